@@ -1,0 +1,57 @@
+//! Why a debuggee stopped, and how one ended, in ptrace(2)'s and the debugger's words. It knows
+//! nothing of how a stop was found out.
+
+use crate::{Address, Pid, Signal, SiteId};
+
+/// Why a target stands still.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// A launched program has its libraries mapped; none of its code, nor theirs, has run.
+    InitialBreak,
+    /// The session attached; the target was stopped where it happened to be.
+    Attached,
+    /// The client asked for the stop.
+    Interrupted,
+    /// The thread reached a site; the ids of all the client's reasons for it that apply.
+    Breakpoint {
+        /// The site's reasons, in the order of their insertion.
+        sites: Vec<SiteId>,
+    },
+    /// The step that the client asked for is done.
+    Step,
+    /// A signal is about to be delivered to the thread (ptrace(2), signal-delivery-stop).
+    Signal {
+        /// Which.
+        signal: Signal,
+        /// `si_code` of sigaction(2).
+        code: i32,
+        /// `si_addr`, where the signal has one.
+        address: Option<Address>,
+        /// `si_pid`, where another process sent it.
+        sender: Option<Pid>,
+    },
+    /// The thread executed a trap instruction of the program itself; the pc is behind it.
+    ProgramTrap,
+    /// The target executed a new program; its memory, modules and sites are new.
+    Exec,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExitStatus {
+    /// By exit(2) with this status, 0 to 255.
+    Exited(u8),
+    /// By this signal.
+    Killed(Signal),
+}
+
+impl ExitStatus {
+    /// The status a shell would show: the exit status, or 128 plus the signal.
+    pub fn shell_status(self) -> u32 {
+        match self {
+            ExitStatus::Exited(status) => u32::from(status),
+            ExitStatus::Killed(signal) => 128 + signal.number() as u32,
+        }
+    }
+}
