@@ -43,31 +43,24 @@ fn read_array<const N: usize>(
     if count == N {
         Ok(bytes)
     } else {
-        Err(Unreadable { address: address.wrapping_offset(count as i64) })
+        Err(Unreadable {
+            address: address.wrapping_offset(count as i64),
+        })
     }
 }
 
 /// Reads a little-endian 16-bit number.
-pub fn read_u16(
-    memory: &(impl ReadMemory + ?Sized),
-    address: Address,
-) -> Result<u16, Unreadable> {
+pub fn read_u16(memory: &(impl ReadMemory + ?Sized), address: Address) -> Result<u16, Unreadable> {
     read_array(memory, address).map(u16::from_le_bytes)
 }
 
 /// Reads a little-endian 32-bit number.
-pub fn read_u32(
-    memory: &(impl ReadMemory + ?Sized),
-    address: Address,
-) -> Result<u32, Unreadable> {
+pub fn read_u32(memory: &(impl ReadMemory + ?Sized), address: Address) -> Result<u32, Unreadable> {
     read_array(memory, address).map(u32::from_le_bytes)
 }
 
 /// Reads a little-endian 64-bit number.
-pub fn read_u64(
-    memory: &(impl ReadMemory + ?Sized),
-    address: Address,
-) -> Result<u64, Unreadable> {
+pub fn read_u64(memory: &(impl ReadMemory + ?Sized), address: Address) -> Result<u64, Unreadable> {
     read_array(memory, address).map(u64::from_le_bytes)
 }
 

@@ -9,10 +9,38 @@ pub struct Signal(u8);
 
 /// Names by number; index 0 is unused.
 const NAMES: [&str; 32] = [
-    "0", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE",
-    "SIGKILL", "SIGUSR1", "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT",
-    "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU",
-    "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS",
+    "0",
+    "SIGHUP",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGILL",
+    "SIGTRAP",
+    "SIGABRT",
+    "SIGBUS",
+    "SIGFPE",
+    "SIGKILL",
+    "SIGUSR1",
+    "SIGSEGV",
+    "SIGUSR2",
+    "SIGPIPE",
+    "SIGALRM",
+    "SIGTERM",
+    "SIGSTKFLT",
+    "SIGCHLD",
+    "SIGCONT",
+    "SIGSTOP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGURG",
+    "SIGXCPU",
+    "SIGXFSZ",
+    "SIGVTALRM",
+    "SIGPROF",
+    "SIGWINCH",
+    "SIGIO",
+    "SIGPWR",
+    "SIGSYS",
 ];
 
 /// The first real-time signal as the kernel counts (the C library keeps the first two for itself).
@@ -57,10 +85,17 @@ impl Signal {
         let name = name.to_ascii_uppercase();
         let bare = name.strip_prefix("SIG").unwrap_or(&name);
         if let Some(offset) = bare.strip_prefix("RTMIN") {
-            let offset = if offset.is_empty() { 0 } else { offset.strip_prefix('+')?.parse().ok()? };
+            let offset = if offset.is_empty() {
+                0
+            } else {
+                offset.strip_prefix('+')?.parse().ok()?
+            };
             return Signal::new(34i32.checked_add(offset)?).filter(|signal| signal.is_real_time());
         }
-        let index = NAMES.iter().skip(1).position(|known| known.strip_prefix("SIG") == Some(bare))?;
+        let index = NAMES
+            .iter()
+            .skip(1)
+            .position(|known| known.strip_prefix("SIG") == Some(bare))?;
         Signal::new(index as i32 + 1)
     }
 
@@ -91,7 +126,11 @@ mod tests {
             if number == 32 || number == 33 {
                 continue; // Reserved by the C library; they have no name to type.
             }
-            assert_eq!(Signal::from_name(&signal.to_string()), Some(signal), "{signal}");
+            assert_eq!(
+                Signal::from_name(&signal.to_string()),
+                Some(signal),
+                "{signal}"
+            );
         }
     }
 

@@ -1,0 +1,102 @@
+//! Between the plain numbers of messages and the vocabulary's types. It decides what a field that no
+//! sane peer sends reads as.
+
+use dbgbase::{Address, ExitStatus, Pid, Signal, SiteId, StopReason};
+
+use crate::error::DecodeError;
+use crate::event::{Exited, SignalDetail, StopKind, Stopped};
+
+/// Puts a reason into the fields of a stop event that carry it.
+pub fn set_reason(event: &mut Stopped, reason: &StopReason) {
+    let kind = match reason {
+        StopReason::InitialBreak => StopKind::InitialBreak,
+        StopReason::Attached => StopKind::Attached,
+        StopReason::Interrupted => StopKind::Interrupted,
+        StopReason::Breakpoint { sites } => {
+            event.sites = sites.iter().map(|site| site.value()).collect();
+            StopKind::Breakpoint
+        }
+        StopReason::Step => StopKind::Step,
+        StopReason::Signal {
+            signal,
+            code,
+            address,
+            sender,
+        } => {
+            event.signal = Some(SignalDetail {
+                number: signal.number() as u32,
+                code: *code,
+                address: address.map(Address::value),
+                sender: sender.map(Pid::value),
+            });
+            StopKind::Signal
+        }
+        StopReason::ProgramTrap => StopKind::ProgramTrap,
+        StopReason::Exec => StopKind::Exec,
+        _ => StopKind::Unspecified,
+    };
+    event.kind = kind as i32;
+}
+
+/// The reason a stop event carries.
+///
+/// A kind of a later version reads as [`StopReason::Interrupted`]: the target stands still, and that
+/// is what a client of this version can act on.
+/// **Errors**: [`DecodeError::BadField`] for a signal stop without a signal.
+pub fn reason(event: &Stopped) -> Result<StopReason, DecodeError> {
+    let kind = StopKind::try_from(event.kind).unwrap_or(StopKind::Interrupted);
+    Ok(match kind {
+        StopKind::Unspecified | StopKind::Interrupted => StopReason::Interrupted,
+        StopKind::InitialBreak => StopReason::InitialBreak,
+        StopKind::Attached => StopReason::Attached,
+        StopKind::Breakpoint => StopReason::Breakpoint {
+            sites: event.sites.iter().map(|site| SiteId::new(*site)).collect(),
+        },
+        StopKind::Step => StopReason::Step,
+        StopKind::Signal => {
+            let bad = DecodeError::BadField { field: "signal" };
+            let detail = event.signal.as_ref().ok_or(bad)?;
+            StopReason::Signal {
+                signal: signal(detail.number).ok_or(bad)?,
+                code: detail.code,
+                address: detail.address.map(Address::new),
+                sender: detail.sender.map(Pid::new),
+            }
+        }
+        StopKind::ProgramTrap => StopReason::ProgramTrap,
+        StopKind::Exec => StopReason::Exec,
+    })
+}
+
+/// The signal with a number from the wire; `None` for 0 and for numbers that are no signal.
+pub fn signal(number: u32) -> Option<Signal> {
+    i32::try_from(number).ok().and_then(Signal::new)
+}
+
+/// The exit event of a target.
+pub fn exited(target: u32, status: ExitStatus) -> Exited {
+    match status {
+        ExitStatus::Exited(status) => Exited {
+            target,
+            status: Some(u32::from(status)),
+            signal: None,
+        },
+        ExitStatus::Killed(signal) => Exited {
+            target,
+            status: None,
+            signal: Some(signal.number() as u32),
+        },
+    }
+}
+
+/// How the target of an exit event ended. **Errors**: [`DecodeError::BadField`] if it says neither.
+pub fn exit_status(event: &Exited) -> Result<ExitStatus, DecodeError> {
+    if let Some(number) = event.signal {
+        let bad = DecodeError::BadField { field: "signal" };
+        return signal(number).map(ExitStatus::Killed).ok_or(bad);
+    }
+    let status = event.status.and_then(|status| u8::try_from(status).ok());
+    status
+        .map(ExitStatus::Exited)
+        .ok_or(DecodeError::BadField { field: "status" })
+}

@@ -1,0 +1,116 @@
+//! What a server tells without being asked. Events are numbered from 1 in their frames' ids and
+//! arrive in that order; one that a client does not know is passed over.
+
+use crate::verbs::memory::Range;
+use crate::verbs::module::ModuleDescription;
+
+/// Why a target stopped, as a number (`convert` makes a `StopReason` of it).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, prost::Enumeration)]
+#[repr(i32)]
+pub enum StopKind {
+    /// Never sent; what a message without the field reads as.
+    Unspecified = 0,
+    /// A launched program has its libraries mapped and nothing of it has run.
+    InitialBreak = 1,
+    /// The session attached.
+    Attached = 2,
+    /// The client interrupted it.
+    Interrupted = 3,
+    /// A site was reached.
+    Breakpoint = 4,
+    /// A step is done.
+    Step = 5,
+    /// A signal is about to be delivered.
+    Signal = 6,
+    /// The program's own trap instruction was executed.
+    ProgramTrap = 7,
+    /// A new program was executed.
+    Exec = 8,
+}
+
+/// A target stands still, all its threads. Carries what a client asks next, so that showing a prompt
+/// costs no further round trip.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Stopped {
+    /// The stop's number: what was read under an earlier one is stale.
+    #[prost(uint64, tag = "1")]
+    pub stop: u64,
+    /// Which target.
+    #[prost(uint32, tag = "2")]
+    pub target: u32,
+    /// Which thread the stop is about.
+    #[prost(uint32, tag = "3")]
+    pub tid: u32,
+    /// Why.
+    #[prost(enumeration = "StopKind", tag = "4")]
+    pub kind: i32,
+    /// At a site: the ids that apply.
+    #[prost(uint32, repeated, tag = "5")]
+    pub sites: Vec<u32>,
+    /// At a signal: which, with sigaction(2)'s `si_code`, `si_addr` and `si_pid`.
+    #[prost(message, optional, tag = "6")]
+    pub signal: Option<SignalDetail>,
+    /// The general registers of the thread, in the order of the CPU's table.
+    #[prost(fixed64, repeated, tag = "7")]
+    pub general: Vec<u64>,
+    /// Which memory the tail holds, one range's bytes behind the other's: code around the pc, the
+    /// top of the stack, and what the client read at its last stops.
+    #[prost(message, repeated, tag = "8")]
+    pub windows: Vec<Range>,
+    /// Threads that are new since the last stop.
+    #[prost(uint32, repeated, tag = "9")]
+    pub threads_born: Vec<u32>,
+    /// Threads that ended since the last stop.
+    #[prost(uint32, repeated, tag = "10")]
+    pub threads_ended: Vec<u32>,
+    /// The modules, if they are others than at the last stop.
+    #[prost(message, optional, tag = "11")]
+    pub modules: Option<Modules>,
+}
+
+/// A signal's siginfo as far as people ask for it.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct SignalDetail {
+    /// Its number.
+    #[prost(uint32, tag = "1")]
+    pub number: u32,
+    /// `si_code`.
+    #[prost(int32, tag = "2")]
+    pub code: i32,
+    /// `si_addr`, for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP raised by the CPU.
+    #[prost(fixed64, optional, tag = "3")]
+    pub address: Option<u64>,
+    /// `si_pid`, for signals that a process sent.
+    #[prost(uint32, optional, tag = "4")]
+    pub sender: Option<u32>,
+}
+
+/// A list of modules that may be empty.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Modules {
+    /// The program itself first, the others by address.
+    #[prost(message, repeated, tag = "1")]
+    pub modules: Vec<ModuleDescription>,
+}
+
+/// A target has ended. Its id is not used again.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Exited {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// Its exit status, if it ended by exit(2).
+    #[prost(uint32, optional, tag = "2")]
+    pub status: Option<u32>,
+    /// The signal that ended it, otherwise.
+    #[prost(uint32, optional, tag = "3")]
+    pub signal: Option<u32>,
+}
+
+/// The session ends by the server's will; nothing follows.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Ending {
+    /// Why, for people.
+    #[prost(string, tag = "1")]
+    pub reason: String,
+}

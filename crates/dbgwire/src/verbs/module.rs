@@ -1,0 +1,40 @@
+//! Verbs about the images a target has mapped.
+
+/// Lists the images a target has mapped.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct ListModules {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+}
+
+/// The images, the program itself first, the others by address.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct ListModulesReply {
+    /// All of them.
+    #[prost(message, repeated, tag = "1")]
+    pub modules: Vec<ModuleDescription>,
+}
+
+/// One mapped image.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct ModuleDescription {
+    /// Where it begins.
+    #[prost(fixed64, tag = "1")]
+    pub base: u64,
+    /// How many bytes it spans, gaps included.
+    #[prost(uint64, tag = "2")]
+    pub size: u64,
+    /// What its file's addresses are off by: add it, modulo 2^64.
+    #[prost(fixed64, tag = "3")]
+    pub bias: u64,
+    /// Its file's path as the target sees it; `[vdso]` for the kernel's.
+    #[prost(bytes = "vec", tag = "4")]
+    pub path: Vec<u8>,
+    /// Its build-id (ELF note `NT_GNU_BUILD_ID`), or nothing.
+    #[prost(bytes = "vec", tag = "5")]
+    pub build_id: Vec<u8>,
+    /// Whether it is the program itself.
+    #[prost(bool, tag = "6")]
+    pub is_program: bool,
+}

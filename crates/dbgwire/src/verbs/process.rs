@@ -1,0 +1,154 @@
+//! Verbs that find, start, take and leave processes.
+
+/// The most processes one [`ListProcessesReply`] holds.
+pub const PROCESSES_MAX: usize = 2048;
+/// The most bytes of one process's arguments that are listed; the rest is cut.
+pub const ARGUMENTS_LEN_MAX: usize = 4096;
+
+/// Lists the processes of the server's machine.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct ListProcesses {
+    /// Only processes with an id above this one: the last of the previous reply, or 0 to begin.
+    #[prost(uint32, tag = "1")]
+    pub after: u32,
+    /// Only this process, or 0 for all.
+    #[prost(uint32, tag = "2")]
+    pub pid: u32,
+    /// Whether to fill in executable and arguments, which cost the server more.
+    #[prost(bool, tag = "3")]
+    pub details: bool,
+}
+
+/// Processes in ascending order of their ids.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct ListProcessesReply {
+    /// At most [`PROCESSES_MAX`].
+    #[prost(message, repeated, tag = "1")]
+    pub processes: Vec<ProcessDescription>,
+    /// Whether there are more; ask again with `after`.
+    #[prost(bool, tag = "2")]
+    pub more: bool,
+}
+
+/// One process of the server's machine.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct ProcessDescription {
+    /// Its id.
+    #[prost(uint32, tag = "1")]
+    pub pid: u32,
+    /// Its parent's id.
+    #[prost(uint32, tag = "2")]
+    pub parent: u32,
+    /// The name of its executable file, or the kernel's short name where that cannot be read.
+    #[prost(string, tag = "3")]
+    pub name: String,
+    /// The path of its executable; empty if unknown or not asked for.
+    #[prost(bytes = "vec", tag = "4")]
+    pub executable: Vec<u8>,
+    /// Its arguments, beginning with argument 0; empty if unknown or not asked for.
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub arguments: Vec<Vec<u8>>,
+    /// Its effective user id.
+    #[prost(uint32, tag = "6")]
+    pub uid: u32,
+    /// That user's name; the number in digits if it has none.
+    #[prost(string, tag = "7")]
+    pub user: String,
+    /// How many threads it has.
+    #[prost(uint32, tag = "8")]
+    pub threads: u32,
+    /// When it started, in clock ticks since the machine did (proc_pid_stat(5), `starttime`).
+    #[prost(uint64, tag = "9")]
+    pub start_time: u64,
+    /// Who debugs it, or 0.
+    #[prost(uint32, tag = "10")]
+    pub tracer: u32,
+    /// Its session id (credentials(7)).
+    #[prost(uint32, tag = "11")]
+    pub session: u32,
+    /// Its state's letter (proc_pid_stat(5)).
+    #[prost(uint32, tag = "12")]
+    pub state: u32,
+}
+
+/// What a launched program has for standard input, output and error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, prost::Enumeration)]
+#[repr(i32)]
+pub enum Terminal {
+    /// Nothing: /dev/null.
+    None = 0,
+    /// The session process's own: only on an embedded server, whose terminal is the user's.
+    Shared = 1,
+}
+
+/// Starts a program and makes it a target. Its first stop is announced by an event.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Launch {
+    /// The program. Without a slash it is looked for along the server's PATH.
+    #[prost(bytes = "vec", tag = "1")]
+    pub program: Vec<u8>,
+    /// Its arguments, beginning with argument 0. Any bytes but NUL. Empty: the program's name alone.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub arguments: Vec<Vec<u8>>,
+    /// Where it starts; empty for the server's own directory.
+    #[prost(bytes = "vec", tag = "3")]
+    pub directory: Vec<u8>,
+    /// `NAME=VALUE` entries that are added to the server's own environment or replace its entries.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub environment: Vec<Vec<u8>>,
+    /// What its standard streams are.
+    #[prost(enumeration = "Terminal", tag = "5")]
+    pub terminal: i32,
+}
+
+/// The program has been loaded.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct LaunchReply {
+    /// What the session calls it.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// Its process id.
+    #[prost(uint32, tag = "2")]
+    pub pid: u32,
+}
+
+/// Makes a running process a target: all its threads, also those born meanwhile. The stop follows as
+/// an event.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Attach {
+    /// Which process.
+    #[prost(uint32, tag = "1")]
+    pub pid: u32,
+}
+
+/// The process is a target.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct AttachReply {
+    /// What the session calls it.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+}
+
+/// Leaves a target as it was found: sites removed, threads running. Works on a running target too.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Detach {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+}
+
+/// The target is left and runs.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct DetachReply {}
+
+/// Ends a target by SIGKILL. Its exit is announced by an event before the reply.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Kill {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+}
+
+/// The target has ended.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct KillReply {}

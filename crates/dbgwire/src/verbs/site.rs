@@ -1,0 +1,83 @@
+//! Verbs that arm and disarm addresses. A site is the place; the ids are the client's reasons for
+//! it, and several may share one.
+
+use crate::error::FaultMessage;
+
+/// The most sites in one request.
+pub const SITES_MAX: usize = 4096;
+
+/// How a site is armed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, prost::Enumeration)]
+#[repr(i32)]
+pub enum SiteKind {
+    /// A trap instruction over the program's.
+    Software = 0,
+}
+
+/// One reason to stop at an address.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Site {
+    /// The client's name for it, unique in the target.
+    #[prost(uint32, tag = "1")]
+    pub id: u32,
+    /// Where.
+    #[prost(fixed64, tag = "2")]
+    pub address: u64,
+    /// How.
+    #[prost(enumeration = "SiteKind", tag = "3")]
+    pub kind: i32,
+    /// Only this thread, or 0 for any. A hit by another thread is stepped over on the server.
+    #[prost(uint32, tag = "4")]
+    pub tid: u32,
+    /// Only when the stack pointer is above this address, or 0 for always: how a step over a call
+    /// tells its own return from one of a deeper recursion. Evaluated on the server.
+    #[prost(fixed64, tag = "5")]
+    pub sp_above: u64,
+}
+
+/// Arms addresses of a target that stands still. Those that cannot be armed are reported one by one;
+/// the others are.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct InsertSites {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// At most [`SITES_MAX`].
+    #[prost(message, repeated, tag = "2")]
+    pub sites: Vec<Site>,
+}
+
+/// What could not be armed.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct InsertSitesReply {
+    /// Empty if all is well.
+    #[prost(message, repeated, tag = "1")]
+    pub faults: Vec<SiteFault>,
+}
+
+/// Why one site is not armed.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SiteFault {
+    /// Which.
+    #[prost(uint32, tag = "1")]
+    pub id: u32,
+    /// Why.
+    #[prost(message, optional, tag = "2")]
+    pub fault: Option<FaultMessage>,
+}
+
+/// Takes reasons back; an address whose last one is gone is disarmed. Ids that are not known are
+/// passed over, so that the request can be repeated.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct RemoveSites {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// At most [`SITES_MAX`].
+    #[prost(uint32, repeated, tag = "2")]
+    pub ids: Vec<u32>,
+}
+
+/// They are gone.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct RemoveSitesReply {}
