@@ -1,1 +1,56 @@
-//! placeholder
+//! Byte pipes between a smart client and a process server: how their addresses are written, how one
+//! is opened, and the pipe itself. This crate never sees a message: what the bytes mean, who may
+//! speak and what a password proves are decided above it.
+//!
+//! Reading order: [`connect_string`] (the written form, pure), [`Link`] (a pipe and its two
+//! halves), [`connect`] and [`listen`] (from the written form to a pipe), [`LinkError`]. Then one
+//! file for each transport: `unix` for `npipe:`, `tcp` for `tcp:`, `pair` for a pipe within one
+//! machine without a name.
+//!
+//! ```no_run
+//! use dbglink::{ClientEndpoint, RunDir, ServerEndpoint};
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server: ServerEndpoint = "npipe:pipe=build_%d".parse()?;
+//! let listener = dbglink::listen(&server, &RunDir::of_this_user())?;
+//! println!("{}", listener.endpoint().listing()); // npipe:Pipe=build_4711
+//! let link = listener.accept()?;
+//!
+//! let client: ClientEndpoint = "tcp:server=box17,port=1025".parse()?;
+//! let link = dbglink::connect(&client, &RunDir::of_this_user(), Duration::from_secs(10))?;
+//! let (reader, writer) = link.split();
+//! # Ok(())
+//! # }
+//! ```
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic
+    )
+)]
+
+mod connect;
+pub mod connect_string;
+mod error;
+mod link;
+mod listen;
+mod pair;
+mod peer;
+mod run_dir;
+pub mod same_user;
+mod tcp;
+mod unix;
+
+pub use connect::connect;
+pub use connect_string::{ClientEndpoint, ParseError, ServerEndpoint};
+pub use error::{LinkError, RunDirFault};
+pub use link::{Link, LinkReader, LinkShutdown, LinkWriter};
+pub use listen::{Listener, listen};
+pub use peer::PeerInfo;
+pub use run_dir::RunDir;

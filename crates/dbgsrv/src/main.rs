@@ -1,1 +1,56 @@
-fn main() {}
+//! dbgsrv, the process server: reads the command line, listens, and is silent while all is well. In
+//! a session process, serves one client instead.
+
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a program speaks to its user"
+)]
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use dbglink::RunDir;
+use dbglink::connect_string::ServerTransport;
+use dbgsrv::args::{self, Invocation};
+use dbgsrv::listener::{self, Admission};
+
+fn main() -> ExitCode {
+    if let Some(code) = dbgsrv::local::run_if_session() {
+        return code;
+    }
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let endpoint = match args::parse(&arguments) {
+        Ok(Invocation::Help) => {
+            print!("{}", args::USAGE);
+            return ExitCode::SUCCESS;
+        }
+        Ok(Invocation::Serve(endpoint)) => endpoint,
+        Err(error) => {
+            eprint!("Invalid Command Line: {error}\n\n{}", args::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    let admission = match &endpoint.transport {
+        ServerTransport::Tcp(tcp) if tcp.unprotected => Admission::Unprotected,
+        _ => Admission::SameUser,
+    };
+    if endpoint.password.is_some() {
+        eprintln!(
+            "dbgsrv: password= is not available yet; without it the server is open to its own \
+             user and root only"
+        );
+        return ExitCode::FAILURE;
+    }
+    let result = dbglink::listen(&endpoint, &RunDir::of_this_user())
+        .map_err(dbgsrv::ServerError::from)
+        .and_then(|listener| listener::run(&listener, admission));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("dbgsrv: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -76,14 +76,15 @@ pub struct Frame {
     pub tail: Bytes,
 }
 
-/// A peer's bytes are no frames. The link cannot be used any further.
+/// Bytes are no frames, or a message fits in none. When a peer's bytes are to blame, the link cannot
+/// be used any further.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FrameError {
     /// The peer does not begin as this protocol does; it is some other program.
     WrongPreface,
-    /// The header announces more than the limit in force.
+    /// A peer's header announces, or a message of our own needs, more than the limit in force.
     TooLong {
-        /// What it announces.
+        /// How much, behind the header.
         length: u32,
         /// The limit.
         length_max: u32,
@@ -104,7 +105,7 @@ impl std::fmt::Display for FrameError {
             FrameError::TooLong { length, length_max } => {
                 write!(
                     f,
-                    "the peer announced a frame of {length} bytes; the limit is {length_max}"
+                    "a frame of {length} bytes is too long; the limit is {length_max}"
                 )
             }
             FrameError::TailOutside {

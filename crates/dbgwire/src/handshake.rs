@@ -181,15 +181,18 @@ impl Welcome {
 }
 
 impl Refusal {
-    /// What the server writes to a client it does not let in, before it closes the link.
+    /// What the server writes to a client it does not let in, before it closes the link. The detail
+    /// is cut to [`message::DETAIL_LEN_MAX`], so it always fits.
     pub fn encode(&self) -> Vec<u8> {
-        opening(REFUSAL, self)
+        let mut refusal = self.clone();
+        message::cut_detail(&mut refusal.detail);
+        opening(REFUSAL, &refusal)
     }
 }
 
 fn opening(opcode: u16, message: &impl Message) -> Vec<u8> {
     let mut bytes = PREFACE.to_vec();
-    // A handshake message is far below the limit of a frame; one that is not is sent as nothing,
+    // A handshake message is far below the limit of its frame; one that is not is sent as nothing,
     // and the peer reports that the connection ended.
     if let Ok(encoded) = message::handshake(opcode, message) {
         bytes.extend_from_slice(&encoded.head);

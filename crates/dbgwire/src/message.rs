@@ -6,7 +6,7 @@ use prost::Message;
 
 use crate::codec;
 use crate::error::{DecodeError, Fault, FaultMessage};
-use crate::frame::{self, FRAME_LEN_MAX, Frame, FrameError, FrameKind};
+use crate::frame::{self, FRAME_LEN_MAX, Frame, FrameError, FrameKind, HELLO_LEN_MAX};
 
 /// A request's message type, tied to its reply's.
 pub trait Verb: Message + Default + Sized {
@@ -47,14 +47,22 @@ fn encode(
     message: &impl Message,
     tail: Bytes,
 ) -> Result<Encoded, FrameError> {
+    encode_within(FRAME_LEN_MAX, kind, opcode, id, message, tail)
+}
+
+fn encode_within(
+    length_max: u32,
+    kind: FrameKind,
+    opcode: u16,
+    id: u32,
+    message: &impl Message,
+    tail: Bytes,
+) -> Result<Encoded, FrameError> {
     let body = codec::encode(message);
     let length = body.len() as u64 + tail.len() as u64;
-    if length > u64::from(FRAME_LEN_MAX) {
+    if length > u64::from(length_max) {
         let length = u32::try_from(length).unwrap_or(u32::MAX);
-        return Err(FrameError::TooLong {
-            length,
-            length_max: FRAME_LEN_MAX,
-        });
+        return Err(FrameError::TooLong { length, length_max });
     }
     let header = frame::header(kind, opcode, id, body.len() as u32, tail.len() as u32);
     let mut head = Vec::with_capacity(header.len() + body.len());
@@ -73,14 +81,22 @@ pub fn reply<V: Verb>(id: u32, reply: &V::Reply, tail: Bytes) -> Result<Encoded,
     encode(FrameKind::Reply, V::OPCODE, id, reply, tail)
 }
 
-/// The frame of a fault. Its detail is cut to 1,024 bytes, so it always fits.
-pub fn fault(id: u32, opcode: u16, fault: &Fault) -> Encoded {
-    let mut message = FaultMessage::from(fault);
-    let mut end = message.detail.len().min(1024);
-    while !message.detail.is_char_boundary(end) {
+/// The most bytes of a fault's or a refusal's detail that are sent; the rest is cut.
+pub const DETAIL_LEN_MAX: usize = 1024;
+
+/// Cuts a detail at the last whole character that the limit leaves room for.
+pub(crate) fn cut_detail(detail: &mut String) {
+    let mut end = detail.len().min(DETAIL_LEN_MAX);
+    while !detail.is_char_boundary(end) {
         end -= 1;
     }
-    message.detail.truncate(end);
+    detail.truncate(end);
+}
+
+/// The frame of a fault. Its detail is cut to [`DETAIL_LEN_MAX`], so it always fits.
+pub fn fault(id: u32, opcode: u16, fault: &Fault) -> Encoded {
+    let mut message = FaultMessage::from(fault);
+    cut_detail(&mut message.detail);
     let body = codec::encode(&message);
     let header = frame::header(FrameKind::Fault, opcode, id, body.len() as u32, 0);
     Encoded {
@@ -94,9 +110,17 @@ pub fn event<E: WireEvent>(number: u32, event: &E, tail: Bytes) -> Result<Encode
     encode(FrameKind::Event, E::OPCODE, number, event, tail)
 }
 
-/// The frame of a handshake message.
+/// The frame of a handshake message. **Errors**: [`FrameError::TooLong`] for one that the peer would
+/// not take, because the small limit is in force until the handshake is done.
 pub(crate) fn handshake(opcode: u16, message: &impl Message) -> Result<Encoded, FrameError> {
-    encode(FrameKind::Handshake, opcode, 0, message, Bytes::new())
+    encode_within(
+        HELLO_LEN_MAX,
+        FrameKind::Handshake,
+        opcode,
+        0,
+        message,
+        Bytes::new(),
+    )
 }
 
 /// What a server answered: the reply with its tail, or the fault.

@@ -41,8 +41,12 @@ macro_rules! verbs {
             /// The request in a frame.
             ///
             /// **Errors**: [`ErrorCode::UnknownVerb`] for an opcode of a later version,
-            /// [`ErrorCode::Malformed`] for a message that does not decode.
+            /// [`ErrorCode::Malformed`] for a message that does not decode and for a frame that is
+            /// no request.
             pub fn decode(frame: &Frame) -> Result<Request, ErrorCode> {
+                if frame.kind != FrameKind::Request {
+                    return Err(ErrorCode::Malformed);
+                }
                 let message = frame.message.clone();
                 let decoded: Result<Request, DecodeError> = match frame.opcode {
                     $($opcode => codec::decode(message).map(Request::$name),)*

@@ -1,0 +1,176 @@
+//! What can go wrong between an endpoint and an open link, worded for the person who gave the
+//! endpoint. Reading and writing an open link fails with `std::io::Error`, as any stream does.
+
+use crate::connect_string::Transport;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Why a link could not be opened or asked for.
+///
+/// Messages contain the system's reason, so `source()` is always empty.
+#[derive(Debug, Error)]
+pub enum LinkError {
+    /// The transport is understood but cannot be opened yet. Use another one.
+    #[error("{transport} is not available yet; there are npipe and tcp")]
+    NotAvailable {
+        /// Which.
+        transport: Transport,
+    },
+    /// A pipe of another machine was asked for. Use tcp, or tunnel the socket.
+    #[error("npipe to another machine ({server}) is not available yet; use tcp, or ssh to it")]
+    OtherMachine {
+        /// The name in `server=`.
+        server: String,
+    },
+    /// A live server has this name. Choose another one.
+    #[error("pipe name {pipe} is already in use")]
+    PipeInUse {
+        /// The final name.
+        pipe: String,
+    },
+    /// No server has this name, as far as this user can see.
+    #[error("no server has pipe name {pipe}; looked in {}", list(.searched))]
+    PipeNotFound {
+        /// The name.
+        pipe: String,
+        /// The directories that were searched, in order.
+        searched: Vec<PathBuf>,
+    },
+    /// The server of this socket file is gone; it was killed. Start it again.
+    #[error("nobody listens at {} any more; its server has ended", path.display())]
+    PipeDead {
+        /// The socket file.
+        path: PathBuf,
+    },
+    /// The directory of the sockets cannot be trusted or used.
+    #[error("run directory {}: {fault}", path.display())]
+    RunDir {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: RunDirFault,
+    },
+    /// The path of the socket file does not fit a socket address. Choose a shorter name.
+    #[error("{} is too long for a socket; at most {len_max_bytes} bytes fit", path.display())]
+    PathTooLong {
+        /// The socket file.
+        path: PathBuf,
+        /// The longest path possible.
+        len_max_bytes: usize,
+    },
+    /// The port is taken. Choose another one, or a range.
+    #[error("tcp port {port} is already in use; give another one, or a range as in port=51:60")]
+    PortInUse {
+        /// Which.
+        port: u16,
+    },
+    /// Every port of the range is taken.
+    #[error("no tcp port from {low} to {high} is free")]
+    NoFreePort {
+        /// The first port tried.
+        low: u16,
+        /// The last port tried.
+        high: u16,
+    },
+    /// The machine's name has no address.
+    #[error("cannot find the address of {host}: {reason}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// The resolver's answer.
+        reason: io::Error,
+    },
+    /// The machine is there, but nothing listens at the port.
+    #[error("{host} refuses connections to port {port}; is a process server listening there?")]
+    Refused {
+        /// The machine.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// The other side did not answer in time.
+    #[error("{to} did not answer within {} s", .timeout.as_secs_f32())]
+    TimedOut {
+        /// The server that was called.
+        to: String,
+        /// How long it was waited for.
+        timeout: Duration,
+    },
+    /// Connecting failed otherwise.
+    #[error("cannot connect to {to}: {reason}")]
+    Connect {
+        /// The server that was called.
+        to: String,
+        /// The system's answer.
+        reason: io::Error,
+    },
+    /// Listening failed otherwise.
+    #[error("cannot listen at {at}: {reason}")]
+    Listen {
+        /// The place.
+        at: String,
+        /// The system's answer.
+        reason: io::Error,
+    },
+    /// A system call on a socket that was open already failed.
+    #[error("cannot {what}: {reason}")]
+    Socket {
+        /// What was to be done.
+        what: &'static str,
+        /// The system's answer.
+        reason: io::Error,
+    },
+}
+
+/// What is wrong with the directory of the sockets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RunDirFault {
+    /// It does not exist and could not be made, or cannot be looked at.
+    Inaccessible(io::ErrorKind),
+    /// Something else has its name; a symbolic link counts as something else.
+    NotADirectory,
+    /// It belongs to this user, who is neither the current one nor root.
+    ForeignOwner(u32),
+    /// Others than its owner may write to it; its mode.
+    WritableByOthers(u32),
+}
+
+impl fmt::Display for RunDirFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunDirFault::Inaccessible(kind) => {
+                write!(f, "{kind}; DBGSRV_RUN_DIR can name another one")
+            }
+            RunDirFault::NotADirectory => f.write_str("is not a directory"),
+            RunDirFault::ForeignOwner(uid) => write!(
+                f,
+                "belongs to uid {uid}, who could pose as a server; DBGSRV_RUN_DIR can name \
+                 another one"
+            ),
+            RunDirFault::WritableByOthers(mode) => write!(
+                f,
+                "has mode {mode:03o}, so others could pose as a server; take their write \
+                 permission away"
+            ),
+        }
+    }
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    paths.join(", ")
+}
+
+/// Makes a [`LinkError::Socket`] of a failed system call.
+pub(crate) fn socket_error(what: &'static str) -> impl Fn(rustix::io::Errno) -> LinkError {
+    move |errno| LinkError::Socket {
+        what,
+        reason: errno.into(),
+    }
+}

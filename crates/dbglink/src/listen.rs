@@ -1,0 +1,166 @@
+//! From a server's endpoint to links: which transport listens, and the listener itself.
+
+use crate::connect_string::{NpipeServer, ServerTransport, TcpServer};
+use crate::error::socket_error;
+use crate::unix::{Access, SocketFile};
+use crate::{Link, LinkError, RunDir, ServerEndpoint, tcp, unix};
+use dbgbase::{Pid, Tid};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Listens where a process server shall be reached.
+///
+/// A pipe gets its final name, with the codes replaced by this process and thread. Its socket file
+/// is open to its owner only or, if the endpoint has a password, to everybody, as it is the
+/// password that decides then. A TCP port listens on all addresses of the machine; peers without
+/// business here are to be told so by the caller, see
+/// [`PeerInfo::local_uid`](crate::PeerInfo::local_uid).
+///
+/// **Errors**: [`LinkError`]; for transports that cannot be opened yet,
+/// [`LinkError::NotAvailable`].
+pub fn listen(endpoint: &ServerEndpoint, run_dir: &RunDir) -> Result<Listener, LinkError> {
+    let password = endpoint.password.clone();
+    match &endpoint.transport {
+        ServerTransport::Npipe(npipe) => {
+            let tid = rustix::thread::gettid()
+                .as_raw_nonzero()
+                .get()
+                .unsigned_abs();
+            let pipe = npipe
+                .pipe
+                .expand(Pid::new(std::process::id()), Tid::new(tid));
+            let access = if password.is_some() {
+                Access::Everybody
+            } else {
+                Access::Owner
+            };
+            let (socket, file) = unix::listen_at(&pipe, access, run_dir)?;
+            let transport = ServerTransport::Npipe(NpipeServer {
+                pipe: pipe.into(),
+                ..npipe.clone()
+            });
+            let endpoint = ServerEndpoint {
+                transport,
+                password,
+            };
+            Ok(Listener {
+                accepts: Accepts::Unix(file),
+                socket,
+                endpoint,
+            })
+        }
+        ServerTransport::Tcp(tcp) => {
+            let (socket, port) = tcp::listen_at(tcp.port)?;
+            let transport = ServerTransport::Tcp(TcpServer {
+                port,
+                ..tcp.clone()
+            });
+            let endpoint = ServerEndpoint {
+                transport,
+                password,
+            };
+            Ok(Listener {
+                accepts: Accepts::Tcp,
+                socket,
+                endpoint,
+            })
+        }
+        ServerTransport::TcpReverse(_)
+        | ServerTransport::Com { .. }
+        | ServerTransport::Spipe(_)
+        | ServerTransport::Ssl(_)
+        | ServerTransport::SslReverse(_) => Err(LinkError::NotAvailable {
+            transport: endpoint.transport(),
+        }),
+    }
+}
+
+/// A place where clients can connect. Dropping it ends that, and removes the socket file of a pipe.
+#[derive(Debug)]
+pub struct Listener {
+    // Dropped in this order: the file must go while the socket still listens.
+    accepts: Accepts,
+    socket: OwnedFd,
+    endpoint: ServerEndpoint,
+}
+
+#[derive(Debug)]
+enum Accepts {
+    Unix(#[expect(dead_code, reason = "held for its drop")] SocketFile),
+    Tcp,
+}
+
+impl Listener {
+    /// The endpoint with what is really in use: a pipe's final name, a TCP port with the upper end
+    /// of its range. This is what is to be listed.
+    pub fn endpoint(&self) -> &ServerEndpoint {
+        &self.endpoint
+    }
+
+    /// Waits for a client.
+    ///
+    /// **Errors**: [`LinkError::Socket`]. Without descriptors left, that comes back at once and
+    /// again and again; the caller should close something before it asks anew.
+    pub fn accept(&self) -> Result<Link, LinkError> {
+        loop {
+            if let Some(link) = self.try_accept()? {
+                return Ok(link);
+            }
+            let mut wanted = [PollFd::new(&self.socket, PollFlags::IN)];
+            match poll(&mut wanted, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(socket_error("wait for a client")(errno)),
+            }
+        }
+    }
+
+    /// The next client that waits to be accepted; `None` if there is none, which can happen even
+    /// after poll(2) reported one, as clients go away.
+    ///
+    /// **Errors**: as [`accept`](Listener::accept).
+    pub fn try_accept(&self) -> Result<Option<Link>, LinkError> {
+        // The accepted socket does not inherit that the listening one does not block (accept(2)).
+        let socket = match accept_with(&self.socket, SocketFlags::CLOEXEC) {
+            Ok(socket) => socket,
+            Err(errno) if is_transient(errno) => return Ok(None),
+            Err(errno) => return Err(socket_error("accept a client")(errno)),
+        };
+        match self.accepts {
+            Accepts::Unix(_) => {}
+            Accepts::Tcp => match tcp::tune(socket.as_fd()) {
+                // The client has gone already.
+                Err(Errno::INVAL | Errno::NOTCONN) => return Ok(None),
+                result => result.map_err(socket_error("set the options of a tcp socket"))?,
+            },
+        }
+        Ok(Some(Link::from(socket)))
+    }
+}
+
+impl AsFd for Listener {
+    /// For poll(2); readable means that a client waits.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Whether accept(2) reports no fault of the listener: nobody waits, or the one who did has gone,
+/// or its network has.
+fn is_transient(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::AGAIN
+            | Errno::INTR
+            | Errno::CONNABORTED
+            | Errno::NETDOWN
+            | Errno::PROTO
+            | Errno::NOPROTOOPT
+            | Errno::HOSTDOWN
+            | Errno::NONET
+            | Errno::HOSTUNREACH
+            | Errno::OPNOTSUPP
+            | Errno::NETUNREACH
+    )
+}

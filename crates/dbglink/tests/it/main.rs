@@ -1,0 +1,87 @@
+//! Links over real sockets of this machine.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "adopting a socket takes a child process"
+)]
+
+mod links; // what every open link does
+mod npipe; // unix sockets with names
+mod tcp; // ports and addresses
+
+use dbglink::{ClientEndpoint, Link, LinkError, Listener, RunDir, ServerEndpoint};
+use std::io::{Read, Write};
+use std::time::Duration;
+
+/// Longer than anything takes here; only a hung test waits so long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A run directory of its own for one test; removed with all that is in it.
+struct Home {
+    directory: tempfile::TempDir,
+    run_dir: RunDir,
+}
+
+impl Home {
+    fn new() -> Home {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let run_dir = RunDir::at(directory.path().join("run"));
+        Home { directory, run_dir }
+    }
+
+    fn listen(&self, text: &str) -> Result<Listener, LinkError> {
+        let endpoint: ServerEndpoint = text.parse().expect(text);
+        dbglink::listen(&endpoint, &self.run_dir)
+    }
+
+    fn connect(&self, text: &str) -> Result<Link, LinkError> {
+        self.connect_within(text, PATIENCE)
+    }
+
+    fn connect_within(&self, text: &str, timeout: Duration) -> Result<Link, LinkError> {
+        let endpoint: ClientEndpoint = text.parse().expect(text);
+        dbglink::connect(&endpoint, &self.run_dir, timeout)
+    }
+}
+
+/// Sends a few bytes from each to the other.
+fn assert_connected(one: Link, other: Link) {
+    let (mut one_reader, mut one_writer) = one.split();
+    let (mut other_reader, mut other_writer) = other.split();
+    let mut answer = [0; 4];
+    one_writer.write_all(b"ping").expect("open");
+    other_reader.read_exact(&mut answer).expect("open");
+    assert_eq!(&answer, b"ping");
+    other_writer.write_all(b"pong").expect("open");
+    one_reader.read_exact(&mut answer).expect("open");
+    assert_eq!(&answer, b"pong");
+}
+
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+#[test]
+fn transports_without_code_say_so() {
+    let home = Home::new();
+    for text in [
+        "com:port=1,baud=9600,channel=0",
+        "tcp:port=1025,clicon=localhost",
+        "ssl:proto=tls1,certuser=a,port=1025",
+        "ssl:proto=tls1,certuser=a,port=1025,clicon=localhost",
+        "spipe:proto=tls1,certuser=a,pipe=b",
+    ] {
+        let error = home.listen(text).expect_err(text);
+        assert!(
+            matches!(error, LinkError::NotAvailable { .. }),
+            "{text}: {error}"
+        );
+    }
+    let error = home
+        .connect("tcp:clicon=box17,port=1025")
+        .expect_err("not available");
+    assert_eq!(
+        error.to_string(),
+        "tcp with clicon= is not available yet; there are npipe and tcp"
+    );
+}

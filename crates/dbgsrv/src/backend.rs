@@ -1,0 +1,66 @@
+//! The door between a session, which speaks the protocol, and whatever controls debuggees: the
+//! ptrace backend, or a test's script. It knows messages, not frames.
+
+use dbgwire::Fault;
+use dbgwire::verbs::memory::{ListRegions, ListRegionsReply, WriteMemory, WriteMemoryReply};
+use dbgwire::verbs::module::ListModulesReply;
+use dbgwire::verbs::process::{
+    Attach, AttachReply, Detach, DetachReply, Kill, KillReply, Launch, LaunchReply,
+};
+use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
+use dbgwire::verbs::resume::Resume;
+use dbgwire::verbs::site::{InsertSites, InsertSitesReply, RemoveSites};
+use dbgwire::verbs::thread::ListThreadsReply;
+
+use crate::answer::Answer;
+
+/// What controls debuggees. One session has one backend and calls it from one thread; stops and ends
+/// come through the event sink that the backend was made with.
+///
+/// Each method carries out the verb of its name; `dbgwire::verbs` says what it does and with which
+/// limits, `docs/protocol.md` with which faults. Methods that take an [`Answer`] may answer later.
+pub trait Backend: Send {
+    /// Starts a program as a target.
+    fn launch(&mut self, request: Launch, answer: Answer<LaunchReply>);
+    /// Makes a running process a target.
+    fn attach(&mut self, request: Attach) -> Result<AttachReply, Fault>;
+    /// Leaves a target.
+    fn detach(&mut self, request: Detach, answer: Answer<DetachReply>);
+    /// Ends a target.
+    fn kill(&mut self, request: Kill, answer: Answer<KillReply>);
+    /// Lists a target's threads.
+    fn list_threads(&mut self, target: u32) -> Result<ListThreadsReply, Fault>;
+    /// Lets threads run.
+    fn resume(&mut self, request: Resume) -> Result<(), Fault>;
+    /// Stops a running target.
+    fn interrupt(&mut self, target: u32) -> Result<(), Fault>;
+    /// Reads one range into `buffer`.
+    ///
+    /// **Shape**: how many bytes of its head could be read; 0 if none.
+    /// **Errors**: `NoSuchTarget` only.
+    fn read_memory(&mut self, target: u32, address: u64, buffer: &mut [u8])
+    -> Result<usize, Fault>;
+    /// Writes bytes.
+    fn write_memory(
+        &mut self,
+        request: WriteMemory,
+        bytes: bytes::Bytes,
+    ) -> Result<WriteMemoryReply, Fault>;
+    /// Lists what is mapped.
+    fn list_regions(&mut self, request: ListRegions) -> Result<ListRegionsReply, Fault>;
+    /// Reads registers.
+    fn read_registers(&mut self, request: ReadRegisters) -> Result<ReadRegistersReply, Fault>;
+    /// Writes registers.
+    fn write_registers(&mut self, request: WriteRegisters) -> Result<(), Fault>;
+    /// Arms addresses.
+    fn insert_sites(&mut self, request: InsertSites) -> Result<InsertSitesReply, Fault>;
+    /// Disarms addresses.
+    fn remove_sites(&mut self, request: RemoveSites) -> Result<(), Fault>;
+    /// Lists mapped images.
+    fn list_modules(&mut self, target: u32) -> Result<ListModulesReply, Fault>;
+    /// The directory that is the root of a target's file names, as `/proc/PID/root`.
+    fn root_directory(&mut self, target: u32) -> Result<std::path::PathBuf, Fault>;
+    /// Ends the session's hold on all targets as the session's end demands: what it created ends,
+    /// what it attached to runs on. Returns when that is done.
+    fn end(&mut self);
+}

@@ -1,0 +1,226 @@
+//! From a request to whoever carries it out: one arm for each verb. It knows the verbs and their
+//! limits, not how they are done.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytes::Bytes;
+use dbgwire::verbs::memory::{
+    RANGES_MAX, READ_LEN_MAX, ReadMemory, ReadMemoryReply, WRITE_LEN_MAX,
+};
+use dbgwire::verbs::process::{Attach, Detach, Kill, Launch};
+use dbgwire::verbs::server::{EndServer, EndServerReply, Ping, PingReply, ServerInfo};
+use dbgwire::verbs::{file, memory, module, process, registers, resume, site, thread};
+use dbgwire::{ErrorCode, Fault, Request, Verb};
+
+use crate::answer::Outcome;
+use crate::backend::Backend;
+use crate::files::Files;
+use crate::outbox::Outbox;
+use crate::processes;
+
+/// Carries out a session's requests.
+pub(crate) struct Dispatch<'a> {
+    backend: &'a mut dyn Backend,
+    outbox: Outbox,
+    files: Files,
+    end_server: Option<Box<dyn Fn() + Send>>,
+}
+
+impl<'a> Dispatch<'a> {
+    /// Requests go to `backend`, answers to `outbox`.
+    pub(crate) fn new(
+        backend: &'a mut dyn Backend,
+        outbox: Outbox,
+        end_server: Option<Box<dyn Fn() + Send>>,
+    ) -> Dispatch<'a> {
+        Dispatch {
+            backend,
+            outbox,
+            files: Files::default(),
+            end_server,
+        }
+    }
+
+    /// Carries out one request. A panic in it is answered as a fault, and the session goes on.
+    pub(crate) fn carry_out(&mut self, id: u32, opcode: u16, request: Request, tail: Bytes) {
+        let done = catch_unwind(AssertUnwindSafe(|| self.route(id, request, tail)));
+        if done.is_err() {
+            let detail = "the server has a defect; the session goes on";
+            self.outbox
+                .send_fault(id, opcode, &Fault::new(ErrorCode::Internal, detail));
+        }
+    }
+
+    fn route(&mut self, id: u32, request: Request, tail: Bytes) {
+        match request {
+            Request::Launch(request) => {
+                self.backend
+                    .launch(request, self.outbox.answer::<Launch>(id));
+            }
+            Request::Detach(request) => {
+                self.backend
+                    .detach(request, self.outbox.answer::<Detach>(id));
+            }
+            Request::Kill(request) => self.backend.kill(request, self.outbox.answer::<Kill>(id)),
+            Request::Attach(request) => {
+                let reply = self.backend.attach(request);
+                self.send::<Attach>(id, reply);
+            }
+            Request::ServerInfo(ServerInfo {}) => {
+                self.send::<ServerInfo>(id, Ok(processes::server_info()));
+            }
+            Request::Ping(Ping {}) => self.send::<Ping>(id, Ok(PingReply {})),
+            Request::EndServer(EndServer {}) => {
+                let reply = self.end_server();
+                self.send::<EndServer>(id, reply);
+            }
+            Request::ListProcesses(request) => {
+                self.send::<process::ListProcesses>(id, Ok(processes::list(&request)));
+            }
+            Request::ReadMemory(request) => {
+                let outcome = self.read_memory(&request);
+                self.outbox.send_outcome::<ReadMemory>(id, outcome);
+            }
+            Request::OpenFile(_)
+            | Request::ReadFile(_)
+            | Request::WriteFile(_)
+            | Request::CloseFile(_) => self.route_file(id, request, tail),
+            other => self.route_stopped(id, other, tail),
+        }
+    }
+
+    /// Verbs about targets that answer at once.
+    fn route_stopped(&mut self, id: u32, request: Request, tail: Bytes) {
+        match request {
+            Request::ListThreads(request) => {
+                let reply = self.backend.list_threads(request.target);
+                self.send::<thread::ListThreads>(id, reply);
+            }
+            Request::Resume(request) => {
+                let reply = self
+                    .backend
+                    .resume(request)
+                    .map(|()| resume::ResumeReply {});
+                self.send::<resume::Resume>(id, reply);
+            }
+            Request::Interrupt(request) => {
+                let reply = self.backend.interrupt(request.target);
+                let reply = reply.map(|()| resume::InterruptReply {});
+                self.send::<resume::Interrupt>(id, reply);
+            }
+            Request::WriteMemory(request) => {
+                let reply = check_len(tail.len(), WRITE_LEN_MAX)
+                    .and_then(|()| self.backend.write_memory(request, tail));
+                self.send::<memory::WriteMemory>(id, reply);
+            }
+            Request::ListRegions(request) => {
+                let reply = self.backend.list_regions(request);
+                self.send::<memory::ListRegions>(id, reply);
+            }
+            Request::ReadRegisters(request) => {
+                let reply = self.backend.read_registers(request);
+                self.send::<registers::ReadRegisters>(id, reply);
+            }
+            Request::WriteRegisters(request) => {
+                let reply = self.backend.write_registers(request);
+                let reply = reply.map(|()| registers::WriteRegistersReply {});
+                self.send::<registers::WriteRegisters>(id, reply);
+            }
+            Request::InsertSites(request) => {
+                let reply = self.backend.insert_sites(request);
+                self.send::<site::InsertSites>(id, reply);
+            }
+            Request::RemoveSites(request) => {
+                let reply = self
+                    .backend
+                    .remove_sites(request)
+                    .map(|()| site::RemoveSitesReply {});
+                self.send::<site::RemoveSites>(id, reply);
+            }
+            Request::ListModules(request) => {
+                let reply = self.backend.list_modules(request.target);
+                self.send::<module::ListModules>(id, reply);
+            }
+            // Every other verb is an arm of `route`.
+            _ => {}
+        }
+    }
+
+    fn route_file(&mut self, id: u32, request: Request, tail: Bytes) {
+        match request {
+            Request::OpenFile(request) => {
+                let root = match request.target {
+                    0 => Ok(None),
+                    target => self.backend.root_directory(target).map(Some),
+                };
+                let reply = root.and_then(|root| self.files.open(&request, root.as_deref()));
+                self.send::<file::OpenFile>(id, reply);
+            }
+            Request::ReadFile(request) => {
+                let outcome = self.files.read(&request);
+                self.outbox.send_outcome::<file::ReadFile>(id, outcome);
+            }
+            Request::WriteFile(request) => {
+                let reply = check_len(tail.len(), file::TRANSFER_LEN_MAX as usize)
+                    .and_then(|()| self.files.write(&request, &tail));
+                self.send::<file::WriteFile>(id, reply);
+            }
+            Request::CloseFile(request) => {
+                let reply = self.files.close(&request);
+                self.send::<file::CloseFile>(id, reply);
+            }
+            // Every other verb is an arm of `route`.
+            _ => {}
+        }
+    }
+
+    fn send<V: Verb>(&self, id: u32, reply: Result<V::Reply, Fault>) {
+        self.outbox
+            .send_outcome::<V>(id, reply.map(|reply| (reply, Bytes::new())));
+    }
+
+    fn end_server(&self) -> Result<EndServerReply, Fault> {
+        match &self.end_server {
+            Some(end) => {
+                end();
+                Ok(EndServerReply {})
+            }
+            None => {
+                let detail = "there is no process server beyond this session";
+                Err(Fault::new(ErrorCode::Unsupported, detail))
+            }
+        }
+    }
+
+    fn read_memory(&mut self, request: &ReadMemory) -> Outcome<ReadMemoryReply> {
+        check_len(request.ranges.len(), RANGES_MAX)?;
+        let total: u64 = request
+            .ranges
+            .iter()
+            .map(|range| u64::from(range.len))
+            .sum();
+        check_len(total as usize, READ_LEN_MAX as usize)?;
+        let mut tail = vec![0; total as usize];
+        let mut lengths = Vec::with_capacity(request.ranges.len());
+        let mut filled = 0;
+        for range in &request.ranges {
+            let end = filled + range.len as usize;
+            let buffer = tail.get_mut(filled..end).unwrap_or_default();
+            let count = self
+                .backend
+                .read_memory(request.target, range.address, buffer)?;
+            lengths.push(count as u32);
+            filled += count;
+        }
+        tail.truncate(filled);
+        Ok((ReadMemoryReply { lengths }, Bytes::from(tail)))
+    }
+}
+
+fn check_len(len: usize, len_max: usize) -> Result<(), Fault> {
+    if len > len_max {
+        let detail = format!("the request asks for {len}; the limit is {len_max}");
+        return Err(Fault::new(ErrorCode::TooLarge, detail));
+    }
+    Ok(())
+}

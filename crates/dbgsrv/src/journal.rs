@@ -1,0 +1,278 @@
+//! The record of what was changed in targets, kept outside this process so that it survives it.
+//!
+//! Before a byte of a target changes, what is needed to undo it is written here: into shared memory
+//! whose descriptor whoever started the session also holds. It knows layout and order of writing,
+//! not targets; who repairs reads it through [`Journal::entries`].
+//!
+//! ```text
+//!   the file: entries of 64 bytes each, in 64-bit little-endian words
+//!   word 0      word 1           word 2       word 3    word 4     word 5  words 6, 7
+//!   +----------+----------------+------------+---------+----------+-------+----------+
+//!   | kind     | pid | tid << 32| start time | address | original | len   | reserved |
+//!   +----------+----------------+------------+---------+----------+-------+----------+
+//!   kind: 0 free, 1 target created, 2 target attached, 3 bytes changed
+//! ```
+//!
+//! Word 0 is written last and cleared last, so that an entry is either whole or free. Kinds above 3
+//! (debug registers, trap flags, slots, suspended threads, terminals) fit the same words.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dbgbase::{Address, Pid};
+use rustix::fs::MemfdFlags;
+
+/// Words in one entry.
+const ENTRY_WORDS: usize = 8;
+/// Entries in a journal. The file is sparse; unused entries cost no memory.
+pub const ENTRIES_MAX: usize = 65_536;
+const FILE_LEN: usize = ENTRIES_MAX * ENTRY_WORDS * size_of::<u64>();
+/// The most bytes one entry can keep.
+pub const BYTES_MAX: usize = 8;
+
+const KIND_FREE: u64 = 0;
+const KIND_CREATED: u64 = 1;
+const KIND_ATTACHED: u64 = 2;
+const KIND_BYTES: u64 = 3;
+
+/// What one entry says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entry {
+    /// The session has this process for a target.
+    Target {
+        /// Which process.
+        pid: Pid,
+        /// When it started, to tell it from a later one with the same id.
+        start_time: u64,
+        /// Whether the session created it; otherwise it attached.
+        created: bool,
+    },
+    /// The session has changed bytes of a target's code, or is about to.
+    Bytes {
+        /// Which process.
+        pid: Pid,
+        /// When it started.
+        start_time: u64,
+        /// The first byte's address.
+        address: Address,
+        /// What was there; the first `len` count.
+        original: [u8; BYTES_MAX],
+        /// How many bytes, 1 to [`BYTES_MAX`].
+        len: usize,
+    },
+}
+
+/// An entry's place, to take it back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EntryIndex(usize);
+
+/// No entry is free.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct JournalFull;
+
+/// The journal, open in this process.
+pub struct Journal {
+    file: OwnedFd,
+    map: memmap2::MmapRaw,
+    free: Vec<usize>,
+    used_count: usize,
+}
+
+impl Journal {
+    /// A new journal in anonymous shared memory.
+    ///
+    /// **Errors**: of memfd_create(2), ftruncate(2) and mmap(2).
+    pub fn create() -> std::io::Result<Journal> {
+        let file = rustix::fs::memfd_create("dbgsrv-journal", MemfdFlags::CLOEXEC)?;
+        rustix::fs::ftruncate(&file, FILE_LEN as u64)?;
+        Journal::open(file)
+    }
+
+    /// The journal behind a descriptor that [`Journal::create`]'s process handed over.
+    ///
+    /// **Errors**: `InvalidData` if it is no journal; those of fstat(2) and mmap(2).
+    pub fn open(file: OwnedFd) -> std::io::Result<Journal> {
+        if rustix::fs::fstat(&file)?.st_size != FILE_LEN as i64 {
+            let kind = std::io::ErrorKind::InvalidData;
+            return Err(std::io::Error::new(
+                kind,
+                "the descriptor is not a journal's",
+            ));
+        }
+        let map = memmap2::MmapOptions::new().len(FILE_LEN).map_raw(&file)?;
+        Ok(Journal {
+            file,
+            map,
+            free: Vec::new(),
+            used_count: 0,
+        })
+    }
+
+    /// Writes an entry. When this returns it is in the shared memory, whole.
+    pub fn add(&mut self, entry: Entry) -> Result<EntryIndex, JournalFull> {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None if self.used_count < ENTRIES_MAX => {
+                self.used_count += 1;
+                self.used_count - 1
+            }
+            None => return Err(JournalFull),
+        };
+        let [kind, words @ ..] = to_words(entry);
+        for (word, value) in words.into_iter().enumerate() {
+            self.store(index, word + 1, value);
+        }
+        self.store(index, 0, kind);
+        Ok(EntryIndex(index))
+    }
+
+    /// Takes an entry back, once what it says has been undone.
+    pub fn remove(&mut self, entry: EntryIndex) {
+        self.store(entry.0, 0, KIND_FREE);
+        self.free.push(entry.0);
+    }
+
+    /// Changes the bytes that an entry keeps, because the program's own have changed.
+    pub fn set_original(&mut self, entry: EntryIndex, original: [u8; BYTES_MAX]) {
+        self.store(entry.0, 4, u64::from_le_bytes(original));
+    }
+
+    /// Every entry that is not free. Any process that holds the descriptor may read while another
+    /// writes; an entry is then seen whole or not at all, if no writer is alive.
+    pub fn entries(&self) -> Vec<Entry> {
+        (0..ENTRIES_MAX)
+            .map(|index| std::array::from_fn(|word| self.load(index, word)))
+            .take_while(|words: &[u64; ENTRY_WORDS]| words.iter().any(|word| *word != 0))
+            .filter_map(from_words)
+            .collect()
+    }
+
+    fn store(&self, index: usize, word: usize, value: u64) {
+        if let Some(cell) = self.words().get(index * ENTRY_WORDS + word) {
+            cell.store(value.to_le(), Ordering::SeqCst);
+        }
+    }
+
+    fn load(&self, index: usize, word: usize) -> u64 {
+        let cell = self.words().get(index * ENTRY_WORDS + word);
+        cell.map_or(0, |cell| u64::from_le(cell.load(Ordering::SeqCst)))
+    }
+
+    fn words(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping is FILE_LEN bytes long, page-aligned, readable and writable, lives as
+        // long as `self`, and is only ever accessed as atomics, here and in every other process.
+        unsafe {
+            std::slice::from_raw_parts(
+                self.map.as_mut_ptr().cast::<AtomicU64>(),
+                ENTRIES_MAX * ENTRY_WORDS,
+            )
+        }
+    }
+}
+
+impl AsFd for Journal {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+fn to_words(entry: Entry) -> [u64; ENTRY_WORDS] {
+    match entry {
+        Entry::Target {
+            pid,
+            start_time,
+            created,
+        } => {
+            let kind = if created { KIND_CREATED } else { KIND_ATTACHED };
+            [kind, u64::from(pid.value()), start_time, 0, 0, 0, 0, 0]
+        }
+        Entry::Bytes {
+            pid,
+            start_time,
+            address,
+            original,
+            len,
+        } => [
+            KIND_BYTES,
+            u64::from(pid.value()),
+            start_time,
+            address.value(),
+            u64::from_le_bytes(original),
+            len as u64,
+            0,
+            0,
+        ],
+    }
+}
+
+fn from_words(words: [u64; ENTRY_WORDS]) -> Option<Entry> {
+    let [kind, ids, start_time, address, original, len, _, _] = words;
+    let pid = Pid::new(ids as u32);
+    match kind {
+        KIND_CREATED | KIND_ATTACHED => Some(Entry::Target {
+            pid,
+            start_time,
+            created: kind == KIND_CREATED,
+        }),
+        KIND_BYTES => Some(Entry::Bytes {
+            pid,
+            start_time,
+            address: Address::new(address),
+            original: original.to_le_bytes(),
+            len: usize::try_from(len)
+                .ok()
+                .filter(|len| (1..=BYTES_MAX).contains(len))?,
+        }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(address: u64) -> Entry {
+        Entry::Bytes {
+            pid: Pid::new(42),
+            start_time: 7,
+            address: Address::new(address),
+            original: [0x55, 0, 0, 0, 0, 0, 0, 0],
+            len: 1,
+        }
+    }
+
+    #[test]
+    fn a_second_holder_of_the_descriptor_sees_every_entry() {
+        let mut journal = Journal::create().expect("memfd");
+        let target = Entry::Target {
+            pid: Pid::new(42),
+            start_time: 7,
+            created: true,
+        };
+        journal.add(target).expect("room");
+        let first = journal.add(bytes(0x1000)).expect("room");
+        journal.add(bytes(0x2000)).expect("room");
+        let copy = journal.as_fd().try_clone_to_owned().expect("dup");
+        let reader = Journal::open(copy).expect("a journal");
+        assert_eq!(reader.entries(), [target, bytes(0x1000), bytes(0x2000)]);
+        journal.remove(first);
+        assert_eq!(reader.entries(), [target, bytes(0x2000)]);
+        journal.add(bytes(0x3000)).expect("room");
+        assert_eq!(reader.entries(), [target, bytes(0x3000), bytes(0x2000)]);
+    }
+
+    #[test]
+    fn a_full_journal_refuses() {
+        let mut journal = Journal::create().expect("memfd");
+        for index in 0..ENTRIES_MAX {
+            journal.add(bytes(index as u64)).expect("room");
+        }
+        assert_eq!(journal.add(bytes(0)), Err(JournalFull));
+    }
+
+    #[test]
+    fn other_files_are_no_journals() {
+        let file = rustix::fs::memfd_create("other", MemfdFlags::CLOEXEC).expect("memfd");
+        assert!(Journal::open(file).is_err());
+    }
+}

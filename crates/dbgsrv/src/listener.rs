@@ -1,0 +1,157 @@
+//! The listener: lets clients in and gives each one a session process. It never reads a byte of a
+//! peer; whether a peer is let in is decided by what the system says of it.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::Child;
+
+use dbglink::{Link, Listener, PeerInfo};
+use dbgwire::ErrorCode;
+use dbgwire::handshake::Refusal;
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::error::{ServerError, system};
+use crate::journal::Journal;
+use crate::spawn::{self, Inheritance};
+
+/// What a session process writes on its control socket to end the whole server.
+pub(crate) const END_SERVER: u8 = b'E';
+
+/// Who may connect without having shown a password or certificate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Admission {
+    /// Processes of this machine that run as the server's user or as root.
+    SameUser,
+    /// Anybody.
+    Unprotected,
+}
+
+/// One session process.
+struct Session {
+    child: Child,
+    pidfd: OwnedFd,
+    control: UnixStream,
+    /// Kept so that what the session changed can be known when it is gone.
+    _journal: Journal,
+}
+
+/// Serves clients until a session ends the server, or the listener fails.
+///
+/// **Errors**: [`ServerError`].
+pub fn run(listener: &Listener, admission: Admission) -> Result<(), ServerError> {
+    let mut sessions: Vec<Session> = Vec::new();
+    let mut last_number = 0;
+    loop {
+        let woken = wait(listener, &sessions)?;
+        if sessions.iter().any(wants_end) {
+            end_sessions(sessions);
+            return Ok(());
+        }
+        sessions.retain_mut(|session| matches!(session.child.try_wait(), Ok(None)));
+        if !woken {
+            continue;
+        }
+        if let Some(link) = listener.try_accept()? {
+            match refusal(&link, admission) {
+                Some(reason) => refuse(link, reason),
+                None => {
+                    last_number += 1;
+                    sessions.push(start_session(link, last_number)?);
+                }
+            }
+        }
+    }
+}
+
+/// Sleeps until a client, a control message or the end of a session comes. Whether a client may wait
+/// to be accepted.
+fn wait(listener: &Listener, sessions: &[Session]) -> Result<bool, ServerError> {
+    let mut fds = vec![PollFd::new(listener, PollFlags::IN)];
+    for session in sessions {
+        fds.push(PollFd::new(&session.control, PollFlags::IN));
+        fds.push(PollFd::new(&session.pidfd, PollFlags::IN));
+    }
+    match rustix::event::poll(&mut fds, None) {
+        Ok(_) => Ok(fds.first().is_some_and(|fd| !fd.revents().is_empty())),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(errno) => Err(system("wait for clients")(errno)),
+    }
+}
+
+fn wants_end(session: &Session) -> bool {
+    let mut byte = [0];
+    let flags = rustix::net::RecvFlags::DONTWAIT;
+    matches!(
+        rustix::net::recv(&session.control, &mut byte, flags),
+        Ok((1, 1))
+    ) && byte == [END_SERVER]
+}
+
+/// Asks every session process to leave its targets, and waits until they have.
+fn end_sessions(sessions: Vec<Session>) {
+    for session in &sessions {
+        // The only failure is ESRCH: it has ended already.
+        let _ = pidfd_send_signal(&session.pidfd, Signal::TERM);
+    }
+    for mut session in sessions {
+        let _ = session.child.wait();
+    }
+}
+
+fn start_session(link: Link, number: u32) -> Result<Session, ServerError> {
+    let journal = Journal::create().map_err(system("create a journal"))?;
+    let (control, theirs) = UnixStream::pair().map_err(system("make a control socket"))?;
+    let theirs_journal = journal
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(system("hand a journal to a session process"))?;
+    let child = spawn::start(Inheritance {
+        link: link.into_fd()?,
+        journal: theirs_journal,
+        control: Some(OwnedFd::from(theirs)),
+        number,
+        may_share_terminal: false,
+    })?;
+    let pid = rustix::process::Pid::from_child(&child);
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(system("watch a session process"))?;
+    Ok(Session {
+        child,
+        pidfd,
+        control,
+        _journal: journal,
+    })
+}
+
+/// Why a peer is not let in, if it is not.
+fn refusal(link: &Link, admission: Admission) -> Option<String> {
+    if admission == Admission::Unprotected {
+        return None;
+    }
+    let ours = rustix::process::geteuid().as_raw();
+    let peer = link.peer().ok();
+    match peer.as_ref().and_then(PeerInfo::local_uid) {
+        Some(uid) if uid == ours || uid == 0 => None,
+        Some(uid) => Some(format!(
+            "this process server runs as uid {ours} and serves that user and root; you are uid {uid}"
+        )),
+        None => Some(
+            "this process server has no password and serves only its own machine; reach it through \
+             ssh -L, or start it with ,unprotected in a network where everybody is trusted"
+                .to_owned(),
+        ),
+    }
+}
+
+fn refuse(link: Link, detail: String) {
+    use std::io::Write;
+    let refusal = Refusal {
+        code: ErrorCode::NotPermitted.number(),
+        detail,
+        version_min: dbgwire::version::PROTOCOL_VERSION_MIN,
+        version_max: dbgwire::version::PROTOCOL_VERSION,
+    };
+    let (_, mut writer) = link.split();
+    // A peer that is gone need not be told.
+    let _ = writer.write_all(&refusal.encode());
+}

@@ -1,0 +1,90 @@
+//! The embedded process server: a program becomes its own server by executing itself anew as a
+//! session process, over a socket pair. It knows how, not what is said.
+
+use std::process::ExitCode;
+
+use dbglink::Link;
+
+use crate::error::{ServerError, system};
+use crate::journal::Journal;
+use crate::ptrace::{ProcessSignals, PtraceBackend};
+use crate::session::{self, SessionSettings};
+use crate::spawn::{self, Inheritance};
+
+/// An embedded server. Its session ends when the link does.
+pub struct LocalServer {
+    /// The link to it.
+    pub link: Link,
+    /// What its session changes in targets, readable even after it has been killed.
+    pub journal: Journal,
+}
+
+/// Starts an embedded server. The program must call [`run_if_session`] first thing in `main`.
+///
+/// **Errors**: [`ServerError`].
+/// **Threads**: before the program starts threads that start processes.
+pub fn start() -> Result<LocalServer, ServerError> {
+    use std::os::fd::AsFd;
+    let (link, theirs) = Link::pair()?;
+    let journal = Journal::create().map_err(system("create a journal"))?;
+    let theirs_journal = journal
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(system("hand a journal to a session process"))?;
+    // The session process is nobody's to wait for: it ends with the link, and is reaped with us.
+    let _child = spawn::start(Inheritance {
+        link: theirs.into_fd()?,
+        journal: theirs_journal,
+        control: None,
+        number: 1,
+        may_share_terminal: true,
+    })?;
+    Ok(LocalServer { link, journal })
+}
+
+/// Serves as a session process, if that is what this process was started for; otherwise `None`, at
+/// once.
+///
+/// **Threads**: first thing in `main`.
+pub fn run_if_session() -> Option<ExitCode> {
+    let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    if !spawn::is_session(&arguments) {
+        return None;
+    }
+    match run_session(&arguments) {
+        Ok(()) => Some(ExitCode::SUCCESS),
+        Err(error) => {
+            #[expect(
+                clippy::print_stderr,
+                reason = "a session process has nowhere else to say it"
+            )]
+            {
+                eprintln!("dbgsrv: {error}");
+            }
+            Some(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn run_session(arguments: &[std::ffi::OsString]) -> Result<(), ServerError> {
+    let inheritance = spawn::adopt(arguments)?;
+    let signals = ProcessSignals::prepare()?;
+    let journal = Journal::open(inheritance.journal).map_err(system("open the journal"))?;
+    let end_server = inheritance.control.map(|control| {
+        let end: Box<dyn Fn() + Send> = Box::new(move || {
+            // A listener that is gone has ended already.
+            let _ = rustix::io::write(&control, &[crate::listener::END_SERVER]);
+        });
+        end
+    });
+    let settings = SessionSettings {
+        number: inheritance.number,
+        may_share_terminal: inheritance.may_share_terminal,
+        end_server,
+    };
+    session::serve(Link::from(inheritance.link), settings, |settings| {
+        PtraceBackend::start(settings, journal, signals, None)
+            .map_err(|error| dbgwire::Fault::new(dbgwire::ErrorCode::Internal, error.to_string()))
+    });
+    Ok(())
+}

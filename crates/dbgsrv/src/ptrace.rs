@@ -1,0 +1,318 @@
+//! The backend that controls live processes by ptrace(2). This file is its door: it hands verbs to
+//! the tracer thread, except for memory reads, which any thread may do. Only files below this one
+//! call ptrace or wait for tracees.
+
+mod arm;
+mod attach;
+mod elf;
+mod launch;
+mod leave;
+mod memory;
+mod modules;
+mod probe;
+pub(crate) mod procfs;
+mod recent;
+mod report;
+mod resume;
+mod settle;
+pub(crate) mod signals;
+mod site;
+mod spawn;
+mod sys;
+mod target;
+mod tell;
+mod thread;
+mod tracer;
+mod wait;
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dbgbase::{Address, Arch, Pid, StopNumber, TargetId};
+use dbgwire::verbs::memory::{
+    ListRegions, ListRegionsReply, REGIONS_MAX, Region, WriteMemory, WriteMemoryReply,
+};
+use dbgwire::verbs::module::ListModulesReply;
+use dbgwire::verbs::process::{
+    Attach, AttachReply, Detach, DetachReply, Kill, KillReply, Launch, LaunchReply,
+};
+use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
+use dbgwire::verbs::resume::Resume;
+use dbgwire::verbs::site::{InsertSites, InsertSitesReply, RemoveSites};
+use dbgwire::verbs::thread::{ListThreadsReply, ThreadDescription};
+use dbgwire::{ErrorCode, Fault};
+
+pub use probe::{Probe, Step};
+
+use crate::answer::Answer;
+use crate::backend::Backend;
+use crate::error::{ServerError, system};
+use crate::journal::Journal;
+use crate::session::BackendSettings;
+use memory::TargetMemory;
+use recent::RecentReads;
+use signals::{ChildSignals, Waker};
+use tracer::{Command, Tracer};
+
+/// How long the end of a session waits for its targets to stop, before their code is restored
+/// without that. A thread in an uninterruptible sleep does not stop.
+const END_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the session thread needs of a target to read its memory by itself.
+#[derive(Clone)]
+pub(crate) struct SharedTarget {
+    pid: Pid,
+    memory: Arc<TargetMemory>,
+    recent: Arc<RecentReads>,
+}
+
+/// The targets whose memory the session thread may read.
+type SharedTargets = Arc<Mutex<HashMap<TargetId, SharedTarget>>>;
+
+/// The signals a process of the server handles, prepared before it has any other thread.
+pub struct ProcessSignals(ChildSignals);
+
+impl ProcessSignals {
+    /// Prepares the calling process: SIGCHLD and SIGTERM are taken by the tracer thread, and the
+    /// terminal's keys are left to the debuggee and the user's debugger.
+    ///
+    /// **Errors**: [`ServerError::System`].
+    /// **Threads**: the process must have no other thread yet.
+    pub fn prepare() -> Result<ProcessSignals, ServerError> {
+        signals::ignore_terminal();
+        let signals = ChildSignals::open().map_err(system("prepare for signals"))?;
+        Ok(ProcessSignals(signals))
+    }
+}
+
+/// The ptrace backend of one session.
+pub struct PtraceBackend {
+    commands: Option<Sender<Command>>,
+    waker: Waker,
+    thread: Option<JoinHandle<()>>,
+    shared: SharedTargets,
+    may_share_terminal: bool,
+}
+
+impl PtraceBackend {
+    /// Starts the tracer thread. `probe` is called between steps; servers pass `None`.
+    ///
+    /// **Errors**: [`ServerError::UnknownCpu`], [`ServerError::System`].
+    pub fn start(
+        settings: BackendSettings,
+        journal: Journal,
+        signals: ProcessSignals,
+        probe: Probe,
+    ) -> Result<PtraceBackend, ServerError> {
+        let arch = Arch::native().ok_or(ServerError::UnknownCpu)?;
+        let shared = SharedTargets::default();
+        let (commands, receiver) = mpsc::channel::<Command>();
+        let waker = signals.0.waker();
+        let tracer = Tracer {
+            arch,
+            targets: target::Targets::new(),
+            shared: Arc::clone(&shared),
+            owner: HashMap::new(),
+            early: HashMap::new(),
+            departing: HashMap::new(),
+            journal,
+            events: settings.events,
+            terminate: settings.terminate,
+            probe,
+            stack_window_len: settings.stack_window_len,
+            last_target: 0,
+            last_stop: StopNumber::new(0),
+            last_sequence: 0,
+            dirty: BTreeSet::new(),
+            ended: None,
+        };
+        let thread = std::thread::Builder::new()
+            .name("tracer".to_owned())
+            .spawn(move || tracer.run(&receiver, &signals.0))
+            .map_err(system("start the tracer thread"))?;
+        Ok(PtraceBackend {
+            commands: Some(commands),
+            waker,
+            thread: Some(thread),
+            shared,
+            may_share_terminal: settings.may_share_terminal,
+        })
+    }
+
+    /// Has the tracer thread do something, without waiting for it.
+    fn post(&self, command: impl FnOnce(&mut Tracer) + Send + 'static) {
+        if let Some(commands) = &self.commands {
+            // A tracer that is gone drops the command, and with it the answer, which then says so.
+            let _ = commands.send(Box::new(command));
+            self.waker.wake();
+        }
+    }
+
+    /// Has the tracer thread do something, and waits for the result.
+    fn call<R: Send + 'static>(
+        &self,
+        command: impl FnOnce(&mut Tracer) -> Result<R, Fault> + Send + 'static,
+    ) -> Result<R, Fault> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.post(move |tracer| {
+            let _ = sender.send(command(tracer));
+        });
+        receiver.recv().unwrap_or_else(|_| {
+            Err(Fault::new(
+                ErrorCode::Internal,
+                "the session's tracer has a defect and is gone",
+            ))
+        })
+    }
+
+    fn shared(&self, id: TargetId) -> Result<SharedTarget, Fault> {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared
+            .get(&id)
+            .cloned()
+            .ok_or_else(|| tracer::no_such_target(id))
+    }
+}
+
+impl Backend for PtraceBackend {
+    fn launch(&mut self, request: Launch, answer: Answer<LaunchReply>) {
+        let may_share_terminal = self.may_share_terminal;
+        self.post(move |tracer| tracer.launch(&request, may_share_terminal, answer));
+    }
+
+    fn attach(&mut self, request: Attach) -> Result<AttachReply, Fault> {
+        self.call(move |tracer| tracer.attach(Pid::new(request.pid)))
+    }
+
+    fn detach(&mut self, request: Detach, answer: Answer<DetachReply>) {
+        self.post(move |tracer| tracer.ask_detach(TargetId::new(request.target), answer));
+    }
+
+    fn kill(&mut self, request: Kill, answer: Answer<KillReply>) {
+        self.post(move |tracer| tracer.ask_kill(TargetId::new(request.target), answer));
+    }
+
+    fn list_threads(&mut self, target: u32) -> Result<ListThreadsReply, Fault> {
+        let (pid, tids) = self.call(move |tracer| {
+            let target = tracer.target(TargetId::new(target))?;
+            Ok((target.pid, target.tids()))
+        })?;
+        let describe = |tid: dbgbase::Tid| ThreadDescription {
+            tid: tid.value(),
+            name: procfs::thread_name(pid, tid),
+        };
+        Ok(ListThreadsReply {
+            threads: tids.into_iter().map(describe).collect(),
+        })
+    }
+
+    fn resume(&mut self, request: Resume) -> Result<(), Fault> {
+        self.call(move |tracer| tracer.resume(&request))
+    }
+
+    fn interrupt(&mut self, target: u32) -> Result<(), Fault> {
+        self.call(move |tracer| tracer.interrupt(TargetId::new(target)))
+    }
+
+    fn read_memory(
+        &mut self,
+        target: u32,
+        address: u64,
+        buffer: &mut [u8],
+    ) -> Result<usize, Fault> {
+        let target = self.shared(TargetId::new(target))?;
+        let address = Address::new(address);
+        target.recent.note(address, buffer.len() as u64);
+        Ok(target.memory.read_head(address, buffer))
+    }
+
+    fn write_memory(
+        &mut self,
+        request: WriteMemory,
+        bytes: Bytes,
+    ) -> Result<WriteMemoryReply, Fault> {
+        self.call(move |tracer| {
+            let id = TargetId::new(request.target);
+            let written = tracer.write_memory(id, Address::new(request.address), &bytes)?;
+            Ok(WriteMemoryReply {
+                written: written as u32,
+            })
+        })
+    }
+
+    fn list_regions(&mut self, request: ListRegions) -> Result<ListRegionsReply, Fault> {
+        let target = self.shared(TargetId::new(request.target))?;
+        let maps = procfs::parse_maps(&procfs::read(target.pid, "maps").unwrap_or_default());
+        let mut regions: Vec<Region> = maps
+            .into_iter()
+            .filter(|mapping| mapping.range.end().value() > request.from)
+            .take(REGIONS_MAX + 1)
+            .map(|mapping| Region {
+                start: mapping.range.start().value(),
+                end: mapping.range.end().value(),
+                protection: mapping.protection,
+                offset: mapping.offset,
+                name: mapping.name,
+            })
+            .collect();
+        let more = regions.len() > REGIONS_MAX;
+        regions.truncate(REGIONS_MAX);
+        Ok(ListRegionsReply { regions, more })
+    }
+
+    fn read_registers(&mut self, request: ReadRegisters) -> Result<ReadRegistersReply, Fault> {
+        self.call(move |tracer| {
+            let threads = tracer.read_registers(TargetId::new(request.target), &request.tids)?;
+            Ok(ReadRegistersReply { threads })
+        })
+    }
+
+    fn write_registers(&mut self, request: WriteRegisters) -> Result<(), Fault> {
+        self.call(move |tracer| tracer.write_registers(&request))
+    }
+
+    fn insert_sites(&mut self, request: InsertSites) -> Result<InsertSitesReply, Fault> {
+        self.call(move |tracer| {
+            let faults = tracer.insert_sites(TargetId::new(request.target), &request.sites)?;
+            Ok(InsertSitesReply { faults })
+        })
+    }
+
+    fn remove_sites(&mut self, request: RemoveSites) -> Result<(), Fault> {
+        self.call(move |tracer| tracer.remove_sites(TargetId::new(request.target), &request.ids))
+    }
+
+    fn list_modules(&mut self, target: u32) -> Result<ListModulesReply, Fault> {
+        let target = self.shared(TargetId::new(target))?;
+        Ok(ListModulesReply {
+            modules: modules::list(target.pid, &*target.memory),
+        })
+    }
+
+    fn root_directory(&mut self, target: u32) -> Result<PathBuf, Fault> {
+        let target = self.shared(TargetId::new(target))?;
+        Ok(PathBuf::from(format!("/proc/{}/root", target.pid)))
+    }
+
+    fn end(&mut self) {
+        let (sender, receiver) = mpsc::channel();
+        self.post(move |tracer| tracer.end_session(sender));
+        if receiver.recv_timeout(END_PATIENCE).is_err() {
+            let _ = self.call(|tracer| {
+                tracer.restore_all();
+                Ok(())
+            });
+        }
+        // Without a sender the tracer thread returns.
+        self.commands = None;
+        self.waker.wake();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

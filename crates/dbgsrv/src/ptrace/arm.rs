@@ -1,0 +1,219 @@
+//! Changing a target's code: arming and disarming sites, each with its journal entry written first
+//! and taken back last. Tracer thread only.
+
+use dbgbase::{Address, SiteId, TargetId};
+use dbgwire::{ErrorCode, Fault};
+
+use super::probe::Step;
+use super::site::{Reason, Site};
+use super::target::Target;
+use super::tracer::Tracer;
+use crate::journal::{BYTES_MAX, Entry};
+
+impl Tracer {
+    /// Adds a reason to stop at an address, arming it if it is the first.
+    ///
+    /// **Errors**: [`ErrorCode::NoSuchSite`] if the client's id is in use, [`ErrorCode::Unreadable`]
+    /// or [`ErrorCode::Unwritable`] if the address takes no trap instruction,
+    /// [`ErrorCode::LimitReached`] if the journal is full.
+    pub(super) fn arm(
+        &mut self,
+        id: TargetId,
+        address: Address,
+        reason: Reason,
+    ) -> Result<(), Fault> {
+        let target = self
+            .targets
+            .get_mut(&id)
+            .ok_or_else(|| super::tracer::no_such_target(id))?;
+        let mut memory = target.memory.write();
+        if let Reason::Client { id, .. } = reason
+            && memory.sites.find(id).is_some()
+        {
+            let detail = format!("the site id {id} is in use");
+            return Err(Fault::new(ErrorCode::NoSuchSite, detail));
+        }
+        if let Some(site) = memory.sites.get_mut(address) {
+            site.reasons.push(reason);
+            return Ok(());
+        }
+        let trap = self.arch.trap_instruction();
+        let mut original = [0; BYTES_MAX];
+        let Some(head) = original.get_mut(..trap.len()) else {
+            return Ok(());
+        };
+        memory.peek(address, head).map_err(|error| {
+            fault_at(
+                ErrorCode::Unreadable,
+                address,
+                "memory cannot be read",
+                &error,
+            )
+        })?;
+        let entry = self
+            .journal
+            .add(Entry::Bytes {
+                pid: target.pid,
+                start_time: target.start_time,
+                address,
+                original,
+                len: trap.len(),
+            })
+            .map_err(|_| {
+                Fault::new(
+                    ErrorCode::LimitReached,
+                    "this session has too many breakpoints",
+                )
+            })?;
+        reach(&mut self.probe, Step::SiteJournaled);
+        let is_armed = target.vforks == 0;
+        if is_armed && let Err(error) = memory.poke(address, trap) {
+            self.journal.remove(entry);
+            return Err(fault_at(
+                ErrorCode::Unwritable,
+                address,
+                "no breakpoint can be set",
+                &error,
+            ));
+        }
+        reach(&mut self.probe, Step::SiteArmed);
+        memory.sites.add(
+            address,
+            Site {
+                original,
+                is_armed,
+                entry,
+                reasons: vec![reason],
+            },
+        );
+        Ok(())
+    }
+
+    /// Takes the client's reason back; an id that is not known is passed over.
+    pub(super) fn disarm_client(&mut self, id: TargetId, site: SiteId) {
+        let is_wanted =
+            |reason: &Reason| matches!(reason, Reason::Client { id, .. } if *id == site);
+        let address = self
+            .targets
+            .get(&id)
+            .and_then(|target| target.memory.lock().sites.find(site));
+        if let Some(address) = address {
+            self.disarm(id, address, is_wanted);
+        }
+    }
+
+    /// Takes those reasons at an address back that `is_wanted` picks, and restores the program's
+    /// bytes if no reason is left.
+    pub(super) fn disarm(
+        &mut self,
+        id: TargetId,
+        address: Address,
+        is_wanted: impl Fn(&Reason) -> bool,
+    ) {
+        let Some(target) = self.targets.get_mut(&id) else {
+            return;
+        };
+        let mut memory = target.memory.write();
+        let Some(site) = memory.sites.get_mut(address) else {
+            return;
+        };
+        site.reasons.retain(|reason| !is_wanted(reason));
+        if !site.reasons.is_empty() {
+            return;
+        }
+        let (is_armed, original) = (site.is_armed, site.original);
+        let len = memory.sites.trap_len();
+        if is_armed && let Some(bytes) = original.get(..len) {
+            // Memory that cannot be written any more is not mapped any more: nothing to restore.
+            let _ = memory.poke(address, bytes);
+            reach(&mut self.probe, Step::SiteRestored);
+        }
+        if let Some(site) = memory.sites.forget(address) {
+            self.journal.remove(site.entry);
+            reach(&mut self.probe, Step::SiteForgotten);
+        }
+    }
+
+    /// Restores the program's bytes everywhere, for good.
+    pub(super) fn disarm_all(&mut self, id: TargetId) {
+        let addresses = self
+            .targets
+            .get(&id)
+            .map(|target| target.memory.lock().sites.addresses());
+        for address in addresses.unwrap_or_default() {
+            self.disarm(id, address, |_| true);
+        }
+    }
+
+    /// Forgets the sites of a target whose memory is gone.
+    pub(super) fn forget_sites(&mut self, id: TargetId) {
+        let Some(target) = self.targets.get_mut(&id) else {
+            return;
+        };
+        let mut memory = target.memory.write();
+        for address in memory.sites.addresses() {
+            if let Some(site) = memory.sites.forget(address) {
+                self.journal.remove(site.entry);
+            }
+        }
+    }
+
+    /// Puts the program's bytes back at one site for a while, or the trap instruction again. The
+    /// journal's entry stays: it says what to undo in either case.
+    pub(super) fn set_armed(&mut self, id: TargetId, address: Address, is_armed: bool) {
+        let Some(target) = self.targets.get_mut(&id) else {
+            return;
+        };
+        set_armed(target, address, is_armed);
+        if !is_armed {
+            reach(&mut self.probe, Step::SiteLifted);
+        }
+    }
+
+    /// The same for every site.
+    pub(super) fn set_all_armed(&mut self, id: TargetId, is_armed: bool) {
+        let Some(target) = self.targets.get_mut(&id) else {
+            return;
+        };
+        let addresses = target.memory.lock().sites.addresses();
+        for address in addresses {
+            set_armed(target, address, is_armed);
+        }
+    }
+}
+
+fn set_armed(target: &mut Target, address: Address, is_armed: bool) {
+    let mut memory = target.memory.write();
+    let len = memory.sites.trap_len();
+    let Some(site) = memory.sites.get_mut(address) else {
+        return;
+    };
+    if site.is_armed == is_armed {
+        return;
+    }
+    site.is_armed = is_armed;
+    let original = site.original;
+    let trap = target.arch.trap_instruction();
+    let bytes = if is_armed {
+        Some(trap)
+    } else {
+        original.get(..len)
+    };
+    // Memory that cannot be written any more is not mapped any more.
+    let _ = bytes.map(|bytes| memory.poke(address, bytes));
+}
+
+/// Calls the probe, if there is one.
+pub(super) fn reach(probe: &mut super::probe::Probe, step: Step) {
+    if let Some(probe) = probe {
+        probe(step);
+    }
+}
+
+fn fault_at(code: ErrorCode, address: Address, what: &str, error: &std::io::Error) -> Fault {
+    let fault = Fault::new(code, format!("{what} at {address}: {error}"));
+    match error.raw_os_error() {
+        Some(errno) => fault.with_errno(errno),
+        None => fault,
+    }
+}

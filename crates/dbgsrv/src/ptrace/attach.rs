@@ -1,0 +1,255 @@
+//! Making a running process a target: all its threads, also those that are born meanwhile.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+
+use dbgbase::{Pid, StopNumber, TargetId, Tid};
+use dbgwire::verbs::process::AttachReply;
+use dbgwire::{ErrorCode, Fault};
+use rustix::io::Errno;
+
+use super::SharedTarget;
+use super::memory::TargetMemory;
+use super::procfs;
+use super::sys;
+use super::target::{Asked, Phase, Target};
+use super::thread::{State, Thread, Wish};
+use super::tracer::Tracer;
+use crate::journal::Entry;
+
+/// How often the thread list is read again before the attempt is given up. Threads that we have
+/// seized bring their children with them, so a pass finds new threads only while one that we have
+/// not met is making them.
+const PASSES_MAX: u32 = 1000;
+
+impl Tracer {
+    /// Seizes every thread of a process and asks it to stop. The stop follows as an event.
+    ///
+    /// **Errors**: [`ErrorCode::NoSuchProcess`], [`ErrorCode::AlreadyTraced`],
+    /// [`ErrorCode::NotPermitted`], each naming the rule that applied.
+    /// **Source**: ptrace(2), `PTRACE_SEIZE`.
+    pub(super) fn attach(&mut self, pid: Pid) -> Result<AttachReply, Fault> {
+        if let Some(target) = self.target_of(pid) {
+            let detail = format!(
+                "process {pid} is target {} of this session already",
+                target.id
+            );
+            return Err(Fault::new(ErrorCode::AlreadyTraced, detail));
+        }
+        let start_time = check_attachable(pid)?;
+        sys::seize(Tid::from(pid)).map_err(|errno| refusal(pid, errno))?;
+        let id = match self.begin_target(pid, start_time, false) {
+            Ok(id) => id,
+            Err(fault) => {
+                // A seized thread can be detached only from a stop; it is stopped for a moment.
+                let _ = sys::interrupt(Tid::from(pid));
+                self.departing.insert(
+                    Tid::from(pid),
+                    super::tracer::Departing {
+                        parent: TargetId::new(0),
+                        has_copy: false,
+                    },
+                );
+                return Err(fault);
+            }
+        };
+        self.seize_others(id, pid);
+        if let Some(target) = self.targets.get_mut(&id) {
+            target.asked.interrupt = true;
+            target.phase = Phase::Stopping;
+        }
+        self.dirty.insert(id);
+        Ok(AttachReply { target: id.value() })
+    }
+
+    /// Seizes thread after thread, until a pass over the thread list finds nothing new.
+    fn seize_others(&mut self, id: TargetId, pid: Pid) {
+        let leader = Tid::from(pid);
+        let _ = sys::interrupt(leader);
+        self.add_seized(id, leader);
+        let mut dead: BTreeSet<Tid> = BTreeSet::new();
+        for _ in 0..PASSES_MAX {
+            let mut is_new = false;
+            for tid in procfs::tids(pid).unwrap_or_default() {
+                if self.owner.contains_key(&tid) || dead.contains(&tid) {
+                    continue;
+                }
+                match sys::seize(tid) {
+                    Ok(()) => {
+                        let _ = sys::interrupt(tid);
+                    }
+                    // A child of a thread we have seized is seized with it, and stops by itself.
+                    Err(Errno::PERM) if is_ours(tid) => {}
+                    Err(_) => {
+                        dead.insert(tid);
+                        continue;
+                    }
+                }
+                is_new = true;
+                self.add_seized(id, tid);
+            }
+            if !is_new {
+                return;
+            }
+        }
+    }
+
+    fn add_seized(&mut self, id: TargetId, tid: Tid) {
+        self.owner.insert(tid, id);
+        if let Some(target) = self.targets.get_mut(&id) {
+            let mut thread = Thread::running(tid, Wish::Run);
+            thread.state = State::Running {
+                how: super::thread::How::Free,
+                is_interrupted: true,
+            };
+            target.add_thread(thread);
+        }
+    }
+
+    /// A new target without threads, in the journal before anything is done to it.
+    pub(super) fn begin_target(
+        &mut self,
+        pid: Pid,
+        start_time: u64,
+        is_created: bool,
+    ) -> Result<TargetId, Fault> {
+        let memory = TargetMemory::open(pid, self.arch).map_err(|error| {
+            Fault::new(
+                ErrorCode::NotPermitted,
+                format!("memory of process {pid}: {error}"),
+            )
+        })?;
+        let entry = self
+            .journal
+            .add(Entry::Target {
+                pid,
+                start_time,
+                created: is_created,
+            })
+            .map_err(|_| Fault::new(ErrorCode::LimitReached, "the session's journal is full"))?;
+        let id = self.next_target();
+        let target = Target {
+            id,
+            pid,
+            arch: self.arch,
+            start_time,
+            is_created,
+            entry,
+            memory: Arc::new(memory),
+            threads: std::collections::BTreeMap::new(),
+            next_ordinal: 0,
+            phase: Phase::Running,
+            asked: Asked::default(),
+            stop: StopNumber::new(0),
+            event_thread: Tid::from(pid),
+            wish_of_newborn: Wish::Run,
+            has_begun: false,
+            rendezvous: None,
+            modules_changed: true,
+            vforks: 0,
+            born: Vec::new(),
+            ended: Vec::new(),
+            recent: Arc::default(),
+        };
+        let shared = SharedTarget {
+            pid,
+            memory: Arc::clone(&target.memory),
+            recent: Arc::clone(&target.recent),
+        };
+        self.shared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, shared);
+        self.targets.insert(id, target);
+        Ok(id)
+    }
+}
+
+/// Whether a thread is traced by this process.
+fn is_ours(tid: Tid) -> bool {
+    let Some(tracer) = procfs::tracer_of(tid) else {
+        return false;
+    };
+    // TracerPid names the tracing thread; it is ours if this process has it.
+    std::path::Path::new(&format!("/proc/self/task/{tracer}")).exists()
+}
+
+/// Looks at what can be known before a process is seized. Its start time, if nothing speaks against
+/// it.
+fn check_attachable(pid: Pid) -> Result<u64, Fault> {
+    let no_process = || {
+        Fault::new(
+            ErrorCode::NoSuchProcess,
+            format!("there is no process {pid}"),
+        )
+    };
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|_| no_process())?;
+    let number = |key| {
+        procfs::status_field(&text, key)
+            .and_then(|value| value.parse::<u32>().ok())
+            .unwrap_or(0)
+    };
+    let leader = number("Tgid");
+    if leader != pid.value() {
+        let detail = format!("{pid} is a thread of process {leader}; attach to that");
+        return Err(Fault::new(ErrorCode::NoSuchProcess, detail));
+    }
+    if pid.value() == std::process::id() {
+        let detail = format!("process {pid} is this session itself");
+        return Err(Fault::new(ErrorCode::NotPermitted, detail));
+    }
+    let stat = procfs::stat(pid).ok_or_else(no_process)?;
+    if matches!(stat.state, b'Z' | b'X') {
+        let detail = format!(
+            "process {pid} ({}) has ended and waits to be reaped",
+            stat.name
+        );
+        return Err(Fault::new(ErrorCode::NoSuchProcess, detail));
+    }
+    match number("TracerPid") {
+        0 => Ok(stat.start_time),
+        tracer => {
+            let name = procfs::stat(Pid::new(tracer)).map_or_else(String::new, |stat| stat.name);
+            let detail = format!(
+                "process {pid} ({}) is being debugged already, by process {tracer} ({name})",
+                stat.name
+            );
+            Err(Fault::new(ErrorCode::AlreadyTraced, detail))
+        }
+    }
+}
+
+/// Why PTRACE_SEIZE was refused, in words that name the rule (ptrace(2), "Ptrace access mode
+/// checking").
+fn refusal(pid: Pid, errno: Errno) -> Fault {
+    if errno == Errno::SRCH {
+        return Fault::new(
+            ErrorCode::NoSuchProcess,
+            format!("there is no process {pid}"),
+        );
+    }
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let is_kernel_thread = procfs::read(pid, "cmdline").is_ok_and(|line| line.is_empty())
+        && procfs::link(pid, "exe").is_none()
+        && procfs::status_field(&status, "VmSize").is_none();
+    let owner = procfs::status_field(&status, "Uid")
+        .and_then(|uids| uids.split_ascii_whitespace().next())
+        .and_then(|uid| uid.parse::<u32>().ok());
+    let ours = rustix::process::geteuid().as_raw();
+    let yama = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    let why = if is_kernel_thread {
+        "it is a thread of the kernel".to_owned()
+    } else if ours != 0 && owner.is_some_and(|uid| uid != ours) {
+        let owner = owner.unwrap_or_default();
+        format!("it belongs to uid {owner} and the server runs as uid {ours}")
+    } else if ours != 0 && matches!(yama.trim(), "1" | "2" | "3") {
+        format!("kernel.yama.ptrace_scope is {}", yama.trim())
+    } else {
+        format!("the system says: {errno}")
+    };
+    Fault::new(
+        ErrorCode::NotPermitted,
+        format!("attach to process {pid}: not permitted; {why}"),
+    )
+    .with_errno(errno.raw_os_error())
+}

@@ -1,0 +1,181 @@
+//! What an ELF image says of itself in a target's memory: program headers, build-id, and the symbols
+//! of its dynamic section. Pure, over a target's memory; every count is bounded. Files and symbols
+//! for people are the client's business.
+//!
+//! Sources: System V ABI, "Object Files" and "Dynamic Linking"; `<elf.h>`.
+
+use dbgbase::{Address, LinkAddress, LoadBias, ReadMemory, read_u16, read_u32, read_u64};
+
+const PT_LOAD: u32 = 1;
+const PT_DYNAMIC: u32 = 2;
+const PT_NOTE: u32 = 4;
+const DT_STRTAB: u64 = 5;
+const DT_SYMTAB: u64 = 6;
+const NT_GNU_BUILD_ID: u32 = 3;
+
+/// The most program headers, dynamic entries, notes and symbols that are looked at.
+const HEADERS_MAX: u16 = 128;
+const DYNAMIC_MAX: u64 = 512;
+const NOTES_LEN_MAX: u64 = 64 * 1024;
+const SYMBOLS_MAX: u64 = 4096;
+const BUILD_ID_LEN_MAX: usize = 64;
+const PAGE: u64 = 4096;
+
+/// One program header.
+#[derive(Clone, Copy, Debug)]
+struct Header {
+    kind: u32,
+    offset: u64,
+    link: LinkAddress,
+    len: u64,
+}
+
+/// An image in memory whose ELF header lies at `base`.
+pub(super) struct MappedImage<M> {
+    memory: M,
+    base: Address,
+    headers: Vec<Header>,
+}
+
+impl<M: ReadMemory> MappedImage<M> {
+    /// The image at `base`, or `None` if there is none.
+    pub(super) fn at(memory: M, base: Address) -> Option<MappedImage<M>> {
+        let mut ident = [0; 6];
+        if memory.read(base, &mut ident) != Ok(6) || ident != *b"\x7fELF\x02\x01" {
+            return None;
+        }
+        let table = base.checked_add(read_u64(&memory, base.checked_add(32)?).ok()?)?;
+        let entry_len = read_u16(&memory, base.checked_add(54)?).ok()?;
+        let count = read_u16(&memory, base.checked_add(56)?).ok()?;
+        if entry_len < 56 || count > HEADERS_MAX {
+            return None;
+        }
+        let header = |index: u16| {
+            let at = table.checked_add(u64::from(index) * u64::from(entry_len))?;
+            Some(Header {
+                kind: read_u32(&memory, at).ok()?,
+                offset: read_u64(&memory, at.checked_add(8)?).ok()?,
+                link: LinkAddress::new(read_u64(&memory, at.checked_add(16)?).ok()?),
+                len: read_u64(&memory, at.checked_add(40)?).ok()?,
+            })
+        };
+        let headers = (0..count).map(header).collect::<Option<Vec<Header>>>()?;
+        Some(MappedImage {
+            memory,
+            base,
+            headers,
+        })
+    }
+
+    /// What the image's link addresses are off by: its header lies at file offset 0, in the segment
+    /// that begins there.
+    pub(super) fn bias(&self) -> LoadBias {
+        let is_first = |header: &&Header| header.kind == PT_LOAD && header.offset < PAGE;
+        let first = self.headers.iter().find(is_first);
+        let link = first.map_or(0, |header| header.link.value().wrapping_sub(header.offset));
+        LoadBias::between(LinkAddress::new(link), self.base)
+    }
+
+    /// How many bytes the image spans from its base to the end of its last segment.
+    pub(super) fn span(&self) -> u64 {
+        let bias = self.bias();
+        let end = |header: &Header| {
+            let link_end = LinkAddress::new(header.link.value().wrapping_add(header.len));
+            link_end.to_address(bias).offset_from(self.base)
+        };
+        let loads = self.headers.iter().filter(|header| header.kind == PT_LOAD);
+        let span = loads.filter_map(end).max().unwrap_or(0);
+        span.checked_next_multiple_of(PAGE).unwrap_or(span)
+    }
+
+    /// The build-id (note `NT_GNU_BUILD_ID`), or nothing.
+    pub(super) fn build_id(&self) -> Vec<u8> {
+        let notes = self.headers.iter().filter(|header| header.kind == PT_NOTE);
+        notes
+            .filter_map(|header| self.build_id_in(header))
+            .next()
+            .unwrap_or_default()
+    }
+
+    /// Walks one segment of notes.
+    ///
+    /// ```text
+    /// 0          4          8       12          16 (name and descriptor padded to 4)
+    /// +----------+----------+-------+-----------+---------------------+
+    /// | name len | desc len | type  | name      | descriptor          |
+    /// +----------+----------+-------+-----------+---------------------+
+    /// ```
+    fn build_id_in(&self, header: &Header) -> Option<Vec<u8>> {
+        let mut at = header.link.to_address(self.bias());
+        let end = at.checked_add(header.len.min(NOTES_LEN_MAX))?;
+        while at.checked_add(12)? <= end {
+            let name_len = u64::from(read_u32(&self.memory, at).ok()?);
+            let desc_len = u64::from(read_u32(&self.memory, at.checked_add(4)?).ok()?);
+            let kind = read_u32(&self.memory, at.checked_add(8)?).ok()?;
+            let name_at = at.checked_add(12)?;
+            let desc_at = name_at.checked_add(name_len.next_multiple_of(4))?;
+            if kind == NT_GNU_BUILD_ID && name_len == 4 {
+                let is_gnu = read_u32(&self.memory, name_at).ok()? == u32::from_le_bytes(*b"GNU\0");
+                let mut id = vec![0; (desc_len as usize).min(BUILD_ID_LEN_MAX)];
+                if is_gnu && self.memory.read(desc_at, &mut id) == Ok(id.len()) {
+                    return Some(id);
+                }
+            }
+            at = desc_at.checked_add(desc_len.next_multiple_of(4))?;
+        }
+        None
+    }
+
+    /// The address of the dynamic symbol with this name.
+    ///
+    /// The symbol table's length is nowhere written; linkers put the string table right behind it,
+    /// and where they do not, [`SYMBOLS_MAX`] bounds the search.
+    pub(super) fn dynamic_symbol(&self, name: &[u8]) -> Option<Address> {
+        let bias = self.bias();
+        let symbols = self.dynamic_pointer(DT_SYMTAB)?;
+        let strings = self.dynamic_pointer(DT_STRTAB)?;
+        let count = strings
+            .offset_from(symbols)
+            .map_or(SYMBOLS_MAX, |len| len / 24);
+        for index in 1..count.min(SYMBOLS_MAX) {
+            let symbol = symbols.checked_add(index * 24)?;
+            let name_at = strings.checked_add(u64::from(read_u32(&self.memory, symbol).ok()?))?;
+            let mut found = vec![0; name.len() + 1];
+            let is_read = self.memory.read(name_at, &mut found) == Ok(found.len());
+            if is_read && found.split_last() == Some((&0, name)) {
+                let value = read_u64(&self.memory, symbol.checked_add(8)?).ok()?;
+                return (value != 0).then(|| LinkAddress::new(value).to_address(bias));
+            }
+        }
+        None
+    }
+
+    /// A pointer of the dynamic section. glibc relocates them in memory, other linkers (and images
+    /// nobody has relocated yet, as the dynamic linker itself at its start) leave link addresses.
+    fn dynamic_pointer(&self, tag: u64) -> Option<Address> {
+        let bias = self.bias();
+        let dynamic = self
+            .headers
+            .iter()
+            .find(|header| header.kind == PT_DYNAMIC)?;
+        let start = dynamic.link.to_address(bias);
+        for index in 0..DYNAMIC_MAX.min(dynamic.len / 16) {
+            let at = start.checked_add(index * 16)?;
+            let found = read_u64(&self.memory, at).ok()?;
+            if found == 0 {
+                return None;
+            }
+            if found == tag {
+                let value = read_u64(&self.memory, at.checked_add(8)?).ok()?;
+                let is_relocated =
+                    value >= self.base.value() && value - self.base.value() < self.span();
+                return Some(if is_relocated {
+                    Address::new(value)
+                } else {
+                    LinkAddress::new(value).to_address(bias)
+                });
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,121 @@
+//! Starting a program as a target, up to its initial break: the dynamic linker has mapped the
+//! program's libraries, and none of their code or the program's has run.
+
+use dbgbase::{StopReason, TargetId, Tid};
+use dbgwire::verbs::process::{Launch, LaunchReply};
+
+use super::modules;
+use super::procfs;
+use super::site::Reason;
+use super::spawn;
+use super::sys;
+use super::target::{Launching, Phase};
+use super::thread::{Thread, Wish};
+use super::tracer::Tracer;
+use crate::answer::Answer;
+
+impl Tracer {
+    /// Starts a program. The answer comes when it has been loaded, the initial break as an event.
+    pub(super) fn launch(
+        &mut self,
+        launch: &Launch,
+        may_share_terminal: bool,
+        answer: Answer<LaunchReply>,
+    ) {
+        let child = match spawn::fork(launch, may_share_terminal) {
+            Ok(child) => child,
+            Err(fault) => return answer.fault(fault),
+        };
+        let (pid, tid) = (child.pid, Tid::from(child.pid));
+        let start_time = procfs::stat(pid).map_or(0, |stat| stat.start_time);
+        let begun = sys::seize(tid)
+            .map_err(|errno| spawn::failed(&launch.program, errno.raw_os_error()))
+            .and_then(|()| self.begin_target(pid, start_time, true));
+        let id = match begun {
+            Ok(id) => id,
+            Err(fault) => {
+                // Dropping the child's pipe makes it exit; its end is taken in like any other.
+                drop(child);
+                return answer.fault(fault);
+            }
+        };
+        self.owner.insert(tid, id);
+        if let Some(target) = self.targets.get_mut(&id) {
+            target.add_thread(Thread::running(tid, Wish::Run));
+            let program = String::from_utf8_lossy(&launch.program).into_owned();
+            target.phase = Phase::Launching(Launching {
+                answer,
+                failure: child.go(),
+                program,
+            });
+        }
+    }
+
+    /// The program has been executed: answers, and lets it run to its initial break.
+    pub(super) fn finish_launch(&mut self, id: TargetId) {
+        let Some(target) = self.targets.get_mut(&id) else {
+            return;
+        };
+        let tid = Tid::from(target.pid);
+        let pid = target.pid;
+        if let Phase::Launching(launching) = std::mem::replace(&mut target.phase, Phase::Stopping) {
+            launching.answer.reply(LaunchReply {
+                target: id.value(),
+                pid: pid.value(),
+            });
+        }
+        self.arm_rendezvous(id);
+        let has_rendezvous = self
+            .targets
+            .get(&id)
+            .is_some_and(|target| target.rendezvous.is_some());
+        if has_rendezvous {
+            return;
+        }
+        let entry = modules::entry(pid).filter(|_| modules::has_linker(pid));
+        let is_armed = entry.is_some_and(|entry| self.arm(id, entry, Reason::Entry).is_ok());
+        if !is_armed {
+            self.report(id, tid, StopReason::InitialBreak);
+        }
+    }
+
+    /// Arms the function by which the dynamic linker announces changes, if the target has one and it
+    /// is not armed yet. Its threads stand still.
+    pub(super) fn arm_rendezvous(&mut self, id: TargetId) {
+        let Some(target) = self.targets.get_mut(&id) else {
+            return;
+        };
+        if target.rendezvous.is_some() {
+            return;
+        }
+        let Some(found) = modules::rendezvous(target.pid, &*target.memory) else {
+            return;
+        };
+        if self.arm(id, found.notify, Reason::Rendezvous).is_ok()
+            && let Some(target) = self.targets.get_mut(&id)
+        {
+            target.rendezvous = Some(found);
+        }
+    }
+
+    /// The entry point has served its purpose.
+    pub(super) fn disarm_entry(&mut self, id: TargetId) {
+        let Some(target) = self.targets.get(&id) else {
+            return;
+        };
+        let addresses = target.memory.lock().sites.addresses();
+        for address in addresses {
+            let is_entry = |reason: &Reason| *reason == Reason::Entry;
+            let has = self.targets.get(&id).is_some_and(|target| {
+                let memory = target.memory.lock();
+                memory
+                    .sites
+                    .get(address)
+                    .is_some_and(|site| site.reasons.iter().any(is_entry))
+            });
+            if has {
+                self.disarm(id, address, is_entry);
+            }
+        }
+    }
+}

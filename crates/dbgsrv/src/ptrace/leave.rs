@@ -1,0 +1,144 @@
+//! How targets go out: left as they were found, ended, or gone by themselves.
+
+use std::sync::PoisonError;
+use std::sync::mpsc::Sender;
+
+use bytes::Bytes;
+use dbgbase::{ExitStatus, TargetId};
+use dbgwire::verbs::process::{DetachReply, KillReply};
+use dbgwire::{AnyEvent, ErrorCode, Fault, convert};
+
+use super::spawn;
+use super::sys;
+use super::target::{Phase, Target};
+use super::thread::State;
+use super::tracer::Tracer;
+use crate::answer::Answer;
+
+impl Tracer {
+    /// Asks for a target to be left. It is answered when every thread has been let go.
+    pub(super) fn ask_detach(&mut self, id: TargetId, answer: Answer<DetachReply>) {
+        let Some(target) = self.targets.get_mut(&id) else {
+            return answer.fault(super::tracer::no_such_target(id));
+        };
+        if target.asked.detach.is_some() {
+            let detail = format!("process {} is being detached already", target.pid);
+            return answer.fault(Fault::new(ErrorCode::NoSuchTarget, detail));
+        }
+        target.asked.detach = Some(Some(answer));
+        self.dirty.insert(id);
+    }
+
+    /// Ends a target. It is answered when the process is gone.
+    pub(super) fn ask_kill(&mut self, id: TargetId, answer: Answer<KillReply>) {
+        let Some(target) = self.targets.get_mut(&id) else {
+            return answer.fault(super::tracer::no_such_target(id));
+        };
+        target.asked.kill.push(answer);
+        // The only failure is ESRCH: it is ending already, and that is reported next.
+        let _ = sys::kill(target.pid);
+    }
+
+    /// Leaves a target whose threads all stand still: its code restored, signals that were about to
+    /// be delivered delivered.
+    pub(super) fn leave(&mut self, id: TargetId) {
+        self.disarm_all(id);
+        let Some(mut target) = self.targets.remove(&id) else {
+            return;
+        };
+        let pid = target.pid;
+        for thread in target.threads.values_mut() {
+            let State::Stopped(class) = thread.state else {
+                continue;
+            };
+            let signal = super::settle::due_signal(pid, thread, class);
+            let left = std::mem::take(&mut thread.held);
+            // A thread that cannot be detached has just been killed.
+            let _ = sys::detach(thread.tid, signal);
+            for info in left {
+                let _ = info
+                    .signal()
+                    .map(|signal| sys::signal_thread(pid, thread.tid, signal));
+            }
+        }
+        self.forget(&target);
+        if let Some(Some(answer)) = target.asked.detach.take() {
+            answer.reply(DetachReply {});
+        }
+        for answer in target.asked.kill.drain(..) {
+            let detail = format!("process {pid} was detached");
+            answer.fault(Fault::new(ErrorCode::NoSuchTarget, detail));
+        }
+    }
+
+    /// A target's process is gone.
+    pub(super) fn end_target(&mut self, id: TargetId, status: ExitStatus) {
+        self.forget_sites(id);
+        let Some(mut target) = self.targets.remove(&id) else {
+            return;
+        };
+        self.forget(&target);
+        if let Phase::Launching(launching) = target.phase {
+            let program = launching.program.as_bytes();
+            let fault = match spawn::failure_of(&launching.failure) {
+                Some(errno) => spawn::failed(program, errno),
+                None => {
+                    let detail = format!("{} ended before it began", launching.program);
+                    Fault::new(ErrorCode::LaunchFailed, detail)
+                }
+            };
+            launching.answer.fault(fault);
+            return;
+        }
+        let event = convert::exited(id.value(), status);
+        (self.events)(AnyEvent::Exited(event), Bytes::new());
+        for answer in target.asked.kill.drain(..) {
+            answer.reply(KillReply {});
+        }
+        if let Some(Some(answer)) = target.asked.detach.take() {
+            let detail = format!("process {} ended before it could be detached", target.pid);
+            answer.fault(Fault::new(ErrorCode::TargetEnded, detail));
+        }
+    }
+
+    fn forget(&mut self, target: &Target) {
+        self.journal.remove(target.entry);
+        self.owner.retain(|_, owner| *owner != target.id);
+        self.dirty.remove(&target.id);
+        self.shared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&target.id);
+    }
+
+    /// The session is over: targets it created end, others are left. `ended` is told when all are
+    /// gone.
+    pub(super) fn end_session(&mut self, ended: Sender<()>) {
+        self.ended = Some(ended);
+        let targets: Vec<TargetId> = self.targets.keys().copied().collect();
+        for id in targets {
+            let Some(target) = self.targets.get_mut(&id) else {
+                continue;
+            };
+            if target.is_created {
+                let _ = sys::kill(target.pid);
+            } else if target.asked.detach.is_none() {
+                target.asked.detach = Some(None);
+                self.dirty.insert(id);
+            }
+        }
+    }
+
+    /// Restores the code of targets that could not be left in time.
+    pub(super) fn restore_all(&mut self) {
+        let targets: Vec<TargetId> = self.targets.keys().copied().collect();
+        for id in targets {
+            self.disarm_all(id);
+        }
+    }
+
+    /// Whether every target is gone.
+    pub(super) fn is_empty(&self) -> bool {
+        self.targets.is_empty() && self.departing.is_empty()
+    }
+}

@@ -1,0 +1,125 @@
+//! A target's memory through /proc/PID/mem, with the debugger's trap instructions hidden. Reads may
+//! come from any thread; writes are made by the tracer thread, because Linux may let only the tracer
+//! write through a page's protection (proc_pid_mem(5), `proc_mem.force_override`).
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use dbgbase::{Address, Arch, Pid, ReadMemory, Unreadable};
+
+use super::site::SiteTable;
+
+/// A target's memory and the sites in it.
+pub(super) struct TargetMemory {
+    inner: RwLock<Inner>,
+}
+
+/// What is behind the lock.
+pub(super) struct Inner {
+    /// Opened for one address space; a new program needs a new one.
+    file: File,
+    /// The armed addresses.
+    pub(super) sites: SiteTable,
+}
+
+impl TargetMemory {
+    /// The memory of a process.
+    ///
+    /// **Errors**: of open(2); EACCES where ptrace(2) would be refused too.
+    pub(super) fn open(pid: Pid, arch: Arch) -> std::io::Result<TargetMemory> {
+        let inner = Inner {
+            file: open_file(pid)?,
+            sites: SiteTable::new(arch),
+        };
+        Ok(TargetMemory {
+            inner: RwLock::new(inner),
+        })
+    }
+
+    /// Turns to the address space of the program that the process has just executed. The sites are
+    /// forgotten: they went with the old one.
+    pub(super) fn reopen(&self, pid: Pid, arch: Arch) -> std::io::Result<()> {
+        let file = open_file(pid)?;
+        *self.write() = Inner {
+            file,
+            sites: SiteTable::new(arch),
+        };
+        Ok(())
+    }
+
+    /// The sites and the file, for readers.
+    pub(super) fn lock(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sites and the file, for the tracer thread.
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads what the program has at `address`, as [`ReadMemory::read`] does, and says how much was
+    /// read even if that is nothing.
+    pub(super) fn read_head(&self, address: Address, buffer: &mut [u8]) -> usize {
+        let inner = self.lock();
+        let mut count = 0;
+        while let Some(rest) = buffer.get_mut(count..).filter(|rest| !rest.is_empty()) {
+            let Some(at) = address.checked_add(count as u64) else {
+                break;
+            };
+            match inner.file.read_at(rest, at.value()) {
+                Ok(0) => break,
+                Ok(more) => count += more,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        if let Some(head) = buffer.get_mut(..count) {
+            inner.sites.hide(address, head);
+        }
+        count
+    }
+}
+
+impl ReadMemory for TargetMemory {
+    fn read(&self, address: Address, buffer: &mut [u8]) -> Result<usize, Unreadable> {
+        match self.read_head(address, buffer) {
+            0 if !buffer.is_empty() => Err(Unreadable { address }),
+            count => Ok(count),
+        }
+    }
+}
+
+impl Inner {
+    /// Writes bytes as they are, past protection. Tracer thread only.
+    ///
+    /// **Shape**: how many of the head were written; an error only if not even the first was.
+    pub(super) fn poke(&self, address: Address, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut count = 0;
+        while let Some(rest) = bytes.get(count..).filter(|rest| !rest.is_empty()) {
+            let at = address.value().checked_add(count as u64);
+            let at = at.ok_or(std::io::ErrorKind::InvalidInput)?;
+            match self.file.write_at(rest, at) {
+                Ok(0) if count == 0 => return Err(std::io::ErrorKind::WriteZero.into()),
+                Ok(0) => break,
+                Ok(more) => count += more,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if count == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(count)
+    }
+
+    /// Reads bytes as they are, trap instructions included; all or an error.
+    pub(super) fn peek(&self, address: Address, bytes: &mut [u8]) -> std::io::Result<()> {
+        self.file.read_exact_at(bytes, address.value())
+    }
+}
+
+fn open_file(pid: Pid) -> std::io::Result<File> {
+    File::options()
+        .read(true)
+        .write(true)
+        .open(format!("/proc/{pid}/mem"))
+}

@@ -1,0 +1,192 @@
+//! Pure parsers of the files in /proc/PID (proc(5)), and thin functions that read them. They take
+//! what the kernel writes and give up quietly on anything else.
+
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use dbgbase::{Address, AddressRange, Pid, Tid};
+
+/// What /proc/PID/stat says (proc_pid_stat(5)).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Stat {
+    /// The kernel's short name.
+    pub(crate) name: String,
+    /// The state's letter.
+    pub(crate) state: u8,
+    /// The parent.
+    pub(crate) parent: u32,
+    /// The session.
+    pub(crate) session: u32,
+    /// How many threads.
+    pub(crate) threads: u32,
+    /// When it started, in clock ticks since boot.
+    pub(crate) start_time: u64,
+}
+
+/// Parses /proc/PID/stat. The name, in parentheses, may itself hold parentheses and blanks.
+pub(crate) fn parse_stat(text: &[u8]) -> Option<Stat> {
+    let open = text.iter().position(|byte| *byte == b'(')?;
+    let close = text.iter().rposition(|byte| *byte == b')')?;
+    let name = String::from_utf8_lossy(text.get(open + 1..close)?).into_owned();
+    let rest = std::str::from_utf8(text.get(close + 1..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let number = |index: usize| {
+        fields
+            .get(index)
+            .and_then(|field| field.parse::<u64>().ok())
+    };
+    Some(Stat {
+        name,
+        state: *fields.first()?.as_bytes().first()?,
+        parent: number(1)? as u32,
+        session: number(3)? as u32,
+        threads: number(17)? as u32,
+        start_time: number(19)?,
+    })
+}
+
+/// A line `Key:\tvalue` of /proc/PID/status.
+pub(crate) fn status_field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))
+        .map(str::trim)
+}
+
+/// One line of /proc/PID/maps (proc_pid_maps(5)).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Mapping {
+    /// The addresses.
+    pub(crate) range: AddressRange,
+    /// 1 readable, 2 writable, 4 executable, 8 shared.
+    pub(crate) protection: u32,
+    /// Where in the file it begins.
+    pub(crate) offset: u64,
+    /// The path, a name in brackets, or nothing.
+    pub(crate) name: Vec<u8>,
+}
+
+/// Parses /proc/PID/maps; lines that do not parse are left out.
+pub(crate) fn parse_maps(text: &[u8]) -> Vec<Mapping> {
+    text.split(|byte| *byte == b'\n')
+        .filter_map(parse_mapping)
+        .collect()
+}
+
+fn parse_mapping(line: &[u8]) -> Option<Mapping> {
+    let mut fields = line.splitn(6, |byte| *byte == b' ');
+    let range = std::str::from_utf8(fields.next()?).ok()?;
+    let (start, end) = range.split_once('-')?;
+    let start = Address::new(u64::from_str_radix(start, 16).ok()?);
+    let end = Address::new(u64::from_str_radix(end, 16).ok()?);
+    let flags = fields.next()?;
+    let offset = std::str::from_utf8(fields.next()?).ok()?;
+    let name = fields.nth(2).unwrap_or_default().trim_ascii_start();
+    let bit = |index: usize, letter: u8, value: u32| {
+        if flags.get(index) == Some(&letter) {
+            value
+        } else {
+            0
+        }
+    };
+    Some(Mapping {
+        range: AddressRange::new(start, end)?,
+        protection: bit(0, b'r', 1) | bit(1, b'w', 2) | bit(2, b'x', 4) | bit(3, b's', 8),
+        offset: u64::from_str_radix(offset, 16).ok()?,
+        name: name.to_vec(),
+    })
+}
+
+/// The value of one entry of /proc/PID/auxv (getauxval(3)).
+pub(crate) fn auxv_value(auxv: &[u8], key: u64) -> Option<u64> {
+    let word = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_le_bytes);
+    auxv.chunks_exact(16).find_map(|entry| {
+        let (found, value) = entry.split_at_checked(8)?;
+        (word(found)? == key).then(|| word(value)).flatten()
+    })
+}
+
+/// Reads a file of a process, as far as it exists.
+pub(crate) fn read(pid: Pid, file: &str) -> std::io::Result<Vec<u8>> {
+    std::fs::read(format!("/proc/{pid}/{file}"))
+}
+
+/// A process's stat.
+pub(crate) fn stat(pid: Pid) -> Option<Stat> {
+    parse_stat(&read(pid, "stat").ok()?)
+}
+
+/// The path a process's link points to.
+pub(crate) fn link(pid: Pid, file: &str) -> Option<Vec<u8>> {
+    let path: PathBuf = std::fs::read_link(format!("/proc/{pid}/{file}")).ok()?;
+    Some(path.into_os_string().into_vec())
+}
+
+/// The threads a process has now.
+pub(crate) fn tids(pid: Pid) -> std::io::Result<Vec<Tid>> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/task"))?;
+    let tid = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.ok()?.file_name().to_str()?.parse().ok().map(Tid::new)
+    };
+    Ok(entries.filter_map(tid).collect())
+}
+
+/// Whether a thread is dead but not reaped.
+pub(crate) fn is_zombie(pid: Pid, tid: Tid) -> bool {
+    let stat = read(pid, &format!("task/{tid}/stat"))
+        .ok()
+        .and_then(|text| parse_stat(&text));
+    stat.is_none_or(|stat| matches!(stat.state, b'Z' | b'X'))
+}
+
+/// A thread's name.
+pub(crate) fn thread_name(pid: Pid, tid: Tid) -> String {
+    let name = read(pid, &format!("task/{tid}/comm")).unwrap_or_default();
+    String::from_utf8_lossy(name.trim_ascii_end()).into_owned()
+}
+
+/// Who traces a thread; `None` if nobody does or the thread is gone.
+pub(crate) fn tracer_of(tid: Tid) -> Option<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    status_field(&text, "TracerPid")?
+        .parse()
+        .ok()
+        .filter(|tracer| *tracer != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_is_a_name() {
+        let text = b"42 (a) (b c) S 1 2 3 0 -1 0 0 0 0 0 0 0 0 0 20 0 7 0 12345 0 0";
+        let stat = parse_stat(text).expect("parses");
+        assert_eq!(stat.name, "a) (b c");
+        assert_eq!((stat.state, stat.parent, stat.session), (b'S', 1, 3));
+        assert_eq!((stat.threads, stat.start_time), (7, 12345));
+        assert_eq!(parse_stat(b"42 (cut"), None);
+    }
+
+    #[test]
+    fn mappings_keep_blanks_in_names() {
+        let text = b"7f00-7f10 r-xp 00001000 08:01 99                 /opt/a b/c (deleted)\n\
+            7ffc0000-7ffc1000 rw-s 00000000 00:00 0 \n\
+            garbage\n";
+        let maps = parse_maps(text);
+        assert_eq!(maps.len(), 2);
+        assert_eq!(maps[0].name, b"/opt/a b/c (deleted)");
+        assert_eq!((maps[0].protection, maps[0].offset), (5, 0x1000));
+        assert_eq!(maps[1].name, b"");
+        assert_eq!(maps[1].protection, 11);
+    }
+
+    #[test]
+    fn this_process_is_readable() {
+        let pid = Pid::new(std::process::id());
+        assert!(stat(pid).is_some_and(|stat| stat.threads >= 1 && stat.start_time > 0));
+        assert!(tids(pid).is_ok_and(|tids| tids.contains(&Tid::from(pid))));
+        let auxv = read(pid, "auxv").expect("readable");
+        assert_eq!(auxv_value(&auxv, 6), Some(4096)); // AT_PAGESZ
+        assert_eq!(auxv_value(&auxv, 0x1234_5678), None);
+    }
+}

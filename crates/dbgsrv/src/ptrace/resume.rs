@@ -1,0 +1,292 @@
+//! Carrying out the verbs that let a target run, stop it, or change its sites and registers.
+
+use std::collections::HashMap;
+
+use dbgbase::{Address, RegisterId, SiteId, StopReason, TargetId, Tid};
+use dbgwire::error::FaultMessage;
+use dbgwire::verbs::registers::{ThreadRegisters, WriteRegisters};
+use dbgwire::verbs::resume::{Resume, RunKind, ThreadAction};
+use dbgwire::verbs::site::{SITES_MAX, Site, SiteFault};
+use dbgwire::{ErrorCode, Fault, convert};
+
+use super::site::Reason;
+use super::sys;
+use super::target::{Phase, Target};
+use super::thread::Wish;
+use super::tracer::Tracer;
+
+impl Tracer {
+    /// Changes sites and lets threads run, or does nothing at all.
+    pub(super) fn resume(&mut self, resume: &Resume) -> Result<(), Fault> {
+        let id = TargetId::new(resume.target);
+        let target = self.stopped(id)?;
+        if resume.stop != 0 && resume.stop != target.stop.value() {
+            let detail = format!(
+                "the request is about stop {}, and process {} is at stop {}",
+                resume.stop, target.pid, target.stop
+            );
+            return Err(Fault::new(ErrorCode::StaleStop, detail));
+        }
+        let actions = plan(target, &resume.actions)?;
+        let mut inserted = Vec::new();
+        for site in &resume.insert {
+            match self.insert_site(id, site) {
+                Ok(()) => inserted.push(SiteId::new(site.id)),
+                Err(fault) => {
+                    for site in inserted {
+                        self.disarm_client(id, site);
+                    }
+                    return Err(fault);
+                }
+            }
+        }
+        for site in &resume.remove {
+            self.disarm_client(id, SiteId::new(*site));
+        }
+        self.set_wishes(id, &actions);
+        self.set_phase(id, Phase::Running);
+        self.dirty.insert(id);
+        Ok(())
+    }
+
+    /// Takes over what the client wants, and drops reports that its wishes have made stale.
+    fn set_wishes(&mut self, id: TargetId, actions: &Actions) {
+        let Some(target) = self.targets.get_mut(&id) else {
+            return;
+        };
+        let (event_thread, memory) = (target.event_thread, &target.memory);
+        let remains = |site: &SiteId| memory.lock().sites.find(*site).is_some();
+        for thread in target.threads.values_mut() {
+            let action = actions.named.get(&thread.tid).or(actions.others.as_ref());
+            thread.wish = action.map_or(Wish::Stay, |action| action.wish);
+            let is_stale = match thread.report.as_mut().map(|report| &mut report.reason) {
+                Some(StopReason::Step) => true,
+                Some(StopReason::Breakpoint { sites }) => {
+                    sites.retain(remains);
+                    sites.is_empty()
+                }
+                _ => false,
+            };
+            if is_stale {
+                thread.report = None;
+            }
+            // A signal that another thread is about to tell of stays its own.
+            if thread.tid == event_thread || actions.named.contains_key(&thread.tid) {
+                thread.inject = action.and_then(|action| action.signal);
+            }
+        }
+        target.wish_of_newborn = actions
+            .others
+            .as_ref()
+            .map_or(Wish::Run, |others| others.wish);
+    }
+
+    /// Arms one site for the client.
+    pub(super) fn insert_site(&mut self, id: TargetId, site: &Site) -> Result<(), Fault> {
+        if site.kind != dbgwire::verbs::site::SiteKind::Software as i32 {
+            let detail = format!("sites of kind {} are not known to this server", site.kind);
+            return Err(Fault::new(ErrorCode::Unsupported, detail));
+        }
+        let reason = Reason::Client {
+            id: SiteId::new(site.id),
+            tid: (site.tid != 0).then(|| Tid::new(site.tid)),
+            sp_above: (site.sp_above != 0).then(|| Address::new(site.sp_above)),
+        };
+        self.arm(id, Address::new(site.address), reason)
+    }
+
+    /// Arms sites one by one.
+    pub(super) fn insert_sites(
+        &mut self,
+        id: TargetId,
+        sites: &[Site],
+    ) -> Result<Vec<SiteFault>, Fault> {
+        self.stopped(id)?;
+        check_count(sites.len())?;
+        let mut faults = Vec::new();
+        for site in sites {
+            if let Err(fault) = self.insert_site(id, site) {
+                let fault = Some(FaultMessage::from(&fault));
+                faults.push(SiteFault { id: site.id, fault });
+            }
+        }
+        Ok(faults)
+    }
+
+    /// Takes sites back.
+    pub(super) fn remove_sites(&mut self, id: TargetId, ids: &[u32]) -> Result<(), Fault> {
+        self.stopped(id)?;
+        check_count(ids.len())?;
+        for site in ids {
+            self.disarm_client(id, SiteId::new(*site));
+        }
+        Ok(())
+    }
+
+    /// Asks a running target to stop.
+    pub(super) fn interrupt(&mut self, id: TargetId) -> Result<(), Fault> {
+        let target = self.target(id)?;
+        if !target.is_stopped() {
+            target.asked.interrupt = true;
+            self.dirty.insert(id);
+        }
+        Ok(())
+    }
+
+    /// Writes bytes, past protection; sites in them stay armed.
+    pub(super) fn write_memory(
+        &mut self,
+        id: TargetId,
+        address: Address,
+        bytes: &[u8],
+    ) -> Result<usize, Fault> {
+        let target = self
+            .targets
+            .get_mut(&id)
+            .ok_or_else(|| super::tracer::no_such_target(id))?;
+        let mut memory = target.memory.write();
+        let unwritable = |error: std::io::Error| {
+            let detail = format!("memory at {address} cannot be written: {error}");
+            Fault::new(ErrorCode::Unwritable, detail)
+        };
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        // A page that holds a site can be written, or the site could not have been armed; so what the
+        // sites keep is changed first, and a write that ends early ends behind them.
+        let mut patched = bytes.to_vec();
+        let changed = memory.sites.absorb(address, &mut patched);
+        for (entry, original) in &changed {
+            self.journal.set_original(*entry, *original);
+        }
+        memory.poke(address, &patched).map_err(unwritable)
+    }
+
+    /// The registers of the named threads, or of all.
+    pub(super) fn read_registers(
+        &mut self,
+        id: TargetId,
+        tids: &[u32],
+    ) -> Result<Vec<ThreadRegisters>, Fault> {
+        let arch = self.arch;
+        let target = self.stopped(id)?;
+        let tids = match tids {
+            [] => target.tids(),
+            _ => tids.iter().map(|tid| Tid::new(*tid)).collect(),
+        };
+        let known = tids
+            .into_iter()
+            .filter(|tid| target.threads.contains_key(tid));
+        Ok(known
+            .filter_map(|tid| {
+                let registers = sys::registers(tid, arch).ok()?;
+                Some(ThreadRegisters {
+                    tid: tid.value(),
+                    general: registers.values().to_vec(),
+                })
+            })
+            .collect())
+    }
+
+    /// Writes registers of one thread, all or none.
+    pub(super) fn write_registers(&mut self, request: &WriteRegisters) -> Result<(), Fault> {
+        let (id, tid) = (TargetId::new(request.target), Tid::new(request.tid));
+        let arch = self.arch;
+        let target = self.stopped(id)?;
+        let thread = target
+            .threads
+            .get(&tid)
+            .ok_or_else(|| no_such_thread(target, tid))?;
+        let system = |errno: rustix::io::Errno| {
+            let detail = format!("registers of thread {tid}: {errno}");
+            Fault::new(ErrorCode::SystemError, detail).with_errno(errno.raw_os_error())
+        };
+        debug_assert!(thread.is_stopped());
+        let mut registers = sys::registers(tid, arch).map_err(system)?;
+        let mut is_moved = false;
+        for value in &request.values {
+            let index = u16::try_from(value.register).unwrap_or(u16::MAX);
+            let register = RegisterId::new(index);
+            if arch.describe(register).is_none() {
+                let detail = format!("{} has no register {}", arch.name(), value.register);
+                return Err(Fault::new(ErrorCode::Malformed, detail));
+            }
+            registers.set(register, value.value);
+            is_moved |= register == arch.pc();
+        }
+        if is_moved && arch == dbgbase::Arch::X86_64 {
+            // Otherwise the kernel, when the thread stopped inside a system call, would move the pc
+            // back to restart that call (signal(7), "Interruption of system calls").
+            registers.set(dbgbase::x86_64::ORIG_RAX, u64::MAX);
+        }
+        sys::set_registers(tid, &registers).map_err(system)
+    }
+}
+
+fn no_such_thread(target: &Target, tid: Tid) -> Fault {
+    let detail = format!("process {} has no thread {tid}", target.pid);
+    Fault::new(ErrorCode::NoSuchThread, detail)
+}
+
+fn check_count(count: usize) -> Result<(), Fault> {
+    if count > SITES_MAX {
+        let detail = format!("{count} sites in one request; the limit is {SITES_MAX}");
+        return Err(Fault::new(ErrorCode::TooLarge, detail));
+    }
+    Ok(())
+}
+
+/// One thread's part of a resume.
+#[derive(Clone, Copy, Debug)]
+struct Action {
+    wish: Wish,
+    signal: Option<dbgbase::Signal>,
+}
+
+/// What a resume asks of threads.
+#[derive(Debug, Default)]
+struct Actions {
+    named: HashMap<Tid, Action>,
+    others: Option<Action>,
+}
+
+/// Checks a resume's actions against the target.
+fn plan(target: &Target, actions: &[ThreadAction]) -> Result<Actions, Fault> {
+    let malformed = |detail: &str| Fault::new(ErrorCode::Malformed, detail);
+    let mut plan = Actions::default();
+    for action in actions {
+        let wish = match RunKind::try_from(action.run) {
+            Ok(RunKind::Stay) => Wish::Stay,
+            Ok(RunKind::Continue) => Wish::Run,
+            Ok(RunKind::Step) => Wish::Step,
+            Err(_) => {
+                return Err(malformed(
+                    "the way a thread is to run is not known to this server",
+                ));
+            }
+        };
+        let signal = convert::signal(action.signal);
+        if action.signal != 0 && signal.is_none() {
+            return Err(malformed("the signal to deliver is no signal"));
+        }
+        let action_for = Action { wish, signal };
+        let tid = Tid::new(action.tid);
+        if action.tid == 0 {
+            if wish == Wish::Step || signal.is_some() {
+                return Err(malformed(
+                    "only a named thread can be stepped or given a signal",
+                ));
+            }
+            plan.others = Some(action_for);
+        } else if target.threads.contains_key(&tid) {
+            plan.named.insert(tid, action_for);
+        } else {
+            return Err(no_such_thread(target, tid));
+        }
+    }
+    let runs = |action: &Action| action.wish != Wish::Stay;
+    if !plan.named.values().chain(&plan.others).any(runs) {
+        return Err(malformed("a resume must let at least one thread run"));
+    }
+    Ok(plan)
+}

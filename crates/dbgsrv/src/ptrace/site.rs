@@ -1,0 +1,205 @@
+//! The armed addresses of one target: what was there before, and why each is armed. Pure book-keeping
+//! plus the overlay that hides trap instructions from readers; it writes no memory itself.
+
+use std::collections::BTreeMap;
+
+use dbgbase::{Address, AddressRange, Arch, SiteId, Tid};
+
+use crate::journal::{BYTES_MAX, EntryIndex};
+
+/// Why an address is armed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Reason {
+    /// The client asked for it.
+    Client {
+        /// The client's name for it.
+        id: SiteId,
+        /// Only this thread.
+        tid: Option<Tid>,
+        /// Only with the stack pointer above this.
+        sp_above: Option<Address>,
+    },
+    /// The dynamic linker calls this address when the list of modules changes.
+    Rendezvous,
+    /// The program's entry point, where it stops first if it has no dynamic linker that tells more.
+    Entry,
+}
+
+/// One armed address.
+#[derive(Debug)]
+pub(super) struct Site {
+    /// What the program has there.
+    pub(super) original: [u8; BYTES_MAX],
+    /// Whether the trap instruction is in memory now. It is not while a thread steps over it.
+    pub(super) is_armed: bool,
+    /// The journal's entry for it.
+    pub(super) entry: EntryIndex,
+    /// Why; never empty.
+    pub(super) reasons: Vec<Reason>,
+}
+
+/// The armed addresses of one target.
+#[derive(Debug)]
+pub(super) struct SiteTable {
+    arch: Arch,
+    sites: BTreeMap<Address, Site>,
+}
+
+impl SiteTable {
+    /// None armed.
+    pub(super) fn new(arch: Arch) -> SiteTable {
+        SiteTable {
+            arch,
+            sites: BTreeMap::new(),
+        }
+    }
+
+    /// How many bytes a trap instruction covers.
+    pub(super) fn trap_len(&self) -> usize {
+        self.arch.trap_instruction().len()
+    }
+
+    /// The site at exactly this address.
+    pub(super) fn get(&self, address: Address) -> Option<&Site> {
+        self.sites.get(&address)
+    }
+
+    /// The same, to change it.
+    pub(super) fn get_mut(&mut self, address: Address) -> Option<&mut Site> {
+        self.sites.get_mut(&address)
+    }
+
+    /// Adds a site whose journal entry is written.
+    pub(super) fn add(&mut self, address: Address, site: Site) {
+        self.sites.insert(address, site);
+    }
+
+    /// Forgets a site whose bytes are restored.
+    pub(super) fn forget(&mut self, address: Address) -> Option<Site> {
+        self.sites.remove(&address)
+    }
+
+    /// All addresses in ascending order.
+    pub(super) fn addresses(&self) -> Vec<Address> {
+        self.sites.keys().copied().collect()
+    }
+
+    /// Each address with what the program has there.
+    pub(super) fn originals(&self) -> Vec<(Address, Vec<u8>)> {
+        let len = self.trap_len();
+        self.sites
+            .iter()
+            .map(|(address, site)| (*address, site.original.iter().take(len).copied().collect()))
+            .collect()
+    }
+
+    /// Where the client's reason `id` is.
+    pub(super) fn find(&self, id: SiteId) -> Option<Address> {
+        let is_wanted =
+            |reason: &Reason| matches!(reason, Reason::Client { id: other, .. } if *other == id);
+        self.sites
+            .iter()
+            .find(|(_, site)| site.reasons.iter().any(is_wanted))
+            .map(|(address, _)| *address)
+    }
+
+    /// The client's reasons that apply to a thread with this stack pointer at this address.
+    pub(super) fn hits(&self, address: Address, thread: Tid, sp: Address) -> Vec<SiteId> {
+        let Some(site) = self.sites.get(&address) else {
+            return Vec::new();
+        };
+        let applies = |reason: &Reason| match *reason {
+            Reason::Client { id, tid, sp_above } => {
+                let is_thread = tid.is_none_or(|tid| tid == thread);
+                let is_frame = sp_above.is_none_or(|limit| sp > limit);
+                (is_thread && is_frame).then_some(id)
+            }
+            Reason::Rendezvous | Reason::Entry => None,
+        };
+        site.reasons.iter().filter_map(applies).collect()
+    }
+
+    /// Puts the program's own bytes over those in `bytes`, which were read at `address`.
+    pub(super) fn hide(&self, address: Address, bytes: &mut [u8]) {
+        self.each_overlap(address, bytes.len(), |site, in_bytes, in_site| {
+            if let (Some(byte), Some(original)) =
+                (bytes.get_mut(in_bytes), site.original.get(in_site))
+            {
+                *byte = *original;
+            }
+        });
+    }
+
+    /// Takes note that the program's own bytes at `address` become `bytes`, and puts the trap
+    /// instructions that stay armed over them, ready to be written.
+    ///
+    /// **Shape**: the sites whose originals changed, each with its entry and new bytes.
+    pub(super) fn absorb(
+        &mut self,
+        address: Address,
+        bytes: &mut [u8],
+    ) -> Vec<(EntryIndex, [u8; BYTES_MAX])> {
+        let trap = self.arch.trap_instruction();
+        let mut changed = Vec::new();
+        let len = bytes.len();
+        for (start, site) in overlapping(&mut self.sites, trap.len(), address, len) {
+            for (in_site, trap_byte) in trap.iter().enumerate() {
+                let at = start.wrapping_offset(in_site as i64);
+                let Some(in_bytes) = at.offset_from(address) else {
+                    continue;
+                };
+                let slot = usize::try_from(in_bytes)
+                    .ok()
+                    .and_then(|index| bytes.get_mut(index));
+                if let (Some(byte), Some(original)) = (slot, site.original.get_mut(in_site)) {
+                    *original = *byte;
+                    if site.is_armed {
+                        *byte = *trap_byte;
+                    }
+                }
+            }
+            changed.push((site.entry, site.original));
+        }
+        changed
+    }
+
+    fn each_overlap(
+        &self,
+        address: Address,
+        len: usize,
+        mut visit: impl FnMut(&Site, usize, usize),
+    ) {
+        let trap_len = self.trap_len();
+        let first = Address::new(address.value().saturating_sub(trap_len as u64 - 1));
+        let Some(range) = AddressRange::with_len(address, len as u64) else {
+            return;
+        };
+        for (start, site) in self.sites.range(first..range.end()) {
+            for in_site in 0..trap_len {
+                let at = start.wrapping_offset(in_site as i64);
+                if let Some(in_bytes) = at.offset_from(address)
+                    && in_bytes < len as u64
+                {
+                    visit(site, in_bytes as usize, in_site);
+                }
+            }
+        }
+    }
+}
+
+fn overlapping(
+    sites: &mut BTreeMap<Address, Site>,
+    trap_len: usize,
+    address: Address,
+    len: usize,
+) -> impl Iterator<Item = (Address, &mut Site)> {
+    let first = Address::new(address.value().saturating_sub(trap_len as u64 - 1));
+    let end = Address::new(address.value().saturating_add(len as u64)).max(first);
+    sites
+        .range_mut(first..end)
+        .map(|(start, site)| (*start, site))
+}
+
+#[cfg(test)]
+#[path = "site/tests.rs"]
+mod tests;

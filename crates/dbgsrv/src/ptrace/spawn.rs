@@ -1,0 +1,264 @@
+//! Fork and exec of a debuggee. The child waits to be seized, and begins the program as if a shell
+//! had started it: default signal dispositions, no blocked signals, no descriptors but 0, 1 and 2.
+//! It knows nothing of targets.
+
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use dbgbase::Pid;
+use dbgwire::verbs::process::{Launch, Terminal};
+use dbgwire::{ErrorCode, Fault};
+use rustix::fs::{Access, Mode, OFlags};
+use rustix::pipe::PipeFlags;
+
+/// A program ready to be executed: everything the child needs, allocated before the fork.
+struct Plan {
+    program: CString,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+    directory: Option<CString>,
+    /// What becomes of descriptors 0, 1 and 2, if they are not kept.
+    null: Option<OwnedFd>,
+}
+
+/// A child that waits to be seized.
+pub(super) struct Child {
+    /// Its id.
+    pub(super) pid: Pid,
+    /// Closed without a word when the program begins; otherwise the errno why it does not.
+    pub(super) failure: OwnedFd,
+    /// Written to, or dropped to abandon the child.
+    go: OwnedFd,
+}
+
+impl Child {
+    /// Lets the child execute the program.
+    pub(super) fn go(self) -> OwnedFd {
+        let _ = rustix::io::write(&self.go, &[1]);
+        self.failure
+    }
+}
+
+/// Forks a child for a launch.
+///
+/// **Errors**: [`ErrorCode::LaunchFailed`] for a program that is not found or not executable, and for
+/// arguments with NUL bytes; [`ErrorCode::Unsupported`] for a terminal this server cannot give.
+pub(super) fn fork(launch: &Launch, may_share_terminal: bool) -> Result<Child, Fault> {
+    let plan = plan(launch, may_share_terminal)?;
+    let system = |error: rustix::io::Errno| {
+        Fault::new(
+            ErrorCode::SystemError,
+            format!("cannot start a process: {error}"),
+        )
+        .with_errno(error.raw_os_error())
+    };
+    let (failure, failure_child) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(system)?;
+    let (go_child, go) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(system)?;
+    let arguments = pointers(&plan.arguments);
+    let environment = pointers(&plan.environment);
+    // SAFETY: between fork and exec the child calls only async-signal-safe functions (signal-safety(7))
+    // on memory that was allocated before, and then executes or exits; see `run_child`.
+    let pid = unsafe { libc::fork() };
+    match pid {
+        -1 => {
+            let error = std::io::Error::last_os_error();
+            let detail = format!("cannot start a process: {error}");
+            Err(Fault::new(ErrorCode::SystemError, detail))
+        }
+        0 => {
+            let fds = ChildFds {
+                go: go_child.as_raw_fd(),
+                go_parent: go.as_raw_fd(),
+                failure: failure_child.as_raw_fd(),
+                null: plan.null.as_ref().map(AsRawFd::as_raw_fd),
+            };
+            // SAFETY: this is the child of a fork; the plan and the arrays are its own copies.
+            unsafe { run_child(&plan, &arguments, &environment, &fds) }
+        }
+        pid => Ok(Child {
+            pid: Pid::new(pid as u32),
+            failure,
+            go,
+        }),
+    }
+}
+
+/// The errno the child left behind, if it could not execute the program.
+pub(super) fn failure_of(failure: &OwnedFd) -> Option<i32> {
+    let mut bytes = [0; 4];
+    match rustix::io::read(failure, &mut bytes) {
+        Ok(4) => Some(i32::from_ne_bytes(bytes)),
+        _ => None,
+    }
+}
+
+struct ChildFds {
+    go: RawFd,
+    go_parent: RawFd,
+    failure: RawFd,
+    null: Option<RawFd>,
+}
+
+/// The child's life until the program begins.
+///
+/// # Safety
+///
+/// Only in the child of a fork. `arguments` and `environment` are NULL-terminated arrays of pointers
+/// into `plan`. Calls nothing that is not async-signal-safe, and does not return.
+unsafe fn run_child(
+    plan: &Plan,
+    arguments: &[*const libc::c_char],
+    environment: &[*const libc::c_char],
+    fds: &ChildFds,
+) -> ! {
+    // SAFETY: all calls are system calls or thin wrappers of them, on descriptors, numbers and
+    // memory that the caller vouches for.
+    unsafe {
+        libc::close(fds.go_parent);
+        let mut byte = 0u8;
+        // Nothing to read means that nobody wants the child any more.
+        if libc::read(fds.go, (&raw mut byte).cast(), 1) != 1 {
+            libc::_exit(127);
+        }
+        for signal in 1..=64 {
+            // SIGKILL, SIGSTOP and the C library's own two cannot be set; that is as it should be.
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+        if let Some(null) = fds.null {
+            libc::setsid();
+            for standard in 0..=2 {
+                libc::dup2(null, standard);
+            }
+        }
+        let directory = plan.directory.as_ref();
+        if directory.is_none_or(|directory| libc::chdir(directory.as_ptr()) == 0) {
+            libc::execve(
+                plan.program.as_ptr(),
+                arguments.as_ptr(),
+                environment.as_ptr(),
+            );
+        }
+        let errno = (*libc::__errno_location()).to_ne_bytes();
+        libc::write(fds.failure, errno.as_ptr().cast(), errno.len());
+        libc::_exit(127);
+    }
+}
+
+fn plan(launch: &Launch, may_share_terminal: bool) -> Result<Plan, Fault> {
+    let terminal = Terminal::try_from(launch.terminal).unwrap_or(Terminal::None);
+    if terminal == Terminal::Shared && !may_share_terminal {
+        let detail = "this server has no terminal to share with the program";
+        return Err(Fault::new(ErrorCode::Unsupported, detail));
+    }
+    let null = match terminal {
+        Terminal::Shared => None,
+        Terminal::None => {
+            let flags = OFlags::RDWR | OFlags::CLOEXEC;
+            let null = rustix::fs::open("/dev/null", flags, Mode::empty());
+            Some(null.map_err(|error| failed(&launch.program, error.raw_os_error()))?)
+        }
+    };
+    let directory = (!launch.directory.is_empty()).then(|| launch.directory.clone());
+    let base = directory
+        .as_deref()
+        .map(|bytes| Path::new(OsStr::from_bytes(bytes)));
+    let program = find_program(&launch.program, base)?;
+    let arguments = match launch.arguments.is_empty() {
+        true => vec![launch.program.clone()],
+        false => launch.arguments.clone(),
+    };
+    Ok(Plan {
+        program: c_string(program.into_os_string().as_bytes().to_vec())?,
+        arguments: arguments
+            .into_iter()
+            .map(c_string)
+            .collect::<Result<_, _>>()?,
+        environment: environment(&launch.environment)?,
+        directory: directory.map(c_string).transpose()?,
+        null,
+    })
+}
+
+/// The server's own environment, with the client's entries added or in place of it.
+fn environment(changes: &[Vec<u8>]) -> Result<Vec<CString>, Fault> {
+    fn name(entry: &[u8]) -> &[u8] {
+        entry.split(|byte| *byte == b'=').next().unwrap_or_default()
+    }
+    let inherited =
+        std::env::vars_os().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
+    let kept = inherited.filter(|entry| !changes.iter().any(|change| name(change) == name(entry)));
+    kept.chain(changes.iter().cloned()).map(c_string).collect()
+}
+
+fn c_string(bytes: Vec<u8>) -> Result<CString, Fault> {
+    CString::new(bytes).map_err(|_| {
+        Fault::new(
+            ErrorCode::LaunchFailed,
+            "arguments of a program cannot hold NUL bytes",
+        )
+    })
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    strings
+        .iter()
+        .map(|string| string.as_ptr())
+        .chain([std::ptr::null()])
+        .collect()
+}
+
+/// The program's path: as given if it has a slash, otherwise the first executable file of that name
+/// along PATH.
+fn find_program(program: &[u8], directory: Option<&Path>) -> Result<PathBuf, Fault> {
+    let name = Path::new(OsStr::from_bytes(program));
+    if program.is_empty() {
+        return Err(Fault::new(ErrorCode::LaunchFailed, "no program is named"));
+    }
+    if program.contains(&b'/') {
+        let path = directory.map_or_else(|| name.to_owned(), |directory| directory.join(name));
+        check_program(&path).map_err(|errno| failed(program, errno))?;
+        return Ok(name.to_owned());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    let mut reason = libc::ENOENT;
+    for directory in std::env::split_paths(&path) {
+        let candidate = directory.join(name);
+        match check_program(&candidate) {
+            Ok(()) => return Ok(std::path::absolute(&candidate).unwrap_or(candidate)),
+            Err(libc::ENOENT | libc::ENOTDIR) => {}
+            Err(errno) => reason = errno,
+        }
+    }
+    Err(failed(program, reason))
+}
+
+fn check_program(path: &Path) -> Result<(), i32> {
+    let metadata =
+        std::fs::metadata(path).map_err(|error| error.raw_os_error().unwrap_or(libc::ENOENT))?;
+    if metadata.is_dir() {
+        return Err(libc::EISDIR);
+    }
+    rustix::fs::access(path, Access::EXEC_OK).map_err(|errno| errno.raw_os_error())
+}
+
+/// The fault for a program that cannot be started.
+pub(super) fn failed(program: &[u8], errno: i32) -> Fault {
+    let program = String::from_utf8_lossy(program);
+    let why = match errno {
+        libc::ENOENT => "there is no such file on the server's machine".to_owned(),
+        libc::EACCES => "it is not executable for the server's user".to_owned(),
+        libc::EISDIR => "it is a directory".to_owned(),
+        libc::ENOEXEC => "it is no program this system can execute".to_owned(),
+        _ => std::io::Error::from_raw_os_error(errno).to_string(),
+    };
+    Fault::new(
+        ErrorCode::LaunchFailed,
+        format!("cannot start {program}: {why}"),
+    )
+    .with_errno(errno)
+}

@@ -1,0 +1,250 @@
+//! The calls of ptrace(2), each as a safe function with a name for what it does. It knows nothing of
+//! targets or policy; every `unsafe` of process control that is not fork or exec is here.
+//!
+//! All calls must come from the thread that seized the tracee (ptrace(2): "tracer" is one thread).
+
+use dbgbase::{Address, Arch, GeneralRegisters, Pid, Signal, Tid};
+use libc::c_void;
+use rustix::io::Errno;
+
+/// What each seized thread reports: births of threads and processes, exec, and system calls marked
+/// as such. Not EXITKILL: a target survives its tracer.
+const OPTIONS: i32 = libc::PTRACE_O_TRACECLONE
+    | libc::PTRACE_O_TRACEFORK
+    | libc::PTRACE_O_TRACEVFORK
+    | libc::PTRACE_O_TRACEVFORKDONE
+    | libc::PTRACE_O_TRACEEXEC
+    | libc::PTRACE_O_TRACESYSGOOD;
+
+/// `NT_PRSTATUS` of `<elf.h>`: the general registers' register set.
+const NT_PRSTATUS: usize = 1;
+
+fn call(request: libc::c_uint, tid: Tid, address: usize, data: usize) -> Result<(), Errno> {
+    // SAFETY: every request that is passed here takes plain numbers in `address` and `data`; the
+    // kernel reads or writes none of this process's memory for them.
+    let result = unsafe {
+        libc::ptrace(
+            request,
+            tid.value() as libc::pid_t,
+            address as *mut c_void,
+            data as *mut c_void,
+        )
+    };
+    if result == -1 {
+        Err(last_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Like [`call`], for requests that make the kernel read or write `*data`.
+fn call_with<T>(
+    request: libc::c_uint,
+    tid: Tid,
+    address: usize,
+    data: &mut T,
+) -> Result<(), Errno> {
+    // SAFETY: `data` is a live, exclusive reference, and each caller passes a request together with
+    // the type that ptrace(2) documents for it.
+    let result = unsafe {
+        libc::ptrace(
+            request,
+            tid.value() as libc::pid_t,
+            address as *mut c_void,
+            std::ptr::from_mut(data).cast::<c_void>(),
+        )
+    };
+    if result == -1 {
+        Err(last_error())
+    } else {
+        Ok(())
+    }
+}
+
+fn last_error() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+/// Makes the calling thread the tracer of `tid`, without stopping it.
+pub(super) fn seize(tid: Tid) -> Result<(), Errno> {
+    call(libc::PTRACE_SEIZE, tid, 0, OPTIONS as usize)
+}
+
+/// Asks a running or listening tracee to stop; it will report an event-stop.
+pub(super) fn interrupt(tid: Tid) -> Result<(), Errno> {
+    call(libc::PTRACE_INTERRUPT, tid, 0, 0)
+}
+
+/// Lets a stopped tracee run, delivering `signal` if it is in a signal-delivery-stop.
+pub(super) fn cont(tid: Tid, signal: Option<Signal>) -> Result<(), Errno> {
+    call(libc::PTRACE_CONT, tid, 0, number(signal))
+}
+
+/// Lets a stopped tracee execute one instruction.
+pub(super) fn step(tid: Tid, signal: Option<Signal>) -> Result<(), Errno> {
+    call(libc::PTRACE_SINGLESTEP, tid, 0, number(signal))
+}
+
+/// Lets a stopped tracee run to its next entry into or exit from a system call.
+pub(super) fn run_to_syscall(tid: Tid) -> Result<(), Errno> {
+    call(libc::PTRACE_SYSCALL, tid, 0, 0)
+}
+
+/// Leaves a tracee in group-stop as the group-stop wants it, but listening for its end.
+pub(super) fn listen(tid: Tid) -> Result<(), Errno> {
+    call(libc::PTRACE_LISTEN, tid, 0, 0)
+}
+
+/// Lets a stopped tracee go for good.
+pub(super) fn detach(tid: Tid, signal: Option<Signal>) -> Result<(), Errno> {
+    call(libc::PTRACE_DETACH, tid, 0, number(signal))
+}
+
+fn number(signal: Option<Signal>) -> usize {
+    signal.map_or(0, |signal| signal.number() as usize)
+}
+
+/// The number that came with the tracee's last ptrace-event: a new thread's or process's id, or a
+/// thread's former id.
+pub(super) fn event_message(tid: Tid) -> Result<u32, Errno> {
+    let mut message: libc::c_ulong = 0;
+    call_with(libc::PTRACE_GETEVENTMSG, tid, 0, &mut message)?;
+    Ok(message as u32)
+}
+
+/// What siginfo says of the signal a tracee stopped with.
+#[derive(Clone, Copy)]
+pub(super) struct SigInfo {
+    raw: libc::siginfo_t,
+}
+
+// SAFETY: siginfo_t is plain data that the kernel copied; the addresses in it are the tracee's, never
+// followed here.
+unsafe impl Send for SigInfo {}
+
+impl SigInfo {
+    /// `si_code`.
+    pub(super) fn code(&self) -> i32 {
+        self.raw.si_code
+    }
+
+    /// Which signal.
+    pub(super) fn signal(&self) -> Option<Signal> {
+        Signal::new(self.raw.si_signo)
+    }
+
+    /// Whether the CPU raised it at this very instruction, which would raise it again.
+    pub(super) fn is_fault(&self) -> bool {
+        let raised = [
+            Signal::SIGSEGV,
+            Signal::SIGBUS,
+            Signal::SIGFPE,
+            Signal::SIGILL,
+            Signal::SIGTRAP,
+            Signal::SIGSYS,
+        ];
+        self.raw.si_code > 0 && self.signal().is_some_and(|signal| raised.contains(&signal))
+    }
+
+    /// `si_addr`, for signals that the CPU raised.
+    pub(super) fn address(&self) -> Option<Address> {
+        // SAFETY: `si_addr` only reads bytes of the union, all of which the kernel has filled.
+        self.is_fault()
+            .then(|| Address::new(unsafe { self.raw.si_addr() } as u64))
+    }
+
+    /// `si_pid`, for signals that a process sent (sigaction(2): `si_code` of 0 or below).
+    pub(super) fn sender(&self) -> Option<Pid> {
+        // SAFETY: `si_pid` only reads bytes of the union, all of which the kernel has filled.
+        let pid = unsafe { self.raw.si_pid() };
+        let is_sent = matches!(
+            self.raw.si_code,
+            libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL
+        );
+        u32::try_from(pid)
+            .ok()
+            .filter(|pid| is_sent && *pid != 0)
+            .map(Pid::new)
+    }
+}
+
+/// The siginfo of the signal-delivery-stop the tracee is in. EINVAL tells a group-stop.
+pub(super) fn siginfo(tid: Tid) -> Result<SigInfo, Errno> {
+    // SAFETY: siginfo_t is plain data; all zero is one of its values.
+    let mut raw: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    call_with(libc::PTRACE_GETSIGINFO, tid, 0, &mut raw)?;
+    Ok(SigInfo { raw })
+}
+
+/// Replaces the siginfo of the signal-delivery-stop the tracee is in.
+pub(super) fn set_siginfo(tid: Tid, info: &SigInfo) -> Result<(), Errno> {
+    let mut raw = info.raw;
+    call_with(libc::PTRACE_SETSIGINFO, tid, 0, &mut raw)
+}
+
+/// The registers' block as the kernel lays it out: 64-bit slots.
+type Block = [u64; dbgbase::GENERAL_REGISTERS_MAX];
+
+/// The general registers of a stopped tracee.
+pub(super) fn registers(tid: Tid, arch: Arch) -> Result<GeneralRegisters, Errno> {
+    let block = register_block(tid)?;
+    let mut registers = GeneralRegisters::zeroed(arch);
+    for (index, register) in arch.general_registers().iter().enumerate() {
+        let value = block
+            .get(usize::from(register.ptrace_slot))
+            .copied()
+            .unwrap_or(0);
+        registers.set(dbgbase::RegisterId::new(index as u16), value);
+    }
+    Ok(registers)
+}
+
+/// Writes the general registers of a stopped tracee.
+pub(super) fn set_registers(tid: Tid, registers: &GeneralRegisters) -> Result<(), Errno> {
+    let mut block: Block = [0; dbgbase::GENERAL_REGISTERS_MAX];
+    for (register, value) in registers.iter() {
+        if let Some(slot) = block.get_mut(usize::from(register.ptrace_slot)) {
+            *slot = value;
+        }
+    }
+    let len = size_of_val(registers.values());
+    let mut vector = libc::iovec {
+        iov_base: block.as_mut_ptr().cast(),
+        iov_len: len,
+    };
+    call_with(libc::PTRACE_SETREGSET, tid, NT_PRSTATUS, &mut vector)
+}
+
+fn register_block(tid: Tid) -> Result<Block, Errno> {
+    let mut block: Block = [0; dbgbase::GENERAL_REGISTERS_MAX];
+    // The kernel writes at most `iov_len` bytes, the size of `block`, which outlives the call.
+    let mut vector = libc::iovec {
+        iov_base: block.as_mut_ptr().cast(),
+        iov_len: size_of::<Block>(),
+    };
+    call_with(libc::PTRACE_GETREGSET, tid, NT_PRSTATUS, &mut vector)?;
+    Ok(block)
+}
+
+/// Sends a signal to one thread (tgkill(2)).
+pub(super) fn signal_thread(pid: Pid, tid: Tid, signal: Signal) -> Result<(), Errno> {
+    // SAFETY: tgkill takes three numbers.
+    let result =
+        unsafe { libc::syscall(libc::SYS_tgkill, pid.value(), tid.value(), signal.number()) };
+    if result == -1 {
+        Err(last_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Sends SIGKILL to a whole process.
+pub(super) fn kill(pid: Pid) -> Result<(), Errno> {
+    // SAFETY: kill takes two numbers.
+    let result = unsafe { libc::kill(pid.value() as libc::pid_t, libc::SIGKILL) };
+    if result == -1 {
+        Err(last_error())
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! One target: its threads, its memory and sites, and the phase it is in. It makes no calls; the
+//! tracer does, and keeps this up to date.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dbgbase::{Address, Arch, Pid, StopNumber, TargetId, Tid};
+use dbgwire::verbs::process::{DetachReply, KillReply, LaunchReply};
+
+use super::memory::TargetMemory;
+use super::modules::Rendezvous;
+use super::recent::RecentReads;
+use super::thread::{State, Thread, Wish};
+use crate::answer::Answer;
+use crate::journal::EntryIndex;
+
+/// What a target is doing as a whole.
+pub(super) enum Phase {
+    /// The child exists and will execute the program; who asked is waiting.
+    Launching(Launching),
+    /// Threads run as they are wished to.
+    Running,
+    /// Threads have been asked to stop, and some have not yet.
+    Stopping,
+    /// Every thread stands still, and the client knows.
+    Stopped,
+    /// Every thread stands still but this one, which steps off a site that is disarmed meanwhile.
+    SteppingOff {
+        /// Which thread.
+        tid: Tid,
+        /// Which site.
+        site: Address,
+    },
+}
+
+/// A launch under way.
+pub(super) struct Launching {
+    /// Who asked.
+    pub(super) answer: Answer<LaunchReply>,
+    /// Where the child says why it could not execute the program.
+    pub(super) failure: std::os::fd::OwnedFd,
+    /// The program's name, for the message.
+    pub(super) program: String,
+}
+
+/// What has been asked of a target that can be done only when all its threads stand still, or when
+/// it is gone.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// A stop.
+    pub(super) interrupt: bool,
+    /// To be left; who asked. `None` in the inner place when nobody waits for it.
+    pub(super) detach: Option<Option<Answer<DetachReply>>>,
+    /// To be ended; who asked.
+    pub(super) kill: Vec<Answer<KillReply>>,
+}
+
+/// One target.
+pub(super) struct Target {
+    /// What the session calls it.
+    pub(super) id: TargetId,
+    /// Its process.
+    pub(super) pid: Pid,
+    /// Its CPU.
+    pub(super) arch: Arch,
+    /// When that started.
+    pub(super) start_time: u64,
+    /// Whether the session created it; otherwise it attached.
+    pub(super) is_created: bool,
+    /// The journal's entry for it.
+    pub(super) entry: EntryIndex,
+    /// Its memory, shared with the session thread.
+    pub(super) memory: Arc<TargetMemory>,
+    /// Its threads by id; `Thread::ordinal` keeps the order in which they were met.
+    pub(super) threads: BTreeMap<Tid, Thread>,
+    /// The ordinal of the next thread.
+    pub(super) next_ordinal: u64,
+    /// What it is doing.
+    pub(super) phase: Phase,
+    /// What has been asked of it.
+    pub(super) asked: Asked,
+    /// Its last stop.
+    pub(super) stop: StopNumber,
+    /// The thread that stop was about.
+    pub(super) event_thread: Tid,
+    /// What threads born while it runs are to do.
+    pub(super) wish_of_newborn: Wish,
+    /// Whether its first stop has been reported.
+    pub(super) has_begun: bool,
+    /// The dynamic linker's interface, if it has one.
+    pub(super) rendezvous: Option<Rendezvous>,
+    /// Whether the module list may be another than the client knows.
+    pub(super) modules_changed: bool,
+    /// How many vforked children still use its memory. Sites are disarmed meanwhile.
+    pub(super) vforks: u32,
+    /// Threads born and ended since the last stop.
+    pub(super) born: Vec<Tid>,
+    /// See `born`.
+    pub(super) ended: Vec<Tid>,
+    /// What the client read at its last stops.
+    pub(super) recent: Arc<RecentReads>,
+}
+
+impl Target {
+    /// Whether no thread runs.
+    pub(super) fn all_stopped(&self) -> bool {
+        self.threads.values().all(Thread::is_stopped)
+    }
+
+    /// Whether every thread stands still and the client knows.
+    pub(super) fn is_stopped(&self) -> bool {
+        matches!(self.phase, Phase::Stopped)
+    }
+
+    /// Takes note of a new thread.
+    pub(super) fn add_thread(&mut self, mut thread: Thread) {
+        thread.ordinal = self.next_ordinal;
+        self.next_ordinal += 1;
+        self.born.push(thread.tid);
+        self.threads.insert(thread.tid, thread);
+    }
+
+    /// Takes note that a thread is gone.
+    pub(super) fn remove_thread(&mut self, tid: Tid) {
+        if self.threads.remove(&tid).is_none() {
+            return;
+        }
+        if let Some(index) = self.born.iter().position(|born| *born == tid) {
+            self.born.remove(index);
+        } else {
+            self.ended.push(tid);
+        }
+    }
+
+    /// The threads' ids, in the order in which they were met.
+    pub(super) fn tids(&self) -> Vec<Tid> {
+        let mut threads: Vec<&Thread> = self.threads.values().collect();
+        threads.sort_by_key(|thread| thread.ordinal);
+        threads.into_iter().map(|thread| thread.tid).collect()
+    }
+
+    /// The thread whose report is to be told first: the one that the client makes step, then by the
+    /// order in which reports came.
+    pub(super) fn next_report(&self) -> Option<Tid> {
+        let rank = |thread: &Thread| {
+            let report = thread.report.as_ref()?;
+            Some((thread.wish != Wish::Step, report.sequence, thread.tid))
+        };
+        self.threads
+            .values()
+            .filter_map(rank)
+            .min()
+            .map(|(_, _, tid)| tid)
+    }
+
+    /// The threads that run and have not been asked to stop.
+    pub(super) fn undisturbed(&self) -> Vec<Tid> {
+        let is_undisturbed = |thread: &&Thread| {
+            matches!(
+                thread.state,
+                State::Running {
+                    is_interrupted: false,
+                    ..
+                }
+            )
+        };
+        self.threads
+            .values()
+            .filter(is_undisturbed)
+            .map(|thread| thread.tid)
+            .collect()
+    }
+}
+
+/// The targets of a session.
+pub(super) type Targets = BTreeMap<TargetId, Target>;

@@ -1,0 +1,110 @@
+//! Telling the client that a target stands still, with everything it will ask next: registers, code,
+//! stack, what it read at its last stops, births and deaths of threads, and the modules if they
+//! changed.
+
+use bytes::Bytes;
+use dbgbase::{Address, AddressRange, StopNumber, StopReason, TargetId, Tid};
+use dbgwire::AnyEvent;
+use dbgwire::convert;
+use dbgwire::event::{Modules, Stopped};
+use dbgwire::verbs::memory::Range;
+
+use super::modules;
+use super::sys;
+use super::target::{Phase, Target};
+use super::tracer::Tracer;
+
+/// How much code is sent before and behind the pc.
+const CODE_BEFORE: u64 = 64;
+const CODE_BEHIND: u64 = 192;
+/// The bytes below the stack pointer that a leaf function may use (System V ABI, AMD64, 3.2.2).
+const RED_ZONE: u64 = 128;
+
+impl Tracer {
+    /// Tells the client of the report that `tid` has.
+    pub(super) fn tell_stop(&mut self, id: TargetId, tid: Tid) {
+        self.arm_rendezvous(id);
+        let stop = StopNumber::new(self.last_stop.value() + 1);
+        let (arch, stack_len) = (self.arch, self.stack_window_len);
+        let Some(target) = self.targets.get_mut(&id) else {
+            return;
+        };
+        let Some(thread) = target.threads.get_mut(&tid) else {
+            return;
+        };
+        let Some(report) = thread.report.take() else {
+            return;
+        };
+        let registers = sys::registers(tid, arch).ok();
+        // Whoever looks at a thread at a site and lets it run does not want to hit it at once.
+        thread.passed = registers.map(|registers| registers.pc());
+        self.last_stop = stop;
+        target.stop = stop;
+        target.event_thread = tid;
+        target.phase = Phase::Stopped;
+        target.asked.interrupt = false;
+        let is_first = !std::mem::replace(&mut target.has_begun, true);
+        let mut event = Stopped {
+            stop: stop.value(),
+            target: id.value(),
+            tid: tid.value(),
+            general: registers
+                .map(|values| values.values().to_vec())
+                .unwrap_or_default(),
+            threads_born: std::mem::take(&mut target.born)
+                .iter()
+                .map(|tid| tid.value())
+                .collect(),
+            threads_ended: std::mem::take(&mut target.ended)
+                .iter()
+                .map(|tid| tid.value())
+                .collect(),
+            ..Stopped::default()
+        };
+        convert::set_reason(&mut event, &report.reason);
+        if std::mem::take(&mut target.modules_changed) || is_first {
+            let modules = modules::list(target.pid, &*target.memory);
+            event.modules = Some(Modules { modules });
+        }
+        let mut tail = Vec::new();
+        if let Some(registers) = registers {
+            (event.windows, tail) = windows(target, registers.pc(), registers.sp(), stack_len);
+        }
+        (self.events)(AnyEvent::Stopped(event), Bytes::from(tail));
+        if report.reason == StopReason::InitialBreak {
+            self.disarm_entry(id);
+        }
+    }
+}
+
+/// Reads the windows of a stop; those that cannot be read at all are left out.
+fn windows(target: &Target, pc: Address, sp: Address, stack_len: u64) -> (Vec<Range>, Vec<u8>) {
+    let below = |address: Address, len: u64| Address::new(address.value().saturating_sub(len));
+    let planned = [
+        AddressRange::with_len(below(pc, CODE_BEFORE), CODE_BEFORE + CODE_BEHIND),
+        AddressRange::with_len(below(sp, RED_ZONE), RED_ZONE + stack_len),
+    ];
+    let mut ranges: Vec<AddressRange> = planned.into_iter().flatten().collect();
+    ranges.extend(target.recent.select(&ranges));
+    let mut windows = Vec::new();
+    let mut tail = Vec::new();
+    for range in ranges {
+        let mut buffer = vec![0; range.len_bytes() as usize];
+        let mut start = range.start();
+        let mut count = target.memory.read_head(start, &mut buffer);
+        if count == 0 && range.contains(pc) {
+            // Code before the pc may lie in no mapping; what follows the pc is what counts.
+            start = pc;
+            buffer.truncate(CODE_BEHIND as usize);
+            count = target.memory.read_head(start, &mut buffer);
+        }
+        if count > 0 {
+            windows.push(Range {
+                address: start.value(),
+                len: count as u32,
+            });
+            tail.extend(buffer.into_iter().take(count));
+        }
+    }
+    (windows, tail)
+}

@@ -1,0 +1,114 @@
+//! One thread of a target as the tracer sees it: whether it runs, what it is to do, and what it has
+//! to report. It makes no calls.
+
+use std::collections::VecDeque;
+
+use dbgbase::{Address, Signal, StopReason, Tid};
+
+use super::sys::SigInfo;
+
+/// Where a thread is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    /// In a ptrace-stop, and nothing happens to it until we say so.
+    Stopped(StopClass),
+    /// Running or listening; it will report.
+    Running {
+        /// How it was let go.
+        how: How,
+        /// Whether it has been asked to stop.
+        is_interrupted: bool,
+    },
+}
+
+/// What kind of ptrace-stop a thread is in, as far as the way out differs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum StopClass {
+    /// Signal-delivery-stop: a signal may be injected on the way out.
+    SignalDelivery,
+    /// Group-stop: leaving it by anything but listening would end it for this thread.
+    Group,
+    /// Any other stop.
+    Other,
+}
+
+/// How a thread was let go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum How {
+    /// To run.
+    Free,
+    /// For one instruction.
+    Step,
+    /// To the entry into the system call it stands before.
+    ToSyscall,
+    /// To stay in its group-stop.
+    Listen,
+}
+
+/// What the client wants a thread to do while the target runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wish {
+    /// Stay where it is.
+    Stay,
+    /// Run.
+    Run,
+    /// One instruction, then stop the target.
+    Step,
+}
+
+/// Something a thread has to tell the client.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Report {
+    /// Why the target stops.
+    pub(super) reason: StopReason,
+    /// The order in which reports came.
+    pub(super) sequence: u64,
+}
+
+/// One thread.
+pub(super) struct Thread {
+    /// Its id.
+    pub(super) tid: Tid,
+    /// Its place in the order in which threads were met.
+    pub(super) ordinal: u64,
+    /// Where it is.
+    pub(super) state: State,
+    /// What it is to do.
+    pub(super) wish: Wish,
+    /// What it has to tell, until it is told.
+    pub(super) report: Option<Report>,
+    /// The pc at which it may pass a site without reporting it, because it has reported it, or has
+    /// stopped there for the user to see.
+    pub(super) passed: Option<Address>,
+    /// The signal that is injected when it leaves its signal-delivery-stop.
+    pub(super) inject: Option<Signal>,
+    /// Signals that arrived while it stepped, to be delivered when it runs on.
+    pub(super) held: VecDeque<SigInfo>,
+    /// A signal the client sent it, which must not be reported to the client as news.
+    pub(super) pass_next: Option<Signal>,
+}
+
+impl Thread {
+    /// A thread that has been let go and not yet reported.
+    pub(super) fn running(tid: Tid, wish: Wish) -> Thread {
+        Thread {
+            tid,
+            ordinal: 0,
+            state: State::Running {
+                how: How::Free,
+                is_interrupted: false,
+            },
+            wish,
+            report: None,
+            passed: None,
+            inject: None,
+            held: VecDeque::new(),
+            pass_next: None,
+        }
+    }
+
+    /// Whether it is in a ptrace-stop.
+    pub(super) fn is_stopped(&self) -> bool {
+        matches!(self.state, State::Stopped(_))
+    }
+}

@@ -1,0 +1,168 @@
+//! The tracer: the one thread that owns every ptrace call and every wait of a session. It wakes on
+//! commands and on SIGCHLD, lets reports change its targets, and settles each target afterwards.
+//!
+//! The rooms around it: `report` says what a report means, `settle` decides what a target does next,
+//! `arm` changes code bytes, `attach`, `launch` and `leave` bring targets in and out.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+
+use dbgbase::{Arch, Pid, StopNumber, TargetId, Tid};
+use dbgwire::{AnyEvent, ErrorCode, Fault};
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use super::SharedTargets;
+use super::probe::Probe;
+use super::signals::ChildSignals;
+use super::target::{Phase, Target, Targets};
+use super::wait::{self, Stop};
+use crate::journal::Journal;
+
+/// How often a target whose threads do not stop is looked at again: a thread may have died without
+/// a report (a leader whose other threads live on).
+const STOPPING_RECHECK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 10_000_000,
+};
+
+/// Where events go.
+pub(super) type Events = Box<dyn Fn(AnyEvent, bytes::Bytes) + Send>;
+
+/// Something for the tracer thread to do.
+pub(super) type Command = Box<dyn FnOnce(&mut Tracer) + Send>;
+
+/// A forked process that is let go as soon as it reports.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Departing {
+    /// Whose fork it is.
+    pub(super) parent: TargetId,
+    /// Whether it has a copy of the memory, with trap instructions in it; a vforked one has not.
+    pub(super) has_copy: bool,
+}
+
+/// The tracer's state.
+pub(super) struct Tracer {
+    pub(super) arch: Arch,
+    pub(super) targets: Targets,
+    /// The same targets' memory, for the session thread.
+    pub(super) shared: SharedTargets,
+    /// Whose thread it is.
+    pub(super) owner: HashMap<Tid, TargetId>,
+    /// Stops of threads and processes that nobody has announced yet.
+    pub(super) early: HashMap<Tid, Stop>,
+    /// Processes on their way out.
+    pub(super) departing: HashMap<Tid, Departing>,
+    pub(super) journal: Journal,
+    pub(super) events: Events,
+    /// Called when the process is asked to terminate.
+    pub(super) terminate: Box<dyn Fn() + Send>,
+    pub(super) probe: Probe,
+    pub(super) stack_window_len: u64,
+    pub(super) last_target: u32,
+    pub(super) last_stop: StopNumber,
+    pub(super) last_sequence: u64,
+    /// Targets to be settled.
+    pub(super) dirty: BTreeSet<TargetId>,
+    /// Once the session is over: who waits for the last target to be gone.
+    pub(super) ended: Option<Sender<()>>,
+}
+
+impl Tracer {
+    /// Runs until all senders of commands are gone.
+    pub(super) fn run(mut self, commands: &Receiver<Command>, signals: &ChildSignals) {
+        loop {
+            self.wait(signals);
+            loop {
+                match commands.try_recv() {
+                    Ok(command) => command(&mut self),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return,
+                }
+            }
+            self.take_reports();
+            if self.is_empty()
+                && let Some(ended) = self.ended.take()
+            {
+                let _ = ended.send(());
+            }
+        }
+    }
+
+    /// Sleeps until there is a command, a report, or a target to be looked at again.
+    fn wait(&self, signals: &ChildSignals) {
+        let mut fds = [
+            PollFd::from_borrowed_fd(signals.commands(), PollFlags::IN),
+            PollFd::from_borrowed_fd(signals.children(), PollFlags::IN),
+        ];
+        let is_stopping = |target: &Target| matches!(target.phase, Phase::Stopping);
+        let timeout = self
+            .targets
+            .values()
+            .any(is_stopping)
+            .then_some(&STOPPING_RECHECK);
+        // EINTR and time-outs alike lead to another look at everything.
+        let _ = rustix::event::poll(&mut fds, timeout);
+        if signals.take() {
+            (self.terminate)();
+        }
+    }
+
+    /// Takes in all reports there are, and settles the targets they concern, until none is left.
+    pub(super) fn take_reports(&mut self) {
+        self.drop_dead_leaders();
+        loop {
+            let mut is_quiet = true;
+            while let Some((tid, status)) = wait::next_report() {
+                is_quiet = false;
+                self.take_report(tid, status);
+            }
+            while let Some(id) = self.dirty.pop_first() {
+                self.settle(id);
+            }
+            if is_quiet {
+                return;
+            }
+        }
+    }
+
+    /// The target with this id, which must stand still.
+    pub(super) fn stopped(&mut self, id: TargetId) -> Result<&mut Target, Fault> {
+        let target = self.target(id)?;
+        if target.is_stopped() {
+            Ok(target)
+        } else {
+            let detail = format!("process {} is running; interrupt it first", target.pid);
+            Err(Fault::new(ErrorCode::NotStopped, detail))
+        }
+    }
+
+    /// The target with this id.
+    pub(super) fn target(&mut self, id: TargetId) -> Result<&mut Target, Fault> {
+        self.targets.get_mut(&id).ok_or_else(|| no_such_target(id))
+    }
+
+    /// The number of the next report.
+    pub(super) fn next_sequence(&mut self) -> u64 {
+        self.last_sequence += 1;
+        self.last_sequence
+    }
+
+    /// The id of the next target.
+    pub(super) fn next_target(&mut self) -> TargetId {
+        self.last_target += 1;
+        TargetId::new(self.last_target)
+    }
+
+    /// The target whose process this is.
+    pub(super) fn target_of(&self, pid: Pid) -> Option<&Target> {
+        self.targets.values().find(|target| target.pid == pid)
+    }
+}
+
+/// The fault for an id that names no target.
+pub(super) fn no_such_target(id: TargetId) -> Fault {
+    Fault::new(
+        ErrorCode::NoSuchTarget,
+        format!("this session has no target {id}"),
+    )
+}

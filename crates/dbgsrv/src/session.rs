@@ -1,0 +1,174 @@
+//! One client's session: greets it, takes its requests one after another, and ends its targets when
+//! the link does. It knows frames and the handshake; `dispatch` knows the verbs.
+
+use std::io::{BufReader, Read};
+
+use dbglink::{Link, LinkReader};
+use dbgwire::event::Ending;
+use dbgwire::handshake::{Hello, Welcome};
+use dbgwire::version::Capabilities;
+use dbgwire::{AnyEvent, Deframer, ErrorCode, Fault, Frame, FrameKind, Request};
+
+use crate::backend::Backend;
+use crate::dispatch::Dispatch;
+use crate::outbox::Outbox;
+
+/// How much is read from the link at once, for the sake of many small requests.
+const READ_AHEAD: usize = 64 * 1024;
+/// The most and least of a stack a stop event carries, and what it carries if the client does not
+/// say.
+const STACK_WINDOW: std::ops::RangeInclusive<u32> = 512..=16 * 1024;
+const STACK_WINDOW_DEFAULT: u32 = 4096;
+
+/// What a session is told when it is made.
+pub struct SessionSettings {
+    /// What the server calls it.
+    pub number: u32,
+    /// Whether programs may be launched on the terminal of this process.
+    pub may_share_terminal: bool,
+    /// Ends the whole server; `None` if there is none beyond this session.
+    pub end_server: Option<Box<dyn Fn() + Send>>,
+}
+
+/// What a backend is made with.
+pub struct BackendSettings {
+    /// Where its events go.
+    pub events: Box<dyn Fn(AnyEvent, bytes::Bytes) + Send>,
+    /// Ends the session from outside, saying why: the process is asked to terminate.
+    pub terminate: Box<dyn Fn() + Send>,
+    /// How much of a stopped thread's stack an event carries.
+    pub stack_window_len: u64,
+    /// Whether programs may be launched on the terminal of this process.
+    pub may_share_terminal: bool,
+}
+
+/// Serves one client until its link ends, with the backend that `make` makes. Its targets have been
+/// left or ended when this returns.
+pub fn serve<B: Backend>(
+    link: Link,
+    settings: SessionSettings,
+    make: impl FnOnce(BackendSettings) -> Result<B, Fault>,
+) {
+    let shutdown = link.shutdown_handle();
+    let (reader, writer) = link.split();
+    let outbox = Outbox::new(writer, shutdown);
+    let mut frames = Frames::new(reader);
+    let Some(hello) = greet(&mut frames, &outbox, &settings) else {
+        return;
+    };
+    let stack_window_len = match hello.stack_window_len {
+        0 => STACK_WINDOW_DEFAULT,
+        wanted => wanted.clamp(*STACK_WINDOW.start(), *STACK_WINDOW.end()),
+    };
+    let (for_events, for_end) = (outbox.clone(), outbox.clone());
+    let backend = make(BackendSettings {
+        events: Box::new(move |event, tail| for_events.send_event(&event, tail)),
+        terminate: Box::new(move || {
+            let reason = "the process server is ending".to_owned();
+            for_end.send_event(&AnyEvent::Ending(Ending { reason }), bytes::Bytes::new());
+            for_end.close();
+        }),
+        stack_window_len: u64::from(stack_window_len),
+        may_share_terminal: settings.may_share_terminal,
+    });
+    let mut backend = match backend {
+        Ok(backend) => backend,
+        Err(fault) => {
+            let ending = Ending {
+                reason: fault.detail,
+            };
+            outbox.send_event(&AnyEvent::Ending(ending), bytes::Bytes::new());
+            return;
+        }
+    };
+    let mut dispatch = Dispatch::new(&mut backend, outbox.clone(), settings.end_server);
+    while let Some(frame) = frames.next() {
+        take_request(&mut dispatch, &outbox, &frame);
+    }
+    // Nothing more can be sent; what the backend still reports goes nowhere.
+    outbox.close();
+    backend.end();
+}
+
+fn take_request(dispatch: &mut Dispatch<'_>, outbox: &Outbox, frame: &Frame) {
+    if frame.kind != FrameKind::Request {
+        return; // A client sends nothing else; a later version's extras are passed over.
+    }
+    match Request::decode(frame) {
+        Ok(request) => dispatch.carry_out(frame.id, frame.opcode, request, frame.tail.clone()),
+        Err(code) => {
+            let detail = match code {
+                ErrorCode::UnknownVerb => {
+                    format!("this server does not know verb {:#06x}", frame.opcode)
+                }
+                _ => format!("the message of verb {:#06x} does not decode", frame.opcode),
+            };
+            outbox.send_fault(frame.id, frame.opcode, &Fault::new(code, detail));
+        }
+    }
+}
+
+/// Answers the client's Hello. `None` if it is not let in, or is no client.
+fn greet(frames: &mut Frames, outbox: &Outbox, settings: &SessionSettings) -> Option<Hello> {
+    let hello = Hello::decode(&frames.next()?).ok()?;
+    let version = match hello.negotiate() {
+        Ok(version) => version,
+        Err(refusal) => {
+            outbox.send_raw(refusal.encode());
+            return None;
+        }
+    };
+    let mut capabilities = Capabilities::FILE_WRITE;
+    if settings.end_server.is_some() {
+        capabilities = capabilities.with(Capabilities::END_SERVER);
+    }
+    if settings.may_share_terminal {
+        capabilities = capabilities.with(Capabilities::SHARED_TERMINAL);
+    }
+    let welcome = Welcome {
+        version,
+        program: concat!("dbgsrv ", env!("CARGO_PKG_VERSION")).to_owned(),
+        capabilities: capabilities.0,
+        arch: std::env::consts::ARCH.to_owned(),
+        frame_len_max: dbgwire::frame::FRAME_LEN_MAX,
+        session: settings.number,
+        resume_token: Vec::new(),
+        lease_s: 0,
+    };
+    outbox.send_raw(welcome.encode());
+    frames
+        .deframer
+        .set_length_max(dbgwire::frame::FRAME_LEN_MAX);
+    Some(hello)
+}
+
+/// The frames that arrive on a link.
+struct Frames {
+    reader: BufReader<LinkReader>,
+    deframer: Deframer,
+}
+
+impl Frames {
+    fn new(reader: LinkReader) -> Frames {
+        let reader = BufReader::with_capacity(READ_AHEAD, reader);
+        Frames {
+            reader,
+            deframer: Deframer::new(),
+        }
+    }
+
+    /// The next frame; `None` when the link has ended or its bytes are no frames.
+    fn next(&mut self) -> Option<Frame> {
+        loop {
+            let count = match self.reader.read(self.deframer.want()) {
+                Ok(0) => return None,
+                Ok(count) => count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(_) => return None,
+            };
+            if let Some(frame) = self.deframer.filled(count).ok()? {
+                return Some(frame);
+            }
+        }
+    }
+}

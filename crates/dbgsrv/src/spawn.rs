@@ -1,0 +1,114 @@
+//! Starting a session process, and being one: the program executes itself anew with a link, a
+//! journal and a control socket as inherited descriptors. It knows descriptors and command lines,
+//! not what a session does.
+//!
+//! ```text
+//!   dbgsrv @session LINK JOURNAL CONTROL NUMBER TERMINAL
+//!     LINK, JOURNAL, CONTROL  descriptors; CONTROL is - for a session without a listener
+//!     NUMBER                  what the server calls the session
+//!     TERMINAL                1 if programs may be launched on its terminal, otherwise 0
+//! ```
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+
+use rustix::io::FdFlags;
+
+use crate::error::{ServerError, system};
+
+/// The first argument of a session process.
+const MARK: &str = "@session";
+/// The program that runs, whatever became of its file.
+const SELF: &str = "/proc/self/exe";
+
+/// What a session process inherits.
+pub(crate) struct Inheritance {
+    /// The client's link.
+    pub(crate) link: OwnedFd,
+    /// The journal's shared memory.
+    pub(crate) journal: OwnedFd,
+    /// The way to the listener, if there is one.
+    pub(crate) control: Option<OwnedFd>,
+    /// What the server calls the session.
+    pub(crate) number: u32,
+    /// Whether programs may be launched on its terminal.
+    pub(crate) may_share_terminal: bool,
+}
+
+/// Starts a session process. The descriptors are closed in this one.
+///
+/// **Errors**: [`ServerError::System`].
+/// **Threads**: no other thread may start a process meanwhile, as that would inherit them too.
+pub(crate) fn start(inheritance: Inheritance) -> Result<Child, ServerError> {
+    let inherit = |fd: &OwnedFd| -> Result<String, ServerError> {
+        rustix::io::fcntl_setfd(fd.as_fd(), FdFlags::empty())
+            .map_err(system("hand a descriptor to a session process"))?;
+        Ok(fd.as_raw_fd().to_string())
+    };
+    let control = match &inheritance.control {
+        Some(control) => inherit(control)?,
+        None => "-".to_owned(),
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where session processes are started"
+    )]
+    let mut command = Command::new(SELF);
+    command.arg0("dbgsrv").arg(MARK);
+    command
+        .arg(inherit(&inheritance.link)?)
+        .arg(inherit(&inheritance.journal)?);
+    command.arg(control).arg(inheritance.number.to_string());
+    command.arg(if inheritance.may_share_terminal {
+        "1"
+    } else {
+        "0"
+    });
+    command.spawn().map_err(system("start a session process"))
+}
+
+/// Whether this process was started as a session process.
+pub(crate) fn is_session(arguments: &[OsString]) -> bool {
+    arguments.get(1).is_some_and(|argument| argument == MARK)
+}
+
+/// What this process inherited as a session process.
+///
+/// **Errors**: [`ServerError::NotASession`] if the command line is none that [`start`] writes, or a
+/// descriptor on it is not open.
+/// **Threads**: to be called once, before anything else opens descriptors.
+pub(crate) fn adopt(arguments: &[OsString]) -> Result<Inheritance, ServerError> {
+    let text: Vec<&str> = arguments
+        .iter()
+        .filter_map(|argument| argument.to_str())
+        .collect();
+    let [_, MARK, link, journal, control, number, terminal] = text.as_slice() else {
+        return Err(ServerError::NotASession);
+    };
+    let control = match *control {
+        "-" => None,
+        control => Some(adopt_fd(control)?),
+    };
+    Ok(Inheritance {
+        link: adopt_fd(link)?,
+        journal: adopt_fd(journal)?,
+        control,
+        number: number.parse().map_err(|_| ServerError::NotASession)?,
+        may_share_terminal: *terminal == "1",
+    })
+}
+
+fn adopt_fd(text: &str) -> Result<OwnedFd, ServerError> {
+    let number: RawFd = text.parse().map_err(|_| ServerError::NotASession)?;
+    if number <= 2 {
+        return Err(ServerError::NotASession);
+    }
+    // SAFETY: the number is only asked about here, which is harmless for any number.
+    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+    rustix::io::fcntl_setfd(borrowed, FdFlags::CLOEXEC).map_err(|_| ServerError::NotASession)?;
+    // SAFETY: the descriptor is open, as the call above has shown, was inherited for this purpose,
+    // and nothing in this process owns it: it is adopted once, before others are opened.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}

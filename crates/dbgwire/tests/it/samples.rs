@@ -1,0 +1,482 @@
+//! One request and one reply of every verb and the events, with every field set to something that
+//! is not its default, so that a field which moves or changes its type changes the bytes. The
+//! transcripts of `docs/protocol.md` show these very messages.
+
+use std::fmt::Debug;
+
+use bytes::Bytes;
+use dbgwire::error::{ErrorCode, Fault, FaultMessage};
+use dbgwire::event::{Ending, Exited, Modules, SignalDetail, StopKind, Stopped};
+use dbgwire::frame::{FrameKind, HEADER_LEN};
+use dbgwire::message::{self, Encoded};
+use dbgwire::verbs::file::*;
+use dbgwire::verbs::memory::*;
+use dbgwire::verbs::module::*;
+use dbgwire::verbs::process::*;
+use dbgwire::verbs::registers::*;
+use dbgwire::verbs::resume::*;
+use dbgwire::verbs::server::*;
+use dbgwire::verbs::site::*;
+use dbgwire::verbs::thread::*;
+use dbgwire::{AnyEvent, Frame, Request, Verb, WireEvent};
+
+/// A frame, and what must come out of it.
+pub(crate) struct Sample {
+    pub(crate) name: &'static str,
+    pub(crate) kind: FrameKind,
+    pub(crate) opcode: u16,
+    /// The whole frame.
+    pub(crate) bytes: Vec<u8>,
+    /// The length of header and message; behind it lies the tail.
+    pub(crate) head_len: usize,
+    /// The message as `{:?}` shows it.
+    pub(crate) debug: String,
+    /// The names of the message's fields in the order of their declaration.
+    pub(crate) fields: Vec<String>,
+}
+
+impl Sample {
+    fn new<M: Debug + Default>(
+        name: &'static str,
+        kind: FrameKind,
+        opcode: u16,
+        message: &M,
+        encoded: &Encoded,
+    ) -> Sample {
+        Sample {
+            name,
+            kind,
+            opcode,
+            bytes: [&encoded.head[..], &encoded.tail].concat(),
+            head_len: encoded.head.len(),
+            debug: format!("{message:?}"),
+            fields: field_names::<M>(),
+        }
+    }
+
+    /// The encoded message.
+    pub(crate) fn message(&self) -> &[u8] {
+        &self.bytes[HEADER_LEN..self.head_len]
+    }
+
+    /// The raw bytes behind the message.
+    pub(crate) fn tail(&self) -> &[u8] {
+        &self.bytes[self.head_len..]
+    }
+
+    /// The frame as its receiver has it.
+    pub(crate) fn frame(&self) -> Frame {
+        let [.., i, j, k, l, _, _, _, _] = self.bytes[..HEADER_LEN] else {
+            panic!("a header has {HEADER_LEN} bytes");
+        };
+        Frame {
+            kind: self.kind,
+            opcode: self.opcode,
+            id: u32::from_le_bytes([i, j, k, l]),
+            message: Bytes::copy_from_slice(self.message()),
+            tail: Bytes::copy_from_slice(self.tail()),
+        }
+    }
+}
+
+/// The names of a message's fields, which its derived `Debug` shows.
+pub(crate) fn field_names<M: Debug + Default>() -> Vec<String> {
+    let text = format!("{:#?}", M::default());
+    let lines = text.lines().filter_map(|line| line.strip_prefix("    "));
+    lines
+        .filter_map(|line| line.split_once(": "))
+        .filter(|(name, _)| !name.starts_with(' '))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+/// Collects samples; requests get numbers from 1, events have their own.
+#[derive(Default)]
+struct Collection {
+    samples: Vec<Sample>,
+    requests: u32,
+    events: u32,
+}
+
+impl Collection {
+    /// A request and its reply, each with its tail.
+    fn verb<V: Verb>(&mut self, request: (V, &'static [u8]), reply: (V::Reply, &'static [u8]))
+    where
+        V: Debug,
+        V::Reply: Debug,
+    {
+        self.requests += 1;
+        let (id, tail) = (self.requests, Bytes::from_static(request.1));
+        let encoded = message::request(id, &request.0, tail).expect("short");
+        let sample = Sample::new(V::NAME, FrameKind::Request, V::OPCODE, &request.0, &encoded);
+        self.samples.push(sample);
+        let encoded =
+            message::reply::<V>(id, &reply.0, Bytes::from_static(reply.1)).expect("short");
+        let sample = Sample::new(V::NAME, FrameKind::Reply, V::OPCODE, &reply.0, &encoded);
+        self.samples.push(sample);
+    }
+
+    fn event<E: WireEvent + Debug>(&mut self, event: E, tail: &'static [u8]) {
+        self.events += 1;
+        let encoded = message::event(self.events, &event, Bytes::from_static(tail)).expect("short");
+        let sample = Sample::new(E::NAME, FrameKind::Event, E::OPCODE, &event, &encoded);
+        self.samples.push(sample);
+    }
+}
+
+/// Every verb's request and reply in the order of the table, then the events.
+pub(crate) fn all() -> Vec<Sample> {
+    let mut all = Collection::default();
+    server(&mut all);
+    process(&mut all);
+    control(&mut all);
+    memory(&mut all);
+    registers(&mut all);
+    sites(&mut all);
+    file(&mut all);
+    events(&mut all);
+    all.samples
+}
+
+/// The request that a sample holds, or the event, as the table's enums show it.
+pub(crate) fn decoded(frame: &Frame) -> String {
+    match frame.kind {
+        FrameKind::Event => inner(&AnyEvent::decode(frame).expect("decodes").expect("known")),
+        _ => inner(&Request::decode(frame).expect("decodes")),
+    }
+}
+
+/// `Name(message)` without the variant's name around it.
+fn inner(value: &impl Debug) -> String {
+    let text = format!("{value:?}");
+    let (_, message) = text.split_once('(').expect("a variant with a message");
+    message.strip_suffix(')').expect("its end").to_owned()
+}
+
+fn server(all: &mut Collection) {
+    let reply = ServerInfoReply {
+        machine: "web1".into(),
+        system: "Linux 6.1.0".into(),
+        arch: "x86_64".into(),
+        pid: 812,
+        version: "0.1.0".into(),
+        uid: 1000,
+        uptime_ms: 86_400_000,
+        clock_s: 1_767_225_600,
+        cpus: 2,
+    };
+    all.verb((ServerInfo {}, b""), (reply, b""));
+    all.verb((Ping {}, b""), (PingReply {}, b""));
+    all.verb((EndServer {}, b""), (EndServerReply {}, b""));
+}
+
+fn process(all: &mut Collection) {
+    let request = ListProcesses {
+        after: 1,
+        pid: 4711,
+        details: true,
+    };
+    let process = ProcessDescription {
+        pid: 4711,
+        parent: 1,
+        name: "sleep".into(),
+        executable: b"/bin/sleep".to_vec(),
+        arguments: vec![b"sleep".to_vec(), b"9".to_vec()],
+        uid: 1000,
+        user: "ann".into(),
+        threads: 1,
+        start_time: 360_000,
+        tracer: 812,
+        session: 4000,
+        state: u32::from('S'),
+    };
+    let reply = ListProcessesReply {
+        processes: vec![process],
+        more: true,
+    };
+    all.verb((request, b""), (reply, b""));
+
+    let request = Launch {
+        program: b"/bin/sleep".to_vec(),
+        arguments: vec![b"sleep".to_vec(), b"9".to_vec()],
+        directory: b"/tmp".to_vec(),
+        environment: vec![b"TZ=UTC".to_vec()],
+        terminal: Terminal::Shared as i32,
+    };
+    all.verb(
+        (request, b""),
+        (
+            LaunchReply {
+                target: 1,
+                pid: 4711,
+            },
+            b"",
+        ),
+    );
+    all.verb(
+        (Attach { pid: 4711 }, b""),
+        (AttachReply { target: 1 }, b""),
+    );
+    all.verb((Detach { target: 1 }, b""), (DetachReply {}, b""));
+    all.verb((Kill { target: 1 }, b""), (KillReply {}, b""));
+}
+
+fn control(all: &mut Collection) {
+    let threads = vec![
+        ThreadDescription {
+            tid: 4711,
+            name: "sleep".into(),
+        },
+        ThreadDescription {
+            tid: 4712,
+            name: "worker".into(),
+        },
+    ];
+    all.verb(
+        (ListThreads { target: 1 }, b""),
+        (ListThreadsReply { threads }, b""),
+    );
+
+    let request = Resume {
+        target: 1,
+        stop: 5,
+        actions: vec![
+            ThreadAction {
+                tid: 4711,
+                run: RunKind::Step as i32,
+                signal: 10,
+            },
+            ThreadAction {
+                tid: 0,
+                run: RunKind::Continue as i32,
+                signal: 0,
+            },
+        ],
+        insert: vec![site()],
+        remove: vec![3, 300],
+    };
+    all.verb((request, b""), (ResumeReply {}, b""));
+    all.verb((Interrupt { target: 1 }, b""), (InterruptReply {}, b""));
+}
+
+fn memory(all: &mut Collection) {
+    let ranges = vec![
+        Range {
+            address: 0x5555_5555_4000,
+            len: 4,
+        },
+        Range {
+            address: 0x10,
+            len: 8,
+        },
+        Range {
+            address: 0x7fff_ffff_e000,
+            len: 2,
+        },
+    ];
+    let reply = ReadMemoryReply {
+        lengths: vec![4, 0, 2],
+    };
+    all.verb(
+        (ReadMemory { target: 1, ranges }, b""),
+        (reply, b"\x7fELF\x01\x02"),
+    );
+
+    let request = WriteMemory {
+        target: 1,
+        address: 0x5555_5555_8010,
+    };
+    all.verb(
+        (request, b"\x90\x90\xc3"),
+        (WriteMemoryReply { written: 3 }, b""),
+    );
+
+    let region = Region {
+        start: 0x5555_5555_4000,
+        end: 0x5555_5555_6000,
+        protection: 5,
+        offset: 0x1000,
+        name: b"/bin/sleep".to_vec(),
+    };
+    let reply = ListRegionsReply {
+        regions: vec![region],
+        more: true,
+    };
+    all.verb(
+        (
+            ListRegions {
+                target: 1,
+                from: 0x1000,
+            },
+            b"",
+        ),
+        (reply, b""),
+    );
+}
+
+fn registers(all: &mut Collection) {
+    let threads = vec![ThreadRegisters {
+        tid: 4711,
+        general: vec![1, 0xffff_ffff_ffff_ffff],
+    }];
+    let request = ReadRegisters {
+        target: 1,
+        tids: vec![4711, 4712],
+    };
+    all.verb((request, b""), (ReadRegistersReply { threads }, b""));
+
+    let values = vec![
+        RegisterValue {
+            register: 16,
+            value: 0x5555_5555_4010,
+        },
+        RegisterValue {
+            register: 0,
+            value: 0,
+        },
+    ];
+    let request = WriteRegisters {
+        target: 1,
+        tid: 4711,
+        values,
+    };
+    all.verb((request, b""), (WriteRegistersReply {}, b""));
+}
+
+/// A site with every field.
+pub(crate) fn site() -> Site {
+    Site {
+        id: 7,
+        address: 0x5555_5555_5139,
+        kind: SiteKind::Software as i32,
+        tid: 4711,
+        sp_above: 0x7fff_ffff_e000,
+    }
+}
+
+fn sites(all: &mut Collection) {
+    let fault = Fault::new(ErrorCode::Unwritable, "no byte can be written").with_errno(5);
+    let faults = vec![SiteFault {
+        id: 7,
+        fault: Some(FaultMessage::from(&fault)),
+    }];
+    let request = InsertSites {
+        target: 1,
+        sites: vec![site()],
+    };
+    all.verb((request, b""), (InsertSitesReply { faults }, b""));
+    let request = RemoveSites {
+        target: 1,
+        ids: vec![7, 300],
+    };
+    all.verb((request, b""), (RemoveSitesReply {}, b""));
+    let reply = ListModulesReply {
+        modules: vec![module()],
+    };
+    all.verb((ListModules { target: 1 }, b""), (reply, b""));
+}
+
+/// A module with every field.
+pub(crate) fn module() -> ModuleDescription {
+    ModuleDescription {
+        base: 0x5555_5555_4000,
+        size: 0x8000,
+        bias: 0x5555_5555_4000,
+        path: b"/bin/sleep".to_vec(),
+        build_id: vec![0xde, 0xad, 0xbe, 0xef],
+        is_program: true,
+    }
+}
+
+fn file(all: &mut Collection) {
+    let request = OpenFile {
+        path: b"/tmp/core".to_vec(),
+        target: 1,
+        access: FileAccess::CreateNew as i32,
+        mode: 0o644,
+    };
+    let reply = OpenFileReply {
+        file: 2,
+        size: 4096,
+        modified_s: -1,
+    };
+    all.verb((request, b""), (reply, b""));
+    let ranges = vec![Range {
+        address: 4090,
+        len: 16,
+    }];
+    let reply = ReadFileReply { lengths: vec![6] };
+    all.verb((ReadFile { file: 2, ranges }, b""), (reply, b"abcdef"));
+    let request = WriteFile {
+        file: 2,
+        offset: 4096,
+    };
+    all.verb((request, b"text\n"), (WriteFileReply {}, b""));
+    all.verb((CloseFile { file: 2 }, b""), (CloseFileReply {}, b""));
+}
+
+fn events(all: &mut Collection) {
+    // A breakpoint and a signal: no stop has the fields of both.
+    let breakpoint = Stopped {
+        stop: 5,
+        target: 1,
+        tid: 4711,
+        kind: StopKind::Breakpoint as i32,
+        sites: vec![7, 300],
+        general: vec![1, 0x5555_5555_5139],
+        windows: vec![
+            Range {
+                address: 0x5555_5555_5139,
+                len: 4,
+            },
+            Range {
+                address: 0x7fff_ffff_e000,
+                len: 2,
+            },
+        ],
+        threads_born: vec![4712],
+        threads_ended: vec![4713],
+        modules: Some(Modules {
+            modules: vec![module()],
+        }),
+        signal: None,
+    };
+    all.event(breakpoint, b"\x55\x48\x89\xe5\x00\x01");
+    let detail = SignalDetail {
+        number: 11,
+        code: 1,
+        address: Some(0x10),
+        sender: Some(99),
+    };
+    let signal = Stopped {
+        stop: 6,
+        target: 1,
+        tid: 4712,
+        kind: StopKind::Signal as i32,
+        signal: Some(detail),
+        ..Stopped::default()
+    };
+    all.event(signal, b"");
+    all.event(
+        Exited {
+            target: 1,
+            status: Some(3),
+            signal: None,
+        },
+        b"",
+    );
+    all.event(
+        Exited {
+            target: 1,
+            status: None,
+            signal: Some(9),
+        },
+        b"",
+    );
+    all.event(
+        Ending {
+            reason: "the server is stopping".into(),
+        },
+        b"",
+    );
+}
