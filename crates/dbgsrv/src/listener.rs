@@ -36,44 +36,73 @@ struct Session {
     _journal: Journal,
 }
 
-/// Serves clients until a session ends the server, or the listener fails.
+/// Serves clients until a session ends the server.
 ///
-/// **Errors**: [`ServerError`].
+/// A client that cannot be given a session, because the system has no more processes or descriptors,
+/// is turned away, and the server goes on.
+///
+/// **Errors**: [`ServerError`] if clients cannot be waited for at all.
 pub fn run(listener: &Listener, admission: Admission) -> Result<(), ServerError> {
     let mut sessions: Vec<Session> = Vec::new();
     let mut last_number = 0;
+    // While nothing can be accepted the listener is left alone until a session ends.
+    let mut is_accepting = true;
     loop {
-        let woken = wait(listener, &sessions)?;
+        let has_client = wait(is_accepting.then_some(listener), &sessions)?;
         if sessions.iter().any(wants_end) {
             end_sessions(sessions);
             return Ok(());
         }
+        let count = sessions.len();
         sessions.retain_mut(|session| matches!(session.child.try_wait(), Ok(None)));
-        if !woken {
+        is_accepting |= sessions.len() < count;
+        if !has_client {
             continue;
         }
-        if let Some(link) = listener.try_accept()? {
-            match refusal(&link, admission) {
+        match listener.try_accept() {
+            Ok(Some(link)) => match refusal(&link, admission) {
                 Some(reason) => refuse(link, reason),
                 None => {
                     last_number += 1;
-                    sessions.push(start_session(link, last_number)?);
+                    match start_session(link, last_number) {
+                        Ok(session) => sessions.push(session),
+                        Err(error) => complain(&error),
+                    }
                 }
+            },
+            Ok(None) => {}
+            Err(error) => {
+                complain(&error.into());
+                is_accepting = sessions.is_empty();
             }
         }
     }
 }
 
+/// Says on standard error what a client could not be given.
+fn complain(error: &ServerError) {
+    #[expect(clippy::print_stderr, reason = "a listener has nobody else to tell")]
+    {
+        eprintln!("dbgsrv: a client was turned away: {error}");
+    }
+}
+
 /// Sleeps until a client, a control message or the end of a session comes. Whether a client may wait
 /// to be accepted.
-fn wait(listener: &Listener, sessions: &[Session]) -> Result<bool, ServerError> {
-    let mut fds = vec![PollFd::new(listener, PollFlags::IN)];
+fn wait(listener: Option<&Listener>, sessions: &[Session]) -> Result<bool, ServerError> {
+    let mut fds = Vec::with_capacity(1 + 2 * sessions.len());
     for session in sessions {
         fds.push(PollFd::new(&session.control, PollFlags::IN));
         fds.push(PollFd::new(&session.pidfd, PollFlags::IN));
     }
+    if let Some(listener) = listener {
+        fds.push(PollFd::new(listener, PollFlags::IN));
+    }
     match rustix::event::poll(&mut fds, None) {
-        Ok(_) => Ok(fds.first().is_some_and(|fd| !fd.revents().is_empty())),
+        Ok(_) => {
+            let last = fds.last().filter(|_| listener.is_some());
+            Ok(last.is_some_and(|fd| !fd.revents().is_empty()))
+        }
         Err(rustix::io::Errno::INTR) => Ok(false),
         Err(errno) => Err(system("wait for clients")(errno)),
     }

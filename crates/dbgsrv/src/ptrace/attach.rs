@@ -134,6 +134,7 @@ impl Tracer {
             arch: self.arch,
             start_time,
             is_created,
+            shares_terminal: false,
             entry,
             memory: Arc::new(memory),
             threads: std::collections::BTreeMap::new(),

@@ -2,7 +2,7 @@
 //! program's libraries, and none of their code or the program's has run.
 
 use dbgbase::{StopReason, TargetId, Tid};
-use dbgwire::verbs::process::{Launch, LaunchReply};
+use dbgwire::verbs::process::{Launch, LaunchReply, Terminal};
 
 use super::modules;
 use super::procfs;
@@ -42,6 +42,7 @@ impl Tracer {
         self.owner.insert(tid, id);
         if let Some(target) = self.targets.get_mut(&id) {
             target.add_thread(Thread::running(tid, Wish::Run));
+            target.shares_terminal = launch.terminal == Terminal::Shared as i32;
             let program = String::from_utf8_lossy(&launch.program).into_owned();
             target.phase = Phase::Launching(Launching {
                 answer,

@@ -13,7 +13,7 @@ use super::thread::{How, Report, State, StopClass, Thread, Wish};
 use super::tracer::{Departing, Tracer};
 use super::wait::{Stop, WaitStatus};
 
-/// `SI_KERNEL` of sigaction(2): how x86 reports int3.
+/// `SI_KERNEL` of sigaction(2): how x86 reports int3, and how a terminal's keys are sent.
 const SI_KERNEL: i32 = 0x80;
 /// `TRAP_BRKPT` of sigaction(2): how aarch64 reports brk, and x86 a step over a system call.
 const TRAP_BRKPT: i32 = 1;
@@ -227,17 +227,24 @@ impl Tracer {
         let Some(thread) = target.threads.get_mut(&tid) else {
             return;
         };
+        // The debugger of a shared terminal is told of its keys itself, and asks for the stop.
+        let is_key = target.shares_terminal && signal == Signal::SIGINT && info.code() == SI_KERNEL;
         let is_step = how == How::Step && !info.is_fault();
         let is_quiet = is_quiet(signal) || thread.pass_next == Some(signal);
-        if is_step && (is_stepping_off || is_quiet) {
+        if is_step && (is_stepping_off || is_quiet || is_key) {
             // The step comes first; the signal is delivered when the thread runs on.
-            thread.held.push_back(info);
+            if !is_key {
+                thread.held.push_back(info);
+            }
             if sys::step(tid, None).is_ok() {
                 thread.state = State::Running {
                     how,
                     is_interrupted: false,
                 };
             }
+            return;
+        }
+        if is_key {
             return;
         }
         if thread.pass_next == Some(signal) {
