@@ -121,10 +121,7 @@ impl AddressRange {
 
     /// `len_bytes` bytes from `start`, or `None` if they would pass the end of the address space.
     pub fn with_len(start: Address, len_bytes: u64) -> Option<AddressRange> {
-        Some(AddressRange {
-            start,
-            end: start.checked_add(len_bytes)?,
-        })
+        Some(AddressRange { start, end: start.checked_add(len_bytes)? })
     }
 
     /// The first address inside.

@@ -61,9 +61,7 @@ impl Arch {
 
     /// The architecture that [`Arch::name`] calls `name`.
     pub fn from_name(name: &str) -> Option<Arch> {
-        [Arch::X86_64, Arch::Aarch64]
-            .into_iter()
-            .find(|arch| arch.name() == name)
+        [Arch::X86_64, Arch::Aarch64].into_iter().find(|arch| arch.name() == name)
     }
 
     /// The size of an address.
@@ -157,16 +155,10 @@ mod tests {
                 let id = arch.register_by_name(register.name).expect("named");
                 assert_eq!(id.index(), index, "{} is named twice", register.name);
                 if let Some(number) = register.dwarf {
-                    assert_eq!(
-                        arch.register_by_dwarf(number),
-                        Some(id),
-                        "{}",
-                        register.name
-                    );
+                    assert_eq!(arch.register_by_dwarf(number), Some(id), "{}", register.name);
                 }
-                let same_slot = table
-                    .iter()
-                    .filter(|other| other.ptrace_slot == register.ptrace_slot);
+                let same_slot =
+                    table.iter().filter(|other| other.ptrace_slot == register.ptrace_slot);
                 assert_eq!(same_slot.count(), 1, "{} shares its slot", register.name);
             }
             assert_eq!(Arch::from_name(arch.name()), Some(arch));
@@ -197,9 +189,6 @@ mod tests {
         assert_eq!(registers.pc().value(), 0x1234);
         let copy = GeneralRegisters::from_values(Arch::X86_64, registers.values());
         assert_eq!(copy, Some(registers));
-        assert_eq!(
-            GeneralRegisters::from_values(Arch::X86_64, &[1, 2, 3]),
-            None
-        );
+        assert_eq!(GeneralRegisters::from_values(Arch::X86_64, &[1, 2, 3]), None);
     }
 }

@@ -43,9 +43,7 @@ fn read_array<const N: usize>(
     if count == N {
         Ok(bytes)
     } else {
-        Err(Unreadable {
-            address: address.wrapping_offset(count as i64),
-        })
+        Err(Unreadable { address: address.wrapping_offset(count as i64) })
     }
 }
 

@@ -32,10 +32,7 @@ pub struct GeneralRegisters {
 impl GeneralRegisters {
     /// All zero.
     pub const fn zeroed(arch: Arch) -> GeneralRegisters {
-        GeneralRegisters {
-            arch,
-            values: [0; GENERAL_REGISTERS_MAX],
-        }
+        GeneralRegisters { arch, values: [0; GENERAL_REGISTERS_MAX] }
     }
 
     /// From values in table order. `None` if there are not exactly as many as the CPU has.
@@ -56,9 +53,7 @@ impl GeneralRegisters {
 
     /// The values in table order.
     pub fn values(&self) -> &[u64] {
-        self.values
-            .get(..self.arch.general_registers().len())
-            .unwrap_or(&self.values)
+        self.values.get(..self.arch.general_registers().len()).unwrap_or(&self.values)
     }
 
     /// One value; 0 for an id the CPU does not have.

@@ -85,17 +85,12 @@ impl Signal {
         let name = name.to_ascii_uppercase();
         let bare = name.strip_prefix("SIG").unwrap_or(&name);
         if let Some(offset) = bare.strip_prefix("RTMIN") {
-            let offset = if offset.is_empty() {
-                0
-            } else {
-                offset.strip_prefix('+')?.parse().ok()?
-            };
+            let offset =
+                if offset.is_empty() { 0 } else { offset.strip_prefix('+')?.parse().ok()? };
             return Signal::new(34i32.checked_add(offset)?).filter(|signal| signal.is_real_time());
         }
-        let index = NAMES
-            .iter()
-            .skip(1)
-            .position(|known| known.strip_prefix("SIG") == Some(bare))?;
+        let index =
+            NAMES.iter().skip(1).position(|known| known.strip_prefix("SIG") == Some(bare))?;
         Signal::new(index as i32 + 1)
     }
 
@@ -126,11 +121,7 @@ mod tests {
             if number == 32 || number == 33 {
                 continue; // Reserved by the C library; they have no name to type.
             }
-            assert_eq!(
-                Signal::from_name(&signal.to_string()),
-                Some(signal),
-                "{signal}"
-            );
+            assert_eq!(Signal::from_name(&signal.to_string()), Some(signal), "{signal}");
         }
     }
 

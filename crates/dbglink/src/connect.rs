@@ -26,8 +26,8 @@ pub fn connect(
         | ClientTransport::Com(_)
         | ClientTransport::Spipe(_)
         | ClientTransport::Ssl(_)
-        | ClientTransport::SslReverse(_) => Err(LinkError::NotAvailable {
-            transport: endpoint.transport(),
-        }),
+        | ClientTransport::SslReverse(_) => {
+            Err(LinkError::NotAvailable { transport: endpoint.transport() })
+        }
     }
 }

@@ -160,17 +160,11 @@ impl fmt::Display for RunDirFault {
 }
 
 fn list(paths: &[PathBuf]) -> String {
-    let paths: Vec<String> = paths
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
+    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     paths.join(", ")
 }
 
 /// Makes a [`LinkError::Socket`] of a failed system call.
 pub(crate) fn socket_error(what: &'static str) -> impl Fn(rustix::io::Errno) -> LinkError {
-    move |errno| LinkError::Socket {
-        what,
-        reason: errno.into(),
-    }
+    move |errno| LinkError::Socket { what, reason: errno.into() }
 }

@@ -43,21 +43,12 @@ pub struct LinkShutdown {
 impl Link {
     /// The two halves.
     pub fn split(self) -> (LinkReader, LinkWriter) {
-        (
-            LinkReader {
-                socket: Arc::clone(&self.socket),
-            },
-            LinkWriter {
-                socket: self.socket,
-            },
-        )
+        (LinkReader { socket: Arc::clone(&self.socket) }, LinkWriter { socket: self.socket })
     }
 
     /// What ends this link later, when its halves are with other threads.
     pub fn shutdown_handle(&self) -> LinkShutdown {
-        LinkShutdown {
-            socket: Arc::downgrade(&self.socket),
-        }
+        LinkShutdown { socket: Arc::downgrade(&self.socket) }
     }
 
     /// Who is at the other end, as the system knows it now.
@@ -85,9 +76,7 @@ impl From<OwnedFd> for Link {
     /// Adopts a connected stream socket in blocking mode, such as one that another process
     /// accepted. Reading and writing fail if it is something else.
     fn from(socket: OwnedFd) -> Link {
-        Link {
-            socket: Arc::new(socket),
-        }
+        Link { socket: Arc::new(socket) }
     }
 }
 
@@ -153,22 +142,13 @@ impl Write for LinkWriter {
     // MSG_NOSIGNAL: a library must not depend on its program's ignoring SIGPIPE.
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(rustix::net::send(
-            &*self.socket,
-            bytes,
-            SendFlags::NOSIGNAL,
-        )?)
+        Ok(rustix::net::send(&*self.socket, bytes, SendFlags::NOSIGNAL)?)
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let first = buffers.get(..BUFFERS_MAX).unwrap_or(buffers);
         let mut no_control = SendAncillaryBuffer::default();
-        Ok(rustix::net::sendmsg(
-            &*self.socket,
-            first,
-            &mut no_control,
-            SendFlags::NOSIGNAL,
-        )?)
+        Ok(rustix::net::sendmsg(&*self.socket, first, &mut no_control, SendFlags::NOSIGNAL)?)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -24,56 +24,28 @@ pub fn listen(endpoint: &ServerEndpoint, run_dir: &RunDir) -> Result<Listener, L
     let password = endpoint.password.clone();
     match &endpoint.transport {
         ServerTransport::Npipe(npipe) => {
-            let tid = rustix::thread::gettid()
-                .as_raw_nonzero()
-                .get()
-                .unsigned_abs();
-            let pipe = npipe
-                .pipe
-                .expand(Pid::new(std::process::id()), Tid::new(tid));
-            let access = if password.is_some() {
-                Access::Everybody
-            } else {
-                Access::Owner
-            };
+            let tid = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
+            let pipe = npipe.pipe.expand(Pid::new(std::process::id()), Tid::new(tid));
+            let access = if password.is_some() { Access::Everybody } else { Access::Owner };
             let (socket, file) = unix::listen_at(&pipe, access, run_dir)?;
-            let transport = ServerTransport::Npipe(NpipeServer {
-                pipe: pipe.into(),
-                ..npipe.clone()
-            });
-            let endpoint = ServerEndpoint {
-                transport,
-                password,
-            };
-            Ok(Listener {
-                accepts: Accepts::Unix(file),
-                socket,
-                endpoint,
-            })
+            let transport =
+                ServerTransport::Npipe(NpipeServer { pipe: pipe.into(), ..npipe.clone() });
+            let endpoint = ServerEndpoint { transport, password };
+            Ok(Listener { accepts: Accepts::Unix(file), socket, endpoint })
         }
         ServerTransport::Tcp(tcp) => {
             let (socket, port) = tcp::listen_at(tcp.port)?;
-            let transport = ServerTransport::Tcp(TcpServer {
-                port,
-                ..tcp.clone()
-            });
-            let endpoint = ServerEndpoint {
-                transport,
-                password,
-            };
-            Ok(Listener {
-                accepts: Accepts::Tcp,
-                socket,
-                endpoint,
-            })
+            let transport = ServerTransport::Tcp(TcpServer { port, ..tcp.clone() });
+            let endpoint = ServerEndpoint { transport, password };
+            Ok(Listener { accepts: Accepts::Tcp, socket, endpoint })
         }
         ServerTransport::TcpReverse(_)
         | ServerTransport::Com { .. }
         | ServerTransport::Spipe(_)
         | ServerTransport::Ssl(_)
-        | ServerTransport::SslReverse(_) => Err(LinkError::NotAvailable {
-            transport: endpoint.transport(),
-        }),
+        | ServerTransport::SslReverse(_) => {
+            Err(LinkError::NotAvailable { transport: endpoint.transport() })
+        }
     }
 }
 

@@ -10,13 +10,9 @@ impl Link {
     ///
     /// **Errors**: [`LinkError::Socket`] if there are no descriptors left.
     pub fn pair() -> Result<(Link, Link), LinkError> {
-        let (one, other) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::STREAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(socket_error("make a socket pair"))?;
+        let (one, other) =
+            socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+                .map_err(socket_error("make a socket pair"))?;
         Ok((Link::from(one), Link::from(other)))
     }
 }

@@ -52,35 +52,20 @@ impl PeerInfo {
             // kernel reports for a process outside our pid namespace.
             let credentials = getsockopt(&socket, PeerCredentials)
                 .map_err(|errno| failed(rustix::io::Errno::from_raw_os_error(errno as i32)))?;
-            let pid = u32::try_from(credentials.pid())
-                .ok()
-                .filter(|pid| *pid != 0);
+            let pid = u32::try_from(credentials.pid()).ok().filter(|pid| *pid != 0);
             let (uid, gid) = (credentials.uid(), credentials.gid());
-            return Ok(PeerInfo::Process {
-                pid: pid.map(Pid::new),
-                uid,
-                gid,
-            });
+            return Ok(PeerInfo::Process { pid: pid.map(Pid::new), uid, gid });
         }
-        let peer = getpeername(socket)
-            .map_err(&failed)?
-            .ok_or(rustix::io::Errno::NOTCONN);
+        let peer = getpeername(socket).map_err(&failed)?.ok_or(rustix::io::Errno::NOTCONN);
         let peer = internet(peer.map_err(&failed)?).map_err(&failed)?;
-        Ok(PeerInfo::Tcp {
-            peer,
-            local: internet(local).map_err(&failed)?,
-        })
+        Ok(PeerInfo::Tcp { peer, local: internet(local).map_err(&failed)? })
     }
 }
 
 impl fmt::Display for PeerInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PeerInfo::Process {
-                pid: Some(pid),
-                uid,
-                ..
-            } => {
+            PeerInfo::Process { pid: Some(pid), uid, .. } => {
                 write!(f, "process {pid} of uid {uid}")
             }
             PeerInfo::Process { pid: None, uid, .. } => write!(f, "a process of uid {uid}"),

@@ -36,20 +36,13 @@ pub struct RunDir {
 impl RunDir {
     /// This directory and no other. It is made when a server first listens, but not its parents.
     pub fn at(path: impl Into<PathBuf>) -> RunDir {
-        RunDir {
-            own: path.into(),
-            own_mode: 0o700,
-            others: Vec::new(),
-        }
+        RunDir { own: path.into(), own_mode: 0o700, others: Vec::new() }
     }
 
     /// The default of the current effective user; see the table above.
     pub fn of_this_user() -> RunDir {
         let uid = rustix::process::geteuid().as_raw();
-        let (set, session) = (
-            std::env::var_os(OVERRIDE),
-            std::env::var_os("XDG_RUNTIME_DIR"),
-        );
+        let (set, session) = (std::env::var_os(OVERRIDE), std::env::var_os("XDG_RUNTIME_DIR"));
         RunDir::default_for(uid, set.as_deref(), session.as_deref())
     }
 
@@ -59,30 +52,19 @@ impl RunDir {
             return RunDir::at(set);
         }
         if uid == 0 {
-            return RunDir {
-                own: OF_ROOT.into(),
-                own_mode: 0o755,
-                others: Vec::new(),
-            };
+            return RunDir { own: OF_ROOT.into(), own_mode: 0o755, others: Vec::new() };
         }
         let temporary = PathBuf::from(format!("/tmp/dbgsrv-{uid}"));
         let mut others = vec![PathBuf::from(OF_ROOT)];
         // A relative path is to be taken as invalid (XDG Base Directory Specification).
-        let own = match session
-            .map(Path::new)
-            .filter(|session| session.is_absolute())
-        {
+        let own = match session.map(Path::new).filter(|session| session.is_absolute()) {
             Some(session) => {
                 others.insert(0, temporary);
                 session.join("dbgsrv")
             }
             None => temporary,
         };
-        RunDir {
-            own,
-            own_mode: 0o700,
-            others,
-        }
+        RunDir { own, own_mode: 0o700, others }
     }
 
     /// Where servers of this user have their sockets.
@@ -92,9 +74,7 @@ impl RunDir {
 
     /// Where clients of this user look for sockets, in order.
     pub(crate) fn searched(&self) -> impl Iterator<Item = &Path> {
-        std::iter::once(&self.own)
-            .chain(&self.others)
-            .map(PathBuf::as_path)
+        std::iter::once(&self.own).chain(&self.others).map(PathBuf::as_path)
     }
 
     /// Makes the own directory if there is none, and checks it.
@@ -143,10 +123,7 @@ pub(crate) fn check(path: &Path) -> Result<(), LinkError> {
 }
 
 fn fault(path: &Path, fault: RunDirFault) -> LinkError {
-    LinkError::RunDir {
-        path: path.to_owned(),
-        fault,
-    }
+    LinkError::RunDir { path: path.to_owned(), fault }
 }
 
 #[cfg(test)]

@@ -45,10 +45,7 @@ pub(crate) fn listen_at(range: PortRange) -> Result<(OwnedFd, PortRange), LinkEr
     if range.is_single() {
         return Err(LinkError::PortInUse { port: range.low() });
     }
-    Err(LinkError::NoFreePort {
-        low: range.low(),
-        high: range.high(),
-    })
+    Err(LinkError::NoFreePort { low: range.low(), high: range.high() })
 }
 
 fn listen_at_port(port: u16) -> rustix::io::Result<OwnedFd> {
@@ -89,13 +86,8 @@ pub(crate) fn connect_to(
     port: NonZeroU16,
     timeout: Duration,
 ) -> Result<Link, LinkError> {
-    let unresolved = |reason| LinkError::Resolve {
-        host: host.to_string(),
-        reason,
-    };
-    let found = (host.as_str(), port.get())
-        .to_socket_addrs()
-        .map_err(unresolved)?;
+    let unresolved = |reason| LinkError::Resolve { host: host.to_string(), reason };
+    let found = (host.as_str(), port.get()).to_socket_addrs().map_err(unresolved)?;
     let mut addresses: Vec<SocketAddr> = found.collect();
     addresses.sort_by_key(SocketAddr::is_ipv4);
     let start = Instant::now();
@@ -113,15 +105,11 @@ pub(crate) fn connect_to(
     }
     let to = format!("{host} port {port}");
     Err(match failure.kind() {
-        io::ErrorKind::ConnectionRefused => LinkError::Refused {
-            host: host.to_string(),
-            port: port.get(),
-        },
+        io::ErrorKind::ConnectionRefused => {
+            LinkError::Refused { host: host.to_string(), port: port.get() }
+        }
         io::ErrorKind::TimedOut => LinkError::TimedOut { to, timeout },
-        _ => LinkError::Connect {
-            to,
-            reason: failure,
-        },
+        _ => LinkError::Connect { to, reason: failure },
     })
 }
 

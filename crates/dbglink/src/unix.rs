@@ -69,16 +69,11 @@ pub(crate) fn listen_at(
 ) -> Result<(OwnedFd, SocketFile), LinkError> {
     run_dir.prepare()?;
     let path = run_dir.path().join(pipe.as_str());
-    let failed = |reason| LinkError::Listen {
-        at: path.display().to_string(),
-        reason,
-    };
+    let failed = |reason| LinkError::Listen { at: path.display().to_string(), reason };
     let address = address(&path)?;
     let _lock = run_dir.lock()?;
     if is_alive(&address).map_err(|errno| failed(errno.into()))? {
-        return Err(LinkError::PipeInUse {
-            pipe: pipe.to_string(),
-        });
+        return Err(LinkError::PipeInUse { pipe: pipe.to_string() });
     }
     // Of what is not a socket, bind says below that it is in the way.
     if fs::symlink_metadata(&path).is_ok_and(|file| file.file_type().is_socket()) {
@@ -108,13 +103,8 @@ pub(crate) fn connect_to(
     timeout: Duration,
 ) -> Result<Link, LinkError> {
     let uname = rustix::system::uname();
-    if !is_this_machine(
-        server.as_str(),
-        uname.nodename().to_str().unwrap_or_default(),
-    ) {
-        return Err(LinkError::OtherMachine {
-            server: server.to_string(),
-        });
+    if !is_this_machine(server.as_str(), uname.nodename().to_str().unwrap_or_default()) {
+        return Err(LinkError::OtherMachine { server: server.to_string() });
     }
     // The best explanation so far why no directory had a live server.
     let mut failure = None;
@@ -136,10 +126,8 @@ pub(crate) fn connect_to(
 
 fn connect_at(path: &Path, timeout: Duration) -> Result<Link, LinkError> {
     let address = address(path)?;
-    let failed = |errno: Errno| LinkError::Connect {
-        to: path.display().to_string(),
-        reason: errno.into(),
-    };
+    let failed =
+        |errno: Errno| LinkError::Connect { to: path.display().to_string(), reason: errno.into() };
     let socket = new_socket(SocketFlags::empty()).map_err(failed)?;
     // The send timeout bounds the wait for a place in the server's backlog (socket(7)). Zero would
     // mean for ever.
@@ -148,15 +136,10 @@ fn connect_at(path: &Path, timeout: Duration) -> Result<Link, LinkError> {
     match connect(&socket, &address) {
         Ok(()) => {}
         Err(Errno::CONNREFUSED) => {
-            return Err(LinkError::PipeDead {
-                path: path.to_owned(),
-            });
+            return Err(LinkError::PipeDead { path: path.to_owned() });
         }
         Err(Errno::AGAIN) => {
-            return Err(LinkError::TimedOut {
-                to: path.display().to_string(),
-                timeout,
-            });
+            return Err(LinkError::TimedOut { to: path.display().to_string(), timeout });
         }
         Err(errno) => return Err(failed(errno)),
     }
@@ -181,17 +164,13 @@ fn is_alive(address: &SocketAddrUnix) -> rustix::io::Result<bool> {
 fn is_this_machine(name: &str, nodename: &str) -> bool {
     let short = nodename.split('.').next().unwrap_or(nodename);
     let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
-    [".", "localhost", nodename, short]
-        .iter()
-        .any(|own| name.eq_ignore_ascii_case(own))
+    [".", "localhost", nodename, short].iter().any(|own| name.eq_ignore_ascii_case(own))
         || name.parse().is_ok_and(is_loopback)
 }
 
 fn address(path: &Path) -> Result<SocketAddrUnix, LinkError> {
-    let too_long = |_| LinkError::PathTooLong {
-        path: path.to_owned(),
-        len_max_bytes: PATH_LEN_MAX_BYTES,
-    };
+    let too_long =
+        |_| LinkError::PathTooLong { path: path.to_owned(), len_max_bytes: PATH_LEN_MAX_BYTES };
     SocketAddrUnix::new(path).map_err(too_long)
 }
 
@@ -201,9 +180,7 @@ fn new_socket(flags: SocketFlags) -> rustix::io::Result<OwnedFd> {
 }
 
 fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::symlink_metadata(path)
-        .ok()
-        .map(|file| (file.dev(), file.ino()))
+    fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 #[cfg(test)]

@@ -15,9 +15,7 @@ pub struct Answer<R> {
 impl<R> Answer<R> {
     /// An answer that goes to `send`.
     pub fn new(send: impl FnOnce(Outcome<R>) + Send + 'static) -> Answer<R> {
-        Answer {
-            send: Some(Box::new(send)),
-        }
+        Answer { send: Some(Box::new(send)) }
     }
 
     /// Answers with a reply.

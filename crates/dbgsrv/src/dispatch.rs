@@ -33,12 +33,7 @@ impl<'a> Dispatch<'a> {
         outbox: Outbox,
         end_server: Option<Box<dyn Fn() + Send>>,
     ) -> Dispatch<'a> {
-        Dispatch {
-            backend,
-            outbox,
-            files: Files::default(),
-            end_server,
-        }
+        Dispatch { backend, outbox, files: Files::default(), end_server }
     }
 
     /// Carries out one request. A panic in it is answered as a fault, and the session goes on.
@@ -46,20 +41,17 @@ impl<'a> Dispatch<'a> {
         let done = catch_unwind(AssertUnwindSafe(|| self.route(id, request, tail)));
         if done.is_err() {
             let detail = "the server has a defect; the session goes on";
-            self.outbox
-                .send_fault(id, opcode, &Fault::new(ErrorCode::Internal, detail));
+            self.outbox.send_fault(id, opcode, &Fault::new(ErrorCode::Internal, detail));
         }
     }
 
     fn route(&mut self, id: u32, request: Request, tail: Bytes) {
         match request {
             Request::Launch(request) => {
-                self.backend
-                    .launch(request, self.outbox.answer::<Launch>(id));
+                self.backend.launch(request, self.outbox.answer::<Launch>(id));
             }
             Request::Detach(request) => {
-                self.backend
-                    .detach(request, self.outbox.answer::<Detach>(id));
+                self.backend.detach(request, self.outbox.answer::<Detach>(id));
             }
             Request::Kill(request) => self.backend.kill(request, self.outbox.answer::<Kill>(id)),
             Request::Attach(request) => {
@@ -97,10 +89,7 @@ impl<'a> Dispatch<'a> {
                 self.send::<thread::ListThreads>(id, reply);
             }
             Request::Resume(request) => {
-                let reply = self
-                    .backend
-                    .resume(request)
-                    .map(|()| resume::ResumeReply {});
+                let reply = self.backend.resume(request).map(|()| resume::ResumeReply {});
                 self.send::<resume::Resume>(id, reply);
             }
             Request::Interrupt(request) => {
@@ -131,10 +120,7 @@ impl<'a> Dispatch<'a> {
                 self.send::<site::InsertSites>(id, reply);
             }
             Request::RemoveSites(request) => {
-                let reply = self
-                    .backend
-                    .remove_sites(request)
-                    .map(|()| site::RemoveSitesReply {});
+                let reply = self.backend.remove_sites(request).map(|()| site::RemoveSitesReply {});
                 self.send::<site::RemoveSites>(id, reply);
             }
             Request::ListModules(request) => {
@@ -175,8 +161,7 @@ impl<'a> Dispatch<'a> {
     }
 
     fn send<V: Verb>(&self, id: u32, reply: Result<V::Reply, Fault>) {
-        self.outbox
-            .send_outcome::<V>(id, reply.map(|reply| (reply, Bytes::new())));
+        self.outbox.send_outcome::<V>(id, reply.map(|reply| (reply, Bytes::new())));
     }
 
     fn end_server(&self) -> Result<EndServerReply, Fault> {
@@ -194,11 +179,7 @@ impl<'a> Dispatch<'a> {
 
     fn read_memory(&mut self, request: &ReadMemory) -> Outcome<ReadMemoryReply> {
         check_len(request.ranges.len(), RANGES_MAX)?;
-        let total: u64 = request
-            .ranges
-            .iter()
-            .map(|range| u64::from(range.len))
-            .sum();
+        let total: u64 = request.ranges.iter().map(|range| u64::from(range.len)).sum();
         check_len(total as usize, READ_LEN_MAX as usize)?;
         let mut tail = vec![0; total as usize];
         let mut lengths = Vec::with_capacity(request.ranges.len());
@@ -206,9 +187,7 @@ impl<'a> Dispatch<'a> {
         for range in &request.ranges {
             let end = filled + range.len as usize;
             let buffer = tail.get_mut(filled..end).unwrap_or_default();
-            let count = self
-                .backend
-                .read_memory(request.target, range.address, buffer)?;
+            let count = self.backend.read_memory(request.target, range.address, buffer)?;
             lengths.push(count as u32);
             filled += count;
         }

@@ -26,8 +26,5 @@ pub enum ServerError {
 
 /// Makes a [`ServerError::System`] of a failed call.
 pub(crate) fn system<E: Into<std::io::Error>>(what: &'static str) -> impl Fn(E) -> ServerError {
-    move |error| ServerError::System {
-        what,
-        reason: error.into(),
-    }
+    move |error| ServerError::System { what, reason: error.into() }
 }

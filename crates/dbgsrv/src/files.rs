@@ -56,8 +56,7 @@ impl Files {
             return Err(Fault::new(ErrorCode::Unsupported, detail));
         }
         self.last_handle += 1;
-        self.open
-            .insert(self.last_handle, OpenedFile { file, path });
+        self.open.insert(self.last_handle, OpenedFile { file, path });
         Ok(OpenFileReply {
             file: self.last_handle,
             size: metadata.size(),
@@ -68,11 +67,7 @@ impl Files {
     /// Reads ranges of an open file.
     pub(crate) fn read(&self, request: &ReadFile) -> Outcome<ReadFileReply> {
         let opened = self.get(request.file)?;
-        let total: u64 = request
-            .ranges
-            .iter()
-            .map(|range| u64::from(range.len))
-            .sum();
+        let total: u64 = request.ranges.iter().map(|range| u64::from(range.len)).sum();
         if total > u64::from(TRANSFER_LEN_MAX) {
             let detail = format!("{total} bytes in one read; the limit is {TRANSFER_LEN_MAX}");
             return Err(Fault::new(ErrorCode::TooLarge, detail));
@@ -81,9 +76,7 @@ impl Files {
         let mut lengths = Vec::with_capacity(request.ranges.len());
         let mut filled = 0;
         for range in &request.ranges {
-            let buffer = tail
-                .get_mut(filled..filled + range.len as usize)
-                .unwrap_or_default();
+            let buffer = tail.get_mut(filled..filled + range.len as usize).unwrap_or_default();
             let count = read_head(&opened.file, range.address, buffer)
                 .map_err(|error| fault(&opened.path, error))?;
             lengths.push(count as u32);
@@ -109,10 +102,7 @@ impl Files {
 
     fn get(&self, handle: u32) -> Result<&OpenedFile, Fault> {
         self.open.get(&handle).ok_or_else(|| {
-            Fault::new(
-                ErrorCode::NoSuchFile,
-                format!("no file is open with handle {handle}"),
-            )
+            Fault::new(ErrorCode::NoSuchFile, format!("no file is open with handle {handle}"))
         })
     }
 }

@@ -94,18 +94,10 @@ impl Journal {
     pub fn open(file: OwnedFd) -> std::io::Result<Journal> {
         if rustix::fs::fstat(&file)?.st_size != FILE_LEN as i64 {
             let kind = std::io::ErrorKind::InvalidData;
-            return Err(std::io::Error::new(
-                kind,
-                "the descriptor is not a journal's",
-            ));
+            return Err(std::io::Error::new(kind, "the descriptor is not a journal's"));
         }
         let map = memmap2::MmapOptions::new().len(FILE_LEN).map_raw(&file)?;
-        Ok(Journal {
-            file,
-            map,
-            free: Vec::new(),
-            used_count: 0,
-        })
+        Ok(Journal { file, map, free: Vec::new(), used_count: 0 })
     }
 
     /// Writes an entry. When this returns it is in the shared memory, whole.
@@ -178,21 +170,11 @@ impl AsFd for Journal {
 
 fn to_words(entry: Entry) -> [u64; ENTRY_WORDS] {
     match entry {
-        Entry::Target {
-            pid,
-            start_time,
-            created,
-        } => {
+        Entry::Target { pid, start_time, created } => {
             let kind = if created { KIND_CREATED } else { KIND_ATTACHED };
             [kind, u64::from(pid.value()), start_time, 0, 0, 0, 0, 0]
         }
-        Entry::Bytes {
-            pid,
-            start_time,
-            address,
-            original,
-            len,
-        } => [
+        Entry::Bytes { pid, start_time, address, original, len } => [
             KIND_BYTES,
             u64::from(pid.value()),
             start_time,
@@ -209,19 +191,15 @@ fn from_words(words: [u64; ENTRY_WORDS]) -> Option<Entry> {
     let [kind, ids, start_time, address, original, len, _, _] = words;
     let pid = Pid::new(ids as u32);
     match kind {
-        KIND_CREATED | KIND_ATTACHED => Some(Entry::Target {
-            pid,
-            start_time,
-            created: kind == KIND_CREATED,
-        }),
+        KIND_CREATED | KIND_ATTACHED => {
+            Some(Entry::Target { pid, start_time, created: kind == KIND_CREATED })
+        }
         KIND_BYTES => Some(Entry::Bytes {
             pid,
             start_time,
             address: Address::new(address),
             original: original.to_le_bytes(),
-            len: usize::try_from(len)
-                .ok()
-                .filter(|len| (1..=BYTES_MAX).contains(len))?,
+            len: usize::try_from(len).ok().filter(|len| (1..=BYTES_MAX).contains(len))?,
         }),
         _ => None,
     }
@@ -244,11 +222,7 @@ mod tests {
     #[test]
     fn a_second_holder_of_the_descriptor_sees_every_entry() {
         let mut journal = Journal::create().expect("memfd");
-        let target = Entry::Target {
-            pid: Pid::new(42),
-            start_time: 7,
-            created: true,
-        };
+        let target = Entry::Target { pid: Pid::new(42), start_time: 7, created: true };
         journal.add(target).expect("room");
         let first = journal.add(bytes(0x1000)).expect("room");
         journal.add(bytes(0x2000)).expect("room");

@@ -9,12 +9,7 @@
 #![deny(unsafe_code)]
 #![cfg_attr(
     not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::panic
-    )
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
 pub mod answer;
@@ -23,25 +18,16 @@ pub mod backend;
 pub mod dispatch;
 pub mod error;
 mod files;
-#[expect(
-    unsafe_code,
-    reason = "the journal's shared memory is read and written as atomics"
-)]
+#[expect(unsafe_code, reason = "the journal's shared memory is read and written as atomics")]
 pub mod journal;
 pub mod listener;
 pub mod local;
 mod outbox;
 mod processes;
-#[expect(
-    unsafe_code,
-    reason = "ptrace(2), waitpid(2), fork and exec of debuggees"
-)]
+#[expect(unsafe_code, reason = "ptrace(2), waitpid(2), fork and exec of debuggees")]
 pub mod ptrace;
 pub mod session;
-#[expect(
-    unsafe_code,
-    reason = "adopting the descriptors that a session process inherits"
-)]
+#[expect(unsafe_code, reason = "adopting the descriptors that a session process inherits")]
 pub mod spawn;
 
 pub use backend::Backend;

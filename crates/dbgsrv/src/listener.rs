@@ -111,10 +111,8 @@ fn wait(listener: Option<&Listener>, sessions: &[Session]) -> Result<bool, Serve
 fn wants_end(session: &Session) -> bool {
     let mut byte = [0];
     let flags = rustix::net::RecvFlags::DONTWAIT;
-    matches!(
-        rustix::net::recv(&session.control, &mut byte, flags),
-        Ok((1, 1))
-    ) && byte == [END_SERVER]
+    matches!(rustix::net::recv(&session.control, &mut byte, flags), Ok((1, 1)))
+        && byte == [END_SERVER]
 }
 
 /// Asks every session process to leave its targets, and waits until they have.
@@ -144,12 +142,7 @@ fn start_session(link: Link, number: u32) -> Result<Session, ServerError> {
     })?;
     let pid = rustix::process::Pid::from_child(&child);
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(system("watch a session process"))?;
-    Ok(Session {
-        child,
-        pidfd,
-        control,
-        _journal: journal,
-    })
+    Ok(Session { child, pidfd, control, _journal: journal })
 }
 
 /// Why a peer is not let in, if it is not.

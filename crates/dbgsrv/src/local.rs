@@ -54,10 +54,7 @@ pub fn run_if_session() -> Option<ExitCode> {
     match run_session(&arguments) {
         Ok(()) => Some(ExitCode::SUCCESS),
         Err(error) => {
-            #[expect(
-                clippy::print_stderr,
-                reason = "a session process has nowhere else to say it"
-            )]
+            #[expect(clippy::print_stderr, reason = "a session process has nowhere else to say it")]
             {
                 eprintln!("dbgsrv: {error}");
             }

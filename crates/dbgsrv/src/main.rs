@@ -2,11 +2,7 @@
 //! a session process, serves one client instead.
 
 #![forbid(unsafe_code)]
-#![expect(
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "a program speaks to its user"
-)]
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "a program speaks to its user")]
 
 use std::ffi::OsString;
 use std::process::ExitCode;

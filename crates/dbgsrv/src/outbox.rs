@@ -25,19 +25,13 @@ struct Inner {
 impl Outbox {
     /// Sends through `writer`; `shutdown` ends the link.
     pub(crate) fn new(writer: LinkWriter, shutdown: LinkShutdown) -> Outbox {
-        let inner = Arc::new(Mutex::new(Inner {
-            writer,
-            last_event: 0,
-        }));
+        let inner = Arc::new(Mutex::new(Inner { writer, last_event: 0 }));
         Outbox { inner, shutdown }
     }
 
     /// Sends bytes that are not a frame of a verb or event: those of the handshake.
     pub(crate) fn send_raw(&self, bytes: Vec<u8>) {
-        self.send(&Encoded {
-            head: bytes,
-            tail: Bytes::new(),
-        });
+        self.send(&Encoded { head: bytes, tail: Bytes::new() });
     }
 
     /// Sends what became of a request.

@@ -16,10 +16,7 @@ pub(crate) fn server_info() -> ServerInfoReply {
     let uname = rustix::system::uname();
     let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
     let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
-    let uptime_s = uptime
-        .split_ascii_whitespace()
-        .next()
-        .and_then(|s| s.parse::<f64>().ok());
+    let uptime_s = uptime.split_ascii_whitespace().next().and_then(|s| s.parse::<f64>().ok());
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     ServerInfoReply {
         machine: text(uname.nodename()),
@@ -72,10 +69,7 @@ fn describe(pid: Pid, details: bool, users: &HashMap<u32, String>) -> Option<Pro
         .unwrap_or(0);
     let tracer = procfs::status_field(&status, "TracerPid").and_then(|pid| pid.parse().ok());
     let executable = procfs::link(pid, "exe").unwrap_or_default();
-    let file = executable
-        .rsplit(|byte| *byte == b'/')
-        .next()
-        .unwrap_or_default();
+    let file = executable.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let file = file.strip_suffix(b" (deleted)").unwrap_or(file);
     let name = match file {
         [] => stat.name,

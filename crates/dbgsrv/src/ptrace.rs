@@ -163,19 +163,13 @@ impl PtraceBackend {
             let _ = sender.send(command(tracer));
         });
         receiver.recv().unwrap_or_else(|_| {
-            Err(Fault::new(
-                ErrorCode::Internal,
-                "the session's tracer has a defect and is gone",
-            ))
+            Err(Fault::new(ErrorCode::Internal, "the session's tracer has a defect and is gone"))
         })
     }
 
     fn shared(&self, id: TargetId) -> Result<SharedTarget, Fault> {
         let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared
-            .get(&id)
-            .cloned()
-            .ok_or_else(|| tracer::no_such_target(id))
+        shared.get(&id).cloned().ok_or_else(|| tracer::no_such_target(id))
     }
 }
 
@@ -206,9 +200,7 @@ impl Backend for PtraceBackend {
             tid: tid.value(),
             name: procfs::thread_name(pid, tid),
         };
-        Ok(ListThreadsReply {
-            threads: tids.into_iter().map(describe).collect(),
-        })
+        Ok(ListThreadsReply { threads: tids.into_iter().map(describe).collect() })
     }
 
     fn resume(&mut self, request: Resume) -> Result<(), Fault> {
@@ -239,9 +231,7 @@ impl Backend for PtraceBackend {
         self.call(move |tracer| {
             let id = TargetId::new(request.target);
             let written = tracer.write_memory(id, Address::new(request.address), &bytes)?;
-            Ok(WriteMemoryReply {
-                written: written as u32,
-            })
+            Ok(WriteMemoryReply { written: written as u32 })
         })
     }
 
@@ -289,9 +279,7 @@ impl Backend for PtraceBackend {
 
     fn list_modules(&mut self, target: u32) -> Result<ListModulesReply, Fault> {
         let target = self.shared(TargetId::new(target))?;
-        Ok(ListModulesReply {
-            modules: modules::list(target.pid, &*target.memory),
-        })
+        Ok(ListModulesReply { modules: modules::list(target.pid, &*target.memory) })
     }
 
     fn root_directory(&mut self, target: u32) -> Result<PathBuf, Fault> {

@@ -74,9 +74,7 @@ pub fn serve<B: Backend>(
     let mut backend = match backend {
         Ok(backend) => backend,
         Err(fault) => {
-            let ending = Ending {
-                reason: fault.detail,
-            };
+            let ending = Ending { reason: fault.detail };
             outbox.send_event(&AnyEvent::Ending(ending), bytes::Bytes::new());
             return;
         }
@@ -136,9 +134,7 @@ fn greet(frames: &mut Frames, outbox: &Outbox, settings: &SessionSettings) -> Op
         lease_s: 0,
     };
     outbox.send_raw(welcome.encode());
-    frames
-        .deframer
-        .set_length_max(dbgwire::frame::FRAME_LEN_MAX);
+    frames.deframer.set_length_max(dbgwire::frame::FRAME_LEN_MAX);
     Some(hello)
 }
 
@@ -151,10 +147,7 @@ struct Frames {
 impl Frames {
     fn new(reader: LinkReader) -> Frames {
         let reader = BufReader::with_capacity(READ_AHEAD, reader);
-        Frames {
-            reader,
-            deframer: Deframer::new(),
-        }
+        Frames { reader, deframer: Deframer::new() }
     }
 
     /// The next frame; `None` when the link has ended or its bytes are no frames.

@@ -51,21 +51,12 @@ pub(crate) fn start(inheritance: Inheritance) -> Result<Child, ServerError> {
         Some(control) => inherit(control)?,
         None => "-".to_owned(),
     };
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is where session processes are started"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is where session processes are started")]
     let mut command = Command::new(SELF);
     command.arg0("dbgsrv").arg(MARK);
-    command
-        .arg(inherit(&inheritance.link)?)
-        .arg(inherit(&inheritance.journal)?);
+    command.arg(inherit(&inheritance.link)?).arg(inherit(&inheritance.journal)?);
     command.arg(control).arg(inheritance.number.to_string());
-    command.arg(if inheritance.may_share_terminal {
-        "1"
-    } else {
-        "0"
-    });
+    command.arg(if inheritance.may_share_terminal { "1" } else { "0" });
     command.spawn().map_err(system("start a session process"))
 }
 
@@ -80,10 +71,7 @@ pub(crate) fn is_session(arguments: &[OsString]) -> bool {
 /// descriptor on it is not open.
 /// **Threads**: to be called once, before anything else opens descriptors.
 pub(crate) fn adopt(arguments: &[OsString]) -> Result<Inheritance, ServerError> {
-    let text: Vec<&str> = arguments
-        .iter()
-        .filter_map(|argument| argument.to_str())
-        .collect();
+    let text: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
     let [_, MARK, link, journal, control, number, terminal] = text.as_slice() else {
         return Err(ServerError::NotASession);
     };

@@ -4,10 +4,7 @@ use super::*;
 
 #[test]
 fn display_is_windbgs_form() {
-    assert_eq!(
-        Address::new(0x7ffe_1234_5678).to_string(),
-        "00007ffe`12345678"
-    );
+    assert_eq!(Address::new(0x7ffe_1234_5678).to_string(), "00007ffe`12345678");
     assert_eq!(format!("{:x}", Address::new(0x1f)), "1f");
 }
 
@@ -37,8 +34,5 @@ fn ranges_contain_their_start_and_not_their_end() {
     let next = AddressRange::with_len(Address::new(0x20), 1).expect("in range");
     assert_eq!(range.intersection(&next), None);
     let inner = AddressRange::with_len(Address::new(0x18), 0x100).expect("in range");
-    assert_eq!(
-        range.intersection(&inner).map(|both| both.len_bytes()),
-        Some(8)
-    );
+    assert_eq!(range.intersection(&inner).map(|both| both.len_bytes()), Some(8));
 }

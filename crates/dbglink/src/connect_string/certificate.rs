@@ -133,6 +133,5 @@ fn hex_bytes(text: &str) -> Option<Vec<u8>> {
         digits.push(u8::try_from(c.to_digit(16)?).ok()?);
     }
     let (pairs, rest) = digits.as_chunks::<2>();
-    rest.is_empty()
-        .then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
+    rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }

@@ -52,9 +52,7 @@ impl ComPort {
             Some((prefix, rest)) if prefix.eq_ignore_ascii_case("com") => rest,
             _ => text,
         };
-        decimal(digits)
-            .map(ComPort::Number)
-            .ok_or(ParseErrorKind::ComPort)
+        decimal(digits).map(ComPort::Number).ok_or(ParseErrorKind::ComPort)
     }
 }
 
@@ -86,9 +84,7 @@ impl Channel {
     }
 
     pub(super) fn parse(text: &str) -> Result<Channel, ParseErrorKind> {
-        decimal(text)
-            .and_then(Channel::new)
-            .ok_or(ParseErrorKind::Channel)
+        decimal(text).and_then(Channel::new).ok_or(ParseErrorKind::Channel)
     }
 }
 

@@ -141,24 +141,14 @@ impl ParseError {
         if shown.len() < written.len() {
             shown.push('…');
         }
-        Message {
-            error: *self,
-            subject: &shown,
-        }
-        .to_string()
+        Message { error: *self, subject: &shown }.to_string()
     }
 }
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let subject = self
-            .parameter
-            .map_or(String::new(), |parameter| parameter.to_string());
-        Message {
-            error: *self,
-            subject: &subject,
-        }
-        .fmt(f)
+        let subject = self.parameter.map_or(String::new(), |parameter| parameter.to_string());
+        Message { error: *self, subject: &subject }.fmt(f)
     }
 }
 
@@ -184,10 +174,7 @@ impl fmt::Display for Message<'_> {
             }
             Wording::PipeName(fault) => write!(f, "`{subject}` is not a pipe name; {fault}"),
             Wording::Proto(proto) => {
-                write!(
-                    f,
-                    "`{subject}` is not spoken: {proto}; use tls1, tls12 or tls13"
-                )
+                write!(f, "`{subject}` is not spoken: {proto}; use tls1, tls12 or tls13")
             }
         }
     }

@@ -18,10 +18,7 @@ impl HostName {
     ///
     /// **Errors**: [`ParseErrorKind::Host`].
     pub fn new(text: &str) -> Result<HostName, ParseErrorKind> {
-        let bare = text
-            .strip_prefix(r"\\")
-            .or(text.strip_prefix('\\'))
-            .unwrap_or(text);
+        let bare = text.strip_prefix(r"\\").or(text.strip_prefix('\\')).unwrap_or(text);
         let bare = bare
             .strip_prefix('[')
             .and_then(|inner| inner.strip_suffix(']'))

@@ -93,11 +93,7 @@ impl Transport {
 impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())?;
-        if self.is_reverse() {
-            f.write_str(" with clicon=")
-        } else {
-            Ok(())
-        }
+        if self.is_reverse() { f.write_str(" with clicon=") } else { Ok(()) }
     }
 }
 
@@ -112,17 +108,11 @@ pub(super) struct Accepted {
 }
 
 const fn needs(name: ParameterName) -> Accepted {
-    Accepted {
-        name,
-        required: true,
-    }
+    Accepted { name, required: true }
 }
 
 const fn takes(name: ParameterName) -> Accepted {
-    Accepted {
-        name,
-        required: false,
-    }
+    Accepted { name, required: false }
 }
 
 use ParameterName::{
@@ -130,12 +120,7 @@ use ParameterName::{
     Proto, Server, Unprotected,
 };
 
-const SERVER_NPIPE: &[Accepted] = &[
-    needs(Pipe),
-    takes(Hidden),
-    takes(Password),
-    takes(IcfEnable),
-];
+const SERVER_NPIPE: &[Accepted] = &[needs(Pipe), takes(Hidden), takes(Password), takes(IcfEnable)];
 const SERVER_TCP: &[Accepted] = &[
     needs(Port),
     takes(Hidden),
@@ -144,67 +129,22 @@ const SERVER_TCP: &[Accepted] = &[
     takes(IcfEnable),
     takes(Unprotected),
 ];
-const SERVER_COM: &[Accepted] = &[
-    needs(Port),
-    needs(Baud),
-    needs(Channel),
-    takes(Hidden),
-    takes(Password),
-];
-const SERVER_SPIPE: &[Accepted] = &[
-    needs(Proto),
-    takes(Certuser),
-    takes(Machuser),
-    needs(Pipe),
-    takes(Hidden),
-    takes(Password),
-];
-const SERVER_SSL: &[Accepted] = &[
-    needs(Proto),
-    takes(Certuser),
-    takes(Machuser),
-    needs(Port),
-    takes(Hidden),
-    takes(Password),
-];
+const SERVER_COM: &[Accepted] =
+    &[needs(Port), needs(Baud), needs(Channel), takes(Hidden), takes(Password)];
+const SERVER_SPIPE: &[Accepted] =
+    &[needs(Proto), takes(Certuser), takes(Machuser), needs(Pipe), takes(Hidden), takes(Password)];
+const SERVER_SSL: &[Accepted] =
+    &[needs(Proto), takes(Certuser), takes(Machuser), needs(Port), takes(Hidden), takes(Password)];
 const CLIENT_NPIPE: &[Accepted] = &[needs(Server), needs(Pipe), takes(Password)];
-const CLIENT_TCP: &[Accepted] = &[
-    needs(Server),
-    needs(Port),
-    takes(Password),
-    takes(IpVersion),
-];
+const CLIENT_TCP: &[Accepted] = &[needs(Server), needs(Port), takes(Password), takes(IpVersion)];
 const CLIENT_COM: &[Accepted] = &[needs(Port), needs(Baud), needs(Channel), takes(Password)];
-const CLIENT_SPIPE: &[Accepted] = &[
-    needs(Proto),
-    takes(Certuser),
-    takes(Machuser),
-    needs(Server),
-    needs(Pipe),
-    takes(Password),
-];
-const CLIENT_SSL: &[Accepted] = &[
-    needs(Proto),
-    takes(Certuser),
-    takes(Machuser),
-    needs(Server),
-    needs(Port),
-    takes(Password),
-];
-const TCP_REVERSE: &[Accepted] = &[
-    needs(Port),
-    needs(Clicon),
-    takes(Password),
-    takes(IpVersion),
-];
-const SSL_REVERSE: &[Accepted] = &[
-    needs(Proto),
-    takes(Certuser),
-    takes(Machuser),
-    needs(Port),
-    needs(Clicon),
-    takes(Password),
-];
+const CLIENT_SPIPE: &[Accepted] =
+    &[needs(Proto), takes(Certuser), takes(Machuser), needs(Server), needs(Pipe), takes(Password)];
+const CLIENT_SSL: &[Accepted] =
+    &[needs(Proto), takes(Certuser), takes(Machuser), needs(Server), needs(Port), takes(Password)];
+const TCP_REVERSE: &[Accepted] = &[needs(Port), needs(Clicon), takes(Password), takes(IpVersion)];
+const SSL_REVERSE: &[Accepted] =
+    &[needs(Proto), takes(Certuser), takes(Machuser), needs(Port), needs(Clicon), takes(Password)];
 
 /// The name of a parameter.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -285,9 +225,7 @@ impl ParameterName {
 
     /// The parameter with this name in any case.
     pub(super) fn from_name(name: &str) -> Option<ParameterName> {
-        ParameterName::ALL
-            .into_iter()
-            .find(|known| known.as_str().eq_ignore_ascii_case(name))
+        ParameterName::ALL.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(name))
     }
 }
 
@@ -295,10 +233,6 @@ impl fmt::Display for ParameterName {
     /// The name, followed by `=` if a value belongs to it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())?;
-        if self.is_flag() {
-            Ok(())
-        } else {
-            f.write_str("=")
-        }
+        if self.is_flag() { Ok(()) } else { f.write_str("=") }
     }
 }

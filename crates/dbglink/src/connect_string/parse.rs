@@ -52,11 +52,7 @@ fn server_transport(split: &Split<'_>) -> Result<ServerTransport, ParseError> {
     Ok(match split.transport {
         Transport::Npipe => {
             let pipe = split.pipe_template()?;
-            ServerTransport::Npipe(NpipeServer {
-                pipe,
-                hidden,
-                icf_enable,
-            })
+            ServerTransport::Npipe(NpipeServer { pipe, hidden, icf_enable })
         }
         Transport::Tcp => ServerTransport::Tcp(TcpServer {
             port: split.required(ParameterName::Port, PortRange::parse)?,
@@ -70,10 +66,7 @@ fn server_transport(split: &Split<'_>) -> Result<ServerTransport, ParseError> {
             client: split.required(ParameterName::Clicon, HostName::new)?,
             ip_version_6: split.ip_version_6()?,
         }),
-        Transport::Com => ServerTransport::Com {
-            line: split.com_line()?,
-            hidden,
-        },
+        Transport::Com => ServerTransport::Com { line: split.com_line()?, hidden },
         Transport::Spipe => {
             let (tls, pipe) = (split.tls()?, split.pipe_template()?);
             ServerTransport::Spipe(SpipeServer { tls, pipe, hidden })
@@ -97,10 +90,9 @@ fn client_transport(split: &Split<'_>) -> Result<ClientTransport, ParseError> {
     let port = || split.fixed_port(ParseErrorKind::PortRangeOfClient);
     let listening_port = || split.required(ParameterName::Port, PortRange::parse_nonzero);
     Ok(match split.transport {
-        Transport::Npipe => ClientTransport::Npipe(NpipeClient {
-            server: server()?,
-            pipe: split.pipe_name()?,
-        }),
+        Transport::Npipe => {
+            ClientTransport::Npipe(NpipeClient { server: server()?, pipe: split.pipe_name()? })
+        }
         Transport::Tcp => ClientTransport::Tcp(TcpClient {
             server: server()?,
             port: port()?,
@@ -117,11 +109,9 @@ fn client_transport(split: &Split<'_>) -> Result<ClientTransport, ParseError> {
             server: server()?,
             pipe: split.pipe_name()?,
         }),
-        Transport::Ssl => ClientTransport::Ssl(SslClient {
-            tls: split.tls()?,
-            server: server()?,
-            port: port()?,
-        }),
+        Transport::Ssl => {
+            ClientTransport::Ssl(SslClient { tls: split.tls()?, server: server()?, port: port()? })
+        }
         Transport::SslReverse => ClientTransport::SslReverse(SslReverseClient {
             tls: split.tls()?,
             port: listening_port()?,
@@ -201,9 +191,6 @@ impl<'a> Split<'a> {
                 return Err(self.error_without(ParseErrorKind::TwoCertificates, None));
             }
         };
-        Ok(TlsParameters {
-            proto,
-            certificate: CertificateSelector { store, certificate },
-        })
+        Ok(TlsParameters { proto, certificate: CertificateSelector { store, certificate } })
     }
 }

@@ -211,9 +211,7 @@ impl Code {
 
     /// Reads what follows a `%`; also returns what follows the code.
     fn parse(text: &str) -> Result<(Code, &str), PipeNameFault> {
-        let end = text
-            .find(|c: char| !c.is_ascii_digit())
-            .ok_or(PipeNameFault::Code)?;
+        let end = text.find(|c: char| !c.is_ascii_digit()).ok_or(PipeNameFault::Code)?;
         let (digits, rest) = text.split_at_checked(end).ok_or(PipeNameFault::Code)?;
         let mut rest = rest.chars();
         let conversion = rest.next().ok_or(PipeNameFault::Code)?;
@@ -227,11 +225,7 @@ impl Code {
         let width = if significant.is_empty() {
             0
         } else {
-            significant
-                .parse()
-                .ok()
-                .filter(|w| *w <= WIDTH_MAX)
-                .ok_or(PipeNameFault::TooLong)?
+            significant.parse().ok().filter(|w| *w <= WIDTH_MAX).ok_or(PipeNameFault::TooLong)?
         };
         Ok((Code { conversion, width }, rest.as_str()))
     }

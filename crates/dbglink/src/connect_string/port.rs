@@ -18,18 +18,12 @@ impl PortRange {
 
     /// Exactly this port.
     pub const fn single(port: NonZeroU16) -> PortRange {
-        PortRange {
-            low: port.get(),
-            high: port.get(),
-        }
+        PortRange { low: port.get(), high: port.get() }
     }
 
     /// The ports from `low` to `high`, both included; `None` if `low` is above `high`.
     pub fn new(low: NonZeroU16, high: NonZeroU16) -> Option<PortRange> {
-        (low <= high).then_some(PortRange {
-            low: low.get(),
-            high: high.get(),
-        })
+        (low <= high).then_some(PortRange { low: low.get(), high: high.get() })
     }
 
     /// The first port to be tried, or, of a server that listens, the port in use. 0 for any.
@@ -54,20 +48,14 @@ impl PortRange {
         if self.is_single() {
             return PortRange::single(used);
         }
-        PortRange {
-            low: used.get(),
-            high: self.high.max(used.get()),
-        }
+        PortRange { low: used.get(), high: self.high.max(used.get()) }
     }
 
     /// Reads `1025`, `51:60` or `0`.
     pub(super) fn parse(text: &str) -> Result<PortRange, ParseErrorKind> {
         let Some((low, high)) = text.split_once(':') else {
             let port: u16 = decimal(text).ok_or(ParseErrorKind::Port)?;
-            return Ok(PortRange {
-                low: port,
-                high: port,
-            });
+            return Ok(PortRange { low: port, high: port });
         };
         let range = PortRange::new(parse_port(low)?, parse_port(high)?);
         range.ok_or(ParseErrorKind::PortRangeReversed)
@@ -76,11 +64,7 @@ impl PortRange {
     /// Reads what a listening side gives that must be reachable at a port known beforehand.
     pub(super) fn parse_nonzero(text: &str) -> Result<PortRange, ParseErrorKind> {
         let range = PortRange::parse(text)?;
-        if range == PortRange::ANY {
-            Err(ParseErrorKind::Port)
-        } else {
-            Ok(range)
-        }
+        if range == PortRange::ANY { Err(ParseErrorKind::Port) } else { Ok(range) }
     }
 }
 
@@ -111,9 +95,5 @@ fn parse_port(text: &str) -> Result<NonZeroU16, ParseErrorKind> {
 
 /// Reads a number written with decimal digits only; `FromStr` would also take a plus sign.
 pub(super) fn decimal<T: FromStr>(text: &str) -> Option<T> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().ok()
-    } else {
-        None
-    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }

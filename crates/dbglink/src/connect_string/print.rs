@@ -90,10 +90,7 @@ fn write_server(out: &mut dyn Write, endpoint: &ServerEndpoint, form: Form) -> f
             printer.value(ParameterName::Clicon, &ssl.client)?;
         }
     }
-    printer.flag(
-        ParameterName::Hidden,
-        endpoint.is_hidden() && !printer.transport.is_reverse(),
-    )?;
+    printer.flag(ParameterName::Hidden, endpoint.is_hidden() && !printer.transport.is_reverse())?;
     printer.password(endpoint.password.as_ref())?;
     match &endpoint.transport {
         ServerTransport::Npipe(npipe) => printer.flag(ParameterName::IcfEnable, npipe.icf_enable),
@@ -164,12 +161,7 @@ impl<'w> Printer<'w> {
         form: Form,
     ) -> Result<Printer<'w>, fmt::Error> {
         out.write_str(transport.word())?;
-        Ok(Printer {
-            out,
-            transport,
-            form,
-            separator: ':',
-        })
+        Ok(Printer { out, transport, form, separator: ':' })
     }
 
     fn name(&mut self, name: ParameterName) -> fmt::Result {
@@ -177,8 +169,7 @@ impl<'w> Printer<'w> {
         self.separator = ',';
         let mut letters = name.as_str().chars();
         if self.form == Form::Listing {
-            self.out
-                .write_char(letters.next().unwrap_or_default().to_ascii_uppercase())?;
+            self.out.write_char(letters.next().unwrap_or_default().to_ascii_uppercase())?;
         }
         self.out.write_str(letters.as_str())
     }
@@ -209,11 +200,7 @@ impl<'w> Printer<'w> {
     }
 
     fn ip_version_6(&mut self, given: bool) -> fmt::Result {
-        if given {
-            self.value(ParameterName::IpVersion, &6)
-        } else {
-            Ok(())
-        }
+        if given { self.value(ParameterName::IpVersion, &6) } else { Ok(()) }
     }
 
     fn com_line(&mut self, line: &ComLine) -> fmt::Result {

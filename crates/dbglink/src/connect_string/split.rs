@@ -24,17 +24,8 @@ pub(super) struct Parameter<'a> {
 impl<'a> Split<'a> {
     /// Cuts `text` and checks everything but the values.
     pub(super) fn new(role: Role, text: &'a str) -> Result<Split<'a>, ParseError> {
-        let whole = Span {
-            start: 0,
-            end: text.len(),
-        };
-        let nowhere = |kind| ParseError {
-            kind,
-            role,
-            transport: None,
-            parameter: None,
-            at: whole,
-        };
+        let whole = Span { start: 0, end: text.len() };
+        let nowhere = |kind| ParseError { kind, role, transport: None, parameter: None, at: whole };
         if text.contains(|c: char| c.is_control()) {
             return Err(nowhere(ParseErrorKind::ControlCharacter));
         }
@@ -45,32 +36,19 @@ impl<'a> Split<'a> {
                 ParseErrorKind::NoTransport
             }));
         };
-        let at_word = Span {
-            start: 0,
-            end: word.len(),
-        };
+        let at_word = Span { start: 0, end: word.len() };
         let Some(forward) = Transport::from_word(word, false) else {
             let kind = if is_later(word) {
                 ParseErrorKind::LaterTransport
             } else {
                 ParseErrorKind::UnknownTransport
             };
-            return Err(ParseError {
-                at: at_word,
-                ..nowhere(kind)
-            });
+            return Err(ParseError { at: at_word, ..nowhere(kind) });
         };
-        let mut split = Split {
-            role,
-            transport: forward,
-            parameters: Vec::new(),
-        };
+        let mut split = Split { role, transport: forward, parameters: Vec::new() };
         let mut start = word.len() + 1;
         for piece in Commas(Some(rest)) {
-            let span = Span {
-                start,
-                end: start + piece.len(),
-            };
+            let span = Span { start, end: start + piece.len() };
             split.parameters.push(split.parameter(piece, span)?);
             start = span.end + 1;
         }
@@ -82,18 +60,12 @@ impl<'a> Split<'a> {
 
     /// The parameter, if the string has it.
     pub(super) fn find(&self, name: ParameterName) -> Option<Parameter<'a>> {
-        self.parameters
-            .iter()
-            .find(|parameter| parameter.name == name)
-            .copied()
+        self.parameters.iter().find(|parameter| parameter.name == name).copied()
     }
 
     /// The error `kind` about this parameter as it was written.
     pub(super) fn error(&self, kind: ParseErrorKind, parameter: Parameter<'a>) -> ParseError {
-        ParseError {
-            at: parameter.span,
-            ..self.error_without(kind, Some(parameter.name))
-        }
+        ParseError { at: parameter.span, ..self.error_without(kind, Some(parameter.name)) }
     }
 
     /// The error `kind` about a parameter that is not there, or about the string as a whole.
@@ -103,13 +75,7 @@ impl<'a> Split<'a> {
         parameter: Option<ParameterName>,
     ) -> ParseError {
         let at = Span { start: 0, end: 0 };
-        ParseError {
-            kind,
-            role: self.role,
-            transport: Some(self.transport),
-            parameter,
-            at,
-        }
+        ParseError { kind, role: self.role, transport: Some(self.transport), parameter, at }
     }
 
     /// Cuts one parameter into name and value.
@@ -119,28 +85,16 @@ impl<'a> Split<'a> {
             None => (piece, None),
         };
         let name = ParameterName::from_name(name_text);
-        let error = |kind| ParseError {
-            at,
-            ..self.error_without(kind, name)
-        };
-        let at_name = Span {
-            start: at.start,
-            end: at.start + name_text.len(),
-        };
+        let error = |kind| ParseError { at, ..self.error_without(kind, name) };
+        let at_name = Span { start: at.start, end: at.start + name_text.len() };
         if piece.is_empty() {
             return Err(error(ParseErrorKind::EmptyParameter));
         }
         if name_text.trim() != name_text {
-            return Err(ParseError {
-                at: at_name,
-                ..error(ParseErrorKind::Blank)
-            });
+            return Err(ParseError { at: at_name, ..error(ParseErrorKind::Blank) });
         }
         let Some(known) = name else {
-            return Err(ParseError {
-                at: at_name,
-                ..error(ParseErrorKind::UnknownParameter)
-            });
+            return Err(ParseError { at: at_name, ..error(ParseErrorKind::UnknownParameter) });
         };
         let value = match (known.is_flag(), value_text) {
             (true, None) => "",
@@ -148,23 +102,14 @@ impl<'a> Split<'a> {
             (false, None) => return Err(error(ParseErrorKind::EmptyValue)),
             (false, Some(text)) => unquote(known, text).map_err(error)?,
         };
-        Ok(Parameter {
-            name: known,
-            value,
-            span: at,
-        })
+        Ok(Parameter { name: known, value, span: at })
     }
 
     fn check(&self) -> Result<(), ParseError> {
         let accepted = self.transport.parameters(self.role);
         for (index, parameter) in self.parameters.iter().enumerate() {
             let name = parameter.name;
-            if self
-                .parameters
-                .iter()
-                .take(index)
-                .any(|earlier| earlier.name == name)
-            {
+            if self.parameters.iter().take(index).any(|earlier| earlier.name == name) {
                 return Err(self.error(ParseErrorKind::Repeated, *parameter));
             }
             if !accepted.iter().any(|accepted| accepted.name == name) {
@@ -177,9 +122,7 @@ impl<'a> Split<'a> {
                 return Err(self.error(kind, *parameter));
             }
         }
-        let missing = accepted
-            .iter()
-            .find(|a| a.required && self.find(a.name).is_none());
+        let missing = accepted.iter().find(|a| a.required && self.find(a.name).is_none());
         missing.map_or(Ok(()), |missing| {
             Err(self.error_without(ParseErrorKind::Missing, Some(missing.name)))
         })
@@ -188,9 +131,7 @@ impl<'a> Split<'a> {
 
 /// Whether this is a transport of ours that cannot be opened yet.
 fn is_later(word: &str) -> bool {
-    ["exec", "vsock", "stdio"]
-        .iter()
-        .any(|later| word.eq_ignore_ascii_case(later))
+    ["exec", "vsock", "stdio"].iter().any(|later| word.eq_ignore_ascii_case(later))
 }
 
 /// Removes the quotation marks around a value and checks for blanks and stray marks.

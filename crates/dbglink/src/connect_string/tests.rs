@@ -15,13 +15,11 @@ fn client_error(text: &str) -> ParseError {
 }
 
 fn server(text: &str) -> ServerEndpoint {
-    text.parse()
-        .unwrap_or_else(|error: ParseError| panic!("{text}: {}", error.explain(text)))
+    text.parse().unwrap_or_else(|error: ParseError| panic!("{text}: {}", error.explain(text)))
 }
 
 fn client(text: &str) -> ClientEndpoint {
-    text.parse()
-        .unwrap_or_else(|error: ParseError| panic!("{text}: {}", error.explain(text)))
+    text.parse().unwrap_or_else(|error: ParseError| panic!("{text}: {}", error.explain(text)))
 }
 
 /// Strings of servers, and what is wrong with them.
@@ -228,34 +226,21 @@ fn the_longest_pipe_name_is_what_the_message_says() {
     assert_eq!(PipeName::new(&name), Err(PipeNameFault::TooLong));
     assert_eq!(PipeTemplate::new(&name), Err(PipeNameFault::TooLong));
     let said = PipeNameFault::TooLong.to_string();
-    assert!(
-        said.contains(&format!(" {PIPE_NAME_LEN_MAX_BYTES} bytes")),
-        "{said}"
-    );
+    assert!(said.contains(&format!(" {PIPE_NAME_LEN_MAX_BYTES} bytes")), "{said}");
     // The longest id has 10 decimal digits.
     let name = "n".repeat(PIPE_NAME_LEN_MAX_BYTES - 10) + "%d";
     assert!(PipeTemplate::new(&name).is_ok());
-    assert_eq!(
-        PipeTemplate::new(&(name + "n")),
-        Err(PipeNameFault::TooLong)
-    );
+    assert_eq!(PipeTemplate::new(&(name + "n")), Err(PipeNameFault::TooLong));
 }
 
 #[test]
 fn every_message_is_a_line_of_lower_case() {
-    let servers = SERVER_ERRORS
-        .iter()
-        .map(|(text, _)| (server_error(text), text));
-    let clients = CLIENT_ERRORS
-        .iter()
-        .map(|(text, _)| (client_error(text), text));
+    let servers = SERVER_ERRORS.iter().map(|(text, _)| (server_error(text), text));
+    let clients = CLIENT_ERRORS.iter().map(|(text, _)| (client_error(text), text));
     for (error, text) in servers.chain(clients) {
         for message in [error.to_string(), error.explain(text)] {
             assert!(!message.starts_with(char::is_uppercase), "{message}");
-            assert!(
-                !message.ends_with('.') && !message.contains('\n'),
-                "{message}"
-            );
+            assert!(!message.ends_with('.') && !message.contains('\n'), "{message}");
             assert!(!message.ends_with("is wrong"), "{message}");
         }
     }
@@ -263,26 +248,17 @@ fn every_message_is_a_line_of_lower_case() {
 
 #[test]
 fn no_message_and_no_debug_form_repeats_a_password() {
-    for text in [
-        "tcp:port=1,password=sesame-sesame",
-        "tcp:port=1,password=\"sesame",
-        "password=sesame",
-    ] {
+    for text in
+        ["tcp:port=1,password=sesame-sesame", "tcp:port=1,password=\"sesame", "password=sesame"]
+    {
         let error = server_error(text);
-        assert!(
-            !error.explain(text).contains("sesame"),
-            "{}",
-            error.explain(text)
-        );
+        assert!(!error.explain(text).contains("sesame"), "{}", error.explain(text));
         assert!(!format!("{error:?}").contains("sesame"));
     }
     let endpoint = server("tcp:port=1,password=sesame");
     assert!(
-        !format!(
-            "{endpoint:?} {:?}",
-            endpoint.password.as_ref().map(Password::source)
-        )
-        .contains("sesame")
+        !format!("{endpoint:?} {:?}", endpoint.password.as_ref().map(Password::source))
+            .contains("sesame")
     );
     assert_eq!(endpoint.to_string(), "tcp:port=1,password=*");
     assert_eq!(endpoint.to_connect_string(), "tcp:port=1,password=sesame");
@@ -290,10 +266,7 @@ fn no_message_and_no_debug_form_repeats_a_password() {
 
 #[test]
 fn names_compare_without_case_and_order_is_free() {
-    assert_eq!(
-        server("TCP:HIDDEN,IcfEnable,Port=5"),
-        server("tcp:port=5,icfenable,hidden")
-    );
+    assert_eq!(server("TCP:HIDDEN,IcfEnable,Port=5"), server("tcp:port=5,icfenable,hidden"));
     assert_eq!(
         client("SSL:Port=5,Server=B,MachUser=c,Proto=TLS13"),
         client("ssl:proto=tls13,machuser=c,server=B,port=5")
@@ -305,14 +278,8 @@ fn backslashes_and_brackets_of_machines_are_dropped() {
     for text in [r"tcp:server=\\BOX17,port=1", r"tcp:server=\BOX17,port=1"] {
         assert_eq!(client(text), client("tcp:server=BOX17,port=1"));
     }
-    assert_eq!(
-        client("tcp:server=[::1],port=1"),
-        client("tcp:server=::1,port=1")
-    );
-    assert_eq!(
-        server(r"tcp:port=1,clicon=\\c"),
-        server("tcp:port=1,clicon=c")
-    );
+    assert_eq!(client("tcp:server=[::1],port=1"), client("tcp:server=::1,port=1"));
+    assert_eq!(server(r"tcp:port=1,clicon=\\c"), server("tcp:port=1,clicon=c"));
 }
 
 #[test]
@@ -321,19 +288,12 @@ fn thumbprints_are_known_by_their_length() {
     let pairs: Vec<String> = sha1.iter().map(|byte| format!("{byte:02X}")).collect();
     for separator in ["", " ", ":"] {
         let text = pairs.join(separator);
-        assert_eq!(
-            Certificate::new(&text),
-            Ok(Certificate::Sha1(sha1)),
-            "{text}"
-        );
+        assert_eq!(Certificate::new(&text), Ok(Certificate::Sha1(sha1)), "{text}");
         let copied = format!("\u{200e}{text}");
         assert_eq!(Certificate::new(&copied), Ok(Certificate::Sha1(sha1)));
     }
     let sha256 = "0f".repeat(32);
-    assert_eq!(
-        Certificate::new(&sha256),
-        Ok(Certificate::Sha256([0x0f; 32]))
-    );
+    assert_eq!(Certificate::new(&sha256), Ok(Certificate::Sha256([0x0f; 32])));
     for name in ["ca fe", "0f", "CN=box17, O=dbg", "0f0f0f0f0f0f0f0f0f"] {
         assert!(matches!(Certificate::new(name), Ok(Certificate::Name(n)) if n.as_str() == name));
     }
@@ -342,25 +302,17 @@ fn thumbprints_are_known_by_their_length() {
 #[test]
 fn quotation_marks_keep_commas_and_blanks_in_a_value() {
     let endpoint = server("ssl:proto=tls1,certuser=\" CN=box17, O=dbg\",port=5");
-    assert_eq!(
-        endpoint.to_string(),
-        "ssl:proto=tls1,certuser=\" CN=box17, O=dbg\",port=5"
-    );
+    assert_eq!(endpoint.to_string(), "ssl:proto=tls1,certuser=\" CN=box17, O=dbg\",port=5");
     let endpoint = server("tcp:port=5,password=\"file:/etc/dbg srv/a,b\"");
     let source = endpoint.password.as_ref().map(Password::source);
-    assert_eq!(
-        source,
-        Some(PasswordSource::File("/etc/dbg srv/a,b".as_ref()))
-    );
+    assert_eq!(source, Some(PasswordSource::File("/etc/dbg srv/a,b".as_ref())));
 }
 
 #[test]
 fn codes_become_process_and_thread_id() {
     let expand = |text: &str| {
         let template = PipeTemplate::new(text).expect(text);
-        template
-            .expand(dbgbase::Pid::new(4711), dbgbase::Tid::new(4712))
-            .to_string()
+        template.expand(dbgbase::Pid::new(4711), dbgbase::Tid::new(4712)).to_string()
     };
     assert_eq!(expand("MainPipe"), "MainPipe");
     assert_eq!(expand("srv_%d_%x"), "srv_4711_1268");
@@ -377,16 +329,11 @@ fn codes_become_process_and_thread_id() {
 #[test]
 fn listings_have_capital_names_and_keep_the_end_of_a_range() {
     let mut endpoint = server("tcp:port=51:60,password=abc,icfenable,ipversion=6");
-    let ServerTransport::Tcp(tcp) = &mut endpoint.transport else {
-        panic!("tcp")
-    };
+    let ServerTransport::Tcp(tcp) = &mut endpoint.transport else { panic!("tcp") };
     tcp.port = tcp.port.at(53.try_into().expect("not zero"));
     let listing = endpoint.listing().to_string();
     assert_eq!(listing, "tcp:Port=53:60,Password=*,Ipversion=6,IcfEnable");
-    assert_eq!(
-        server("npipe:pipe=MainPipe").listing().to_string(),
-        "npipe:Pipe=MainPipe"
-    );
+    assert_eq!(server("npipe:pipe=MainPipe").listing().to_string(), "npipe:Pipe=MainPipe");
 }
 
 #[test]

@@ -8,10 +8,7 @@ fn default_for(uid: u32, set: Option<&str>, session: Option<&str>) -> RunDir {
 }
 
 fn searched(run_dir: &RunDir) -> Vec<&str> {
-    run_dir
-        .searched()
-        .map(|path| path.to_str().expect("UTF-8"))
-        .collect()
+    run_dir.searched().map(|path| path.to_str().expect("UTF-8")).collect()
 }
 
 #[test]
@@ -24,18 +21,11 @@ fn root_has_one_directory() {
 #[test]
 fn users_have_their_session_and_look_elsewhere_too() {
     let run_dir = default_for(1000, None, Some("/run/user/1000"));
-    assert_eq!(
-        searched(&run_dir),
-        ["/run/user/1000/dbgsrv", "/tmp/dbgsrv-1000", "/run/dbgsrv"]
-    );
+    assert_eq!(searched(&run_dir), ["/run/user/1000/dbgsrv", "/tmp/dbgsrv-1000", "/run/dbgsrv"]);
     assert_eq!(run_dir.own_mode, 0o700);
     for session in [None, Some(""), Some("run/user/1000")] {
         let run_dir = default_for(1000, None, session);
-        assert_eq!(
-            searched(&run_dir),
-            ["/tmp/dbgsrv-1000", "/run/dbgsrv"],
-            "{session:?}"
-        );
+        assert_eq!(searched(&run_dir), ["/tmp/dbgsrv-1000", "/run/dbgsrv"], "{session:?}");
     }
 }
 
@@ -46,31 +36,21 @@ fn a_directory_that_was_set_is_the_only_one() {
         assert_eq!(run_dir, RunDir::at("/x/y"));
         assert_eq!(searched(&run_dir), ["/x/y"]);
     }
-    assert_eq!(
-        default_for(1000, Some(""), None),
-        default_for(1000, None, None)
-    );
+    assert_eq!(default_for(1000, Some(""), None), default_for(1000, None, None));
 }
 
 #[test]
 fn the_longest_default_path_with_the_longest_name_fits_a_socket() {
     let uid = u32::MAX;
     let run_dir = default_for(uid, None, Some(&format!("/run/user/{uid}")));
-    let longest = searched(&run_dir)
-        .iter()
-        .map(|path| path.len())
-        .max()
-        .expect("three");
+    let longest = searched(&run_dir).iter().map(|path| path.len()).max().expect("three");
     assert!(longest + 1 + crate::connect_string::PIPE_NAME_LEN_MAX_BYTES <= 107);
 }
 
 #[test]
 fn the_directory_is_made_with_its_mode_and_only_once() {
     let home = tempfile::tempdir().expect("a directory");
-    let run_dir = RunDir {
-        own_mode: 0o755,
-        ..RunDir::at(home.path().join("run"))
-    };
+    let run_dir = RunDir { own_mode: 0o755, ..RunDir::at(home.path().join("run")) };
     run_dir.prepare().expect("first");
     run_dir.prepare().expect("again");
     let mode = fs::metadata(run_dir.path()).expect("made").mode() & 0o777;
@@ -78,10 +58,7 @@ fn the_directory_is_made_with_its_mode_and_only_once() {
     let deep = RunDir::at(home.path().join("no/run"));
     assert!(matches!(
         deep.prepare(),
-        Err(LinkError::RunDir {
-            fault: RunDirFault::Inaccessible(io::ErrorKind::NotFound),
-            ..
-        })
+        Err(LinkError::RunDir { fault: RunDirFault::Inaccessible(io::ErrorKind::NotFound), .. })
     ));
 }
 
@@ -105,15 +82,9 @@ fn what_others_could_write_to_is_not_trusted() {
     fs::set_permissions(path, Permissions::from_mode(0o755)).expect("own directory");
     assert_eq!(fault_of(path), None);
     symlink(path, path.join("link")).expect("own directory");
-    assert_eq!(
-        fault_of(&path.join("link")),
-        Some(RunDirFault::NotADirectory)
-    );
+    assert_eq!(fault_of(&path.join("link")), Some(RunDirFault::NotADirectory));
     File::create(path.join("file")).expect("own directory");
-    assert_eq!(
-        fault_of(&path.join("file")),
-        Some(RunDirFault::NotADirectory)
-    );
+    assert_eq!(fault_of(&path.join("file")), Some(RunDirFault::NotADirectory));
 }
 
 #[test]
@@ -124,10 +95,7 @@ fn a_directory_of_another_user_is_not_trusted() {
     }
     let home = tempfile::tempdir().expect("a directory");
     std::os::unix::fs::chown(home.path(), Some(65534), None).expect("root may");
-    assert_eq!(
-        fault_of(home.path()),
-        Some(RunDirFault::ForeignOwner(65534))
-    );
+    assert_eq!(fault_of(home.path()), Some(RunDirFault::ForeignOwner(65534)));
 }
 
 #[test]

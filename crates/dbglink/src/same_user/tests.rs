@@ -44,10 +44,7 @@ fn the_row_is_the_one_of_the_peer() {
 #[cfg(target_endian = "little")]
 fn ipv6_addresses_are_four_numbers() {
     let peer = address("[2001:db8::123:4567:89ab:cdef]:8080");
-    assert_eq!(
-        find_uid(TCP6, peer, address("[2001:db8::f]:1025")),
-        Some(1001)
-    );
+    assert_eq!(find_uid(TCP6, peer, address("[2001:db8::f]:1025")), Some(1001));
     assert_eq!(find_uid(TCP6, peer, address("[2001:db8::f]:1026")), None);
     assert_eq!(find_uid(TCP6, address("[2001:db8::f]:1025"), peer), None);
 }
@@ -61,17 +58,10 @@ fn row(peer: SocketAddr, local: SocketAddr, state: &str, uid: u32, inode: u64) -
 #[test]
 fn a_socket_without_a_process_has_no_user() {
     let (peer, local) = (address("10.0.0.1:4000"), address("10.0.0.1:5000"));
-    assert_eq!(
-        find_uid(&row(peer, local, "01", 1000, 77), peer, local),
-        Some(1000)
-    );
+    assert_eq!(find_uid(&row(peer, local, "01", 1000, 77), peer, local), Some(1000));
     // FIN_WAIT2, TIME_WAIT, CLOSE_WAIT, LAST_ACK: closed, or about to be.
     for state in ["05", "06", "08", "09"] {
-        assert_eq!(
-            find_uid(&row(peer, local, state, 0, 77), peer, local),
-            None,
-            "{state}"
-        );
+        assert_eq!(find_uid(&row(peer, local, state, 0, 77), peer, local), None, "{state}");
     }
     // Not accepted yet, and listed as root's.
     assert_eq!(find_uid(&row(peer, local, "01", 0, 0), peer, local), None);

@@ -15,12 +15,8 @@ fn pairs(home: &Home) -> Vec<(&'static str, Link, Link)> {
     let npipe = home.listen("npipe:pipe=links").expect("free");
     let tcp = home.listen("tcp:port=0").expect("free");
     let port = tcp.endpoint().to_connect_string().replace("tcp:port=", "");
-    let npipe_client = home
-        .connect("npipe:server=.,pipe=links")
-        .expect("listening");
-    let tcp_client = home
-        .connect(&format!("tcp:server=localhost,port={port}"))
-        .expect("listening");
+    let npipe_client = home.connect("npipe:server=.,pipe=links").expect("listening");
+    let tcp_client = home.connect(&format!("tcp:server=localhost,port={port}")).expect("listening");
     vec![
         ("pair", one, other),
         ("npipe", npipe_client, npipe.accept().expect("a client")),
@@ -54,11 +50,7 @@ fn eight_mebibytes_arrive_intact() {
     let mut slices = Vec::new();
     let mut rest = sent.as_slice();
     for index in 0.. {
-        let len = if index < 5000 {
-            index % 257
-        } else {
-            index * 37
-        };
+        let len = if index < 5000 { index % 257 } else { index * 37 };
         let (slice, behind) = rest.split_at(len.min(rest.len()));
         slices.push(slice);
         rest = behind;
@@ -88,9 +80,7 @@ fn nothing_to_write_is_written_at_once() {
     let (one, other) = Link::pair().expect("a pair");
     let (_, mut writer) = one.split();
     writer.write_all_vectored(&mut []).expect("nothing");
-    writer
-        .write_all_vectored(&mut [IoSlice::new(b""), IoSlice::new(b"")])
-        .expect("nothing");
+    writer.write_all_vectored(&mut [IoSlice::new(b""), IoSlice::new(b"")]).expect("nothing");
     drop(writer);
     let mut received = Vec::new();
     other.split().0.read_to_end(&mut received).expect("the end");
@@ -102,11 +92,7 @@ fn wait_until_asleep(tid: u32) {
     loop {
         let stat = std::fs::read_to_string(format!("/proc/self/task/{tid}/stat")).expect("alive");
         // proc_pid_stat(5): the state follows the name, which is in parentheses.
-        if stat
-            .rsplit(')')
-            .next()
-            .is_some_and(|rest| rest.starts_with(" S"))
-        {
+        if stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" S")) {
             return;
         }
         thread::yield_now();
@@ -120,30 +106,15 @@ fn a_shutdown_unblocks_a_blocked_reader() {
         let (mut reader, mut writer) = one.split();
         let (send_tid, tid) = mpsc::channel();
         let reading = thread::spawn(move || {
-            let tid = rustix::thread::gettid()
-                .as_raw_nonzero()
-                .get()
-                .unsigned_abs();
+            let tid = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
             send_tid.send(tid).expect("the test waits");
             reader.read(&mut [0; 16])
         });
         wait_until_asleep(tid.recv().expect("the thread sends"));
         shutdown.shutdown().expect("open");
-        assert_eq!(
-            reading.join().expect("no panic").expect("the end"),
-            0,
-            "{kind}"
-        );
-        assert_eq!(
-            writer.write(b"x").map_err(|e| e.kind()),
-            Err(ErrorKind::BrokenPipe),
-            "{kind}"
-        );
-        assert_eq!(
-            other.split().0.read(&mut [0; 16]).expect("the end"),
-            0,
-            "{kind}"
-        );
+        assert_eq!(reading.join().expect("no panic").expect("the end"), 0, "{kind}");
+        assert_eq!(writer.write(b"x").map_err(|e| e.kind()), Err(ErrorKind::BrokenPipe), "{kind}");
+        assert_eq!(other.split().0.read(&mut [0; 16]).expect("the end"), 0, "{kind}");
         shutdown.shutdown().expect("a second time");
     }
 }
@@ -153,11 +124,7 @@ fn a_shutdown_handle_does_not_keep_a_link_open() {
     for (kind, one, other) in pairs(&Home::new()) {
         let shutdown = one.shutdown_handle();
         drop(one.split());
-        assert_eq!(
-            other.split().0.read(&mut [0; 16]).expect("the end"),
-            0,
-            "{kind}"
-        );
+        assert_eq!(other.split().0.read(&mut [0; 16]).expect("the end"), 0, "{kind}");
         shutdown.shutdown().expect("nothing to do");
     }
 }
@@ -167,11 +134,7 @@ fn a_child_process_adopts_a_socket() {
     for (kind, one, other) in pairs(&Home::new()) {
         let _kept = one.shutdown_handle();
         let socket: OwnedFd = one.into_fd().expect("not shared");
-        assert_eq!(
-            rustix::io::fcntl_getfd(&socket).expect("open"),
-            FdFlags::CLOEXEC,
-            "{kind}"
-        );
+        assert_eq!(rustix::io::fcntl_getfd(&socket).expect("open"), FdFlags::CLOEXEC, "{kind}");
         let output = socket.try_clone().expect("descriptors left");
         let mut child = Command::new("cat")
             .stdin(Stdio::from(socket))
@@ -204,11 +167,7 @@ fn the_peer_is_this_process() {
             let peer = link.peer().expect("connected");
             assert_eq!(peer.local_uid(), Some(own_uid()), "{kind}: {peer}");
             if let PeerInfo::Process { pid, .. } = peer {
-                assert_eq!(
-                    pid.map(|pid| pid.value()),
-                    Some(std::process::id()),
-                    "{kind}"
-                );
+                assert_eq!(pid.map(|pid| pid.value()), Some(std::process::id()), "{kind}");
             }
         }
     }
@@ -228,10 +187,5 @@ fn accepted_sockets_block() {
 fn what_is_no_socket_has_no_peer() {
     let file = tempfile::tempfile().expect("a file");
     let error = Link::from(OwnedFd::from(file)).peer().expect_err("a file");
-    assert!(
-        error
-            .to_string()
-            .starts_with("cannot find out the peer of a link: "),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("cannot find out the peer of a link: "), "{error}");
 }

@@ -1,9 +1,6 @@
 //! Links over real sockets of this machine.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "adopting a socket takes a child process"
-)]
+#![expect(clippy::disallowed_methods, reason = "adopting a socket takes a child process")]
 
 mod links; // what every open link does
 mod npipe; // unix sockets with names
@@ -72,16 +69,8 @@ fn transports_without_code_say_so() {
         "spipe:proto=tls1,certuser=a,pipe=b",
     ] {
         let error = home.listen(text).expect_err(text);
-        assert!(
-            matches!(error, LinkError::NotAvailable { .. }),
-            "{text}: {error}"
-        );
+        assert!(matches!(error, LinkError::NotAvailable { .. }), "{text}: {error}");
     }
-    let error = home
-        .connect("tcp:clicon=box17,port=1025")
-        .expect_err("not available");
-    assert_eq!(
-        error.to_string(),
-        "tcp with clicon= is not available yet; there are npipe and tcp"
-    );
+    let error = home.connect("tcp:clicon=box17,port=1025").expect_err("not available");
+    assert_eq!(error.to_string(), "tcp with clicon= is not available yet; there are npipe and tcp");
 }

@@ -47,13 +47,8 @@ fn codes_become_the_ids_of_the_server() {
     let pid = std::process::id();
     let tid = rustix::thread::gettid().as_raw_nonzero();
     let pipe = format!("srv_{pid}_{tid:08x}");
-    assert_eq!(
-        listener.endpoint().to_string(),
-        format!("npipe:pipe={pipe},hidden")
-    );
-    let client = home
-        .connect(&format!("npipe:server=localhost,pipe={pipe}"))
-        .expect("listening");
+    assert_eq!(listener.endpoint().to_string(), format!("npipe:pipe={pipe},hidden"));
+    let client = home.connect(&format!("npipe:server=localhost,pipe={pipe}")).expect("listening");
     assert_connected(client, listener.accept().expect("a client"));
 }
 
@@ -64,9 +59,7 @@ fn a_name_in_use_is_refused() {
     let error = home.listen("npipe:pipe=MainPipe").expect_err("in use");
     assert_eq!(error.to_string(), "pipe name MainPipe is already in use");
     // The failed attempt took nothing away; its question arrived as a client that left again.
-    let client = home
-        .connect("npipe:server=.,pipe=MainPipe")
-        .expect("listening");
+    let client = home.connect("npipe:server=.,pipe=MainPipe").expect("listening");
     drop(listener.accept().expect("the question"));
     assert_connected(client, listener.accept().expect("a client"));
 }
@@ -77,17 +70,10 @@ fn the_file_of_a_killed_server_is_replaced() {
     drop(home.listen("npipe:pipe=other").expect("free")); // Makes the directory.
     let path = path_of(&home, "MainPipe");
     drop(UnixListener::bind(&path).expect("free")); // Leaves its file behind.
-    let error = home
-        .connect("npipe:server=.,pipe=MainPipe")
-        .expect_err("dead");
-    assert!(
-        matches!(&error, LinkError::PipeDead { path: dead } if *dead == path),
-        "{error}"
-    );
+    let error = home.connect("npipe:server=.,pipe=MainPipe").expect_err("dead");
+    assert!(matches!(&error, LinkError::PipeDead { path: dead } if *dead == path), "{error}");
     let listener = home.listen("npipe:pipe=MainPipe").expect("dead");
-    let client = home
-        .connect("npipe:server=.,pipe=MainPipe")
-        .expect("listening");
+    let client = home.connect("npipe:server=.,pipe=MainPipe").expect("listening");
     assert_connected(client, listener.accept().expect("a client"));
 }
 
@@ -107,9 +93,7 @@ fn of_servers_starting_at_once_one_gets_the_name() {
             end.wait(); // Nobody gives the name back before all have tried.
             match result {
                 Ok(listener) => {
-                    let client = home
-                        .connect("npipe:server=.,pipe=MainPipe")
-                        .expect("listening");
+                    let client = home.connect("npipe:server=.,pipe=MainPipe").expect("listening");
                     while listener.try_accept().expect("open").is_some() {}
                     drop(client);
                     1
@@ -120,10 +104,7 @@ fn of_servers_starting_at_once_one_gets_the_name() {
         };
         let winners: u32 = thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(start_one)).collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().expect("no panic"))
-                .sum()
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
         });
         assert_eq!(winners, 1, "round {round}");
         assert!(!path.exists(), "round {round}");
@@ -152,17 +133,10 @@ fn what_is_not_ours_is_left_alone() {
 #[test]
 fn errors_say_where_a_client_looked() {
     let home = Home::new();
-    let error = home
-        .connect("npipe:server=.,pipe=NoPipe")
-        .expect_err("nobody");
+    let error = home.connect("npipe:server=.,pipe=NoPipe").expect_err("nobody");
     let looked = home.run_dir.path().display();
-    assert_eq!(
-        error.to_string(),
-        format!("no server has pipe name NoPipe; looked in {looked}")
-    );
-    let error = home
-        .connect("npipe:server=192.0.2.1,pipe=NoPipe")
-        .expect_err("not here");
+    assert_eq!(error.to_string(), format!("no server has pipe name NoPipe; looked in {looked}"));
+    let error = home.connect("npipe:server=192.0.2.1,pipe=NoPipe").expect_err("not here");
     assert!(matches!(&error, LinkError::OtherMachine { server } if server == "192.0.2.1"));
 }
 
@@ -172,13 +146,9 @@ fn a_directory_that_others_can_write_to_is_not_used() {
     let _listener = home.listen("npipe:pipe=MainPipe").expect("free");
     let lax = fs::Permissions::from_mode(0o777);
     fs::set_permissions(home.run_dir.path(), lax).expect("own directory");
-    let error = home
-        .connect("npipe:server=.,pipe=MainPipe")
-        .expect_err("not trusted");
+    let error = home.connect("npipe:server=.,pipe=MainPipe").expect_err("not trusted");
     assert!(error.to_string().contains("has mode 777"), "{error}");
-    let error = home
-        .listen("npipe:pipe=OtherPipe")
-        .expect_err("not trusted");
+    let error = home.listen("npipe:pipe=OtherPipe").expect_err("not trusted");
     assert!(matches!(error, LinkError::RunDir { .. }), "{error}");
 }
 
@@ -186,21 +156,9 @@ fn a_directory_that_others_can_write_to_is_not_used() {
 fn a_path_that_no_socket_can_have_is_refused() {
     let home = Home::new();
     let deep = home.directory.path().join("d".repeat(100));
-    let home = Home {
-        run_dir: RunDir::at(deep),
-        ..home
-    };
+    let home = Home { run_dir: RunDir::at(deep), ..home };
     let error = home.listen("npipe:pipe=MainPipe").expect_err("too long");
-    assert!(
-        matches!(
-            error,
-            LinkError::PathTooLong {
-                len_max_bytes: 107,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, LinkError::PathTooLong { len_max_bytes: 107, .. }), "{error}");
 }
 
 #[test]
@@ -226,20 +184,10 @@ fn a_waiting_client_makes_the_listener_readable() {
     assert!(listener.try_accept().expect("open").is_none());
     let is_readable = || {
         let mut wanted = [PollFd::new(&listener, PollFlags::IN)];
-        poll(
-            &mut wanted,
-            Some(&Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            }),
-        )
-        .expect("open")
-            == 1
+        poll(&mut wanted, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).expect("open") == 1
     };
     assert!(!is_readable());
-    let client = home
-        .connect("npipe:server=.,pipe=MainPipe")
-        .expect("listening");
+    let client = home.connect("npipe:server=.,pipe=MainPipe").expect("listening");
     assert!(is_readable());
     let link = listener.try_accept().expect("open").expect("a client");
     assert!(!is_readable());

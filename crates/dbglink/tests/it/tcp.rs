@@ -26,21 +26,11 @@ fn clients_of_both_families_reach_a_server() {
         hosts.extend(["::1", "[::1]"]);
     }
     for host in hosts {
-        let client = home
-            .connect(&format!("tcp:server={host},port={port}"))
-            .expect(host);
+        let client = home.connect(&format!("tcp:server={host},port={port}")).expect(host);
         let server = listener.accept().expect("a client");
         let (at_client, at_server) = (client.peer().expect(host), server.peer().expect(host));
-        let PeerInfo::Tcp { peer, local } = at_client else {
-            panic!("{at_client}")
-        };
-        assert_eq!(
-            at_server,
-            PeerInfo::Tcp {
-                peer: local,
-                local: peer
-            }
-        );
+        let PeerInfo::Tcp { peer, local } = at_client else { panic!("{at_client}") };
+        assert_eq!(at_server, PeerInfo::Tcp { peer: local, local: peer });
         assert_eq!(peer.port(), port);
         assert!(peer.ip().is_loopback(), "{peer}");
         assert_eq!(at_server.local_uid(), Some(own_uid()), "{host}");
@@ -53,10 +43,7 @@ fn a_peer_that_closed_has_no_user() {
     let home = Home::new();
     let listener = home.listen("tcp:port=0").expect("a port is free");
     let port = ports_of(&listener).low();
-    drop(
-        home.connect(&format!("tcp:server=127.0.0.1,port={port}"))
-            .expect("listening"),
-    );
+    drop(home.connect(&format!("tcp:server=127.0.0.1,port={port}")).expect("listening"));
     let link = listener.accept().expect("a client");
     assert_eq!(link.peer().expect("connected once").local_uid(), None);
 }
@@ -66,13 +53,8 @@ fn a_port_in_use_is_refused() {
     let home = Home::new();
     let taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a port is free");
     let port = taken.local_addr().expect("bound").port();
-    let error = home
-        .listen(&format!("tcp:port={port}"))
-        .expect_err("in use");
-    assert!(
-        matches!(error, LinkError::PortInUse { port: p } if p == port),
-        "{error}"
-    );
+    let error = home.listen(&format!("tcp:port={port}")).expect_err("in use");
+    assert!(matches!(error, LinkError::PortInUse { port: p } if p == port), "{error}");
 }
 
 #[test]
@@ -89,10 +71,7 @@ fn a_range_gives_its_first_free_port() {
     let listing = second.endpoint().listing().to_string();
     assert_eq!(listing, format!("tcp:Port={}:{high}", ports.low()));
     let client = home.connect(&format!("tcp:server=127.0.0.1,port={}", ports.low()));
-    assert_connected(
-        client.expect("listening"),
-        second.accept().expect("a client"),
-    );
+    assert_connected(client.expect("listening"), second.accept().expect("a client"));
 }
 
 #[test]
@@ -103,13 +82,8 @@ fn a_range_without_a_free_port_is_refused() {
     let high = low + 1;
     // Whether this takes it or finds it taken, it is in use then.
     let _second = home.listen(&format!("tcp:port={high}"));
-    let error = home
-        .listen(&format!("tcp:port={low}:{high}"))
-        .expect_err("in use");
-    assert_eq!(
-        error.to_string(),
-        format!("no tcp port from {low} to {high} is free")
-    );
+    let error = home.listen(&format!("tcp:port={low}:{high}")).expect_err("in use");
+    assert_eq!(error.to_string(), format!("no tcp port from {low} to {high} is free"));
 }
 
 #[test]
@@ -117,16 +91,13 @@ fn a_port_is_free_as_soon_as_its_listener_is_dropped() {
     let home = Home::new();
     let listener = home.listen("tcp:port=0").expect("a port is free");
     let port = ports_of(&listener).low();
-    let client = home
-        .connect(&format!("tcp:server=127.0.0.1,port={port}"))
-        .expect("listening");
+    let client = home.connect(&format!("tcp:server=127.0.0.1,port={port}")).expect("listening");
     let server = listener.accept().expect("a client");
     drop(listener);
     // The server's side closes first and keeps the port in TIME_WAIT.
     drop(server);
     drop(client);
-    home.listen(&format!("tcp:port={port}"))
-        .expect("free again");
+    home.listen(&format!("tcp:port={port}")).expect("free again");
 }
 
 #[test]
@@ -134,17 +105,12 @@ fn links_have_the_options_of_interactive_use() {
     let home = Home::new();
     let listener = home.listen("tcp:port=0").expect("a port is free");
     let port = ports_of(&listener).low();
-    let client = home
-        .connect(&format!("tcp:server=127.0.0.1,port={port}"))
-        .expect("listening");
+    let client = home.connect(&format!("tcp:server=127.0.0.1,port={port}")).expect("listening");
     let server = listener.accept().expect("a client");
     for link in [&client, &server] {
         assert!(sockopt::tcp_nodelay(link.as_fd()).expect("open"));
         assert!(sockopt::socket_keepalive(link.as_fd()).expect("open"));
-        assert_eq!(
-            sockopt::tcp_user_timeout(link.as_fd()).expect("open"),
-            30_000
-        );
+        assert_eq!(sockopt::tcp_user_timeout(link.as_fd()).expect("open"), 30_000);
     }
 }
 
@@ -153,10 +119,7 @@ fn bound_socket() -> (OwnedFd, u16) {
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("room");
     rustix::net::bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("free");
     let address = rustix::net::getsockname(&socket).expect("bound");
-    (
-        socket,
-        SocketAddr::try_from(address).expect("internet").port(),
-    )
+    (socket, SocketAddr::try_from(address).expect("internet").port())
 }
 
 #[test]
@@ -195,11 +158,7 @@ fn a_server_that_does_not_answer_times_out() {
 fn a_name_without_an_address_is_named() {
     // No label of a domain name has more than 63 bytes, so nobody is asked.
     let host = "h".repeat(64);
-    let error = Home::new()
-        .connect(&format!("tcp:server={host},port=1025"))
-        .expect_err("no such name");
-    assert!(
-        matches!(&error, LinkError::Resolve { host: h, .. } if *h == host),
-        "{error}"
-    );
+    let error =
+        Home::new().connect(&format!("tcp:server={host},port=1025")).expect_err("no such name");
+    assert!(matches!(&error, LinkError::Resolve { host: h, .. } if *h == host), "{error}");
 }

@@ -22,10 +22,7 @@ impl Tracer {
         address: Address,
         reason: Reason,
     ) -> Result<(), Fault> {
-        let target = self
-            .targets
-            .get_mut(&id)
-            .ok_or_else(|| super::tracer::no_such_target(id))?;
+        let target = self.targets.get_mut(&id).ok_or_else(|| super::tracer::no_such_target(id))?;
         let mut memory = target.memory.write();
         if let Reason::Client { id, .. } = reason
             && memory.sites.find(id).is_some()
@@ -43,12 +40,7 @@ impl Tracer {
             return Ok(());
         };
         memory.peek(address, head).map_err(|error| {
-            fault_at(
-                ErrorCode::Unreadable,
-                address,
-                "memory cannot be read",
-                &error,
-            )
+            fault_at(ErrorCode::Unreadable, address, "memory cannot be read", &error)
         })?;
         let entry = self
             .journal
@@ -60,10 +52,7 @@ impl Tracer {
                 len: trap.len(),
             })
             .map_err(|_| {
-                Fault::new(
-                    ErrorCode::LimitReached,
-                    "this session has too many breakpoints",
-                )
+                Fault::new(ErrorCode::LimitReached, "this session has too many breakpoints")
             })?;
         reach(&mut self.probe, Step::SiteJournaled);
         let is_armed = target.vforks == 0;
@@ -77,15 +66,7 @@ impl Tracer {
             ));
         }
         reach(&mut self.probe, Step::SiteArmed);
-        memory.sites.add(
-            address,
-            Site {
-                original,
-                is_armed,
-                entry,
-                reasons: vec![reason],
-            },
-        );
+        memory.sites.add(address, Site { original, is_armed, entry, reasons: vec![reason] });
         Ok(())
     }
 
@@ -93,10 +74,8 @@ impl Tracer {
     pub(super) fn disarm_client(&mut self, id: TargetId, site: SiteId) {
         let is_wanted =
             |reason: &Reason| matches!(reason, Reason::Client { id, .. } if *id == site);
-        let address = self
-            .targets
-            .get(&id)
-            .and_then(|target| target.memory.lock().sites.find(site));
+        let address =
+            self.targets.get(&id).and_then(|target| target.memory.lock().sites.find(site));
         if let Some(address) = address {
             self.disarm(id, address, is_wanted);
         }
@@ -136,10 +115,7 @@ impl Tracer {
 
     /// Restores the program's bytes everywhere, for good.
     pub(super) fn disarm_all(&mut self, id: TargetId) {
-        let addresses = self
-            .targets
-            .get(&id)
-            .map(|target| target.memory.lock().sites.addresses());
+        let addresses = self.targets.get(&id).map(|target| target.memory.lock().sites.addresses());
         for address in addresses.unwrap_or_default() {
             self.disarm(id, address, |_| true);
         }
@@ -194,11 +170,7 @@ fn set_armed(target: &mut Target, address: Address, is_armed: bool) {
     site.is_armed = is_armed;
     let original = site.original;
     let trap = target.arch.trap_instruction();
-    let bytes = if is_armed {
-        Some(trap)
-    } else {
-        original.get(..len)
-    };
+    let bytes = if is_armed { Some(trap) } else { original.get(..len) };
     // Memory that cannot be written any more is not mapped any more.
     let _ = bytes.map(|bytes| memory.poke(address, bytes));
 }

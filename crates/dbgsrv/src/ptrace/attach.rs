@@ -30,10 +30,7 @@ impl Tracer {
     /// **Source**: ptrace(2), `PTRACE_SEIZE`.
     pub(super) fn attach(&mut self, pid: Pid) -> Result<AttachReply, Fault> {
         if let Some(target) = self.target_of(pid) {
-            let detail = format!(
-                "process {pid} is target {} of this session already",
-                target.id
-            );
+            let detail = format!("process {pid} is target {} of this session already", target.id);
             return Err(Fault::new(ErrorCode::AlreadyTraced, detail));
         }
         let start_time = check_attachable(pid)?;
@@ -45,10 +42,7 @@ impl Tracer {
                 let _ = sys::interrupt(Tid::from(pid));
                 self.departing.insert(
                     Tid::from(pid),
-                    super::tracer::Departing {
-                        parent: TargetId::new(0),
-                        has_copy: false,
-                    },
+                    super::tracer::Departing { parent: TargetId::new(0), has_copy: false },
                 );
                 return Err(fault);
             }
@@ -98,10 +92,7 @@ impl Tracer {
         self.owner.insert(tid, id);
         if let Some(target) = self.targets.get_mut(&id) {
             let mut thread = Thread::running(tid, Wish::Run);
-            thread.state = State::Running {
-                how: super::thread::How::Free,
-                is_interrupted: true,
-            };
+            thread.state = State::Running { how: super::thread::How::Free, is_interrupted: true };
             target.add_thread(thread);
         }
     }
@@ -114,18 +105,11 @@ impl Tracer {
         is_created: bool,
     ) -> Result<TargetId, Fault> {
         let memory = TargetMemory::open(pid, self.arch).map_err(|error| {
-            Fault::new(
-                ErrorCode::NotPermitted,
-                format!("memory of process {pid}: {error}"),
-            )
+            Fault::new(ErrorCode::NotPermitted, format!("memory of process {pid}: {error}"))
         })?;
         let entry = self
             .journal
-            .add(Entry::Target {
-                pid,
-                start_time,
-                created: is_created,
-            })
+            .add(Entry::Target { pid, start_time, created: is_created })
             .map_err(|_| Fault::new(ErrorCode::LimitReached, "the session's journal is full"))?;
         let id = self.next_target();
         let target = Target {
@@ -157,10 +141,7 @@ impl Tracer {
             memory: Arc::clone(&target.memory),
             recent: Arc::clone(&target.recent),
         };
-        self.shared
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, shared);
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).insert(id, shared);
         self.targets.insert(id, target);
         Ok(id)
     }
@@ -178,17 +159,10 @@ fn is_ours(tid: Tid) -> bool {
 /// Looks at what can be known before a process is seized. Its start time, if nothing speaks against
 /// it.
 fn check_attachable(pid: Pid) -> Result<u64, Fault> {
-    let no_process = || {
-        Fault::new(
-            ErrorCode::NoSuchProcess,
-            format!("there is no process {pid}"),
-        )
-    };
+    let no_process = || Fault::new(ErrorCode::NoSuchProcess, format!("there is no process {pid}"));
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|_| no_process())?;
     let number = |key| {
-        procfs::status_field(&text, key)
-            .and_then(|value| value.parse::<u32>().ok())
-            .unwrap_or(0)
+        procfs::status_field(&text, key).and_then(|value| value.parse::<u32>().ok()).unwrap_or(0)
     };
     let leader = number("Tgid");
     if leader != pid.value() {
@@ -201,10 +175,7 @@ fn check_attachable(pid: Pid) -> Result<u64, Fault> {
     }
     let stat = procfs::stat(pid).ok_or_else(no_process)?;
     if matches!(stat.state, b'Z' | b'X') {
-        let detail = format!(
-            "process {pid} ({}) has ended and waits to be reaped",
-            stat.name
-        );
+        let detail = format!("process {pid} ({}) has ended and waits to be reaped", stat.name);
         return Err(Fault::new(ErrorCode::NoSuchProcess, detail));
     }
     match number("TracerPid") {
@@ -224,10 +195,7 @@ fn check_attachable(pid: Pid) -> Result<u64, Fault> {
 /// checking").
 fn refusal(pid: Pid, errno: Errno) -> Fault {
     if errno == Errno::SRCH {
-        return Fault::new(
-            ErrorCode::NoSuchProcess,
-            format!("there is no process {pid}"),
-        );
+        return Fault::new(ErrorCode::NoSuchProcess, format!("there is no process {pid}"));
     }
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let is_kernel_thread = procfs::read(pid, "cmdline").is_ok_and(|line| line.is_empty())
@@ -248,9 +216,6 @@ fn refusal(pid: Pid, errno: Errno) -> Fault {
     } else {
         format!("the system says: {errno}")
     };
-    Fault::new(
-        ErrorCode::NotPermitted,
-        format!("attach to process {pid}: not permitted; {why}"),
-    )
-    .with_errno(errno.raw_os_error())
+    Fault::new(ErrorCode::NotPermitted, format!("attach to process {pid}: not permitted; {why}"))
+        .with_errno(errno.raw_os_error())
 }

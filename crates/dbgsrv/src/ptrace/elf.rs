@@ -60,11 +60,7 @@ impl<M: ReadMemory> MappedImage<M> {
             })
         };
         let headers = (0..count).map(header).collect::<Option<Vec<Header>>>()?;
-        Some(MappedImage {
-            memory,
-            base,
-            headers,
-        })
+        Some(MappedImage { memory, base, headers })
     }
 
     /// What the image's link addresses are off by: its header lies at file offset 0, in the segment
@@ -91,10 +87,7 @@ impl<M: ReadMemory> MappedImage<M> {
     /// The build-id (note `NT_GNU_BUILD_ID`), or nothing.
     pub(super) fn build_id(&self) -> Vec<u8> {
         let notes = self.headers.iter().filter(|header| header.kind == PT_NOTE);
-        notes
-            .filter_map(|header| self.build_id_in(header))
-            .next()
-            .unwrap_or_default()
+        notes.filter_map(|header| self.build_id_in(header)).next().unwrap_or_default()
     }
 
     /// Walks one segment of notes.
@@ -134,9 +127,7 @@ impl<M: ReadMemory> MappedImage<M> {
         let bias = self.bias();
         let symbols = self.dynamic_pointer(DT_SYMTAB)?;
         let strings = self.dynamic_pointer(DT_STRTAB)?;
-        let count = strings
-            .offset_from(symbols)
-            .map_or(SYMBOLS_MAX, |len| len / 24);
+        let count = strings.offset_from(symbols).map_or(SYMBOLS_MAX, |len| len / 24);
         for index in 1..count.min(SYMBOLS_MAX) {
             let symbol = symbols.checked_add(index * 24)?;
             let name_at = strings.checked_add(u64::from(read_u32(&self.memory, symbol).ok()?))?;
@@ -154,10 +145,7 @@ impl<M: ReadMemory> MappedImage<M> {
     /// nobody has relocated yet, as the dynamic linker itself at its start) leave link addresses.
     fn dynamic_pointer(&self, tag: u64) -> Option<Address> {
         let bias = self.bias();
-        let dynamic = self
-            .headers
-            .iter()
-            .find(|header| header.kind == PT_DYNAMIC)?;
+        let dynamic = self.headers.iter().find(|header| header.kind == PT_DYNAMIC)?;
         let start = dynamic.link.to_address(bias);
         for index in 0..DYNAMIC_MAX.min(dynamic.len / 16) {
             let at = start.checked_add(index * 16)?;

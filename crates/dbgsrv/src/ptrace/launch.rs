@@ -44,11 +44,7 @@ impl Tracer {
             target.add_thread(Thread::running(tid, Wish::Run));
             target.shares_terminal = launch.terminal == Terminal::Shared as i32;
             let program = String::from_utf8_lossy(&launch.program).into_owned();
-            target.phase = Phase::Launching(Launching {
-                answer,
-                failure: child.go(),
-                program,
-            });
+            target.phase = Phase::Launching(Launching { answer, failure: child.go(), program });
         }
     }
 
@@ -60,16 +56,11 @@ impl Tracer {
         let tid = Tid::from(target.pid);
         let pid = target.pid;
         if let Phase::Launching(launching) = std::mem::replace(&mut target.phase, Phase::Stopping) {
-            launching.answer.reply(LaunchReply {
-                target: id.value(),
-                pid: pid.value(),
-            });
+            launching.answer.reply(LaunchReply { target: id.value(), pid: pid.value() });
         }
         self.arm_rendezvous(id);
-        let has_rendezvous = self
-            .targets
-            .get(&id)
-            .is_some_and(|target| target.rendezvous.is_some());
+        let has_rendezvous =
+            self.targets.get(&id).is_some_and(|target| target.rendezvous.is_some());
         if has_rendezvous {
             return;
         }
@@ -109,10 +100,7 @@ impl Tracer {
             let is_entry = |reason: &Reason| *reason == Reason::Entry;
             let has = self.targets.get(&id).is_some_and(|target| {
                 let memory = target.memory.lock();
-                memory
-                    .sites
-                    .get(address)
-                    .is_some_and(|site| site.reasons.iter().any(is_entry))
+                memory.sites.get(address).is_some_and(|site| site.reasons.iter().any(is_entry))
             });
             if has {
                 self.disarm(id, address, is_entry);

@@ -56,9 +56,7 @@ impl Tracer {
             // A thread that cannot be detached has just been killed.
             let _ = sys::detach(thread.tid, signal);
             for info in left {
-                let _ = info
-                    .signal()
-                    .map(|signal| sys::signal_thread(pid, thread.tid, signal));
+                let _ = info.signal().map(|signal| sys::signal_thread(pid, thread.tid, signal));
             }
         }
         self.forget(&target);
@@ -105,10 +103,7 @@ impl Tracer {
         self.journal.remove(target.entry);
         self.owner.retain(|_, owner| *owner != target.id);
         self.dirty.remove(&target.id);
-        self.shared
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&target.id);
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).remove(&target.id);
     }
 
     /// The session is over: targets it created end, others are left. `ended` is told when all are

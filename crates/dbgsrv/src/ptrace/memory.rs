@@ -28,23 +28,15 @@ impl TargetMemory {
     ///
     /// **Errors**: of open(2); EACCES where ptrace(2) would be refused too.
     pub(super) fn open(pid: Pid, arch: Arch) -> std::io::Result<TargetMemory> {
-        let inner = Inner {
-            file: open_file(pid)?,
-            sites: SiteTable::new(arch),
-        };
-        Ok(TargetMemory {
-            inner: RwLock::new(inner),
-        })
+        let inner = Inner { file: open_file(pid)?, sites: SiteTable::new(arch) };
+        Ok(TargetMemory { inner: RwLock::new(inner) })
     }
 
     /// Turns to the address space of the program that the process has just executed. The sites are
     /// forgotten: they went with the old one.
     pub(super) fn reopen(&self, pid: Pid, arch: Arch) -> std::io::Result<()> {
         let file = open_file(pid)?;
-        *self.write() = Inner {
-            file,
-            sites: SiteTable::new(arch),
-        };
+        *self.write() = Inner { file, sites: SiteTable::new(arch) };
         Ok(())
     }
 
@@ -118,8 +110,5 @@ impl Inner {
 }
 
 fn open_file(pid: Pid) -> std::io::Result<File> {
-    File::options()
-        .read(true)
-        .write(true)
-        .open(format!("/proc/{pid}/mem"))
+    File::options().read(true).write(true).open(format!("/proc/{pid}/mem"))
 }

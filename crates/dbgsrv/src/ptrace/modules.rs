@@ -22,10 +22,8 @@ pub(super) fn list(pid: Pid, memory: &impl ReadMemory) -> Vec<ModuleDescription>
     let maps = procfs::parse_maps(&procfs::read(pid, "maps").unwrap_or_default());
     let auxv = procfs::read(pid, "auxv").unwrap_or_default();
     let program_headers = procfs::auxv_value(&auxv, AT_PHDR).map(Address::new);
-    let mut modules: Vec<ModuleDescription> = maps
-        .iter()
-        .filter_map(|mapping| describe(mapping, memory))
-        .collect();
+    let mut modules: Vec<ModuleDescription> =
+        maps.iter().filter_map(|mapping| describe(mapping, memory)).collect();
     for module in &mut modules {
         let start = Address::new(module.base);
         let offset = program_headers.and_then(|headers| headers.offset_from(start));
@@ -79,9 +77,7 @@ pub(super) fn rendezvous(pid: Pid, memory: &impl ReadMemory) -> Option<Rendezvou
 
 /// Whether the dynamic linker says its list is whole. An unreadable state counts as whole.
 pub(super) fn is_consistent(rendezvous: &Rendezvous, memory: &impl ReadMemory) -> bool {
-    let state = rendezvous
-        .r_debug
-        .and_then(|at| at.checked_add(R_STATE_OFFSET));
+    let state = rendezvous.r_debug.and_then(|at| at.checked_add(R_STATE_OFFSET));
     let state = state.map(|at| read_u32(memory, at));
     !matches!(state, Some(Ok(state)) if state != RT_CONSISTENT)
 }
@@ -89,9 +85,7 @@ pub(super) fn is_consistent(rendezvous: &Rendezvous, memory: &impl ReadMemory) -
 /// Where the program proper begins.
 pub(super) fn entry(pid: Pid) -> Option<Address> {
     let auxv = procfs::read(pid, "auxv").ok()?;
-    procfs::auxv_value(&auxv, AT_ENTRY)
-        .filter(|entry| *entry != 0)
-        .map(Address::new)
+    procfs::auxv_value(&auxv, AT_ENTRY).filter(|entry| *entry != 0).map(Address::new)
 }
 
 /// Whether the process has a dynamic linker.

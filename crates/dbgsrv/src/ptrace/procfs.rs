@@ -30,11 +30,7 @@ pub(crate) fn parse_stat(text: &[u8]) -> Option<Stat> {
     let name = String::from_utf8_lossy(text.get(open + 1..close)?).into_owned();
     let rest = std::str::from_utf8(text.get(close + 1..)?).ok()?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    let number = |index: usize| {
-        fields
-            .get(index)
-            .and_then(|field| field.parse::<u64>().ok())
-    };
+    let number = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
     Some(Stat {
         name,
         state: *fields.first()?.as_bytes().first()?,
@@ -47,9 +43,7 @@ pub(crate) fn parse_stat(text: &[u8]) -> Option<Stat> {
 
 /// A line `Key:\tvalue` of /proc/PID/status.
 pub(crate) fn status_field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))
-        .map(str::trim)
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(str::trim)
 }
 
 /// One line of /proc/PID/maps (proc_pid_maps(5)).
@@ -67,9 +61,7 @@ pub(crate) struct Mapping {
 
 /// Parses /proc/PID/maps; lines that do not parse are left out.
 pub(crate) fn parse_maps(text: &[u8]) -> Vec<Mapping> {
-    text.split(|byte| *byte == b'\n')
-        .filter_map(parse_mapping)
-        .collect()
+    text.split(|byte| *byte == b'\n').filter_map(parse_mapping).collect()
 }
 
 fn parse_mapping(line: &[u8]) -> Option<Mapping> {
@@ -82,11 +74,7 @@ fn parse_mapping(line: &[u8]) -> Option<Mapping> {
     let offset = std::str::from_utf8(fields.next()?).ok()?;
     let name = fields.nth(2).unwrap_or_default().trim_ascii_start();
     let bit = |index: usize, letter: u8, value: u32| {
-        if flags.get(index) == Some(&letter) {
-            value
-        } else {
-            0
-        }
+        if flags.get(index) == Some(&letter) { value } else { 0 }
     };
     Some(Mapping {
         range: AddressRange::new(start, end)?,
@@ -132,9 +120,7 @@ pub(crate) fn tids(pid: Pid) -> std::io::Result<Vec<Tid>> {
 
 /// Whether a thread is dead but not reaped.
 pub(crate) fn is_zombie(pid: Pid, tid: Tid) -> bool {
-    let stat = read(pid, &format!("task/{tid}/stat"))
-        .ok()
-        .and_then(|text| parse_stat(&text));
+    let stat = read(pid, &format!("task/{tid}/stat")).ok().and_then(|text| parse_stat(&text));
     stat.is_none_or(|stat| matches!(stat.state, b'Z' | b'X'))
 }
 
@@ -147,10 +133,7 @@ pub(crate) fn thread_name(pid: Pid, tid: Tid) -> String {
 /// Who traces a thread; `None` if nobody does or the thread is gone.
 pub(crate) fn tracer_of(tid: Tid) -> Option<u32> {
     let text = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
-    status_field(&text, "TracerPid")?
-        .parse()
-        .ok()
-        .filter(|tracer| *tracer != 0)
+    status_field(&text, "TracerPid")?.parse().ok().filter(|tracer| *tracer != 0)
 }
 
 #[cfg(test)]

@@ -30,9 +30,7 @@ impl RecentReads {
         }
         let mut ranges = self.ranges.lock().unwrap_or_else(PoisonError::into_inner);
         ranges.retain(|known| known.intersection(&range) != Some(*known));
-        let is_known = ranges
-            .iter()
-            .any(|known| known.intersection(&range) == Some(range));
+        let is_known = ranges.iter().any(|known| known.intersection(&range) == Some(range));
         if is_known {
             return;
         }
@@ -47,9 +45,7 @@ impl RecentReads {
         let ranges = self.ranges.lock().unwrap_or_else(PoisonError::into_inner);
         let mut total = 0;
         let is_covered = |range: &AddressRange| {
-            covered
-                .iter()
-                .any(|cover| cover.intersection(range) == Some(*range))
+            covered.iter().any(|cover| cover.intersection(range) == Some(*range))
         };
         ranges
             .iter()

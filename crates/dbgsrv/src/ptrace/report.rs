@@ -51,10 +51,7 @@ impl Tracer {
             return;
         }
         target.remove_thread(tid);
-        if let Phase::SteppingOff {
-            tid: stepping,
-            site,
-        } = target.phase
+        if let Phase::SteppingOff { tid: stepping, site } = target.phase
             && stepping == tid
         {
             target.phase = Phase::Stopping;
@@ -63,13 +60,12 @@ impl Tracer {
     }
 
     fn take_stop(&mut self, id: TargetId, tid: Tid, stop: Stop) {
-        let Some(thread) = self
-            .targets
-            .get_mut(&id)
-            .and_then(|t| t.threads.get_mut(&tid))
-        else {
-            return;
-        };
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        if stop == Stop::Exec && !target.threads.contains_key(&tid) {
+            // The leader had ended; another thread has executed a program and become the leader.
+            target.add_thread(Thread::running(tid, target.wish_of_newborn));
+        }
+        let Some(thread) = target.threads.get_mut(&tid) else { return };
         let how = match thread.state {
             State::Running { how, .. } => how,
             State::Stopped(_) => How::Free,
@@ -113,10 +109,7 @@ impl Tracer {
         if !target.threads.contains_key(&child) {
             let mut thread = Thread::running(child, target.wish_of_newborn);
             // A newborn stops by itself; it need not be asked.
-            thread.state = State::Running {
-                how: How::Free,
-                is_interrupted: true,
-            };
+            thread.state = State::Running { how: How::Free, is_interrupted: true };
             target.add_thread(thread);
         }
         if let Some(stop) = early {
@@ -134,10 +127,7 @@ impl Tracer {
             }
             self.set_all_armed(id, false);
         }
-        let departing = Departing {
-            parent: id,
-            has_copy,
-        };
+        let departing = Departing { parent: id, has_copy };
         match self.early.remove(&child) {
             Some(_) => self.let_go(child, departing),
             None => {
@@ -162,9 +152,7 @@ impl Tracer {
             && let Some(parent) = self.targets.get(&departing.parent)
         {
             let originals = parent.memory.lock().sites.originals();
-            let file = std::fs::File::options()
-                .write(true)
-                .open(format!("/proc/{child}/mem"));
+            let file = std::fs::File::options().write(true).open(format!("/proc/{child}/mem"));
             if let Ok(file) = file {
                 use std::os::unix::fs::FileExt;
                 for (address, bytes) in originals {
@@ -183,12 +171,9 @@ impl Tracer {
         let Some(target) = self.targets.get_mut(&id) else {
             return;
         };
-        let former = sys::event_message(tid).map(Tid::new).unwrap_or(tid);
         for gone in target.tids().into_iter().filter(|other| *other != tid) {
             target.remove_thread(gone);
-            if gone != former {
-                self.owner.remove(&gone);
-            }
+            self.owner.remove(&gone);
         }
         target.vforks = 0;
         target.modules_changed = true;
@@ -237,10 +222,7 @@ impl Tracer {
                 thread.held.push_back(info);
             }
             if sys::step(tid, None).is_ok() {
-                thread.state = State::Running {
-                    how,
-                    is_interrupted: false,
-                };
+                thread.state = State::Running { how, is_interrupted: false };
             }
             return;
         }
@@ -281,17 +263,8 @@ impl Tracer {
             return;
         };
         let at = Address::new(registers.pc().value() - self.arch.pc_after_trap_bytes());
-        let is_site = target
-            .memory
-            .lock()
-            .sites
-            .get(at)
-            .is_some_and(|site| site.is_armed);
-        let trap_code = if self.arch == dbgbase::Arch::X86_64 {
-            SI_KERNEL
-        } else {
-            TRAP_BRKPT
-        };
+        let is_site = target.memory.lock().sites.get(at).is_some_and(|site| site.is_armed);
+        let trap_code = if self.arch == dbgbase::Arch::X86_64 { SI_KERNEL } else { TRAP_BRKPT };
         let is_trap_instruction = info.code() == trap_code;
         if is_trap_instruction && is_site {
             registers.set_pc(at);
@@ -331,10 +304,7 @@ impl Tracer {
         let memory = target.memory.lock();
         let sites = memory.sites.hits(at, tid, sp);
         let has = |wanted: Reason| {
-            memory
-                .sites
-                .get(at)
-                .is_some_and(|site| site.reasons.contains(&wanted))
+            memory.sites.get(at).is_some_and(|site| site.reasons.contains(&wanted))
         };
         let (is_rendezvous, is_entry) = (has(Reason::Rendezvous), has(Reason::Entry));
         drop(memory);
@@ -354,10 +324,7 @@ impl Tracer {
     /// Takes note of something to tell the client.
     pub(super) fn report(&mut self, id: TargetId, tid: Tid, reason: StopReason) {
         let sequence = self.next_sequence();
-        let thread = self
-            .targets
-            .get_mut(&id)
-            .and_then(|target| target.threads.get_mut(&tid));
+        let thread = self.targets.get_mut(&id).and_then(|target| target.threads.get_mut(&tid));
         if let Some(thread) = thread {
             thread.report = Some(Report { reason, sequence });
         }

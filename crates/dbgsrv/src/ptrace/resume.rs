@@ -75,10 +75,7 @@ impl Tracer {
                 thread.inject = action.and_then(|action| action.signal);
             }
         }
-        target.wish_of_newborn = actions
-            .others
-            .as_ref()
-            .map_or(Wish::Run, |others| others.wish);
+        target.wish_of_newborn = actions.others.as_ref().map_or(Wish::Run, |others| others.wish);
     }
 
     /// Arms one site for the client.
@@ -140,10 +137,7 @@ impl Tracer {
         address: Address,
         bytes: &[u8],
     ) -> Result<usize, Fault> {
-        let target = self
-            .targets
-            .get_mut(&id)
-            .ok_or_else(|| super::tracer::no_such_target(id))?;
+        let target = self.targets.get_mut(&id).ok_or_else(|| super::tracer::no_such_target(id))?;
         let mut memory = target.memory.write();
         let unwritable = |error: std::io::Error| {
             let detail = format!("memory at {address} cannot be written: {error}");
@@ -174,16 +168,11 @@ impl Tracer {
             [] => target.tids(),
             _ => tids.iter().map(|tid| Tid::new(*tid)).collect(),
         };
-        let known = tids
-            .into_iter()
-            .filter(|tid| target.threads.contains_key(tid));
+        let known = tids.into_iter().filter(|tid| target.threads.contains_key(tid));
         Ok(known
             .filter_map(|tid| {
                 let registers = sys::registers(tid, arch).ok()?;
-                Some(ThreadRegisters {
-                    tid: tid.value(),
-                    general: registers.values().to_vec(),
-                })
+                Some(ThreadRegisters { tid: tid.value(), general: registers.values().to_vec() })
             })
             .collect())
     }
@@ -193,10 +182,7 @@ impl Tracer {
         let (id, tid) = (TargetId::new(request.target), Tid::new(request.tid));
         let arch = self.arch;
         let target = self.stopped(id)?;
-        let thread = target
-            .threads
-            .get(&tid)
-            .ok_or_else(|| no_such_thread(target, tid))?;
+        let thread = target.threads.get(&tid).ok_or_else(|| no_such_thread(target, tid))?;
         let system = |errno: rustix::io::Errno| {
             let detail = format!("registers of thread {tid}: {errno}");
             Fault::new(ErrorCode::SystemError, detail).with_errno(errno.raw_os_error())
@@ -260,9 +246,7 @@ fn plan(target: &Target, actions: &[ThreadAction]) -> Result<Actions, Fault> {
             Ok(RunKind::Continue) => Wish::Run,
             Ok(RunKind::Step) => Wish::Step,
             Err(_) => {
-                return Err(malformed(
-                    "the way a thread is to run is not known to this server",
-                ));
+                return Err(malformed("the way a thread is to run is not known to this server"));
             }
         };
         let signal = convert::signal(action.signal);
@@ -273,9 +257,7 @@ fn plan(target: &Target, actions: &[ThreadAction]) -> Result<Actions, Fault> {
         let tid = Tid::new(action.tid);
         if action.tid == 0 {
             if wish == Wish::Step || signal.is_some() {
-                return Err(malformed(
-                    "only a named thread can be stepped or given a signal",
-                ));
+                return Err(malformed("only a named thread can be stepped or given a signal"));
             }
             plan.others = Some(action_for);
         } else if target.threads.contains_key(&tid) {

@@ -72,19 +72,16 @@ impl Tracer {
         }
         if target.asked.interrupt {
             let tid = interrupted_thread(target);
-            let reason = if target.has_begun {
-                StopReason::Interrupted
-            } else {
-                StopReason::Attached
-            };
+            let reason =
+                if target.has_begun { StopReason::Interrupted } else { StopReason::Attached };
             self.report(id, tid, reason);
             self.tell_stop(id, tid);
             return;
         }
-        let stepping = target.threads.values().find_map(|thread| {
-            self.must_step_off(target, thread)
-                .map(|site| (thread.tid, site))
-        });
+        let stepping = target
+            .threads
+            .values()
+            .find_map(|thread| self.must_step_off(target, thread).map(|site| (thread.tid, site)));
         match stepping {
             Some((tid, site)) => self.step_off(id, tid, site),
             None => self.release_all(id),
@@ -101,12 +98,7 @@ impl Tracer {
         if thread.wish == Wish::Stay || class == StopClass::Group {
             return None;
         }
-        let is_armed = target
-            .memory
-            .lock()
-            .sites
-            .get(site)
-            .is_some_and(|site| site.is_armed);
+        let is_armed = target.memory.lock().sites.get(site).is_some_and(|site| site.is_armed);
         if !is_armed {
             return None;
         }
@@ -146,10 +138,7 @@ impl Tracer {
         };
         // A thread that cannot be stepped has just been killed; its end is reported next.
         let _ = result;
-        thread.state = State::Running {
-            how,
-            is_interrupted: false,
-        };
+        thread.state = State::Running { how, is_interrupted: false };
         target.phase = Phase::SteppingOff { tid, site };
     }
 
@@ -199,10 +188,7 @@ pub(super) fn release(pid: dbgbase::Pid, thread: &mut Thread) {
     let tid = thread.tid;
     if class == StopClass::Group {
         let _ = sys::listen(tid);
-        thread.state = State::Running {
-            how: How::Listen,
-            is_interrupted: false,
-        };
+        thread.state = State::Running { how: How::Listen, is_interrupted: false };
         return;
     }
     let signal = due_signal(pid, thread, class);
@@ -214,10 +200,7 @@ pub(super) fn release(pid: dbgbase::Pid, thread: &mut Thread) {
     // A thread that cannot be let go has just been killed; its end is reported next.
     let _ = result;
     thread.passed = None;
-    thread.state = State::Running {
-        how,
-        is_interrupted: false,
-    };
+    thread.state = State::Running { how, is_interrupted: false };
 }
 
 /// The signal to inject as a thread leaves its stop. Only a signal-delivery-stop takes one; from

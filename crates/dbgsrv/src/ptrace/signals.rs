@@ -46,17 +46,12 @@ impl ChildSignals {
         }
         // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
         let signalfd = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(ChildSignals {
-            eventfd: Arc::new(eventfd),
-            signalfd,
-        })
+        Ok(ChildSignals { eventfd: Arc::new(eventfd), signalfd })
     }
 
     /// What other threads wake the tracer with.
     pub(super) fn waker(&self) -> Waker {
-        Waker {
-            eventfd: Arc::clone(&self.eventfd),
-        }
+        Waker { eventfd: Arc::clone(&self.eventfd) }
     }
 
     /// Readable when there may be a command.
@@ -93,13 +88,7 @@ impl ChildSignals {
 /// Ignores what the terminal's keys send: they are meant for the debuggee and for the debugger, whose
 /// terminal a session process shares. Debuggees get the default dispositions back before they begin.
 pub(super) fn ignore_terminal() {
-    for signal in [
-        libc::SIGINT,
-        libc::SIGQUIT,
-        libc::SIGTSTP,
-        libc::SIGTTIN,
-        libc::SIGTTOU,
-    ] {
+    for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
         // SAFETY: ignoring a signal installs no handler.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }

@@ -48,10 +48,7 @@ pub(super) struct SiteTable {
 impl SiteTable {
     /// None armed.
     pub(super) fn new(arch: Arch) -> SiteTable {
-        SiteTable {
-            arch,
-            sites: BTreeMap::new(),
-        }
+        SiteTable { arch, sites: BTreeMap::new() }
     }
 
     /// How many bytes a trap instruction covers.
@@ -148,9 +145,7 @@ impl SiteTable {
                 let Some(in_bytes) = at.offset_from(address) else {
                     continue;
                 };
-                let slot = usize::try_from(in_bytes)
-                    .ok()
-                    .and_then(|index| bytes.get_mut(index));
+                let slot = usize::try_from(in_bytes).ok().and_then(|index| bytes.get_mut(index));
                 if let (Some(byte), Some(original)) = (slot, site.original.get_mut(in_site)) {
                     *original = *byte;
                     if site.is_armed {
@@ -195,9 +190,7 @@ fn overlapping(
 ) -> impl Iterator<Item = (Address, &mut Site)> {
     let first = Address::new(address.value().saturating_sub(trap_len as u64 - 1));
     let end = Address::new(address.value().saturating_add(len as u64)).max(first);
-    sites
-        .range_mut(first..end)
-        .map(|(start, site)| (*start, site))
+    sites.range_mut(first..end).map(|(start, site)| (*start, site))
 }
 
 #[cfg(test)]

@@ -48,11 +48,8 @@ impl Child {
 pub(super) fn fork(launch: &Launch, may_share_terminal: bool) -> Result<Child, Fault> {
     let plan = plan(launch, may_share_terminal)?;
     let system = |error: rustix::io::Errno| {
-        Fault::new(
-            ErrorCode::SystemError,
-            format!("cannot start a process: {error}"),
-        )
-        .with_errno(error.raw_os_error())
+        Fault::new(ErrorCode::SystemError, format!("cannot start a process: {error}"))
+            .with_errno(error.raw_os_error())
     };
     let (failure, failure_child) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(system)?;
     let (go_child, go) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(system)?;
@@ -77,11 +74,7 @@ pub(super) fn fork(launch: &Launch, may_share_terminal: bool) -> Result<Child, F
             // SAFETY: this is the child of a fork; the plan and the arrays are its own copies.
             unsafe { run_child(&plan, &arguments, &environment, &fds) }
         }
-        pid => Ok(Child {
-            pid: Pid::new(pid as u32),
-            failure,
-            go,
-        }),
+        pid => Ok(Child { pid: Pid::new(pid as u32), failure, go }),
     }
 }
 
@@ -137,11 +130,7 @@ unsafe fn run_child(
         }
         let directory = plan.directory.as_ref();
         if directory.is_none_or(|directory| libc::chdir(directory.as_ptr()) == 0) {
-            libc::execve(
-                plan.program.as_ptr(),
-                arguments.as_ptr(),
-                environment.as_ptr(),
-            );
+            libc::execve(plan.program.as_ptr(), arguments.as_ptr(), environment.as_ptr());
         }
         let errno = (*libc::__errno_location()).to_ne_bytes();
         libc::write(fds.failure, errno.as_ptr().cast(), errno.len());
@@ -164,9 +153,7 @@ fn plan(launch: &Launch, may_share_terminal: bool) -> Result<Plan, Fault> {
         }
     };
     let directory = (!launch.directory.is_empty()).then(|| launch.directory.clone());
-    let base = directory
-        .as_deref()
-        .map(|bytes| Path::new(OsStr::from_bytes(bytes)));
+    let base = directory.as_deref().map(|bytes| Path::new(OsStr::from_bytes(bytes)));
     let program = find_program(&launch.program, base)?;
     let arguments = match launch.arguments.is_empty() {
         true => vec![launch.program.clone()],
@@ -174,10 +161,7 @@ fn plan(launch: &Launch, may_share_terminal: bool) -> Result<Plan, Fault> {
     };
     Ok(Plan {
         program: c_string(program.into_os_string().as_bytes().to_vec())?,
-        arguments: arguments
-            .into_iter()
-            .map(c_string)
-            .collect::<Result<_, _>>()?,
+        arguments: arguments.into_iter().map(c_string).collect::<Result<_, _>>()?,
         environment: environment(&launch.environment)?,
         directory: directory.map(c_string).transpose()?,
         null,
@@ -197,19 +181,12 @@ fn environment(changes: &[Vec<u8>]) -> Result<Vec<CString>, Fault> {
 
 fn c_string(bytes: Vec<u8>) -> Result<CString, Fault> {
     CString::new(bytes).map_err(|_| {
-        Fault::new(
-            ErrorCode::LaunchFailed,
-            "arguments of a program cannot hold NUL bytes",
-        )
+        Fault::new(ErrorCode::LaunchFailed, "arguments of a program cannot hold NUL bytes")
     })
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
-    strings
-        .iter()
-        .map(|string| string.as_ptr())
-        .chain([std::ptr::null()])
-        .collect()
+    strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
 }
 
 /// The program's path: as given if it has a slash, otherwise the first executable file of that name
@@ -256,9 +233,5 @@ pub(super) fn failed(program: &[u8], errno: i32) -> Fault {
         libc::ENOEXEC => "it is no program this system can execute".to_owned(),
         _ => std::io::Error::from_raw_os_error(errno).to_string(),
     };
-    Fault::new(
-        ErrorCode::LaunchFailed,
-        format!("cannot start {program}: {why}"),
-    )
-    .with_errno(errno)
+    Fault::new(ErrorCode::LaunchFailed, format!("cannot start {program}: {why}")).with_errno(errno)
 }

@@ -30,11 +30,7 @@ fn call(request: libc::c_uint, tid: Tid, address: usize, data: usize) -> Result<
             data as *mut c_void,
         )
     };
-    if result == -1 {
-        Err(last_error())
-    } else {
-        Ok(())
-    }
+    if result == -1 { Err(last_error()) } else { Ok(()) }
 }
 
 /// Like [`call`], for requests that make the kernel read or write `*data`.
@@ -54,11 +50,7 @@ fn call_with<T>(
             std::ptr::from_mut(data).cast::<c_void>(),
         )
     };
-    if result == -1 {
-        Err(last_error())
-    } else {
-        Ok(())
-    }
+    if result == -1 { Err(last_error()) } else { Ok(()) }
 }
 
 fn last_error() -> Errno {
@@ -149,22 +141,15 @@ impl SigInfo {
     /// `si_addr`, for signals that the CPU raised.
     pub(super) fn address(&self) -> Option<Address> {
         // SAFETY: `si_addr` only reads bytes of the union, all of which the kernel has filled.
-        self.is_fault()
-            .then(|| Address::new(unsafe { self.raw.si_addr() } as u64))
+        self.is_fault().then(|| Address::new(unsafe { self.raw.si_addr() } as u64))
     }
 
     /// `si_pid`, for signals that a process sent (sigaction(2): `si_code` of 0 or below).
     pub(super) fn sender(&self) -> Option<Pid> {
         // SAFETY: `si_pid` only reads bytes of the union, all of which the kernel has filled.
         let pid = unsafe { self.raw.si_pid() };
-        let is_sent = matches!(
-            self.raw.si_code,
-            libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL
-        );
-        u32::try_from(pid)
-            .ok()
-            .filter(|pid| is_sent && *pid != 0)
-            .map(Pid::new)
+        let is_sent = matches!(self.raw.si_code, libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL);
+        u32::try_from(pid).ok().filter(|pid| is_sent && *pid != 0).map(Pid::new)
     }
 }
 
@@ -190,10 +175,7 @@ pub(super) fn registers(tid: Tid, arch: Arch) -> Result<GeneralRegisters, Errno>
     let block = register_block(tid)?;
     let mut registers = GeneralRegisters::zeroed(arch);
     for (index, register) in arch.general_registers().iter().enumerate() {
-        let value = block
-            .get(usize::from(register.ptrace_slot))
-            .copied()
-            .unwrap_or(0);
+        let value = block.get(usize::from(register.ptrace_slot)).copied().unwrap_or(0);
         registers.set(dbgbase::RegisterId::new(index as u16), value);
     }
     Ok(registers)
@@ -208,20 +190,15 @@ pub(super) fn set_registers(tid: Tid, registers: &GeneralRegisters) -> Result<()
         }
     }
     let len = size_of_val(registers.values());
-    let mut vector = libc::iovec {
-        iov_base: block.as_mut_ptr().cast(),
-        iov_len: len,
-    };
+    let mut vector = libc::iovec { iov_base: block.as_mut_ptr().cast(), iov_len: len };
     call_with(libc::PTRACE_SETREGSET, tid, NT_PRSTATUS, &mut vector)
 }
 
 fn register_block(tid: Tid) -> Result<Block, Errno> {
     let mut block: Block = [0; dbgbase::GENERAL_REGISTERS_MAX];
     // The kernel writes at most `iov_len` bytes, the size of `block`, which outlives the call.
-    let mut vector = libc::iovec {
-        iov_base: block.as_mut_ptr().cast(),
-        iov_len: size_of::<Block>(),
-    };
+    let mut vector =
+        libc::iovec { iov_base: block.as_mut_ptr().cast(), iov_len: size_of::<Block>() };
     call_with(libc::PTRACE_GETREGSET, tid, NT_PRSTATUS, &mut vector)?;
     Ok(block)
 }
@@ -231,20 +208,12 @@ pub(super) fn signal_thread(pid: Pid, tid: Tid, signal: Signal) -> Result<(), Er
     // SAFETY: tgkill takes three numbers.
     let result =
         unsafe { libc::syscall(libc::SYS_tgkill, pid.value(), tid.value(), signal.number()) };
-    if result == -1 {
-        Err(last_error())
-    } else {
-        Ok(())
-    }
+    if result == -1 { Err(last_error()) } else { Ok(()) }
 }
 
 /// Sends SIGKILL to a whole process.
 pub(super) fn kill(pid: Pid) -> Result<(), Errno> {
     // SAFETY: kill takes two numbers.
     let result = unsafe { libc::kill(pid.value() as libc::pid_t, libc::SIGKILL) };
-    if result == -1 {
-        Err(last_error())
-    } else {
-        Ok(())
-    }
+    if result == -1 { Err(last_error()) } else { Ok(()) }
 }

@@ -148,29 +148,14 @@ impl Target {
             let report = thread.report.as_ref()?;
             Some((thread.wish != Wish::Step, report.sequence, thread.tid))
         };
-        self.threads
-            .values()
-            .filter_map(rank)
-            .min()
-            .map(|(_, _, tid)| tid)
+        self.threads.values().filter_map(rank).min().map(|(_, _, tid)| tid)
     }
 
     /// The threads that run and have not been asked to stop.
     pub(super) fn undisturbed(&self) -> Vec<Tid> {
-        let is_undisturbed = |thread: &&Thread| {
-            matches!(
-                thread.state,
-                State::Running {
-                    is_interrupted: false,
-                    ..
-                }
-            )
-        };
-        self.threads
-            .values()
-            .filter(is_undisturbed)
-            .map(|thread| thread.tid)
-            .collect()
+        let is_undisturbed =
+            |thread: &&Thread| matches!(thread.state, State::Running { is_interrupted: false, .. });
+        self.threads.values().filter(is_undisturbed).map(|thread| thread.tid).collect()
     }
 }
 

@@ -23,7 +23,9 @@ const RED_ZONE: u64 = 128;
 impl Tracer {
     /// Tells the client of the report that `tid` has.
     pub(super) fn tell_stop(&mut self, id: TargetId, tid: Tid) {
-        self.arm_rendezvous(id);
+        if self.targets.get(&id).is_some_and(|target| !target.has_begun) {
+            self.arm_rendezvous(id);
+        }
         let stop = StopNumber::new(self.last_stop.value() + 1);
         let (arch, stack_len) = (self.arch, self.stack_window_len);
         let Some(target) = self.targets.get_mut(&id) else {
@@ -48,13 +50,8 @@ impl Tracer {
             stop: stop.value(),
             target: id.value(),
             tid: tid.value(),
-            general: registers
-                .map(|values| values.values().to_vec())
-                .unwrap_or_default(),
-            threads_born: std::mem::take(&mut target.born)
-                .iter()
-                .map(|tid| tid.value())
-                .collect(),
+            general: registers.map(|values| values.values().to_vec()).unwrap_or_default(),
+            threads_born: std::mem::take(&mut target.born).iter().map(|tid| tid.value()).collect(),
             threads_ended: std::mem::take(&mut target.ended)
                 .iter()
                 .map(|tid| tid.value())
@@ -99,10 +96,7 @@ fn windows(target: &Target, pc: Address, sp: Address, stack_len: u64) -> (Vec<Ra
             count = target.memory.read_head(start, &mut buffer);
         }
         if count > 0 {
-            windows.push(Range {
-                address: start.value(),
-                len: count as u32,
-            });
+            windows.push(Range { address: start.value(), len: count as u32 });
             tail.extend(buffer.into_iter().take(count));
         }
     }

@@ -94,10 +94,7 @@ impl Thread {
         Thread {
             tid,
             ordinal: 0,
-            state: State::Running {
-                how: How::Free,
-                is_interrupted: false,
-            },
+            state: State::Running { how: How::Free, is_interrupted: false },
             wish,
             report: None,
             passed: None,

@@ -20,10 +20,7 @@ use crate::journal::Journal;
 
 /// How often a target whose threads do not stop is looked at again: a thread may have died without
 /// a report (a leader whose other threads live on).
-const STOPPING_RECHECK: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 10_000_000,
-};
+const STOPPING_RECHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
 /// Where events go.
 pub(super) type Events = Box<dyn Fn(AnyEvent, bytes::Bytes) + Send>;
@@ -95,11 +92,7 @@ impl Tracer {
             PollFd::from_borrowed_fd(signals.children(), PollFlags::IN),
         ];
         let is_stopping = |target: &Target| matches!(target.phase, Phase::Stopping);
-        let timeout = self
-            .targets
-            .values()
-            .any(is_stopping)
-            .then_some(&STOPPING_RECHECK);
+        let timeout = self.targets.values().any(is_stopping).then_some(&STOPPING_RECHECK);
         // EINTR and time-outs alike lead to another look at everything.
         let _ = rustix::event::poll(&mut fds, timeout);
         if signals.take() {
@@ -161,8 +154,5 @@ impl Tracer {
 
 /// The fault for an id that names no target.
 pub(super) fn no_such_target(id: TargetId) -> Fault {
-    Fault::new(
-        ErrorCode::NoSuchTarget,
-        format!("this session has no target {id}"),
-    )
+    Fault::new(ErrorCode::NoSuchTarget, format!("this session has no target {id}"))
 }

@@ -51,11 +51,7 @@ pub(super) fn next_report() -> Option<(Tid, WaitStatus)> {
         let mut status = 0;
         // SAFETY: `status` is a live, exclusive reference for the length of the call.
         let result = unsafe {
-            libc::waitpid(
-                -1,
-                &mut status,
-                libc::WNOHANG | libc::__WALL | libc::__WNOTHREAD,
-            )
+            libc::waitpid(-1, &mut status, libc::WNOHANG | libc::__WALL | libc::__WNOTHREAD)
         };
         match u32::try_from(result) {
             Ok(0) => return None,
@@ -114,18 +110,9 @@ mod tests {
         let segv = WaitStatus::Stopped(Stop::Signal(Signal::SIGSEGV));
         assert_eq!(stop(libc::SIGSEGV, 0), segv);
         assert_eq!(stop(libc::SIGTRAP, 128), WaitStatus::Stopped(Stop::Event));
-        assert_eq!(
-            stop(libc::SIGSTOP, 128),
-            WaitStatus::Stopped(Stop::Group(Signal::SIGSTOP))
-        );
-        assert_eq!(
-            stop(libc::SIGSTOP, 0),
-            WaitStatus::Stopped(Stop::Signal(Signal::SIGSTOP))
-        );
-        assert_eq!(
-            stop(libc::SIGTRAP | 0x80, 0),
-            WaitStatus::Stopped(Stop::Syscall)
-        );
+        assert_eq!(stop(libc::SIGSTOP, 128), WaitStatus::Stopped(Stop::Group(Signal::SIGSTOP)));
+        assert_eq!(stop(libc::SIGSTOP, 0), WaitStatus::Stopped(Stop::Signal(Signal::SIGSTOP)));
+        assert_eq!(stop(libc::SIGTRAP | 0x80, 0), WaitStatus::Stopped(Stop::Syscall));
         assert_eq!(stop(libc::SIGTRAP, 3), WaitStatus::Stopped(Stop::Clone));
         assert_eq!(stop(libc::SIGTRAP, 4), WaitStatus::Stopped(Stop::Exec));
         assert_eq!(stop(libc::SIGTRAP, 6), WaitStatus::Stopped(Stop::Other));
@@ -140,13 +127,7 @@ mod tests {
     #[test]
     fn ends_are_told_apart() {
         assert_eq!(decode(3 << 8), WaitStatus::Ended(ExitStatus::Exited(3)));
-        assert_eq!(
-            decode(9),
-            WaitStatus::Ended(ExitStatus::Killed(Signal::SIGKILL))
-        );
-        assert_eq!(
-            decode(11 | 0x80),
-            WaitStatus::Ended(ExitStatus::Killed(Signal::SIGSEGV))
-        );
+        assert_eq!(decode(9), WaitStatus::Ended(ExitStatus::Killed(Signal::SIGKILL)));
+        assert_eq!(decode(11 | 0x80), WaitStatus::Ended(ExitStatus::Killed(Signal::SIGSEGV)));
     }
 }

@@ -6,18 +6,9 @@ use super::*;
 
 /// The syntax lines of "Activating a Process Server".
 const SERVER_SYNTAX: &[(&str, Transport)] = &[
-    (
-        "npipe:pipe=PipeName[,hidden][,password=Password][,IcfEnable]",
-        Transport::Npipe,
-    ),
-    (
-        "tcp:port=Socket[,hidden][,password=Password][,ipversion=6][,IcfEnable]",
-        Transport::Tcp,
-    ),
-    (
-        "tcp:port=Socket,clicon=Client[,password=Password][,ipversion=6]",
-        Transport::TcpReverse,
-    ),
+    ("npipe:pipe=PipeName[,hidden][,password=Password][,IcfEnable]", Transport::Npipe),
+    ("tcp:port=Socket[,hidden][,password=Password][,ipversion=6][,IcfEnable]", Transport::Tcp),
+    ("tcp:port=Socket,clicon=Client[,password=Password][,ipversion=6]", Transport::TcpReverse),
     (
         "com:port=COMPort,baud=BaudRate,channel=COMChannel[,hidden][,password=Password]",
         Transport::Com,
@@ -55,22 +46,10 @@ const CLIENT_SYNTAX: &[(&str, Transport)] = &[
          [,password=Password]",
         Transport::SslReverse,
     ),
-    (
-        "com:port=COMPort,baud=BaudRate,channel=COMChannel[,password=Password]",
-        Transport::Com,
-    ),
-    (
-        "npipe:server=Server,pipe=PipeName[,password=Password]",
-        Transport::Npipe,
-    ),
-    (
-        "tcp:server=Server,port=Socket[,password=Password][,ipversion=6]",
-        Transport::Tcp,
-    ),
-    (
-        "tcp:clicon=Server,port=Socket[,password=Password][,ipversion=6]",
-        Transport::TcpReverse,
-    ),
+    ("com:port=COMPort,baud=BaudRate,channel=COMChannel[,password=Password]", Transport::Com),
+    ("npipe:server=Server,pipe=PipeName[,password=Password]", Transport::Npipe),
+    ("tcp:server=Server,port=Socket[,password=Password][,ipversion=6]", Transport::Tcp),
+    ("tcp:clicon=Server,port=Socket[,password=Password][,ipversion=6]", Transport::TcpReverse),
 ];
 
 /// All strings that a syntax line stands for: with and without each `[part]`, with each alternative
@@ -79,10 +58,7 @@ fn variants(syntax: &str) -> Vec<String> {
     if let Some((before, rest)) = syntax.split_once('[') {
         let (part, after) = rest.split_once(']').expect("a closing bracket");
         let with = variants(&format!("{before}{part}{after}"));
-        return with
-            .into_iter()
-            .chain(variants(&format!("{before}{after}")))
-            .collect();
+        return with.into_iter().chain(variants(&format!("{before}{after}"))).collect();
     }
     if let Some((before, rest)) = syntax.split_once('{') {
         let (part, after) = rest.split_once('}').expect("a closing brace");
@@ -90,9 +66,7 @@ fn variants(syntax: &str) -> Vec<String> {
         return part.split('|').flat_map(choose).collect();
     }
     let example = syntax.replace("Socket", "1025").replace("Protocol", "tls1");
-    let example = example
-        .replace("COMPort", "com2")
-        .replace("BaudRate", "115200");
+    let example = example.replace("COMPort", "com2").replace("BaudRate", "115200");
     vec![example.replace("COMChannel", "254")]
 }
 
@@ -134,18 +108,9 @@ const SERVER_EXAMPLES: &[(&str, &str)] = &[
     ("npipe:Pipe=MainPipe", "npipe:pipe=MainPipe"),
     ("npipe:Pipe=AnotherPipe", "npipe:pipe=AnotherPipe"),
     ("npipe:Pipe=KernelPipe", "npipe:pipe=KernelPipe"),
-    (
-        "com:port=com2,baud=115200,channel=0",
-        "com:port=com2,baud=115200,channel=0",
-    ),
-    (
-        "com:port=2,baud=115200,channel=254",
-        "com:port=com2,baud=115200,channel=254",
-    ),
-    (
-        "com:port=/dev/ttyUSB0,baud=9600,channel=1",
-        "com:port=/dev/ttyUSB0,baud=9600,channel=1",
-    ),
+    ("com:port=com2,baud=115200,channel=0", "com:port=com2,baud=115200,channel=0"),
+    ("com:port=2,baud=115200,channel=254", "com:port=com2,baud=115200,channel=254"),
+    ("com:port=/dev/ttyUSB0,baud=9600,channel=1", "com:port=/dev/ttyUSB0,baud=9600,channel=1"),
     (
         "spipe:proto=tls1,machuser=ab 6c f8 a5 00 11 22 33 44 55 66 77 88 99 aa bb cc dd ee ff,\
          pipe=p",
@@ -153,42 +118,21 @@ const SERVER_EXAMPLES: &[(&str, &str)] = &[
     ),
     ("tcp:port=1025,unprotected", "tcp:port=1025,unprotected"),
     ("tcp:port=0", "tcp:port=0"),
-    (
-        "tcp:port=1025,password=file:/etc/secret",
-        "tcp:port=1025,password=file:/etc/secret",
-    ),
-    (
-        "tcp:port=1025,password=env:DBG_SECRET",
-        "tcp:port=1025,password=env:DBG_SECRET",
-    ),
+    ("tcp:port=1025,password=file:/etc/secret", "tcp:port=1025,password=file:/etc/secret"),
+    ("tcp:port=1025,password=env:DBG_SECRET", "tcp:port=1025,password=env:DBG_SECRET"),
 ];
 
 /// Examples of clients' strings, and how they are printed.
 const CLIENT_EXAMPLES: &[(&str, &str)] = &[
     ("tcp:server=BOX17,port=1025", "tcp:server=BOX17,port=1025"),
-    (
-        r"tcp:server=\\BOX17,port=1025",
-        "tcp:server=BOX17,port=1025",
-    ),
+    (r"tcp:server=\\BOX17,port=1025", "tcp:server=BOX17,port=1025"),
     ("tcp:Port=5005,Server=host", "tcp:server=host,port=5005"),
     ("tcp:port=1234,server=host", "tcp:server=host,port=1234"),
     ("tcp:clicon=SERVER,port=1333", "tcp:clicon=SERVER,port=1333"),
-    (
-        "tcp:clicon=SERVER,port=1333:1340",
-        "tcp:clicon=SERVER,port=1333:1340",
-    ),
-    (
-        "npipe:server=BOX17,pipe=AnotherPipe",
-        "npipe:server=BOX17,pipe=AnotherPipe",
-    ),
-    (
-        "npipe:server=BOXA,pipe=FarPipe",
-        "npipe:server=BOXA,pipe=FarPipe",
-    ),
-    (
-        "npipe:server=BOXB,pipe=NearPipe",
-        "npipe:server=BOXB,pipe=NearPipe",
-    ),
+    ("tcp:clicon=SERVER,port=1333:1340", "tcp:clicon=SERVER,port=1333:1340"),
+    ("npipe:server=BOX17,pipe=AnotherPipe", "npipe:server=BOX17,pipe=AnotherPipe"),
+    ("npipe:server=BOXA,pipe=FarPipe", "npipe:server=BOXA,pipe=FarPipe"),
+    ("npipe:server=BOXB,pipe=NearPipe", "npipe:server=BOXB,pipe=NearPipe"),
 ];
 
 #[test]
@@ -208,11 +152,7 @@ fn strings_of_other_tools_are_no_transports_of_ours() {
         "1394:channel=20",
         "hyperv:vmid=0a1b2c3d,serviceid=0a1b2c3d",
     ] {
-        assert_eq!(
-            client_error(text).kind,
-            ParseErrorKind::UnknownTransport,
-            "{text}"
-        );
+        assert_eq!(client_error(text).kind, ParseErrorKind::UnknownTransport, "{text}");
     }
 }
 

@@ -14,11 +14,7 @@ fn range() -> impl Strategy<Value = PortRange> {
 }
 
 fn any_range() -> impl Strategy<Value = PortRange> {
-    prop_oneof![
-        range(),
-        port().prop_map(PortRange::single),
-        Just(PortRange::ANY)
-    ]
+    prop_oneof![range(), port().prop_map(PortRange::single), Just(PortRange::ANY)]
 }
 
 fn host() -> impl Strategy<Value = HostName> {
@@ -27,11 +23,7 @@ fn host() -> impl Strategy<Value = HostName> {
 }
 
 fn template() -> impl Strategy<Value = PipeTemplate> {
-    (
-        "[A-Za-z0-9_-][A-Za-z0-9_.-]{0,20}",
-        "(%d|%i|%u|%x|%X|%o|%08x|%00o)?",
-        "[a-z:é]{0,5}(%u)?",
-    )
+    ("[A-Za-z0-9_-][A-Za-z0-9_.-]{0,20}", "(%d|%i|%u|%x|%X|%o|%08x|%00o)?", "[a-z:é]{0,5}(%u)?")
         .prop_map(|(a, b, c)| PipeTemplate::new(&format!("{a}{b}{c}")).expect("a template"))
 }
 
@@ -40,20 +32,13 @@ fn pipe() -> impl Strategy<Value = PipeName> {
 }
 
 fn password() -> impl Strategy<Value = Option<Password>> {
-    let text = prop_oneof![
-        "[A-Za-z0-9]{1,12}",
-        "file:[ -!#-~]{1,20}",
-        "env:[A-Z_]{1,8}"
-    ];
+    let text = prop_oneof!["[A-Za-z0-9]{1,12}", "file:[ -!#-~]{1,20}", "env:[A-Z_]{1,8}"];
     option::of(text.prop_map(|text| Password::new(&text).expect("a password")))
 }
 
 fn tls() -> impl Strategy<Value = TlsParameters> {
     let proto = prop_oneof![Just(Proto::Tls1), Just(Proto::Tls12), Just(Proto::Tls13)];
-    let store = prop_oneof![
-        Just(CertificateStore::User),
-        Just(CertificateStore::Machine)
-    ];
+    let store = prop_oneof![Just(CertificateStore::User), Just(CertificateStore::Machine)];
     let name = "[ -!#-~]{0,20}[g-z][ -!#-~]{0,20}";
     let certificate = prop_oneof![
         name.prop_map(|text| Certificate::new(&text).expect("a name")),
@@ -79,28 +64,14 @@ fn line() -> impl Strategy<Value = ComLine> {
 fn server_transport() -> impl Strategy<Value = ServerTransport> {
     prop_oneof![
         (template(), any::<bool>(), any::<bool>()).prop_map(|(pipe, hidden, icf_enable)| {
-            ServerTransport::Npipe(NpipeServer {
-                pipe,
-                hidden,
-                icf_enable,
-            })
+            ServerTransport::Npipe(NpipeServer { pipe, hidden, icf_enable })
         }),
         (any_range(), any::<[bool; 4]>()).prop_map(|(port, [hidden, ip, icf_enable, open])| {
             let (ip_version_6, unprotected) = (ip, open);
-            ServerTransport::Tcp(TcpServer {
-                port,
-                hidden,
-                ip_version_6,
-                icf_enable,
-                unprotected,
-            })
+            ServerTransport::Tcp(TcpServer { port, hidden, ip_version_6, icf_enable, unprotected })
         }),
         (port(), host(), any::<bool>()).prop_map(|(port, client, ip_version_6)| {
-            ServerTransport::TcpReverse(TcpReverseServer {
-                port,
-                client,
-                ip_version_6,
-            })
+            ServerTransport::TcpReverse(TcpReverseServer { port, client, ip_version_6 })
         }),
         (line(), any::<bool>()).prop_map(|(line, hidden)| ServerTransport::Com { line, hidden }),
         (tls(), template(), any::<bool>()).prop_map(|(tls, pipe, hidden)| ServerTransport::Spipe(
@@ -119,18 +90,10 @@ fn client_transport() -> impl Strategy<Value = ClientTransport> {
         (host(), pipe())
             .prop_map(|(server, pipe)| ClientTransport::Npipe(NpipeClient { server, pipe })),
         (host(), port(), any::<bool>()).prop_map(|(server, port, ip_version_6)| {
-            ClientTransport::Tcp(TcpClient {
-                server,
-                port,
-                ip_version_6,
-            })
+            ClientTransport::Tcp(TcpClient { server, port, ip_version_6 })
         }),
         (range(), host(), any::<bool>()).prop_map(|(port, server, ip_version_6)| {
-            ClientTransport::TcpReverse(TcpReverseClient {
-                port,
-                server,
-                ip_version_6,
-            })
+            ClientTransport::TcpReverse(TcpReverseClient { port, server, ip_version_6 })
         }),
         line().prop_map(ClientTransport::Com),
         (tls(), host(), pipe()).prop_map(|(tls, server, pipe)| {
