@@ -1,5 +1,5 @@
-//! Between the plain numbers of messages and the vocabulary's types. It decides what a field that no
-//! sane peer sends reads as.
+//! Between the plain numbers of messages and the vocabulary's types. It decides what a field that
+//! no sane peer sends reads as.
 
 use dbgbase::{Address, ExitStatus, Pid, Signal, SiteId, StopReason};
 
@@ -17,12 +17,7 @@ pub fn set_reason(event: &mut Stopped, reason: &StopReason) {
             StopKind::Breakpoint
         }
         StopReason::Step => StopKind::Step,
-        StopReason::Signal {
-            signal,
-            code,
-            address,
-            sender,
-        } => {
+        StopReason::Signal { signal, code, address, sender } => {
             event.signal = Some(SignalDetail {
                 number: signal.number() as u32,
                 code: *code,
@@ -40,8 +35,8 @@ pub fn set_reason(event: &mut Stopped, reason: &StopReason) {
 
 /// The reason a stop event carries.
 ///
-/// A kind of a later version reads as [`StopReason::Interrupted`]: the target stands still, and that
-/// is what a client of this version can act on.
+/// A kind of a later version reads as [`StopReason::Interrupted`]: the target stands still, and
+/// that is what a client of this version can act on.
 /// **Errors**: [`DecodeError::BadField`] for a signal stop without a signal.
 pub fn reason(event: &Stopped) -> Result<StopReason, DecodeError> {
     let kind = StopKind::try_from(event.kind).unwrap_or(StopKind::Interrupted);
@@ -76,16 +71,12 @@ pub fn signal(number: u32) -> Option<Signal> {
 /// The exit event of a target.
 pub fn exited(target: u32, status: ExitStatus) -> Exited {
     match status {
-        ExitStatus::Exited(status) => Exited {
-            target,
-            status: Some(u32::from(status)),
-            signal: None,
-        },
-        ExitStatus::Killed(signal) => Exited {
-            target,
-            status: None,
-            signal: Some(signal.number() as u32),
-        },
+        ExitStatus::Exited(status) => {
+            Exited { target, status: Some(u32::from(status)), signal: None }
+        }
+        ExitStatus::Killed(signal) => {
+            Exited { target, status: None, signal: Some(signal.number() as u32) }
+        }
     }
 }
 
@@ -96,7 +87,5 @@ pub fn exit_status(event: &Exited) -> Result<ExitStatus, DecodeError> {
         return signal(number).map(ExitStatus::Killed).ok_or(bad);
     }
     let status = event.status.and_then(|status| u8::try_from(status).ok());
-    status
-        .map(ExitStatus::Exited)
-        .ok_or(DecodeError::BadField { field: "status" })
+    status.map(ExitStatus::Exited).ok_or(DecodeError::BadField { field: "status" })
 }

@@ -127,19 +127,12 @@ pub struct Fault {
 impl Fault {
     /// A fault without a system error.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Fault {
-        Fault {
-            code,
-            errno: None,
-            detail: detail.into(),
-        }
+        Fault { code, errno: None, detail: detail.into() }
     }
 
     /// The same fault with the system's error number.
     pub fn with_errno(self, errno: i32) -> Fault {
-        Fault {
-            errno: Some(errno),
-            ..self
-        }
+        Fault { errno: Some(errno), ..self }
     }
 }
 
@@ -171,11 +164,7 @@ pub struct FaultMessage {
 
 impl From<&Fault> for FaultMessage {
     fn from(fault: &Fault) -> FaultMessage {
-        FaultMessage {
-            code: fault.code.number(),
-            errno: fault.errno,
-            detail: fault.detail.clone(),
-        }
+        FaultMessage { code: fault.code.number(), errno: fault.errno, detail: fault.detail.clone() }
     }
 }
 

@@ -28,8 +28,8 @@ pub enum StopKind {
     Exec = 8,
 }
 
-/// A target stands still, all its threads. Carries what a client asks next, so that showing a prompt
-/// costs no further round trip.
+/// A target stands still, all its threads. Carries what a client asks next, so that showing a
+/// prompt costs no further round trip.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Stopped {
     /// The stop's number: what was read under an earlier one is stale.

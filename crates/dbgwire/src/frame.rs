@@ -10,9 +10,10 @@
 //! ```
 //!
 //! All numbers are little-endian. `length` counts what follows the 16 bytes of the header: the
-//! message (protobuf) and the tail (raw bytes, never copied on the way). `id` is the request's number
-//! in requests, replies and faults, and the event's in events. Frames of an unknown kind are skipped
-//! whole, and unknown flags make a frame be skipped likewise, so that later versions can add both.
+//! message (protobuf) and the tail (raw bytes, never copied on the way). `id` is the request's
+//! number in requests, replies and faults, and the event's in events. Frames of an unknown kind are
+//! skipped whole, and unknown flags make a frame be skipped likewise, so that later versions can
+//! add both.
 
 use bytes::Bytes;
 
@@ -76,8 +77,8 @@ pub struct Frame {
     pub tail: Bytes,
 }
 
-/// Bytes are no frames, or a message fits in none. When a peer's bytes are to blame, the link cannot
-/// be used any further.
+/// Bytes are no frames, or a message fits in none. When a peer's bytes are to blame, the link
+/// cannot be used any further.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FrameError {
     /// The peer does not begin as this protocol does; it is some other program.
@@ -103,19 +104,10 @@ impl std::fmt::Display for FrameError {
         match self {
             FrameError::WrongPreface => f.write_str("the peer does not speak the dbgsrv protocol"),
             FrameError::TooLong { length, length_max } => {
-                write!(
-                    f,
-                    "a frame of {length} bytes is too long; the limit is {length_max}"
-                )
+                write!(f, "a frame of {length} bytes is too long; the limit is {length_max}")
             }
-            FrameError::TailOutside {
-                tail_length,
-                length,
-            } => {
-                write!(
-                    f,
-                    "the peer announced a tail of {tail_length} bytes in a frame of {length}"
-                )
+            FrameError::TailOutside { tail_length, length } => {
+                write!(f, "the peer announced a tail of {tail_length} bytes in a frame of {length}")
             }
         }
     }
@@ -159,10 +151,7 @@ fn parse_header(bytes: [u8; HEADER_LEN], length_max: u32) -> Result<Header, Fram
         return Err(FrameError::TooLong { length, length_max });
     }
     if tail_len > length {
-        return Err(FrameError::TailOutside {
-            tail_length: tail_len,
-            length,
-        });
+        return Err(FrameError::TailOutside { tail_length: tail_len, length });
     }
     Ok(Header {
         kind: FrameKind::from_number(kind).filter(|_| flags == 0),
@@ -174,25 +163,15 @@ fn parse_header(bytes: [u8; HEADER_LEN], length_max: u32) -> Result<Header, Fram
 }
 
 enum State {
-    Preface {
-        bytes: [u8; crate::version::PREFACE.len()],
-        filled: usize,
-    },
-    Header {
-        bytes: [u8; HEADER_LEN],
-        filled: usize,
-    },
-    Body {
-        header: Header,
-        bytes: Vec<u8>,
-        filled: usize,
-    },
+    Preface { bytes: [u8; crate::version::PREFACE.len()], filled: usize },
+    Header { bytes: [u8; HEADER_LEN], filled: usize },
+    Body { header: Header, bytes: Vec<u8>, filled: usize },
 }
 
 /// Cuts a peer's bytes into frames, without reading them itself and without copying their bodies.
 ///
-/// Call [`want`](Deframer::want), put as many bytes as there are at the front of the slice, and tell
-/// [`filled`](Deframer::filled) how many.
+/// Call [`want`](Deframer::want), put as many bytes as there are at the front of the slice, and
+/// tell [`filled`](Deframer::filled) how many.
 pub struct Deframer {
     state: State,
     length_max: u32,
@@ -202,10 +181,7 @@ impl Deframer {
     /// At the very start of a connection: the preface is expected, then small frames.
     pub fn new() -> Deframer {
         Deframer {
-            state: State::Preface {
-                bytes: [0; crate::version::PREFACE.len()],
-                filled: 0,
-            },
+            state: State::Preface { bytes: [0; crate::version::PREFACE.len()], filled: 0 },
             length_max: HELLO_LEN_MAX,
         }
     }
@@ -253,18 +229,10 @@ impl Deframer {
                     return Ok(finish(header, Vec::new()));
                 }
                 let bytes = vec![0; header.length as usize];
-                self.state = State::Body {
-                    header,
-                    bytes,
-                    filled: 0,
-                };
+                self.state = State::Body { header, bytes, filled: 0 };
                 Ok(None)
             }
-            State::Body {
-                header,
-                bytes,
-                filled,
-            } => {
+            State::Body { header, bytes, filled } => {
                 *filled += count;
                 if *filled < bytes.len() {
                     return Ok(None);
@@ -282,10 +250,7 @@ impl Deframer {
     }
 
     fn expect_header(&mut self) {
-        self.state = State::Header {
-            bytes: [0; HEADER_LEN],
-            filled: 0,
-        };
+        self.state = State::Header { bytes: [0; HEADER_LEN], filled: 0 };
     }
 }
 
@@ -299,13 +264,7 @@ fn finish(header: Header, bytes: Vec<u8>) -> Option<Frame> {
     let kind = header.kind?;
     let mut message = Bytes::from(bytes);
     let tail = message.split_off(message.len().saturating_sub(header.tail_len as usize));
-    Some(Frame {
-        kind,
-        opcode: header.opcode,
-        id: header.id,
-        message,
-        tail,
-    })
+    Some(Frame { kind, opcode: header.opcode, id: header.id, message, tail })
 }
 
 #[cfg(test)]

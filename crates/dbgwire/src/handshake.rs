@@ -141,10 +141,7 @@ impl Welcome {
     /// neither.
     pub fn decode(frame: &Frame) -> Result<Welcome, Fault> {
         let malformed = |error: DecodeError| {
-            Fault::new(
-                ErrorCode::Malformed,
-                format!("the server's greeting: {error}"),
-            )
+            Fault::new(ErrorCode::Malformed, format!("the server's greeting: {error}"))
         };
         match (frame.kind, frame.opcode) {
             (FrameKind::Handshake, WELCOME) => {
@@ -157,10 +154,7 @@ impl Welcome {
             }
             (FrameKind::Handshake, REFUSAL) => {
                 let refusal: Refusal = codec::decode(frame.message.clone()).map_err(malformed)?;
-                Err(Fault::new(
-                    ErrorCode::from_number(refusal.code),
-                    refusal.detail,
-                ))
+                Err(Fault::new(ErrorCode::from_number(refusal.code), refusal.detail))
             }
             _ => Err(malformed(DecodeError::Unexpected)),
         }

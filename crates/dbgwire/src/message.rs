@@ -14,8 +14,8 @@ pub trait Verb: Message + Default + Sized {
     const OPCODE: u16;
     /// The name in documents and logs.
     const NAME: &'static str;
-    /// Whether doing it twice is the same as doing it once, so that it may be repeated on a new link
-    /// when the old one is lost.
+    /// Whether doing it twice is the same as doing it once, so that it may be repeated on a new
+    /// link when the old one is lost.
     const IDEMPOTENT: bool;
     /// The protocol version that brought it.
     const SINCE: u32;
@@ -99,10 +99,7 @@ pub fn fault(id: u32, opcode: u16, fault: &Fault) -> Encoded {
     cut_detail(&mut message.detail);
     let body = codec::encode(&message);
     let header = frame::header(FrameKind::Fault, opcode, id, body.len() as u32, 0);
-    Encoded {
-        head: [&header[..], &body].concat(),
-        tail: Bytes::new(),
-    }
+    Encoded { head: [&header[..], &body].concat(), tail: Bytes::new() }
 }
 
 /// The frame of an event. **Errors**: [`FrameError::TooLong`].
@@ -110,17 +107,10 @@ pub fn event<E: WireEvent>(number: u32, event: &E, tail: Bytes) -> Result<Encode
     encode(FrameKind::Event, E::OPCODE, number, event, tail)
 }
 
-/// The frame of a handshake message. **Errors**: [`FrameError::TooLong`] for one that the peer would
-/// not take, because the small limit is in force until the handshake is done.
+/// The frame of a handshake message. **Errors**: [`FrameError::TooLong`] for one that the peer
+/// would not take, because the small limit is in force until the handshake is done.
 pub(crate) fn handshake(opcode: u16, message: &impl Message) -> Result<Encoded, FrameError> {
-    encode_within(
-        HELLO_LEN_MAX,
-        FrameKind::Handshake,
-        opcode,
-        0,
-        message,
-        Bytes::new(),
-    )
+    encode_within(HELLO_LEN_MAX, FrameKind::Handshake, opcode, 0, message, Bytes::new())
 }
 
 /// What a server answered: the reply with its tail, or the fault.

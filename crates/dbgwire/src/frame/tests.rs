@@ -1,4 +1,5 @@
-//! The deframer against streams cut in every way, headers that lie, and limits. It knows no message.
+//! The deframer against streams cut in every way, headers that lie, and limits. It knows no
+//! message.
 
 use proptest::prelude::*;
 
@@ -37,13 +38,7 @@ fn stream() -> Vec<u8> {
 fn frame(kind: FrameKind, opcode: u16, id: u32, message: &[u8], tail: &[u8]) -> Frame {
     let message = Bytes::copy_from_slice(message);
     let tail = Bytes::copy_from_slice(tail);
-    Frame {
-        kind,
-        opcode,
-        id,
-        message,
-        tail,
-    }
+    Frame { kind, opcode, id, message, tail }
 }
 
 fn frames() -> Vec<Frame> {
@@ -61,11 +56,7 @@ fn feed(deframer: &mut Deframer, mut bytes: &[u8]) -> Result<Vec<Frame>, FrameEr
     let mut frames = Vec::new();
     while !bytes.is_empty() {
         let room = deframer.want();
-        assert!(
-            !room.is_empty(),
-            "the deframer wants nothing, with {} bytes left",
-            bytes.len()
-        );
+        assert!(!room.is_empty(), "the deframer wants nothing, with {} bytes left", bytes.len());
         let count = room.len().min(bytes.len());
         room[..count].copy_from_slice(&bytes[..count]);
         bytes = &bytes[count..];
@@ -117,7 +108,9 @@ proptest! {
     }
 
     #[test]
-    fn headers_read_back(opcode: u16, id: u32, message_len in 0..=1000_u32, tail_len in 0..=1000_u32) {
+    fn headers_read_back(
+        opcode: u16, id: u32, message_len in 0..=1000_u32, tail_len in 0..=1000_u32,
+    ) {
         let bytes = header(FrameKind::Reply, opcode, id, message_len, tail_len);
         let read = parse_header(bytes, 2000).expect("within the limit");
         prop_assert_eq!(read.kind, Some(FrameKind::Reply));
@@ -177,10 +170,7 @@ fn a_wrong_byte_of_the_preface_is_noticed_at_once() {
             assert_eq!(feed(&mut deframer, &bytes[..position]), Ok(vec![]));
             let wrong = &bytes[position..=position];
             assert_eq!(feed(&mut deframer, wrong), Err(FrameError::WrongPreface));
-            assert_eq!(
-                feed(&mut Deframer::new(), &bytes),
-                Err(FrameError::WrongPreface)
-            );
+            assert_eq!(feed(&mut Deframer::new(), &bytes), Err(FrameError::WrongPreface));
         }
     }
 }
@@ -194,26 +184,17 @@ fn other_protocols_are_recognised() {
         b"\x16\x03\x01\x02\0",
     ];
     for stranger in strangers {
-        assert_eq!(
-            feed(&mut Deframer::new(), stranger),
-            Err(FrameError::WrongPreface)
-        );
+        assert_eq!(feed(&mut Deframer::new(), stranger), Err(FrameError::WrongPreface));
     }
 }
 
 #[test]
 fn before_the_handshake_frames_are_small() {
     let largest = raw(0, 0, 1, 0, 0, &[7; HELLO_LEN_MAX as usize]);
-    assert_eq!(
-        feed(&mut greeted(), &largest).map(|frames| frames.len()),
-        Ok(1)
-    );
+    assert_eq!(feed(&mut greeted(), &largest).map(|frames| frames.len()), Ok(1));
 
     let header = &raw(0, 0, 1, 0, 0, &[7; HELLO_LEN_MAX as usize + 1])[..HEADER_LEN];
-    let error = FrameError::TooLong {
-        length: HELLO_LEN_MAX + 1,
-        length_max: HELLO_LEN_MAX,
-    };
+    let error = FrameError::TooLong { length: HELLO_LEN_MAX + 1, length_max: HELLO_LEN_MAX };
     assert_eq!(feed(&mut greeted(), header), Err(error));
 }
 
@@ -221,14 +202,7 @@ fn before_the_handshake_frames_are_small() {
 fn after_the_handshake_frames_may_have_the_agreed_length() {
     let mut deframer = greeted();
     deframer.set_length_max(FRAME_LEN_MAX);
-    let largest = raw(
-        2,
-        0,
-        0x0501,
-        1,
-        FRAME_LEN_MAX,
-        &vec![7; FRAME_LEN_MAX as usize],
-    );
+    let largest = raw(2, 0, 0x0501, 1, FRAME_LEN_MAX, &vec![7; FRAME_LEN_MAX as usize]);
     let found = feed(&mut deframer, &largest).expect("within the limit");
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].tail.len(), FRAME_LEN_MAX as usize);
@@ -236,10 +210,7 @@ fn after_the_handshake_frames_may_have_the_agreed_length() {
 
     let mut header = largest[..HEADER_LEN].to_vec();
     header[0] += 1;
-    let error = FrameError::TooLong {
-        length: FRAME_LEN_MAX + 1,
-        length_max: FRAME_LEN_MAX,
-    };
+    let error = FrameError::TooLong { length: FRAME_LEN_MAX + 1, length_max: FRAME_LEN_MAX };
     assert_eq!(feed(&mut deframer, &header), Err(error));
 }
 
@@ -249,14 +220,8 @@ fn a_new_limit_holds_from_the_next_header_on() {
     let small = raw(1, 0, 0x0102, 1, 0, b"0123456789");
     assert_eq!(feed(&mut deframer, &small[..HEADER_LEN + 3]), Ok(vec![]));
     deframer.set_length_max(4);
-    assert_eq!(
-        feed(&mut deframer, &small[HEADER_LEN + 3..]).map(|frames| frames.len()),
-        Ok(1)
-    );
-    let error = FrameError::TooLong {
-        length: 10,
-        length_max: 4,
-    };
+    assert_eq!(feed(&mut deframer, &small[HEADER_LEN + 3..]).map(|frames| frames.len()), Ok(1));
+    let error = FrameError::TooLong { length: 10, length_max: 4 };
     assert_eq!(feed(&mut deframer, &small), Err(error));
 }
 
@@ -264,53 +229,30 @@ fn a_new_limit_holds_from_the_next_header_on() {
 fn a_length_of_four_gigabytes_is_refused_before_it_is_allocated() {
     let mut header = raw(1, 0, 0x0102, 1, 0, b"");
     header[..4].copy_from_slice(&u32::MAX.to_le_bytes());
-    let error = FrameError::TooLong {
-        length: u32::MAX,
-        length_max: HELLO_LEN_MAX,
-    };
+    let error = FrameError::TooLong { length: u32::MAX, length_max: HELLO_LEN_MAX };
     assert_eq!(feed(&mut greeted(), &header), Err(error));
 }
 
 #[test]
 fn a_frame_to_be_skipped_obeys_the_limits_too() {
     let header = &raw(77, 0, 1, 0, 0, &[7; HELLO_LEN_MAX as usize + 1])[..HEADER_LEN];
-    assert!(matches!(
-        feed(&mut greeted(), header),
-        Err(FrameError::TooLong { .. })
-    ));
+    assert!(matches!(feed(&mut greeted(), header), Err(FrameError::TooLong { .. })));
     let bytes = raw(77, 0, 1, 0, 3, b"xy");
-    assert!(matches!(
-        feed(&mut greeted(), &bytes),
-        Err(FrameError::TailOutside { .. })
-    ));
+    assert!(matches!(feed(&mut greeted(), &bytes), Err(FrameError::TailOutside { .. })));
 }
 
 #[test]
 fn a_tail_longer_than_its_frame_is_refused() {
-    let error = |tail_length, length| {
-        Err(FrameError::TailOutside {
-            tail_length,
-            length,
-        })
-    };
-    assert_eq!(
-        feed(&mut greeted(), &raw(2, 0, 1, 1, 6, b"12345")),
-        error(6, 5)
-    );
+    let error = |tail_length, length| Err(FrameError::TailOutside { tail_length, length });
+    assert_eq!(feed(&mut greeted(), &raw(2, 0, 1, 1, 6, b"12345")), error(6, 5));
     assert_eq!(feed(&mut greeted(), &raw(2, 0, 1, 1, 1, b"")), error(1, 0));
-    assert_eq!(
-        feed(&mut greeted(), &raw(2, 0, 1, 1, u32::MAX, b"12")),
-        error(u32::MAX, 2)
-    );
+    assert_eq!(feed(&mut greeted(), &raw(2, 0, 1, 1, u32::MAX, b"12")), error(u32::MAX, 2));
 }
 
 #[test]
 fn frames_without_a_body_come_out_with_their_header() {
-    for (number, kind) in [
-        (0, FrameKind::Handshake),
-        (2, FrameKind::Reply),
-        (4, FrameKind::Event),
-    ] {
+    for (number, kind) in [(0, FrameKind::Handshake), (2, FrameKind::Reply), (4, FrameKind::Event)]
+    {
         let mut deframer = greeted();
         let found = feed(&mut deframer, &raw(number, 0, 0x0703, 9, 0, b""));
         assert_eq!(found, Ok(vec![frame(kind, 0x0703, 9, b"", b"")]));
@@ -324,17 +266,11 @@ fn each_flag_and_each_unknown_kind_hides_its_frame_only() {
     let expected = Ok(vec![frame(FrameKind::Request, 0x0102, 2, b"behind", b"")]);
     for flag in 0..8 {
         let hidden = raw(1, 1 << flag, 0x0102, 1, 0, b"hidden");
-        assert_eq!(
-            feed(&mut greeted(), &[hidden, behind.clone()].concat()),
-            expected
-        );
+        assert_eq!(feed(&mut greeted(), &[hidden, behind.clone()].concat()), expected);
     }
     for kind in 5..=255 {
         let hidden = raw(kind, 0, 0x0102, 1, 6, b"hidden");
-        assert_eq!(
-            feed(&mut greeted(), &[hidden, behind.clone()].concat()),
-            expected
-        );
+        assert_eq!(feed(&mut greeted(), &[hidden, behind.clone()].concat()), expected);
     }
 }
 
@@ -353,25 +289,10 @@ fn an_end_of_file_is_orderly_only_between_frames() {
 
 #[test]
 fn errors_name_the_numbers() {
-    let too_long = FrameError::TooLong {
-        length: 9_000_000,
-        length_max: FRAME_LEN_MAX,
-    };
-    assert_eq!(
-        too_long.to_string(),
-        "a frame of 9000000 bytes is too long; the limit is 8388608"
-    );
-    let outside = FrameError::TailOutside {
-        tail_length: 6,
-        length: 5,
-    };
-    assert_eq!(
-        outside.to_string(),
-        "the peer announced a tail of 6 bytes in a frame of 5"
-    );
+    let too_long = FrameError::TooLong { length: 9_000_000, length_max: FRAME_LEN_MAX };
+    assert_eq!(too_long.to_string(), "a frame of 9000000 bytes is too long; the limit is 8388608");
+    let outside = FrameError::TailOutside { tail_length: 6, length: 5 };
+    assert_eq!(outside.to_string(), "the peer announced a tail of 6 bytes in a frame of 5");
     let preface = FrameError::WrongPreface;
-    assert_eq!(
-        preface.to_string(),
-        "the peer does not speak the dbgsrv protocol"
-    );
+    assert_eq!(preface.to_string(), "the peer does not speak the dbgsrv protocol");
 }

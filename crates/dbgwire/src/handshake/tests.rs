@@ -49,25 +49,14 @@ fn received(bytes: &[u8]) -> Frame {
 
 fn frame(kind: FrameKind, opcode: u16, message: &[u8]) -> Frame {
     let message = Bytes::copy_from_slice(message);
-    Frame {
-        kind,
-        opcode,
-        id: 0,
-        message,
-        tail: Bytes::new(),
-    }
+    Frame { kind, opcode, id: 0, message, tail: Bytes::new() }
 }
 
 /// Preface, header and message in hex, a line for each.
 fn hex(bytes: &[u8]) -> String {
     let (preface, rest) = bytes.split_at(PREFACE.len());
     let (header, message) = rest.split_at(HEADER_LEN);
-    let hex = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     format!("{}\n{}\n{}\n", hex(preface), hex(header), hex(message))
 }
 
@@ -117,10 +106,7 @@ fn a_refusal_has_these_bytes_and_comes_back_as_a_fault() {
 #[test]
 fn a_new_hello_offers_what_this_build_speaks() {
     let hello = Hello::new("cdb 0.1.0");
-    assert_eq!(
-        (hello.version_min, hello.version_max),
-        (PROTOCOL_VERSION_MIN, PROTOCOL_VERSION)
-    );
+    assert_eq!((hello.version_min, hello.version_max), (PROTOCOL_VERSION_MIN, PROTOCOL_VERSION));
     assert_eq!(hello.program, "cdb 0.1.0");
     assert!(hello.resume_token.is_empty());
     assert_eq!(hello.negotiate(), Ok(PROTOCOL_VERSION));
@@ -144,11 +130,7 @@ fn the_hello_of_a_later_client_is_understood() {
 
 #[test]
 fn ranges_that_do_not_overlap_are_refused_with_both_in_the_text() {
-    let later = Hello {
-        version_min: 7,
-        version_max: 9,
-        ..hello()
-    };
+    let later = Hello { version_min: 7, version_max: 9, ..hello() };
     let refusal = later.negotiate().expect_err("no common version");
     assert_eq!((refusal.version_min, refusal.version_max), (1, 1));
     let fault = Welcome::decode(&received(&refusal.encode())).expect_err("a refusal");
@@ -164,50 +146,28 @@ fn ranges_that_do_not_overlap_are_refused_with_both_in_the_text() {
 fn ranges_that_are_empty_or_missing_are_refused() {
     for (version_min, version_max) in [(0, 0), (9, 1), (2, 1), (u32::MAX, 0), (u32::MAX, u32::MAX)]
     {
-        let strange = Hello {
-            version_min,
-            version_max,
-            ..hello()
-        };
+        let strange = Hello { version_min, version_max, ..hello() };
         let refusal = strange.negotiate().expect_err("no common version");
         assert_eq!(refusal.code, ErrorCode::VersionMismatch.number());
         let both = format!("the client speaks {version_min} to {version_max}, the server 1 to 1");
         assert!(refusal.detail.ends_with(&both), "{}", refusal.detail);
     }
-    assert_eq!(
-        Hello {
-            version_min: 0,
-            version_max: u32::MAX,
-            ..hello()
-        }
-        .negotiate(),
-        Ok(1)
-    );
+    assert_eq!(Hello { version_min: 0, version_max: u32::MAX, ..hello() }.negotiate(), Ok(1));
 }
 
 #[test]
 fn a_welcome_to_a_version_that_was_not_offered_is_refused() {
     for version in [0, 2, u32::MAX] {
-        let strange = Welcome {
-            version,
-            ..welcome()
-        };
+        let strange = Welcome { version, ..welcome() };
         let fault = Welcome::decode(&received(&strange.encode())).expect_err("not spoken");
         assert_eq!(fault.code, ErrorCode::Malformed);
-        assert_eq!(
-            fault.detail,
-            "the server's greeting: the field version has no valid value"
-        );
+        assert_eq!(fault.detail, "the server's greeting: the field version has no valid value");
     }
 }
 
 #[test]
 fn a_refusal_for_a_reason_of_a_later_version_is_still_a_refusal() {
-    let refusal = Refusal {
-        code: 999,
-        detail: "not today".into(),
-        ..Refusal::default()
-    };
+    let refusal = Refusal { code: 999, detail: "not today".into(), ..Refusal::default() };
     let fault = Welcome::decode(&received(&refusal.encode())).expect_err("a refusal");
     assert_eq!(fault, Fault::new(ErrorCode::Unknown(999), "not today"));
     let empty = Welcome::decode(&frame(FrameKind::Handshake, REFUSAL, b"")).expect_err("a refusal");
@@ -221,17 +181,9 @@ fn other_frames_are_no_greeting() {
         let other = frame(FrameKind::Handshake, opcode, &message);
         assert_eq!(Hello::decode(&other), Err(DecodeError::Unexpected));
     }
-    let kinds = [
-        FrameKind::Request,
-        FrameKind::Reply,
-        FrameKind::Fault,
-        FrameKind::Event,
-    ];
+    let kinds = [FrameKind::Request, FrameKind::Reply, FrameKind::Fault, FrameKind::Event];
     for kind in kinds {
-        assert_eq!(
-            Hello::decode(&frame(kind, HELLO, &message)),
-            Err(DecodeError::Unexpected)
-        );
+        assert_eq!(Hello::decode(&frame(kind, HELLO, &message)), Err(DecodeError::Unexpected));
         for opcode in [WELCOME, REFUSAL] {
             let fault =
                 Welcome::decode(&frame(kind, opcode, b"\x08\x01")).expect_err("no greeting");
@@ -239,10 +191,7 @@ fn other_frames_are_no_greeting() {
         }
     }
     let fault = Welcome::decode(&frame(FrameKind::Handshake, HELLO, b"")).expect_err("no welcome");
-    assert_eq!(
-        fault.detail,
-        "the server's greeting: another message was expected"
-    );
+    assert_eq!(fault.detail, "the server's greeting: another message was expected");
 }
 
 #[test]
@@ -258,13 +207,7 @@ fn greetings_that_do_not_decode_are_malformed() {
 
 #[test]
 fn the_servers_limit_is_kept_within_ours() {
-    let limit = |frame_len_max| {
-        Welcome {
-            frame_len_max,
-            ..welcome()
-        }
-        .frame_len_max()
-    };
+    let limit = |frame_len_max| Welcome { frame_len_max, ..welcome() }.frame_len_max();
     assert_eq!(limit(0), FRAME_LEN_MAX);
     assert_eq!(limit(4096), 4096);
     assert_eq!(limit(FRAME_LEN_MAX), FRAME_LEN_MAX);
@@ -273,13 +216,8 @@ fn the_servers_limit_is_kept_within_ours() {
 
 #[test]
 fn capabilities_of_a_later_server_are_kept_and_do_no_harm() {
-    let later = Welcome {
-        capabilities: 1 << 63 | Capabilities::FILE_WRITE.0,
-        ..welcome()
-    };
-    let read = Welcome::decode(&received(&later.encode()))
-        .expect("a welcome")
-        .capabilities();
+    let later = Welcome { capabilities: 1 << 63 | Capabilities::FILE_WRITE.0, ..welcome() };
+    let read = Welcome::decode(&received(&later.encode())).expect("a welcome").capabilities();
     assert!(read.has(Capabilities::FILE_WRITE));
     assert!(!read.has(Capabilities::END_SERVER));
     assert!(!read.has(Capabilities::FILE_WRITE.with(Capabilities::SHARED_TERMINAL)));
@@ -287,11 +225,7 @@ fn capabilities_of_a_later_server_are_kept_and_do_no_harm() {
 
 #[test]
 fn a_refusal_fits_however_long_its_detail_is() {
-    let refusal = Refusal {
-        code: 6,
-        detail: "€".repeat(100_000),
-        ..Refusal::default()
-    };
+    let refusal = Refusal { code: 6, detail: "€".repeat(100_000), ..Refusal::default() };
     let fault = Welcome::decode(&received(&refusal.encode())).expect_err("a refusal");
     assert_eq!(fault.detail, "€".repeat(message::DETAIL_LEN_MAX / 3));
     assert!(refusal.encode().len() < HELLO_LEN_MAX as usize);
@@ -299,9 +233,6 @@ fn a_refusal_fits_however_long_its_detail_is() {
 
 #[test]
 fn a_greeting_above_the_limit_is_not_sent() {
-    let huge = Hello {
-        program: "x".repeat(HELLO_LEN_MAX as usize),
-        ..hello()
-    };
+    let huge = Hello { program: "x".repeat(HELLO_LEN_MAX as usize), ..hello() };
     assert_eq!(huge.encode(), PREFACE);
 }

@@ -31,15 +31,11 @@ fn received(encoded: &Encoded) -> Frame {
 
 #[test]
 fn a_reply_and_its_tail_come_back() {
-    let sent = ReadMemoryReply {
-        lengths: vec![3, 0],
-    };
+    let sent = ReadMemoryReply { lengths: vec![3, 0] };
     let encoded = reply::<ReadMemory>(7, &sent, Bytes::from_static(b"abc")).expect("short");
     let frame = received(&encoded);
     assert_eq!((frame.id, frame.opcode), (7, ReadMemory::OPCODE));
-    let (message, tail) = read_answer::<ReadMemory>(frame)
-        .expect("decodes")
-        .expect("no fault");
+    let (message, tail) = read_answer::<ReadMemory>(frame).expect("decodes").expect("no fault");
     assert_eq!((message, &tail[..]), (sent, &b"abc"[..]));
 }
 
@@ -56,62 +52,39 @@ fn a_frame_may_be_as_long_as_the_limit_and_no_longer() {
     let limit = FRAME_LEN_MAX as usize;
     let full = Bytes::from(vec![0; limit]);
     assert!(request(1, &Ping {}, full).is_ok());
-    let error = |length| FrameError::TooLong {
-        length,
-        length_max: FRAME_LEN_MAX,
-    };
+    let error = |length| FrameError::TooLong { length, length_max: FRAME_LEN_MAX };
     let over = Bytes::from(vec![0; limit + 1]);
-    assert_eq!(
-        request(1, &Ping {}, over).err(),
-        Some(error(FRAME_LEN_MAX + 1))
-    );
+    assert_eq!(request(1, &Ping {}, over).err(), Some(error(FRAME_LEN_MAX + 1)));
 
     // Message and tail count together: field 1 of Ending takes four bytes in front of its text.
     let ending = |len: usize, tail: usize| {
-        let ending = Ending {
-            reason: "x".repeat(len),
-        };
+        let ending = Ending { reason: "x".repeat(len) };
         event(1, &ending, Bytes::from(vec![0; tail])).map(|_| ())
     };
     assert_eq!(ending(limit / 2 - 5, limit / 2), Ok(()));
-    assert_eq!(
-        ending(limit / 2 - 4, limit / 2),
-        Err(error(FRAME_LEN_MAX + 1))
-    );
+    assert_eq!(ending(limit / 2 - 4, limit / 2), Err(error(FRAME_LEN_MAX + 1)));
 }
 
 #[test]
 fn a_handshake_message_has_the_limit_that_its_reader_has() {
-    let text = |len: usize| Ending {
-        reason: "x".repeat(len),
-    };
+    let text = |len: usize| Ending { reason: "x".repeat(len) };
     let largest = HELLO_LEN_MAX as usize - 3;
     assert!(handshake(1, &text(largest)).is_ok());
-    assert!(matches!(
-        handshake(1, &text(largest + 1)),
-        Err(FrameError::TooLong { .. })
-    ));
+    assert!(matches!(handshake(1, &text(largest + 1)), Err(FrameError::TooLong { .. })));
 }
 
 #[test]
 fn a_fault_comes_back_whole() {
     let sent = Fault::new(ErrorCode::NotPermitted, "attach to 4711: not permitted").with_errno(1);
     let frame = received(&fault(9, Ping::OPCODE, &sent));
-    assert_eq!(
-        (frame.kind, frame.id, frame.opcode),
-        (FrameKind::Fault, 9, Ping::OPCODE)
-    );
+    assert_eq!((frame.kind, frame.id, frame.opcode), (FrameKind::Fault, 9, Ping::OPCODE));
     assert_eq!(read_answer::<Ping>(frame), Ok(Err(sent)));
 }
 
 #[test]
 fn a_negative_or_missing_errno_stays_what_it_is() {
     for errno in [None, Some(0), Some(-1), Some(i32::MAX), Some(i32::MIN)] {
-        let sent = Fault {
-            code: ErrorCode::SystemError,
-            errno,
-            detail: String::new(),
-        };
+        let sent = Fault { code: ErrorCode::SystemError, errno, detail: String::new() };
         let frame = received(&fault(1, Ping::OPCODE, &sent));
         assert_eq!(read_answer::<Ping>(frame), Ok(Err(sent)));
     }
@@ -123,22 +96,12 @@ fn a_long_detail_is_cut_at_a_character() {
     for character in ["a", "é", "€", "𝄞"] {
         for shift in 0..4 {
             let detail = "-".repeat(shift) + &character.repeat(2000);
-            let frame = received(&fault(
-                1,
-                Ping::OPCODE,
-                &Fault::new(ErrorCode::Internal, &*detail),
-            ));
-            let cut = read_answer::<Ping>(frame)
-                .expect("decodes")
-                .expect_err("a fault")
-                .detail;
+            let frame =
+                received(&fault(1, Ping::OPCODE, &Fault::new(ErrorCode::Internal, &*detail)));
+            let cut = read_answer::<Ping>(frame).expect("decodes").expect_err("a fault").detail;
             assert!(detail.starts_with(&cut));
             assert!(cut.len() <= DETAIL_LEN_MAX);
-            assert!(
-                cut.len() + character.len() > DETAIL_LEN_MAX,
-                "{} is too short",
-                cut.len()
-            );
+            assert!(cut.len() + character.len() > DETAIL_LEN_MAX, "{} is too short", cut.len());
         }
     }
 }
@@ -155,31 +118,19 @@ fn a_detail_of_the_limits_length_is_not_cut() {
 #[test]
 fn an_answer_to_another_verb_is_unexpected() {
     let frame = received(&reply::<Ping>(1, &PingReply {}, Bytes::new()).expect("short"));
-    assert_eq!(
-        read_answer::<ReadMemory>(frame),
-        Err(DecodeError::Unexpected)
-    );
+    assert_eq!(read_answer::<ReadMemory>(frame), Err(DecodeError::Unexpected));
     let fault = fault(1, Ping::OPCODE, &Fault::new(ErrorCode::Internal, ""));
-    assert_eq!(
-        read_answer::<ReadMemory>(received(&fault)),
-        Err(DecodeError::Unexpected)
-    );
+    assert_eq!(read_answer::<ReadMemory>(received(&fault)), Err(DecodeError::Unexpected));
 }
 
 #[test]
 fn only_replies_and_faults_answer() {
     let good = received(&reply::<Ping>(1, &PingReply {}, Bytes::new()).expect("short"));
     for kind in [FrameKind::Handshake, FrameKind::Request, FrameKind::Event] {
-        let frame = Frame {
-            kind,
-            ..good.clone()
-        };
+        let frame = Frame { kind, ..good.clone() };
         assert_eq!(read_answer::<Ping>(frame), Err(DecodeError::Unexpected));
     }
-    assert_eq!(
-        read_answer::<Ping>(good),
-        Ok(Ok((PingReply {}, Bytes::new())))
-    );
+    assert_eq!(read_answer::<Ping>(good), Ok(Ok((PingReply {}, Bytes::new()))));
 }
 
 #[test]
@@ -188,14 +139,7 @@ fn an_answer_that_does_not_decode_is_malformed() {
         &reply::<ReadMemory>(1, &ReadMemoryReply::default(), Bytes::new()).expect("short"),
     );
     for kind in [FrameKind::Reply, FrameKind::Fault] {
-        let frame = Frame {
-            kind,
-            message: Bytes::from_static(&[0x0a, 5, 1]),
-            ..good.clone()
-        };
-        assert_eq!(
-            read_answer::<ReadMemory>(frame),
-            Err(DecodeError::Malformed)
-        );
+        let frame = Frame { kind, message: Bytes::from_static(&[0x0a, 5, 1]), ..good.clone() };
+        assert_eq!(read_answer::<ReadMemory>(frame), Err(DecodeError::Malformed));
     }
 }

@@ -87,7 +87,8 @@ pub struct Launch {
     /// The program. Without a slash it is looked for along the server's PATH.
     #[prost(bytes = "vec", tag = "1")]
     pub program: Vec<u8>,
-    /// Its arguments, beginning with argument 0. Any bytes but NUL. Empty: the program's name alone.
+    /// Its arguments, beginning with argument 0. Any bytes but NUL. Empty: the program's name
+    /// alone.
     #[prost(bytes = "vec", repeated, tag = "2")]
     pub arguments: Vec<Vec<u8>>,
     /// Where it starts; empty for the server's own directory.
@@ -112,8 +113,8 @@ pub struct LaunchReply {
     pub pid: u32,
 }
 
-/// Makes a running process a target: all its threads, also those born meanwhile. The stop follows as
-/// an event.
+/// Makes a running process a target: all its threads, also those born meanwhile. The stop follows
+/// as an event.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct Attach {
     /// Which process.

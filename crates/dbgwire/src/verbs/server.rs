@@ -44,7 +44,8 @@ pub struct Ping {}
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct PingReply {}
 
-/// Ends the process server: no more clients get in, and all sessions end as its stop would end them.
+/// Ends the process server: no more clients get in, and all sessions end as its stop would end
+/// them.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct EndServer {}
 

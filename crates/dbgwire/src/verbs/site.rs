@@ -35,8 +35,8 @@ pub struct Site {
     pub sp_above: u64,
 }
 
-/// Arms addresses of a target that stands still. Those that cannot be armed are reported one by one;
-/// the others are.
+/// Arms addresses of a target that stands still. Those that cannot be armed are reported one by
+/// one; the others are.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct InsertSites {
     /// Which target.

@@ -33,92 +33,45 @@ fn folders() -> [Folder; 4] {
         replay::check_stream(bytes);
     };
     [
-        Folder {
-            name: "frame",
-            check: check_stream,
-            made: streams(),
-        },
-        Folder {
-            name: "handshake",
-            check: replay::check_handshake,
-            made: greetings(),
-        },
-        Folder {
-            name: "request",
-            check: replay::check_messages,
-            made: messages(false),
-        },
-        Folder {
-            name: "event",
-            check: replay::check_messages,
-            made: messages(true),
-        },
+        Folder { name: "frame", check: check_stream, made: streams() },
+        Folder { name: "handshake", check: replay::check_handshake, made: greetings() },
+        Folder { name: "request", check: replay::check_messages, made: messages(false) },
+        Folder { name: "event", check: replay::check_messages, made: messages(true) },
     ]
 }
 
 fn place(folder: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/corpus")
-        .join(folder)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(folder)
 }
 
 /// The bytes of a frame whose header says what it is told to say, true or not.
 fn raw(length: u32, kind: u8, flags: u8, tail_len: u32, body: &[u8]) -> Vec<u8> {
     let length = length.to_le_bytes();
     let tail_len = tail_len.to_le_bytes();
-    [
-        &length[..],
-        &[kind, flags, 2, 1, 1, 0, 0, 0],
-        &tail_len,
-        body,
-    ]
-    .concat()
+    [&length[..], &[kind, flags, 2, 1, 1, 0, 0, 0], &tail_len, body].concat()
 }
 
 fn named(files: impl IntoIterator<Item = (&'static str, Vec<u8>)>) -> Files {
-    files
-        .into_iter()
-        .map(|(name, bytes)| (format!("made-{name}"), bytes))
-        .collect()
+    files.into_iter().map(|(name, bytes)| (format!("made-{name}"), bytes)).collect()
 }
 
 /// A peer's bytes from the preface on, good and bad.
 fn streams() -> Files {
     let greeted =
         |frames: &[Vec<u8>]| [PREFACE.to_vec(), raw(0, 0, 0, 0, b""), frames.concat()].concat();
-    let two: Vec<Vec<u8>> = samples::all()
-        .into_iter()
-        .map(|sample| sample.bytes)
-        .skip(6)
-        .take(2)
-        .collect();
-    let skipped = [
-        raw(3, 9, 0, 1, b"abc"),
-        raw(2, 1, 0x80, 0, b"ab"),
-        raw(0, 1, 0, 0, b""),
-    ];
+    let two: Vec<Vec<u8>> =
+        samples::all().into_iter().map(|sample| sample.bytes).skip(6).take(2).collect();
+    let skipped = [raw(3, 9, 0, 1, b"abc"), raw(2, 1, 0x80, 0, b"ab"), raw(0, 1, 0, 0, b"")];
     named([
         ("two-frames", greeted(&two)),
-        (
-            "empty-frames",
-            greeted(&[raw(0, 1, 0, 0, b""), raw(0, 2, 0, 0, b"")]),
-        ),
+        ("empty-frames", greeted(&[raw(0, 1, 0, 0, b""), raw(0, 2, 0, 0, b"")])),
         ("tail-only", greeted(&[raw(4, 2, 0, 4, b"tail")])),
         ("skipped", greeted(&skipped)),
-        (
-            "too-long-hello",
-            [&PREFACE[..], &raw(HELLO_LEN_MAX + 1, 0, 0, 0, b"")].concat(),
-        ),
+        ("too-long-hello", [&PREFACE[..], &raw(HELLO_LEN_MAX + 1, 0, 0, 0, b"")].concat()),
         ("too-long", greeted(&[raw(FRAME_LEN_MAX + 1, 1, 0, 0, b"")])),
-        (
-            "longest-cut",
-            greeted(&[raw(FRAME_LEN_MAX, 1, 0, 0, b"cut")]),
-        ),
+        ("longest-cut", greeted(&[raw(FRAME_LEN_MAX, 1, 0, 0, b"cut")])),
         ("tail-outside", greeted(&[raw(1, 2, 0, 2, b"a")])),
-        (
-            "four-gigabytes",
-            greeted(&[raw(u32::MAX, 1, 0, u32::MAX, b"")]),
-        ),
+        ("four-gigabytes", greeted(&[raw(u32::MAX, 1, 0, u32::MAX, b"")])),
         ("wrong-preface", b"dbgsrv\n\n".to_vec()),
         ("http", b"GET / HTTP/1.1\r\n\r\n".to_vec()),
         ("half-preface", PREFACE[..4].to_vec()),
@@ -136,16 +89,8 @@ fn greetings() -> Files {
         last_event: 9,
         ..Hello::new("cdb 0.1.0")
     };
-    let later = Hello {
-        version_min: 1,
-        version_max: 9,
-        ..hello.clone()
-    };
-    let only_later = Hello {
-        version_min: 7,
-        version_max: 9,
-        ..hello.clone()
-    };
+    let later = Hello { version_min: 1, version_max: 9, ..hello.clone() };
+    let only_later = Hello { version_min: 7, version_max: 9, ..hello.clone() };
     let welcome = Welcome {
         version: 1,
         program: "dbgsrv 0.1.0".into(),
@@ -156,20 +101,9 @@ fn greetings() -> Files {
         resume_token: vec![7; 16],
         lease_s: 60,
     };
-    let other_version = Welcome {
-        version: 2,
-        ..welcome.clone()
-    };
-    let unknown = Refusal {
-        code: 999,
-        detail: "later".into(),
-        ..Refusal::default()
-    };
-    let extra = Writer::default()
-        .varint(1, 1)
-        .varint(2, 9)
-        .group(50, &[8, 1])
-        .four(51, 1);
+    let other_version = Welcome { version: 2, ..welcome.clone() };
+    let unknown = Refusal { code: 999, detail: "later".into(), ..Refusal::default() };
+    let extra = Writer::default().varint(1, 1).varint(2, 9).group(50, &[8, 1]).four(51, 1);
     let extra = raw(extra.0.len() as u32, 0, 0, 0, &extra.0);
     named([
         ("hello", hello.encode()),
@@ -178,13 +112,7 @@ fn greetings() -> Files {
         ("hello-extra-fields", [&PREFACE[..], &extra].concat()),
         ("welcome", welcome.encode()),
         ("welcome-other-version", other_version.encode()),
-        (
-            "refusal",
-            only_later
-                .negotiate()
-                .expect_err("no common version")
-                .encode(),
-        ),
+        ("refusal", only_later.negotiate().expect_err("no common version").encode()),
         ("refusal-unknown", unknown.encode()),
     ])
 }
@@ -193,10 +121,7 @@ fn greetings() -> Files {
 fn messages(events: bool) -> Files {
     let mut files = Files::new();
     let is_event = |kind: FrameKind| kind == FrameKind::Event;
-    for sample in samples::all()
-        .into_iter()
-        .filter(|sample| is_event(sample.kind) == events)
-    {
+    for sample in samples::all().into_iter().filter(|sample| is_event(sample.kind) == events) {
         let kind = format!("{:?}", sample.kind).to_lowercase();
         let mut name = format!("made-{kind}-{}", sample.name);
         if files.contains_key(&name) {
@@ -204,12 +129,8 @@ fn messages(events: bool) -> Files {
         }
         files.insert(name, sample.bytes);
     }
-    let unknown = Writer::default()
-        .varint(1, 1)
-        .eight(90, 1)
-        .bytes(91, b"x")
-        .group(92, &[8, 1])
-        .four(93, 1);
+    let unknown =
+        Writer::default().varint(1, 1).eight(90, 1).bytes(91, b"x").group(92, &[8, 1]).four(93, 1);
     let unknown = |kind, opcode: [u8; 2]| {
         let mut frame = raw(unknown.0.len() as u32, kind, 0, 0, &unknown.0);
         frame[6..8].copy_from_slice(&opcode);
@@ -249,21 +170,10 @@ fn what_is_made_is_fresh() {
             }
             let found = fs::read(&path);
             let same = found.as_ref().is_ok_and(|found| found == bytes);
-            assert!(
-                same,
-                "{} is stale: run with UPDATE_EXPECT=1",
-                path.display()
-            );
+            assert!(same, "{} is stale: run with UPDATE_EXPECT=1", path.display());
         }
-        for name in files(folder.name)
-            .into_keys()
-            .filter(|name| name.starts_with("made-"))
-        {
-            assert!(
-                folder.made.contains_key(&name),
-                "{}/{name} is made no more",
-                folder.name
-            );
+        for name in files(folder.name).into_keys().filter(|name| name.starts_with("made-")) {
+            assert!(folder.made.contains_key(&name), "{}/{name} is made no more", folder.name);
         }
     }
 }
@@ -273,11 +183,7 @@ fn files(folder: &str) -> Files {
     entries
         .map(|entry| {
             let path = entry.expect("an entry").path();
-            let name = path
-                .file_name()
-                .expect("a name")
-                .to_string_lossy()
-                .into_owned();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
             (name, fs::read(&path).expect("a file that can be read"))
         })
         .collect()
@@ -291,11 +197,7 @@ fn every_file_is_replayed_without_harm() {
         for (name, bytes) in files {
             assert!(bytes.len() <= 64 * 1024, "{name} is too large for a corpus");
             let replayed = std::panic::catch_unwind(|| (folder.check)(&bytes));
-            assert!(
-                replayed.is_ok(),
-                "{}/{name} fails, as said above",
-                folder.name
-            );
+            assert!(replayed.is_ok(), "{}/{name} fails, as said above", folder.name);
         }
     }
 }

@@ -20,10 +20,7 @@ use crate::wire::{self, Writer};
 /// Unknown fields of every wire type, those with values in several lengths, the first behind the
 /// numbers in use and the last there can be.
 fn noise() -> Writer {
-    let group = Writer::default()
-        .varint(1, 5)
-        .bytes(2, b"in a group")
-        .group(3, b"");
+    let group = Writer::default().varint(1, 5).bytes(2, b"in a group").group(3, b"");
     Writer::default()
         .varint(100, 0)
         .varint(101, u64::MAX)
@@ -37,13 +34,7 @@ fn noise() -> Writer {
 
 fn frame(kind: FrameKind, opcode: u16, message: &Writer) -> Frame {
     let message = Bytes::copy_from_slice(&message.0);
-    Frame {
-        kind,
-        opcode,
-        id: 1,
-        message,
-        tail: Bytes::new(),
-    }
+    Frame { kind, opcode, id: 1, message, tail: Bytes::new() }
 }
 
 fn request<V: Verb>(message: &Writer) -> Result<Request, ErrorCode> {
@@ -64,23 +55,11 @@ fn unknown_fields_of_every_wire_type_are_skipped_wherever_they_are() {
         for place in 0..=fields.len() {
             let (before, behind) = fields.split_at(place);
             let bytes = |fields: &[wire::Field]| -> Vec<u8> {
-                fields
-                    .iter()
-                    .flat_map(|field| field.bytes)
-                    .copied()
-                    .collect()
+                fields.iter().flat_map(|field| field.bytes).copied().collect()
             };
             let message = [bytes(before), noise().0, bytes(behind)].concat();
-            let later = Frame {
-                message: message.into(),
-                ..sample.frame()
-            };
-            assert_eq!(
-                show(&later),
-                sample.debug,
-                "{} with noise at {place}",
-                sample.name
-            );
+            let later = Frame { message: message.into(), ..sample.frame() };
+            assert_eq!(show(&later), sample.debug, "{} with noise at {place}", sample.name);
         }
     }
 }
@@ -91,15 +70,8 @@ fn fields_may_come_in_any_order() {
         // Turned around by number; values of one repeated field keep their order.
         let mut fields = wire::fields(sample.message());
         fields.sort_by_key(|field| std::cmp::Reverse(field.number));
-        let message: Vec<u8> = fields
-            .iter()
-            .flat_map(|field| field.bytes)
-            .copied()
-            .collect();
-        let turned = Frame {
-            message: message.into(),
-            ..sample.frame()
-        };
+        let message: Vec<u8> = fields.iter().flat_map(|field| field.bytes).copied().collect();
+        let turned = Frame { message: message.into(), ..sample.frame() };
         assert_eq!(show(&turned), sample.debug, "{}", sample.name);
     }
 }
@@ -107,41 +79,18 @@ fn fields_may_come_in_any_order() {
 #[test]
 fn unknown_fields_inside_a_request_s_parts_are_skipped() {
     let range = noise().eight(1, 0x1000).varint(2, 16);
-    let message = Writer::default()
-        .varint(1, 1)
-        .bytes(2, &range.0)
-        .bytes(2, &noise().0);
-    let ranges = vec![
-        Range {
-            address: 0x1000,
-            len: 16,
-        },
-        Range::default(),
-    ];
+    let message = Writer::default().varint(1, 1).bytes(2, &range.0).bytes(2, &noise().0);
+    let ranges = vec![Range { address: 0x1000, len: 16 }, Range::default()];
     let expected = ReadMemory { target: 1, ranges };
-    assert_eq!(
-        request::<ReadMemory>(&message),
-        Ok(Request::ReadMemory(expected))
-    );
+    assert_eq!(request::<ReadMemory>(&message), Ok(Request::ReadMemory(expected)));
 
-    let action = Writer::default()
-        .varint(1, 5)
-        .bytes(77, &noise().0)
-        .varint(2, 1);
+    let action = Writer::default().varint(1, 5).bytes(77, &noise().0).varint(2, 1);
     let site = noise().varint(1, 7).eight(2, 0x2000);
     let message = noise().bytes(3, &action.0).bytes(4, &site.0).varint(1, 2);
     let expected = Resume {
         target: 2,
-        actions: vec![ThreadAction {
-            tid: 5,
-            run: RunKind::Continue as i32,
-            signal: 0,
-        }],
-        insert: vec![Site {
-            id: 7,
-            address: 0x2000,
-            ..Site::default()
-        }],
+        actions: vec![ThreadAction { tid: 5, run: RunKind::Continue as i32, signal: 0 }],
+        insert: vec![Site { id: 7, address: 0x2000, ..Site::default() }],
         ..Resume::default()
     };
     assert_eq!(request::<Resume>(&message), Ok(Request::Resume(expected)));
@@ -152,11 +101,7 @@ fn unknown_fields_inside_a_stop_s_parts_are_skipped() {
     let signal = noise().varint(1, 11).eight(3, 0).bytes(50, b"more");
     let module = noise().eight(1, 0x4000).bytes(4, b"/bin/true").varint(6, 1);
     let modules = noise().bytes(1, &module.0);
-    let message = noise()
-        .varint(1, 9)
-        .varint(4, 6)
-        .bytes(6, &signal.0)
-        .bytes(11, &modules.0);
+    let message = noise().varint(1, 9).varint(4, 6).bytes(6, &signal.0).bytes(11, &modules.0);
     let decoded = AnyEvent::decode(&frame(FrameKind::Event, Stopped::OPCODE, &message));
     let module = dbgwire::verbs::module::ModuleDescription {
         base: 0x4000,
@@ -167,14 +112,8 @@ fn unknown_fields_inside_a_stop_s_parts_are_skipped() {
     let expected = Stopped {
         stop: 9,
         kind: StopKind::Signal as i32,
-        signal: Some(SignalDetail {
-            number: 11,
-            address: Some(0),
-            ..SignalDetail::default()
-        }),
-        modules: Some(Modules {
-            modules: vec![module],
-        }),
+        signal: Some(SignalDetail { number: 11, address: Some(0), ..SignalDetail::default() }),
+        modules: Some(Modules { modules: vec![module] }),
         ..Stopped::default()
     };
     assert_eq!(decoded, Ok(Some(AnyEvent::Stopped(expected))));
@@ -190,10 +129,7 @@ fn unknown_fields_inside_faults_are_skipped() {
     let site = noise().bytes(2, &fault.0).varint(1, 3);
     let reply = noise().bytes(1, &site.0);
     let frame = frame(FrameKind::Reply, InsertSites::OPCODE, &reply);
-    let faults = vec![SiteFault {
-        id: 3,
-        fault: Some(FaultMessage::from(&expected)),
-    }];
+    let faults = vec![SiteFault { id: 3, fault: Some(FaultMessage::from(&expected)) }];
     let answer = message::read_answer::<InsertSites>(frame);
     assert_eq!(answer, Ok(Ok((InsertSitesReply { faults }, Bytes::new()))));
 }
@@ -209,10 +145,7 @@ fn verbs_of_a_later_version_are_unknown() {
 
 #[test]
 fn events_of_a_later_version_are_passed_over() {
-    let known: Vec<u16> = dbgwire::table::EVENTS
-        .iter()
-        .map(|row| row.opcode)
-        .collect();
+    let known: Vec<u16> = dbgwire::table::EVENTS.iter().map(|row| row.opcode).collect();
     for opcode in (0..=u16::MAX).filter(|opcode| !known.contains(opcode)) {
         let later = frame(FrameKind::Event, opcode, &noise());
         assert_eq!(AnyEvent::decode(&later), Ok(None));
@@ -224,20 +157,9 @@ fn only_requests_are_requests_and_only_events_are_events() {
     let kinds = [FrameKind::Handshake, FrameKind::Reply, FrameKind::Fault];
     for sample in samples::all() {
         for kind in kinds {
-            let other = Frame {
-                kind,
-                ..sample.frame()
-            };
-            assert!(
-                Request::decode(&other).is_err(),
-                "{} as {kind:?}",
-                sample.name
-            );
-            assert!(
-                AnyEvent::decode(&other).is_err(),
-                "{} as {kind:?}",
-                sample.name
-            );
+            let other = Frame { kind, ..sample.frame() };
+            assert!(Request::decode(&other).is_err(), "{} as {kind:?}", sample.name);
+            assert!(AnyEvent::decode(&other).is_err(), "{} as {kind:?}", sample.name);
         }
     }
     let event = frame(FrameKind::Event, Ping::OPCODE, &Writer::default());
@@ -252,39 +174,29 @@ const LATER: i32 = 99;
 fn unknown_enumeration_numbers_are_kept_and_recognised_as_unknown() {
     let action = Writer::default().varint(2, LATER as u64);
     let resume = request::<Resume>(&Writer::default().bytes(3, &action.0));
-    let Ok(Request::Resume(resume)) = resume else {
-        panic!("{resume:?}")
-    };
+    let Ok(Request::Resume(resume)) = resume else { panic!("{resume:?}") };
     assert_eq!(resume.actions[0].run, LATER);
     assert!(RunKind::try_from(resume.actions[0].run).is_err());
 
     let launch = request::<Launch>(&Writer::default().varint(5, LATER as u64));
-    let Ok(Request::Launch(launch)) = launch else {
-        panic!("{launch:?}")
-    };
+    let Ok(Request::Launch(launch)) = launch else { panic!("{launch:?}") };
     assert_eq!(launch.terminal, LATER);
     assert!(Terminal::try_from(launch.terminal).is_err());
 
     let open = request::<OpenFile>(&Writer::default().varint(3, LATER as u64));
-    let Ok(Request::OpenFile(open)) = open else {
-        panic!("{open:?}")
-    };
+    let Ok(Request::OpenFile(open)) = open else { panic!("{open:?}") };
     assert_eq!(open.access, LATER);
     assert!(FileAccess::try_from(open.access).is_err());
 
     let site = Writer::default().varint(3, LATER as u64);
     let insert = request::<InsertSites>(&Writer::default().bytes(2, &site.0));
-    let Ok(Request::InsertSites(insert)) = insert else {
-        panic!("{insert:?}")
-    };
+    let Ok(Request::InsertSites(insert)) = insert else { panic!("{insert:?}") };
     assert_eq!(insert.sites[0].kind, LATER);
     assert!(SiteKind::try_from(insert.sites[0].kind).is_err());
 
     let stopped = Writer::default().varint(4, LATER as u64);
     let stopped = AnyEvent::decode(&frame(FrameKind::Event, Stopped::OPCODE, &stopped));
-    let Ok(Some(AnyEvent::Stopped(stopped))) = stopped else {
-        panic!("{stopped:?}")
-    };
+    let Ok(Some(AnyEvent::Stopped(stopped))) = stopped else { panic!("{stopped:?}") };
     assert_eq!(stopped.kind, LATER);
     assert!(StopKind::try_from(stopped.kind).is_err());
 }
@@ -293,23 +205,16 @@ fn unknown_enumeration_numbers_are_kept_and_recognised_as_unknown() {
 fn negative_enumeration_numbers_do_not_become_known_ones() {
     let action = Writer::default().varint(2, -1_i64 as u64);
     let resume = request::<Resume>(&Writer::default().bytes(3, &action.0));
-    let Ok(Request::Resume(resume)) = resume else {
-        panic!("{resume:?}")
-    };
+    let Ok(Request::Resume(resume)) = resume else { panic!("{resume:?}") };
     assert!(RunKind::try_from(resume.actions[0].run).is_err());
 }
 
 #[test]
 fn an_error_of_a_later_version_keeps_its_number_and_text() {
-    let fault = Writer::default()
-        .varint(1, 4_000_000_000)
-        .bytes(3, b"later");
+    let fault = Writer::default().varint(1, 4_000_000_000).bytes(3, b"later");
     let answer = message::read_answer::<Ping>(frame(FrameKind::Fault, Ping::OPCODE, &fault));
     let fault = answer.expect("decodes").expect_err("a fault");
-    assert_eq!(
-        fault,
-        Fault::new(ErrorCode::Unknown(4_000_000_000), "later")
-    );
+    assert_eq!(fault, Fault::new(ErrorCode::Unknown(4_000_000_000), "later"));
     assert_eq!(fault.to_string(), "later");
 }
 
@@ -318,16 +223,9 @@ fn lists_of_numbers_may_come_packed_or_one_by_one() {
     let packed = Writer::default().varint(1, 1).bytes(5, &[3, 0xac, 2]);
     let single = Writer::default().varint(5, 3).varint(1, 1).varint(5, 300);
     let mixed = Writer::default().bytes(5, &[3]).varint(5, 300).varint(1, 1);
-    let expected = Resume {
-        target: 1,
-        remove: vec![3, 300],
-        ..Resume::default()
-    };
+    let expected = Resume { target: 1, remove: vec![3, 300], ..Resume::default() };
     for message in [packed, single, mixed] {
-        assert_eq!(
-            request::<Resume>(&message),
-            Ok(Request::Resume(expected.clone()))
-        );
+        assert_eq!(request::<Resume>(&message), Ok(Request::Resume(expected.clone())));
     }
 }
 

@@ -24,16 +24,10 @@ fn show(sample: &Sample) -> String {
     let kind = format!("{:?}", sample.kind).to_lowercase();
     let mut text = format!("{:#06x} {} {kind}\n", sample.opcode, sample.name);
     let header = &sample.bytes[..HEADER_LEN];
-    let parts: Vec<String> = [
-        &header[..4],
-        &header[4..5],
-        &header[5..6],
-        &header[6..8],
-        &header[8..12],
-        &header[12..],
-    ]
-    .map(hex)
-    .into();
+    let parts: Vec<String> =
+        [&header[..4], &header[4..5], &header[5..6], &header[6..8], &header[8..12], &header[12..]]
+            .map(hex)
+            .into();
     writeln!(text, "  {}", parts.join(" ")).expect("a string takes all");
     for field in wire::fields(sample.message()) {
         writeln!(text, "  {:>2}: {}", field.number, hex(field.bytes)).expect("a string takes all");
@@ -99,13 +93,7 @@ fn samples_set_every_field() {
             .collect();
         numbers.sort_unstable();
         numbers.dedup();
-        assert_eq!(
-            numbers.len(),
-            sample.fields.len(),
-            "{} {:?}",
-            sample.name,
-            sample.kind
-        );
+        assert_eq!(numbers.len(), sample.fields.len(), "{} {:?}", sample.name, sample.kind);
     }
 }
 

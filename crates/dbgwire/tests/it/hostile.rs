@@ -18,13 +18,7 @@ use crate::samples::{self, Sample};
 use crate::wire::Writer;
 
 fn frame(kind: FrameKind, opcode: u16, message: Vec<u8>) -> Frame {
-    Frame {
-        kind,
-        opcode,
-        id: 1,
-        message: message.into(),
-        tail: Bytes::new(),
-    }
+    Frame { kind, opcode, id: 1, message: message.into(), tail: Bytes::new() }
 }
 
 fn request<V: Verb>(message: Writer) -> Result<Request, ErrorCode> {
@@ -33,34 +27,15 @@ fn request<V: Verb>(message: Writer) -> Result<Request, ErrorCode> {
 
 #[test]
 fn lists_that_claim_more_than_is_there_are_malformed() {
-    for len in [
-        4,
-        100,
-        1 << 20,
-        1 << 31,
-        u64::from(u32::MAX),
-        1 << 40,
-        u64::MAX,
-    ] {
+    for len in [4, 100, 1 << 20, 1 << 31, u64::from(u32::MAX), 1 << 40, u64::MAX] {
         let tids = Writer::default().varint(1, 1).claimed(2, len, &[1, 2, 3]);
-        assert_eq!(
-            request::<ReadRegisters>(tids),
-            Err(ErrorCode::Malformed),
-            "{len}"
-        );
+        assert_eq!(request::<ReadRegisters>(tids), Err(ErrorCode::Malformed), "{len}");
         let general = Writer::default().claimed(7, len, &[0; 3]);
         let event = frame(FrameKind::Event, Stopped::OPCODE, general.0);
-        assert_eq!(
-            AnyEvent::decode(&event),
-            Err(DecodeError::Malformed),
-            "{len}"
-        );
+        assert_eq!(AnyEvent::decode(&event), Err(DecodeError::Malformed), "{len}");
         let lengths = Writer::default().claimed(1, len, &[1, 2, 3]);
         let reply = frame(FrameKind::Reply, ReadMemory::OPCODE, lengths.0);
-        assert_eq!(
-            message::read_answer::<ReadMemory>(reply),
-            Err(DecodeError::Malformed)
-        );
+        assert_eq!(message::read_answer::<ReadMemory>(reply), Err(DecodeError::Malformed));
         let path = Writer::default().claimed(1, len, b"abc");
         assert_eq!(request::<Launch>(path), Err(ErrorCode::Malformed), "{len}");
     }
@@ -80,9 +55,7 @@ fn packed_lists_take_room_for_what_they_hold() {
     let count = 1 << 20;
     let lengths = Writer::default().bytes(1, &vec![1; count]);
     let reply = frame(FrameKind::Reply, ReadMemory::OPCODE, lengths.0);
-    let answer = message::read_answer::<ReadMemory>(reply)
-        .expect("decodes")
-        .expect("a reply");
+    let answer = message::read_answer::<ReadMemory>(reply).expect("decodes").expect("a reply");
     let ReadMemoryReply { lengths } = answer.0;
     assert_eq!(lengths.len(), count);
     assert!(lengths.capacity() <= 2 * count, "{}", lengths.capacity());
@@ -93,22 +66,14 @@ fn packed_lists_take_room_for_what_they_hold() {
         panic!("a good event");
     };
     assert_eq!(stopped.general.len(), count);
-    assert!(
-        stopped.general.capacity() <= 2 * count,
-        "{}",
-        stopped.general.capacity()
-    );
+    assert!(stopped.general.capacity() <= 2 * count, "{}", stopped.general.capacity());
 }
 
 #[test]
 fn a_packed_list_that_ends_within_a_value_is_malformed() {
     let tids = Writer::default().bytes(2, &[1, 0x80]);
     assert_eq!(request::<ReadRegisters>(tids), Err(ErrorCode::Malformed));
-    let event = frame(
-        FrameKind::Event,
-        Stopped::OPCODE,
-        Writer::default().bytes(7, &[0; 9]).0,
-    );
+    let event = frame(FrameKind::Event, Stopped::OPCODE, Writer::default().bytes(7, &[0; 9]).0);
     assert_eq!(AnyEvent::decode(&event), Err(DecodeError::Malformed));
 }
 
@@ -120,10 +85,7 @@ fn known_fields_of_another_wire_type_are_malformed() {
         Writer::default().four(1, 1),
     ];
     for message in target {
-        assert_eq!(
-            request::<WriteRegisters>(message),
-            Err(ErrorCode::Malformed)
-        );
+        assert_eq!(request::<WriteRegisters>(message), Err(ErrorCode::Malformed));
     }
     let address = Writer::default().varint(2, 0x1000);
     let write = Request::decode(&frame(FrameKind::Request, 0x0502, address.0));
@@ -132,14 +94,8 @@ fn known_fields_of_another_wire_type_are_malformed() {
 
 #[test]
 fn fields_without_number_and_endless_varints_are_malformed() {
-    assert_eq!(
-        request::<Ping>(Writer(vec![0x00, 1])),
-        Err(ErrorCode::Malformed)
-    );
-    assert_eq!(
-        request::<Ping>(Writer(vec![0xff; 11])),
-        Err(ErrorCode::Malformed)
-    );
+    assert_eq!(request::<Ping>(Writer(vec![0x00, 1])), Err(ErrorCode::Malformed));
+    assert_eq!(request::<Ping>(Writer(vec![0xff; 11])), Err(ErrorCode::Malformed));
     let endless = Writer([&[0x08][..], &[0x80; 20]].concat());
     assert_eq!(request::<ListProcesses>(endless), Err(ErrorCode::Malformed));
 }
@@ -147,19 +103,10 @@ fn fields_without_number_and_endless_varints_are_malformed() {
 #[test]
 fn texts_must_be_utf8_and_paths_need_not() {
     let broken = b"\xff\xfe\x80";
-    let info = frame(
-        FrameKind::Reply,
-        ServerInfo::OPCODE,
-        Writer::default().bytes(1, broken).0,
-    );
-    assert_eq!(
-        message::read_answer::<ServerInfo>(info),
-        Err(DecodeError::Malformed)
-    );
+    let info = frame(FrameKind::Reply, ServerInfo::OPCODE, Writer::default().bytes(1, broken).0);
+    assert_eq!(message::read_answer::<ServerInfo>(info), Err(DecodeError::Malformed));
     let launch = request::<Launch>(Writer::default().bytes(1, broken));
-    let Ok(Request::Launch(launch)) = launch else {
-        panic!("{launch:?}")
-    };
+    let Ok(Request::Launch(launch)) = launch else { panic!("{launch:?}") };
     assert_eq!(launch.program, broken);
 }
 
@@ -185,10 +132,7 @@ fn messages_cut_anywhere_do_no_harm() {
     for sample in samples::all() {
         let whole = sample.frame();
         for end in 0..=whole.message.len() {
-            let cut = Frame {
-                message: whole.message.slice(..end),
-                ..whole.clone()
-            };
+            let cut = Frame { message: whole.message.slice(..end), ..whole.clone() };
             replay::check_message(&cut);
         }
         for end in 0..sample.bytes.len() {
@@ -215,20 +159,8 @@ impl Random {
 }
 
 /// Numbers at which lengths and counts go wrong.
-const EDGES: [u32; 12] = [
-    0,
-    1,
-    2,
-    0x7f,
-    0x80,
-    0xff,
-    4096,
-    4097,
-    0x0080_0000,
-    0x0080_0001,
-    0x7fff_ffff,
-    u32::MAX,
-];
+const EDGES: [u32; 12] =
+    [0, 1, 2, 0x7f, 0x80, 0xff, 4096, 4097, 0x0080_0000, 0x0080_0001, 0x7fff_ffff, u32::MAX];
 
 /// Changes a few bytes: flips, edges, cuts, repetitions, and pieces of another sample.
 fn mutate(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
@@ -262,34 +194,15 @@ fn mutate(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
 /// What the mutations start from: every sample's frame, and every greeting.
 fn seeds() -> Vec<Vec<u8>> {
     let greetings = [
-        Hello {
-            resume_token: vec![7; 16],
-            ..Hello::new("cdb 0.1.0")
-        }
-        .encode(),
-        Welcome {
-            version: 1,
-            arch: "x86_64".into(),
-            ..Welcome::default()
-        }
-        .encode(),
-        Hello {
-            version_min: 5,
-            version_max: 9,
-            ..Hello::default()
-        }
-        .negotiate()
-        .expect_err("no common version")
-        .encode(),
+        Hello { resume_token: vec![7; 16], ..Hello::new("cdb 0.1.0") }.encode(),
+        Welcome { version: 1, arch: "x86_64".into(), ..Welcome::default() }.encode(),
+        Hello { version_min: 5, version_max: 9, ..Hello::default() }
+            .negotiate()
+            .expect_err("no common version")
+            .encode(),
     ];
-    let greetings = greetings
-        .iter()
-        .map(|bytes| bytes[PREFACE.len()..].to_vec());
-    samples::all()
-        .into_iter()
-        .map(|sample| sample.bytes)
-        .chain(greetings)
-        .collect()
+    let greetings = greetings.iter().map(|bytes| bytes[PREFACE.len()..].to_vec());
+    samples::all().into_iter().map(|sample| sample.bytes).chain(greetings).collect()
 }
 
 /// Runs a check, and names the bytes it fails for.
@@ -325,10 +238,7 @@ fn mutated_messages_in_sound_frames_do_no_harm() {
         let other = &samples[random.below(samples.len())];
         let mut bytes = sample.message().to_vec();
         mutate(&mut random, &mut bytes, other.message());
-        let frame = Frame {
-            message: bytes.clone().into(),
-            ..sample.frame()
-        };
+        let frame = Frame { message: bytes.clone().into(), ..sample.frame() };
         run("check_message", &bytes, || replay::check_message(&frame));
         let good = match frame.kind {
             FrameKind::Reply => replay::show_reply(&frame).is_some(),
@@ -342,10 +252,7 @@ fn mutated_messages_in_sound_frames_do_no_harm() {
         }
     }
     // The mutations are worth something: they make both good and bad messages.
-    assert!(
-        decoded > 1000 && refused > 1000,
-        "{decoded} decoded, {refused} refused"
-    );
+    assert!(decoded > 1000 && refused > 1000, "{decoded} decoded, {refused} refused");
 }
 
 #[test]
@@ -355,7 +262,7 @@ fn any_first_bytes_do_no_harm() {
         let len = random.below(3 * HEADER_LEN);
         let bytes: Vec<u8> = (0..len).map(|_| random.next() as u8).collect();
         run("check_handshake", &bytes, || {
-            replay::check_handshake(&bytes)
+            replay::check_handshake(&bytes);
         });
         run("check_messages", &bytes, || replay::check_messages(&bytes));
     }

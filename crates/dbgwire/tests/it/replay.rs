@@ -43,39 +43,21 @@ pub(crate) fn deframe(mut bytes: &[u8], mut chunk: impl FnMut() -> usize) -> Def
                 deframer.set_length_max(FRAME_LEN_MAX);
             }
             Err(error) => {
-                return Deframed {
-                    frames,
-                    error: Some(error),
-                    orderly: false,
-                };
+                return Deframed { frames, error: Some(error), orderly: false };
             }
         }
     }
-    Deframed {
-        frames,
-        error: None,
-        orderly: deframer.is_between_frames(),
-    }
+    Deframed { frames, error: None, orderly: deframer.is_between_frames() }
 }
 
 /// A peer's bytes, from the preface on.
 pub(crate) fn check_stream(bytes: &[u8]) -> Deframed {
     let whole = deframe(bytes, || usize::MAX);
     let bytewise = deframe(bytes, || 1);
-    assert_eq!(
-        whole, bytewise,
-        "cut otherwise when the bytes arrive one by one"
-    );
-    let inside: usize = whole
-        .frames
-        .iter()
-        .map(|frame| frame.message.len() + frame.tail.len())
-        .sum();
-    assert!(
-        inside <= bytes.len(),
-        "{inside} bytes in frames out of {}",
-        bytes.len()
-    );
+    assert_eq!(whole, bytewise, "cut otherwise when the bytes arrive one by one");
+    let inside: usize =
+        whole.frames.iter().map(|frame| frame.message.len() + frame.tail.len()).sum();
+    assert!(inside <= bytes.len(), "{inside} bytes in frames out of {}", bytes.len());
     whole
 }
 
@@ -83,10 +65,7 @@ pub(crate) fn check_stream(bytes: &[u8]) -> Deframed {
 pub(crate) fn check_handshake(bytes: &[u8]) {
     for frame in check_stream(bytes).frames {
         if let Ok(hello) = Hello::decode(&frame) {
-            assert_eq!(
-                reread(&hello.encode(), Hello::decode),
-                Some(Ok(hello.clone()))
-            );
+            assert_eq!(reread(&hello.encode(), Hello::decode), Some(Ok(hello.clone())));
             if let Err(refusal) = hello.negotiate() {
                 let answer = reread(&refusal.encode(), Welcome::decode).expect("fits");
                 let fault = answer.expect_err("a refusal is no welcome");
@@ -95,10 +74,7 @@ pub(crate) fn check_handshake(bytes: &[u8]) {
         }
         if let Ok(welcome) = Welcome::decode(&frame) {
             assert!((1..=FRAME_LEN_MAX).contains(&welcome.frame_len_max()));
-            assert_eq!(
-                reread(&welcome.encode(), Welcome::decode),
-                Some(Ok(welcome))
-            );
+            assert_eq!(reread(&welcome.encode(), Welcome::decode), Some(Ok(welcome)));
         }
     }
 }
@@ -121,12 +97,12 @@ pub(crate) fn check_messages(bytes: &[u8]) {
 
 /// One frame, read in every way there is.
 pub(crate) fn check_message(frame: &Frame) {
-    if let Ok(request) = Request::decode(frame) {
-        if let Ok(encoded) = encode_request(frame.id, &request, frame.tail.clone()) {
-            let again = received(&encoded);
-            assert_eq!(Request::decode(&again), Ok(request));
-            assert_eq!((again.id, &again.tail), (frame.id, &frame.tail));
-        }
+    if let Ok(request) = Request::decode(frame)
+        && let Ok(encoded) = encode_request(frame.id, &request, frame.tail.clone())
+    {
+        let again = received(&encoded);
+        assert_eq!(Request::decode(&again), Ok(request));
+        assert_eq!((again.id, &again.tail), (frame.id, &frame.tail));
     }
     if let Ok(Some(event)) = AnyEvent::decode(frame) {
         check_event(frame, &event);
@@ -155,10 +131,7 @@ fn check_event(frame: &Frame, event: &AnyEvent) {
         AnyEvent::Ending(ending) => message::event(frame.id, ending, tail),
     };
     if let Ok(encoded) = encoded {
-        assert_eq!(
-            AnyEvent::decode(&received(&encoded)),
-            Ok(Some(event.clone()))
-        );
+        assert_eq!(AnyEvent::decode(&received(&encoded)), Ok(Some(event.clone())));
     }
 }
 

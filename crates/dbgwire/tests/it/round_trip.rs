@@ -137,8 +137,8 @@ fn field() -> impl Strategy<Value = Writer> {
 proptest! {
     #[test]
     fn resumes(
-        id: u32, target: u32, stop: u64, actions in vec(action(), 0..5), insert in vec(site(), 0..5),
-        remove in vec(any::<u32>(), 0..5), chunk in 1..50_usize,
+        id: u32, target: u32, stop: u64, actions in vec(action(), 0..5),
+        insert in vec(site(), 0..5), remove in vec(any::<u32>(), 0..5), chunk in 1..50_usize,
     ) {
         let verb = Resume { target, stop, actions, insert, remove };
         let (request, frame) = sent(id, &verb, b"", chunk);

@@ -100,9 +100,9 @@ struct Collection {
 
 impl Collection {
     /// A request and its reply, each with its tail.
-    fn verb<V: Verb>(&mut self, request: (V, &'static [u8]), reply: (V::Reply, &'static [u8]))
+    fn verb<V>(&mut self, request: (V, &'static [u8]), reply: (V::Reply, &'static [u8]))
     where
-        V: Debug,
+        V: Verb + Debug,
         V::Reply: Debug,
     {
         self.requests += 1;
@@ -171,11 +171,7 @@ fn server(all: &mut Collection) {
 }
 
 fn process(all: &mut Collection) {
-    let request = ListProcesses {
-        after: 1,
-        pid: 4711,
-        details: true,
-    };
+    let request = ListProcesses { after: 1, pid: 4711, details: true };
     let process = ProcessDescription {
         pid: 4711,
         parent: 1,
@@ -190,10 +186,7 @@ fn process(all: &mut Collection) {
         session: 4000,
         state: u32::from('S'),
     };
-    let reply = ListProcessesReply {
-        processes: vec![process],
-        more: true,
-    };
+    let reply = ListProcessesReply { processes: vec![process], more: true };
     all.verb((request, b""), (reply, b""));
 
     let request = Launch {
@@ -203,54 +196,25 @@ fn process(all: &mut Collection) {
         environment: vec![b"TZ=UTC".to_vec()],
         terminal: Terminal::Shared as i32,
     };
-    all.verb(
-        (request, b""),
-        (
-            LaunchReply {
-                target: 1,
-                pid: 4711,
-            },
-            b"",
-        ),
-    );
-    all.verb(
-        (Attach { pid: 4711 }, b""),
-        (AttachReply { target: 1 }, b""),
-    );
+    all.verb((request, b""), (LaunchReply { target: 1, pid: 4711 }, b""));
+    all.verb((Attach { pid: 4711 }, b""), (AttachReply { target: 1 }, b""));
     all.verb((Detach { target: 1 }, b""), (DetachReply {}, b""));
     all.verb((Kill { target: 1 }, b""), (KillReply {}, b""));
 }
 
 fn control(all: &mut Collection) {
     let threads = vec![
-        ThreadDescription {
-            tid: 4711,
-            name: "sleep".into(),
-        },
-        ThreadDescription {
-            tid: 4712,
-            name: "worker".into(),
-        },
+        ThreadDescription { tid: 4711, name: "sleep".into() },
+        ThreadDescription { tid: 4712, name: "worker".into() },
     ];
-    all.verb(
-        (ListThreads { target: 1 }, b""),
-        (ListThreadsReply { threads }, b""),
-    );
+    all.verb((ListThreads { target: 1 }, b""), (ListThreadsReply { threads }, b""));
 
     let request = Resume {
         target: 1,
         stop: 5,
         actions: vec![
-            ThreadAction {
-                tid: 4711,
-                run: RunKind::Step as i32,
-                signal: 10,
-            },
-            ThreadAction {
-                tid: 0,
-                run: RunKind::Continue as i32,
-                signal: 0,
-            },
+            ThreadAction { tid: 4711, run: RunKind::Step as i32, signal: 10 },
+            ThreadAction { tid: 0, run: RunKind::Continue as i32, signal: 0 },
         ],
         insert: vec![site()],
         remove: vec![3, 300],
@@ -261,35 +225,15 @@ fn control(all: &mut Collection) {
 
 fn memory(all: &mut Collection) {
     let ranges = vec![
-        Range {
-            address: 0x5555_5555_4000,
-            len: 4,
-        },
-        Range {
-            address: 0x10,
-            len: 8,
-        },
-        Range {
-            address: 0x7fff_ffff_e000,
-            len: 2,
-        },
+        Range { address: 0x5555_5555_4000, len: 4 },
+        Range { address: 0x10, len: 8 },
+        Range { address: 0x7fff_ffff_e000, len: 2 },
     ];
-    let reply = ReadMemoryReply {
-        lengths: vec![4, 0, 2],
-    };
-    all.verb(
-        (ReadMemory { target: 1, ranges }, b""),
-        (reply, b"\x7fELF\x01\x02"),
-    );
+    let reply = ReadMemoryReply { lengths: vec![4, 0, 2] };
+    all.verb((ReadMemory { target: 1, ranges }, b""), (reply, b"\x7fELF\x01\x02"));
 
-    let request = WriteMemory {
-        target: 1,
-        address: 0x5555_5555_8010,
-    };
-    all.verb(
-        (request, b"\x90\x90\xc3"),
-        (WriteMemoryReply { written: 3 }, b""),
-    );
+    let request = WriteMemory { target: 1, address: 0x5555_5555_8010 };
+    all.verb((request, b"\x90\x90\xc3"), (WriteMemoryReply { written: 3 }, b""));
 
     let region = Region {
         start: 0x5555_5555_4000,
@@ -298,48 +242,20 @@ fn memory(all: &mut Collection) {
         offset: 0x1000,
         name: b"/bin/sleep".to_vec(),
     };
-    let reply = ListRegionsReply {
-        regions: vec![region],
-        more: true,
-    };
-    all.verb(
-        (
-            ListRegions {
-                target: 1,
-                from: 0x1000,
-            },
-            b"",
-        ),
-        (reply, b""),
-    );
+    let reply = ListRegionsReply { regions: vec![region], more: true };
+    all.verb((ListRegions { target: 1, from: 0x1000 }, b""), (reply, b""));
 }
 
 fn registers(all: &mut Collection) {
-    let threads = vec![ThreadRegisters {
-        tid: 4711,
-        general: vec![1, 0xffff_ffff_ffff_ffff],
-    }];
-    let request = ReadRegisters {
-        target: 1,
-        tids: vec![4711, 4712],
-    };
+    let threads = vec![ThreadRegisters { tid: 4711, general: vec![1, 0xffff_ffff_ffff_ffff] }];
+    let request = ReadRegisters { target: 1, tids: vec![4711, 4712] };
     all.verb((request, b""), (ReadRegistersReply { threads }, b""));
 
     let values = vec![
-        RegisterValue {
-            register: 16,
-            value: 0x5555_5555_4010,
-        },
-        RegisterValue {
-            register: 0,
-            value: 0,
-        },
+        RegisterValue { register: 16, value: 0x5555_5555_4010 },
+        RegisterValue { register: 0, value: 0 },
     ];
-    let request = WriteRegisters {
-        target: 1,
-        tid: 4711,
-        values,
-    };
+    let request = WriteRegisters { target: 1, tid: 4711, values };
     all.verb((request, b""), (WriteRegistersReply {}, b""));
 }
 
@@ -356,23 +272,12 @@ pub(crate) fn site() -> Site {
 
 fn sites(all: &mut Collection) {
     let fault = Fault::new(ErrorCode::Unwritable, "no byte can be written").with_errno(5);
-    let faults = vec![SiteFault {
-        id: 7,
-        fault: Some(FaultMessage::from(&fault)),
-    }];
-    let request = InsertSites {
-        target: 1,
-        sites: vec![site()],
-    };
+    let faults = vec![SiteFault { id: 7, fault: Some(FaultMessage::from(&fault)) }];
+    let request = InsertSites { target: 1, sites: vec![site()] };
     all.verb((request, b""), (InsertSitesReply { faults }, b""));
-    let request = RemoveSites {
-        target: 1,
-        ids: vec![7, 300],
-    };
+    let request = RemoveSites { target: 1, ids: vec![7, 300] };
     all.verb((request, b""), (RemoveSitesReply {}, b""));
-    let reply = ListModulesReply {
-        modules: vec![module()],
-    };
+    let reply = ListModulesReply { modules: vec![module()] };
     all.verb((ListModules { target: 1 }, b""), (reply, b""));
 }
 
@@ -395,22 +300,12 @@ fn file(all: &mut Collection) {
         access: FileAccess::CreateNew as i32,
         mode: 0o644,
     };
-    let reply = OpenFileReply {
-        file: 2,
-        size: 4096,
-        modified_s: -1,
-    };
+    let reply = OpenFileReply { file: 2, size: 4096, modified_s: -1 };
     all.verb((request, b""), (reply, b""));
-    let ranges = vec![Range {
-        address: 4090,
-        len: 16,
-    }];
+    let ranges = vec![Range { address: 4090, len: 16 }];
     let reply = ReadFileReply { lengths: vec![6] };
     all.verb((ReadFile { file: 2, ranges }, b""), (reply, b"abcdef"));
-    let request = WriteFile {
-        file: 2,
-        offset: 4096,
-    };
+    let request = WriteFile { file: 2, offset: 4096 };
     all.verb((request, b"text\n"), (WriteFileReply {}, b""));
     all.verb((CloseFile { file: 2 }, b""), (CloseFileReply {}, b""));
 }
@@ -425,29 +320,16 @@ fn events(all: &mut Collection) {
         sites: vec![7, 300],
         general: vec![1, 0x5555_5555_5139],
         windows: vec![
-            Range {
-                address: 0x5555_5555_5139,
-                len: 4,
-            },
-            Range {
-                address: 0x7fff_ffff_e000,
-                len: 2,
-            },
+            Range { address: 0x5555_5555_5139, len: 4 },
+            Range { address: 0x7fff_ffff_e000, len: 2 },
         ],
         threads_born: vec![4712],
         threads_ended: vec![4713],
-        modules: Some(Modules {
-            modules: vec![module()],
-        }),
+        modules: Some(Modules { modules: vec![module()] }),
         signal: None,
     };
     all.event(breakpoint, b"\x55\x48\x89\xe5\x00\x01");
-    let detail = SignalDetail {
-        number: 11,
-        code: 1,
-        address: Some(0x10),
-        sender: Some(99),
-    };
+    let detail = SignalDetail { number: 11, code: 1, address: Some(0x10), sender: Some(99) };
     let signal = Stopped {
         stop: 6,
         target: 1,
@@ -457,26 +339,7 @@ fn events(all: &mut Collection) {
         ..Stopped::default()
     };
     all.event(signal, b"");
-    all.event(
-        Exited {
-            target: 1,
-            status: Some(3),
-            signal: None,
-        },
-        b"",
-    );
-    all.event(
-        Exited {
-            target: 1,
-            status: None,
-            signal: Some(9),
-        },
-        b"",
-    );
-    all.event(
-        Ending {
-            reason: "the server is stopping".into(),
-        },
-        b"",
-    );
+    all.event(Exited { target: 1, status: Some(3), signal: None }, b"");
+    all.event(Exited { target: 1, status: None, signal: Some(9) }, b"");
+    all.event(Ending { reason: "the server is stopping".into() }, b"");
 }

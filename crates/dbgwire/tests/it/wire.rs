@@ -20,6 +20,17 @@ pub(crate) struct Field<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
+impl<'a> Field<'a> {
+    /// What stands behind tag and length of a field that has a length.
+    pub(crate) fn value(&self) -> &'a [u8] {
+        assert_eq!(self.wire_type, WireType::Length);
+        let mut rest = self.bytes;
+        varint(&mut rest);
+        varint(&mut rest);
+        rest
+    }
+}
+
 /// A message under construction.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Writer(pub(crate) Vec<u8>);
@@ -107,11 +118,7 @@ pub(crate) fn fields(message: &[u8]) -> Vec<Field<'_>> {
         };
         rest = &rest[skip..];
         let bytes = &before[..before.len() - rest.len()];
-        fields.push(Field {
-            number: (tag >> 3) as u32,
-            wire_type,
-            bytes,
-        });
+        fields.push(Field { number: (tag >> 3) as u32, wire_type, bytes });
     }
     fields
 }
