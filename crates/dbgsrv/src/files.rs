@@ -48,7 +48,11 @@ impl Files {
             let detail = format!("{path}: only absolute paths name files of the server's machine");
             return Err(Fault::new(ErrorCode::Malformed, detail));
         }
-        let fd = open_at(request, root).map_err(|errno| fault(&path, errno.into()))?;
+        let access = FileAccess::try_from(request.access).map_err(|_| {
+            let detail = format!("file access {} is not known to this server", request.access);
+            Fault::new(ErrorCode::Unsupported, detail)
+        })?;
+        let fd = open_at(request, access, root).map_err(|errno| fault(&path, errno.into()))?;
         let file = File::from(fd);
         let metadata = file.metadata().map_err(|error| fault(&path, error))?;
         if !metadata.is_file() {
@@ -107,8 +111,11 @@ impl Files {
     }
 }
 
-fn open_at(request: &OpenFile, root: Option<&Path>) -> rustix::io::Result<OwnedFd> {
-    let access = FileAccess::try_from(request.access).map_err(|_| rustix::io::Errno::INVAL)?;
+fn open_at(
+    request: &OpenFile,
+    access: FileAccess,
+    root: Option<&Path>,
+) -> rustix::io::Result<OwnedFd> {
     let flags = match access {
         FileAccess::Read => OFlags::RDONLY,
         FileAccess::CreateNew => OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,

@@ -63,6 +63,9 @@ use tracer::{Command, Tracer};
 /// without that. A thread in an uninterruptible sleep does not stop.
 const END_PATIENCE: Duration = Duration::from_secs(10);
 
+/// The most bytes of names in one list of regions or modules, so that it always fits a frame.
+const NAMES_LEN_MAX: usize = 2 * 1024 * 1024;
+
 /// What the session thread needs of a target to read its memory by itself.
 #[derive(Clone)]
 pub(crate) struct SharedTarget {
@@ -238,20 +241,23 @@ impl Backend for PtraceBackend {
     fn list_regions(&mut self, request: ListRegions) -> Result<ListRegionsReply, Fault> {
         let target = self.shared(TargetId::new(request.target))?;
         let maps = procfs::parse_maps(&procfs::read(target.pid, "maps").unwrap_or_default());
-        let mut regions: Vec<Region> = maps
-            .into_iter()
-            .filter(|mapping| mapping.range.end().value() > request.from)
-            .take(REGIONS_MAX + 1)
-            .map(|mapping| Region {
+        let mut regions = Vec::new();
+        let mut len = 0;
+        let mut more = false;
+        for mapping in maps.into_iter().filter(|m| m.range.end().value() > request.from) {
+            len += mapping.name.len();
+            if regions.len() == REGIONS_MAX || len > NAMES_LEN_MAX {
+                more = true;
+                break;
+            }
+            regions.push(Region {
                 start: mapping.range.start().value(),
                 end: mapping.range.end().value(),
                 protection: mapping.protection,
                 offset: mapping.offset,
                 name: mapping.name,
-            })
-            .collect();
-        let more = regions.len() > REGIONS_MAX;
-        regions.truncate(REGIONS_MAX);
+            });
+        }
         Ok(ListRegionsReply { regions, more })
     }
 

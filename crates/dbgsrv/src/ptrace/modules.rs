@@ -4,6 +4,7 @@
 use dbgbase::{Address, Pid, ReadMemory, read_u32};
 use dbgwire::verbs::module::ModuleDescription;
 
+use super::NAMES_LEN_MAX;
 use super::elf::MappedImage;
 use super::procfs::{self, Mapping};
 
@@ -11,6 +12,9 @@ use super::procfs::{self, Mapping};
 const AT_PHDR: u64 = 3;
 const AT_BASE: u64 = 7;
 const AT_ENTRY: u64 = 9;
+
+/// More than the bytes of a module's description without its path.
+const MODULE_LEN: usize = 128;
 
 /// Where `struct r_debug` keeps `r_state` (`<link.h>`).
 const R_STATE_OFFSET: u64 = 24;
@@ -30,6 +34,12 @@ pub(super) fn list(pid: Pid, memory: &impl ReadMemory) -> Vec<ModuleDescription>
         module.is_program = offset.is_some_and(|offset| offset < module.size);
     }
     modules.sort_by_key(|module| (!module.is_program, module.base));
+    // A list that no program has, but a hostile one might: what does not fit a frame is left out.
+    let mut len = 0;
+    modules.retain(|module| {
+        len += module.path.len() + MODULE_LEN;
+        len <= NAMES_LEN_MAX
+    });
     modules
 }
 

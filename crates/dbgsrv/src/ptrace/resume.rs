@@ -28,6 +28,8 @@ impl Tracer {
             return Err(Fault::new(ErrorCode::StaleStop, detail));
         }
         let actions = plan(target, &resume.actions)?;
+        check_count(resume.insert.len())?;
+        check_count(resume.remove.len())?;
         let mut inserted = Vec::new();
         for site in &resume.insert {
             match self.insert_site(id, site) {
@@ -246,7 +248,8 @@ fn plan(target: &Target, actions: &[ThreadAction]) -> Result<Actions, Fault> {
             Ok(RunKind::Continue) => Wish::Run,
             Ok(RunKind::Step) => Wish::Step,
             Err(_) => {
-                return Err(malformed("the way a thread is to run is not known to this server"));
+                let detail = format!("run kind {} is not known to this server", action.run);
+                return Err(Fault::new(ErrorCode::Unsupported, detail));
             }
         };
         let signal = convert::signal(action.signal);

@@ -139,7 +139,10 @@ unsafe fn run_child(
 }
 
 fn plan(launch: &Launch, may_share_terminal: bool) -> Result<Plan, Fault> {
-    let terminal = Terminal::try_from(launch.terminal).unwrap_or(Terminal::None);
+    let terminal = Terminal::try_from(launch.terminal).map_err(|_| {
+        let detail = format!("terminals of kind {} are not known to this server", launch.terminal);
+        Fault::new(ErrorCode::Unsupported, detail)
+    })?;
     if terminal == Terminal::Shared && !may_share_terminal {
         let detail = "this server has no terminal to share with the program";
         return Err(Fault::new(ErrorCode::Unsupported, detail));

@@ -1,7 +1,7 @@
 //! Verbs that find, start, take and leave processes.
 
-/// The most processes one [`ListProcessesReply`] holds.
-pub const PROCESSES_MAX: usize = 2048;
+/// The most processes one [`ListProcessesReply`] holds. Long arguments make it fewer.
+pub const PROCESSES_MAX: usize = 1024;
 /// The most bytes of one process's arguments that are listed; the rest is cut.
 pub const ARGUMENTS_LEN_MAX: usize = 4096;
 
