@@ -1,1 +1,31 @@
-//! placeholder
+//! Bytes of files in, facts out: what an ELF image says about itself, its symbols, how to unwind
+//! its frames and how its instructions read. Everything here is computed from buffers and from
+//! [`dbgbase::ReadMemory`]; nothing is opened, written, awaited or started. It knows no target, no
+//! module list and no command.
+//!
+//! Reading order: [`Image`] is one ELF file. [`SymbolTable`] names its addresses, with [`demangle`]
+//! for mangled names and [`Pattern`] for wildcards. [`unwind`] finds callers, from the innermost
+//! frame outwards. [`disasm`] reads instructions.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
+
+pub mod demangle;
+pub mod disasm;
+mod error;
+mod image;
+mod names;
+mod symtab;
+#[cfg(test)]
+mod synthetic;
+pub mod unwind;
+
+pub use error::ImageError;
+pub use image::{
+    BuildId, DebugLink, Image, ImageBytes, ImageKind, Section, Segment, build_id_of_notes,
+};
+pub use names::Pattern;
+pub use symtab::{Nearest, Symbol, SymbolBinding, SymbolKind, SymbolTable, SymbolVersion};

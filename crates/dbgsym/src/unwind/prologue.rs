@@ -1,0 +1,197 @@
+//! A frame without call frame information: where its return address is follows from what its
+//! function did to the stack when it was entered. Prologues are straight runs of few kinds of
+//! instructions; what comes behind the first branch is taken to leave the stack pointer where it
+//! is. Two places need no run: at a `ret` the return address is on top of the stack, and so it is
+//! after a call to where no code is. x86-64 only.
+
+use dbgbase::{Address, Arch, ReadMemory, RegisterId, read_u64, x86_64};
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
+
+use super::return_address::{code_at, is_return_address};
+use super::{Frame, FramePc, Locate, UnwindMethod, Unwound};
+
+/// Prologues are shorter.
+const PROLOGUE_LEN_MAX_BYTES: usize = 128;
+
+/// No instruction is longer (Intel SDM volume 2, 2.3.11).
+const INSTRUCTION_LEN_MAX_BYTES: usize = 15;
+
+/// What a run of instructions has done to the stack since the function was entered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct StackEffect {
+    /// How far the stack pointer is below the return address; `None` once that is lost.
+    depth_bytes: Option<i64>,
+    /// How far the frame pointer is below the return address, once it has been set up.
+    frame_pointer_depth_bytes: Option<i64>,
+    /// Preserved registers that were pushed, and how far below the return address.
+    saved: Vec<(RegisterId, i64)>,
+}
+
+/// The caller, if the function's start is known and a call lies before the return address found.
+pub(super) fn unwind(
+    frame: &Frame,
+    locate: &Locate<'_>,
+    memory: &dyn ReadMemory,
+) -> Option<Unwound> {
+    if frame.registers.arch() != Arch::X86_64 {
+        return None;
+    }
+    let (pc, lookup_pc) = (frame.pc.address(), frame.pc.lookup_pc());
+    let is_exact = matches!(frame.pc, FramePc::Exact(_));
+    let effect = match locate(lookup_pc) {
+        Some(_)
+            if is_exact && is_return(&code_at(pc, INSTRUCTION_LEN_MAX_BYTES, locate, memory)) =>
+        {
+            StackEffect::at_entry()
+        }
+        Some((image, bias)) => {
+            let (symbol, _) = image.symbols().containing(lookup_pc.to_link(bias))?;
+            let start = symbol.address().to_address(bias);
+            let len = usize::try_from(pc.offset_from(start)?).ok()?.min(PROLOGUE_LEN_MAX_BYTES);
+            effect_of(&code_at(start, len, locate, memory))
+        }
+        // Generated code may do anything; only where no code is can none have run.
+        None if is_exact && memory.read(pc, &mut [0]).is_err() => StackEffect::at_entry(),
+        None => return None,
+    };
+    caller(frame, &effect, locate, memory)
+}
+
+fn caller(
+    frame: &Frame,
+    effect: &StackEffect,
+    locate: &Locate<'_>,
+    memory: &dyn ReadMemory,
+) -> Option<Unwound> {
+    let arch = frame.registers.arch();
+    let at = match effect.frame_pointer_depth_bytes {
+        Some(depth) => frame.registers.fp()?.wrapping_offset(depth),
+        None => frame.registers.sp()?.wrapping_offset(effect.depth_bytes?),
+    };
+    let pc = Address::new(read_u64(memory, at).ok()?);
+    if !is_return_address(arch, pc, locate, memory) {
+        return None;
+    }
+    let cfa = at.wrapping_offset(8);
+    let mut registers = frame.registers.after_call();
+    for (id, depth) in &effect.saved {
+        registers.set(*id, read_u64(memory, at.wrapping_offset(-depth)).ok());
+    }
+    registers.set(arch.sp(), Some(cfa.value()));
+    registers.set(arch.pc(), Some(pc.value()));
+    Some(Unwound {
+        cfa,
+        is_signal_frame: false,
+        caller: Frame {
+            pc: FramePc::ReturnAddress(pc),
+            registers,
+            cfa: None,
+            method: UnwindMethod::Prologue,
+            is_signal_frame: false,
+        },
+    })
+}
+
+fn is_return(code: &[u8]) -> bool {
+    let instruction = Decoder::with_ip(64, code, 0, DecoderOptions::NONE).decode();
+    instruction.flow_control() == FlowControl::Return
+}
+
+/// What `code`, from a function's first instruction on, does to the stack, up to the first
+/// instruction that is no part of a prologue.
+fn effect_of(code: &[u8]) -> StackEffect {
+    let mut effect = StackEffect::at_entry();
+    let mut decoder = Decoder::with_ip(64, code, 0, DecoderOptions::NONE);
+    while decoder.can_decode() {
+        let instruction = decoder.decode();
+        if instruction.is_invalid() || effect.step(&instruction).is_none() {
+            break;
+        }
+    }
+    effect
+}
+
+impl StackEffect {
+    fn at_entry() -> StackEffect {
+        StackEffect { depth_bytes: Some(0), frame_pointer_depth_bytes: None, saved: Vec::new() }
+    }
+
+    /// `None` for an instruction that is no part of a prologue.
+    fn step(&mut self, instruction: &Instruction) -> Option<()> {
+        let is_frame_pointer_setup = instruction.mnemonic() == Mnemonic::Mov
+            && instruction.op0_register() == Register::RBP
+            && instruction.op1_register() == Register::RSP;
+        if is_frame_pointer_setup {
+            self.frame_pointer_depth_bytes = Some(self.depth_bytes?);
+            return Some(());
+        }
+        if instruction.flow_control() != FlowControl::Next || writes_to(instruction, Register::RBP)
+        {
+            return None;
+        }
+        let is_adjustment = instruction.op0_register() == Register::RSP
+            && matches!(instruction.op1_kind(), OpKind::Immediate8to64 | OpKind::Immediate32to64);
+        match instruction.mnemonic() {
+            Mnemonic::Push if instruction.stack_pointer_increment() == -8 => {
+                self.push(instruction.op0_register());
+            }
+            Mnemonic::Sub if is_adjustment => self.sink(instruction.try_immediate(1).ok()? as i64),
+            Mnemonic::Add if is_adjustment => {
+                self.sink((instruction.try_immediate(1).ok()? as i64).checked_neg()?);
+            }
+            _ => {
+                let moves = instruction.stack_pointer_increment() != 0;
+                if moves || writes_to(instruction, Register::RSP) {
+                    self.depth_bytes = None;
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn push(&mut self, register: Register) {
+        self.sink(8);
+        let Some((id, depth)) = preserved(register).zip(self.depth_bytes) else {
+            return;
+        };
+        // A second push of a register does not hold the caller's value.
+        if self.saved.iter().all(|(known, _)| *known != id) {
+            self.saved.push((id, depth));
+        }
+    }
+
+    /// The stack pointer moves down.
+    fn sink(&mut self, by_bytes: i64) {
+        self.depth_bytes = self.depth_bytes.and_then(|depth| depth.checked_add(by_bytes));
+    }
+}
+
+/// Whether the instruction may change this register or a part of it: x86 instructions write their
+/// first operand, exchanges their second as well.
+fn writes_to(instruction: &Instruction, register: Register) -> bool {
+    let is = |operand: Register| operand.full_register() == register;
+    match instruction.mnemonic() {
+        Mnemonic::Push | Mnemonic::Cmp | Mnemonic::Test => false,
+        Mnemonic::Leave | Mnemonic::Enter => register == Register::RBP,
+        Mnemonic::Xchg | Mnemonic::Xadd => {
+            is(instruction.op0_register()) || is(instruction.op1_register())
+        }
+        _ => is(instruction.op0_register()),
+    }
+}
+
+fn preserved(register: Register) -> Option<RegisterId> {
+    Some(match register {
+        Register::RBX => x86_64::RBX,
+        Register::RBP => x86_64::RBP,
+        Register::R12 => x86_64::R12,
+        Register::R13 => x86_64::R13,
+        Register::R14 => x86_64::R14,
+        Register::R15 => x86_64::R15,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+#[path = "prologue/tests.rs"]
+mod tests;

@@ -1,0 +1,19 @@
+//! This crate against the truth of other tools, on files that compilers made and on those that this
+//! process has loaded. Needs gcc, g++, rustc, binutils and gdb.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "compilers and debuggers are what this is tested on"
+)]
+
+// What the tests stand on: compiled programs, what binutils say, core files.
+mod binutils;
+mod core_file;
+mod programs;
+
+// The tests, one file for each part of the crate.
+mod corruption;
+mod disassembly;
+mod images;
+mod stacks;
+mod symbols;
