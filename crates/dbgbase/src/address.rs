@@ -52,7 +52,8 @@ impl Address {
         self.0.checked_sub(start.0)
     }
 
-    /// The greatest multiple of `alignment` that is not above `self`. `alignment` is a power of two.
+    /// The greatest multiple of `alignment` that is not above `self`. `alignment` is a power of
+    /// two.
     pub const fn align_down(self, alignment: u64) -> Address {
         debug_assert!(alignment.is_power_of_two());
         Address(self.0 & !(alignment - 1))

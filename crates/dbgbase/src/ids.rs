@@ -49,11 +49,13 @@ id! {
     TargetId(u32)
 }
 id! {
-    /// The client's name for one reason why a site exists. Chosen by the client, unique in a target.
+    /// The client's name for one reason why a site exists. Chosen by the client, unique in a
+    /// target.
     SiteId(u32)
 }
 id! {
-    /// Counts the stops of a session from 1. What was read under one number is stale under the next.
+    /// Counts the stops of a session from 1. What was read under one number is stale under the
+    /// next.
     StopNumber(u64)
 }
 

@@ -1,3 +1,5 @@
+//! Tests.
+
 use super::*;
 
 const AT: Address = Address::new(0x5555_5555_5139);

@@ -1,3 +1,5 @@
+//! Tests.
+
 use super::*;
 
 fn check(pattern: &str, matching: &[&str], others: &[&str]) {

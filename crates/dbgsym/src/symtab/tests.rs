@@ -1,3 +1,5 @@
+//! Tests.
+
 use super::*;
 use crate::synthetic::{SyntheticElf, SyntheticSymbol};
 use dbgbase::Arch;

@@ -42,7 +42,8 @@ pub struct Resume {
     /// What threads do; threads that no action covers stay.
     #[prost(message, repeated, tag = "3")]
     pub actions: Vec<ThreadAction>,
-    /// Sites to insert first; at most `SITES_MAX`. Their ids have not been used in this target before.
+    /// Sites to insert first; at most `SITES_MAX`. Their ids have not been used in this target
+    /// before.
     #[prost(message, repeated, tag = "4")]
     pub insert: Vec<Site>,
     /// Sites to remove then; at most `SITES_MAX`.

@@ -1,3 +1,5 @@
+//! Tests.
+
 use super::*;
 
 /// Depth, depth of the frame pointer, saved registers.
