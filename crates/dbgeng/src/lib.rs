@@ -1,1 +1,65 @@
-//! placeholder
+//! The debugger engine: it understands the debuggees that a process server controls. Plain data in
+//! and out, blocking, for one owner; it prints nothing and knows no command.
+//!
+//! ```text
+//!   front ends ──► Engine ──► client ══ link ══► process server ──► debuggees
+//!                    │
+//!                    └─ dbgsym: files, symbols, unwinding, instructions
+//! ```
+//!
+//! Reading order: [`Engine`] is the door. [`Execution`] and [`DebugEvent`] are how targets run and
+//! what comes of it; `step` plans a run, `events` judges its stops, `breakpoints` keeps count.
+//! [`Process`] holds what is known of a target, each kind of knowledge in a file of its own:
+//! `thread`, `registers`, `memory`, `modules`. `symbols`, `disassembly` and `stack` explain it.
+//! [`client`] is the raw conversation below. [`expr`] evaluates what people type.
+//!
+//! What a stop event brings, and what was read since, is kept until the target runs. Each function
+//! of the door states its cost in round trips.
+
+#![deny(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
+
+mod breakpoints;
+pub mod client;
+mod disassembly;
+mod engine;
+mod error;
+mod events;
+mod execution;
+pub mod expr;
+pub mod hresult;
+mod interrupt;
+mod launch;
+mod memory;
+mod modules;
+mod numbers;
+mod process;
+mod registers;
+mod server;
+mod stack;
+mod step;
+mod symbol_files;
+mod symbol_path;
+mod symbols;
+mod thread;
+
+pub use breakpoints::{BreakpointLocation, BreakpointSpec, BreakpointView};
+pub use disassembly::{DisassembledInstruction, InstructionKind};
+pub use engine::Engine;
+pub use error::{Error, ErrorKind};
+pub use events::{DebugEvent, EventKind, StopCause};
+pub use execution::{Execution, SignalAction, UNTIL_MAX};
+pub use hresult::hresult;
+pub use interrupt::Interrupter;
+pub use launch::LaunchOptions;
+pub use memory::{EngineMemory, Region};
+pub use modules::{Module, ModuleView, SymbolSource, SymbolStatus};
+pub use numbers::{BreakpointId, ProcessNumber, ThreadNumber};
+pub use process::Process;
+pub use server::{ProcessDescription, ServerDescription};
+pub use stack::{Stack, StackEnd, StackFrame, UnwindMethod};
+pub use symbols::{SymbolAt, SymbolKind, SymbolMatch, TransferCallback, TransferProgress};
+pub use thread::{Thread, ThreadDescription};

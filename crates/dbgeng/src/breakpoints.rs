@@ -1,0 +1,346 @@
+//! Breakpoints as people know them: numbers, pass counts, conditions of place and thread. Each has
+//! locations, the addresses it stands for, and each location has a site, the server's name for it.
+//! Pure: which sites are armed, and how, is not its business.
+
+use std::collections::BTreeMap;
+
+use dbgbase::{Address, SiteId, Tid};
+use dbgwire::verbs::site::{SITES_MAX, Site, SiteKind};
+
+use crate::{BreakpointId, Error, ErrorKind, ProcessNumber, ThreadNumber};
+
+/// The most locations of all breakpoints together. They must fit a request, with room for
+/// temporary sites.
+const LOCATIONS_MAX: usize = SITES_MAX - 64;
+
+/// A breakpoint to be made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BreakpointSpec {
+    /// Its number; `None` for the smallest free one. A breakpoint that has it already is replaced.
+    pub id: Option<BreakpointId>,
+    /// What the user typed, for lists.
+    pub expression: String,
+    /// Where it is.
+    pub location: BreakpointLocation,
+    /// The hit at which it stops the targets, counted from 1 (as 0 is, too); those before are
+    /// passed.
+    pub passes: u32,
+    /// Commands that the front end executes when it is hit. The engine only keeps them.
+    pub command: String,
+    /// Whether its first hit that stops the targets removes it.
+    pub one_shot: bool,
+    /// Only this thread, or any.
+    pub thread: Option<(ProcessNumber, ThreadNumber)>,
+}
+
+impl BreakpointSpec {
+    /// An ordinary breakpoint: any thread, first pass, no command.
+    pub fn new(expression: impl Into<String>, location: BreakpointLocation) -> BreakpointSpec {
+        BreakpointSpec {
+            id: None,
+            expression: expression.into(),
+            location,
+            passes: 1,
+            command: String::new(),
+            one_shot: false,
+            thread: None,
+        }
+    }
+}
+
+/// Where a breakpoint is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum BreakpointLocation {
+    /// At this address.
+    Address(Address),
+    /// At the symbol `name` or `module!name`, once a module has it; at all of them if several
+    /// functions of one module have the name.
+    Symbol(String),
+}
+
+/// A breakpoint as it stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BreakpointView {
+    /// Its number.
+    pub id: BreakpointId,
+    /// The process it belongs to.
+    pub process: ProcessNumber,
+    /// Whether it is enabled.
+    pub enabled: bool,
+    /// Its addresses in ascending order; empty while it is unresolved.
+    pub addresses: Vec<Address>,
+    /// How many hits it takes until it stops the targets; 1 for the next.
+    pub passes_left: u32,
+    /// How many it took at the beginning.
+    pub passes_initial: u32,
+    /// How often it was reached, passed hits included.
+    pub hits: u64,
+    /// Only this thread, or any.
+    pub thread: Option<ThreadNumber>,
+    /// What the user typed.
+    pub expression: String,
+    /// Where it is.
+    pub location: BreakpointLocation,
+    /// Commands of the front end.
+    pub command: String,
+    /// Whether its first hit that stops the targets removes it.
+    pub one_shot: bool,
+}
+
+/// One breakpoint.
+#[derive(Debug)]
+struct Breakpoint {
+    spec: BreakpointSpec,
+    process: ProcessNumber,
+    thread: Option<(ThreadNumber, Tid)>,
+    enabled: bool,
+    passes_left: u32,
+    hits: u64,
+    locations: Vec<Location>,
+}
+
+/// One address of a breakpoint.
+#[derive(Clone, Copy, Debug)]
+struct Location {
+    address: Address,
+    site: SiteId,
+}
+
+/// All breakpoints, of all processes.
+#[derive(Debug, Default)]
+pub(crate) struct Breakpoints {
+    by_id: BTreeMap<BreakpointId, Breakpoint>,
+    last_site: u32,
+}
+
+impl Breakpoints {
+    /// Makes a breakpoint of a process, enabled.
+    ///
+    /// **Errors**: `LimitReached`.
+    pub(crate) fn add(
+        &mut self,
+        spec: BreakpointSpec,
+        process: ProcessNumber,
+        thread: Option<(ThreadNumber, Tid)>,
+        addresses: &[Address],
+    ) -> Result<BreakpointId, Error> {
+        let count: usize = self.by_id.values().map(|breakpoint| breakpoint.locations.len()).sum();
+        if count + addresses.len() > LOCATIONS_MAX {
+            let message = format!(
+                "{} has {} locations; all breakpoints together may have {LOCATIONS_MAX}",
+                spec.expression,
+                addresses.len()
+            );
+            return Err(Error::new(ErrorKind::LimitReached, message));
+        }
+        let id = spec.id.unwrap_or_else(|| self.free_id());
+        let passes_left = spec.passes.max(1);
+        let breakpoint = Breakpoint {
+            spec,
+            process,
+            thread,
+            enabled: true,
+            passes_left,
+            hits: 0,
+            locations: Vec::new(),
+        };
+        self.by_id.insert(id, breakpoint);
+        self.relocate(id, addresses);
+        Ok(id)
+    }
+
+    fn free_id(&self) -> BreakpointId {
+        let taken = |id: &u32| self.by_id.contains_key(&BreakpointId(*id));
+        BreakpointId((0..).find(|id| !taken(id)).unwrap_or(u32::MAX))
+    }
+
+    /// A site id that was never given before.
+    pub(crate) fn new_site(&mut self) -> SiteId {
+        self.last_site += 1;
+        SiteId::new(self.last_site)
+    }
+
+    /// Gives a breakpoint these addresses. One that it has already keeps its site.
+    fn relocate(&mut self, id: BreakpointId, addresses: &[Address]) {
+        let Some(breakpoint) = self.by_id.get_mut(&id) else { return };
+        let old = std::mem::take(&mut breakpoint.locations);
+        let mut addresses = addresses.to_vec();
+        addresses.sort_unstable();
+        addresses.dedup();
+        let mut locations = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            let known = old.iter().find(|location| location.address == address);
+            let site = known.map_or_else(|| self.new_site(), |location| location.site);
+            locations.push(Location { address, site });
+        }
+        if let Some(breakpoint) = self.by_id.get_mut(&id) {
+            breakpoint.locations = locations;
+        }
+    }
+
+    /// Removes a breakpoint.
+    ///
+    /// **Errors**: `NoSuchBreakpoint`.
+    pub(crate) fn remove(&mut self, id: BreakpointId) -> Result<(), Error> {
+        self.by_id.remove(&id).map(|_| ()).ok_or_else(|| no_such(id))
+    }
+
+    /// Enables or disables a breakpoint. One that is enabled anew has new sites.
+    ///
+    /// **Errors**: `NoSuchBreakpoint`.
+    pub(crate) fn enable(&mut self, id: BreakpointId, enabled: bool) -> Result<(), Error> {
+        let breakpoint = self.by_id.get_mut(&id).ok_or_else(|| no_such(id))?;
+        if enabled && !breakpoint.enabled {
+            let addresses: Vec<_> =
+                breakpoint.locations.drain(..).map(|location| location.address).collect();
+            breakpoint.enabled = true;
+            self.relocate(id, &addresses);
+        } else {
+            breakpoint.enabled = enabled;
+        }
+        Ok(())
+    }
+
+    /// The process is gone, and its breakpoints with it.
+    pub(crate) fn forget_process(&mut self, process: ProcessNumber) {
+        self.by_id.retain(|_, breakpoint| breakpoint.process != process);
+    }
+
+    /// The process executes another program: addresses mean something else, so breakpoints by
+    /// address are disabled, and those by symbol are unresolved.
+    pub(crate) fn executed(&mut self, process: ProcessNumber) {
+        for breakpoint in self.of_process_mut(process) {
+            match breakpoint.spec.location {
+                BreakpointLocation::Address(_) => breakpoint.enabled = false,
+                BreakpointLocation::Symbol(_) => breakpoint.locations.clear(),
+            }
+        }
+    }
+
+    /// The breakpoints of a process that are by symbol.
+    pub(crate) fn by_symbol(&self, process: ProcessNumber) -> Vec<(BreakpointId, String)> {
+        let of_process = self.by_id.iter().filter(|(_, breakpoint)| breakpoint.process == process);
+        let by_symbol = of_process.filter_map(|(id, breakpoint)| match &breakpoint.spec.location {
+            BreakpointLocation::Symbol(name) => Some((*id, name.clone())),
+            BreakpointLocation::Address(_) => None,
+        });
+        by_symbol.collect()
+    }
+
+    /// A symbol means these addresses now.
+    pub(crate) fn resolved(&mut self, id: BreakpointId, addresses: &[Address]) {
+        self.relocate(id, addresses);
+    }
+
+    /// What the server is to have armed for a process.
+    pub(crate) fn sites(&self, process: ProcessNumber) -> Vec<Site> {
+        let wanted = self
+            .by_id
+            .values()
+            .filter(|breakpoint| breakpoint.process == process && breakpoint.enabled);
+        let sites = wanted.flat_map(|breakpoint| {
+            breakpoint.locations.iter().map(|location| Site {
+                id: location.site.value(),
+                address: location.address.value(),
+                kind: SiteKind::Software as i32,
+                tid: breakpoint.thread.map_or(0, |(_, tid)| tid.value()),
+                sp_above: 0,
+            })
+        });
+        sites.collect()
+    }
+
+    /// Which breakpoint a site belongs to.
+    pub(crate) fn owner(&self, site: SiteId) -> Option<BreakpointId> {
+        let has = |breakpoint: &Breakpoint| {
+            breakpoint.locations.iter().any(|location| location.site == site)
+        };
+        self.by_id.iter().find(|(_, breakpoint)| has(breakpoint)).map(|(id, _)| *id)
+    }
+
+    /// A thread has reached sites. Returns the breakpoints that stop the targets for it.
+    ///
+    /// Passes are counted only if the target was let run freely, not while it is stepped.
+    pub(crate) fn reached(
+        &mut self,
+        process: ProcessNumber,
+        tid: Tid,
+        sites: &[SiteId],
+        counts_passes: bool,
+    ) -> Vec<BreakpointId> {
+        self.reached_where(process, tid, counts_passes, |location| sites.contains(&location.site))
+    }
+
+    /// A step has led a thread to an address. Returns the breakpoints that stop the targets for it.
+    pub(crate) fn stepped_onto(
+        &mut self,
+        process: ProcessNumber,
+        tid: Tid,
+        pc: Address,
+    ) -> Vec<BreakpointId> {
+        self.reached_where(process, tid, false, |location| location.address == pc)
+    }
+
+    fn reached_where(
+        &mut self,
+        process: ProcessNumber,
+        tid: Tid,
+        counts_passes: bool,
+        is_there: impl Fn(&Location) -> bool,
+    ) -> Vec<BreakpointId> {
+        let mut stopping = Vec::new();
+        for (id, breakpoint) in &mut self.by_id {
+            let is_for_thread = breakpoint.thread.is_none_or(|(_, wanted)| wanted == tid);
+            if breakpoint.process != process
+                || !breakpoint.enabled
+                || !is_for_thread
+                || !breakpoint.locations.iter().any(&is_there)
+            {
+                continue;
+            }
+            breakpoint.hits += 1;
+            if breakpoint.passes_left <= 1 {
+                stopping.push(*id);
+            } else if counts_passes {
+                breakpoint.passes_left -= 1;
+            }
+        }
+        stopping
+    }
+
+    /// These breakpoints were told of: those for one shot are spent.
+    pub(crate) fn told(&mut self, ids: &[BreakpointId]) {
+        self.by_id.retain(|id, breakpoint| !(breakpoint.spec.one_shot && ids.contains(id)));
+    }
+
+    /// All breakpoints as they stand, in the order of their numbers.
+    pub(crate) fn views(&self) -> Vec<BreakpointView> {
+        let view = |(id, breakpoint): (&BreakpointId, &Breakpoint)| BreakpointView {
+            id: *id,
+            process: breakpoint.process,
+            enabled: breakpoint.enabled,
+            addresses: breakpoint.locations.iter().map(|location| location.address).collect(),
+            passes_left: breakpoint.passes_left,
+            passes_initial: breakpoint.spec.passes.max(1),
+            hits: breakpoint.hits,
+            thread: breakpoint.thread.map(|(number, _)| number),
+            expression: breakpoint.spec.expression.clone(),
+            location: breakpoint.spec.location.clone(),
+            command: breakpoint.spec.command.clone(),
+            one_shot: breakpoint.spec.one_shot,
+        };
+        self.by_id.iter().map(view).collect()
+    }
+
+    fn of_process_mut(&mut self, process: ProcessNumber) -> impl Iterator<Item = &mut Breakpoint> {
+        self.by_id.values_mut().filter(move |breakpoint| breakpoint.process == process)
+    }
+}
+
+fn no_such(id: BreakpointId) -> Error {
+    Error::new(ErrorKind::NoSuchBreakpoint, format!("there is no breakpoint {id}"))
+}
+
+#[cfg(test)]
+#[path = "breakpoints/tests.rs"]
+mod tests;

@@ -1,0 +1,139 @@
+//! The table of breakpoints on its own: numbers, counts, sites.
+
+use super::*;
+
+const P0: ProcessNumber = ProcessNumber(0);
+const P1: ProcessNumber = ProcessNumber(1);
+const T1: Tid = Tid::new(11);
+const T2: Tid = Tid::new(12);
+
+fn at(address: u64) -> BreakpointSpec {
+    BreakpointSpec::new("typed", BreakpointLocation::Address(Address::new(address)))
+}
+
+fn by_symbol(name: &str) -> BreakpointSpec {
+    BreakpointSpec::new(name, BreakpointLocation::Symbol(name.to_owned()))
+}
+
+fn add(breakpoints: &mut Breakpoints, spec: BreakpointSpec) -> BreakpointId {
+    let addresses = match &spec.location {
+        BreakpointLocation::Address(address) => vec![*address],
+        BreakpointLocation::Symbol(_) => Vec::new(),
+    };
+    breakpoints.add(spec, P0, None, &addresses).expect("few enough")
+}
+
+fn sites(breakpoints: &Breakpoints) -> Vec<(u32, u64)> {
+    breakpoints.sites(P0).iter().map(|site| (site.id, site.address)).collect()
+}
+
+fn addresses(values: &[u64]) -> Vec<Address> {
+    values.iter().map(|value| Address::new(*value)).collect()
+}
+
+#[test]
+fn numbers_are_the_smallest_free_ones_and_sites_are_never_reused() {
+    let mut breakpoints = Breakpoints::default();
+    assert_eq!(add(&mut breakpoints, at(0x10)), BreakpointId(0));
+    assert_eq!(add(&mut breakpoints, at(0x20)), BreakpointId(1));
+    breakpoints.remove(BreakpointId(0)).expect("there");
+    assert_eq!(add(&mut breakpoints, at(0x30)), BreakpointId(0));
+    assert_eq!(sites(&breakpoints), [(3, 0x30), (2, 0x20)]);
+    let chosen = BreakpointSpec { id: Some(BreakpointId(1)), ..at(0x40) };
+    assert_eq!(add(&mut breakpoints, chosen), BreakpointId(1), "the old one is replaced");
+    assert_eq!(sites(&breakpoints), [(3, 0x30), (4, 0x40)]);
+    let gone = breakpoints.remove(BreakpointId(7)).expect_err("not there");
+    assert_eq!(gone.kind(), ErrorKind::NoSuchBreakpoint);
+}
+
+#[test]
+fn passes_count_only_while_running_freely() {
+    let mut breakpoints = Breakpoints::default();
+    let id = add(&mut breakpoints, BreakpointSpec { passes: 3, ..at(0x10) });
+    let site = [SiteId::new(1)];
+    assert!(breakpoints.reached(P0, T1, &site, true).is_empty());
+    assert!(breakpoints.reached(P0, T1, &site, false).is_empty(), "stepping does not count");
+    assert!(breakpoints.stepped_onto(P0, T1, Address::new(0x10)).is_empty());
+    assert!(breakpoints.reached(P0, T1, &site, true).is_empty());
+    assert_eq!(breakpoints.reached(P0, T1, &site, true), [id]);
+    assert_eq!(breakpoints.reached(P0, T1, &site, true), [id], "and from then on every time");
+    let view = &breakpoints.views()[0];
+    assert_eq!((view.passes_left, view.passes_initial, view.hits), (1, 3, 6));
+}
+
+#[test]
+fn only_hits_of_its_process_and_thread_count() {
+    let mut breakpoints = Breakpoints::default();
+    let own = Some((ThreadNumber(1), T2));
+    let id = breakpoints.add(at(0x10), P0, own, &addresses(&[0x10])).expect("few enough");
+    assert_eq!(breakpoints.sites(P0)[0].tid, 12);
+    assert!(breakpoints.sites(P1).is_empty());
+    let site = [SiteId::new(1)];
+    assert!(breakpoints.reached(P0, T1, &site, true).is_empty());
+    assert!(breakpoints.reached(P1, T2, &site, true).is_empty());
+    assert_eq!(breakpoints.reached(P0, T2, &site, true), [id]);
+    assert_eq!(breakpoints.reached(P0, T2, &[SiteId::new(9)], true), [], "an unknown site");
+}
+
+#[test]
+fn several_breakpoints_at_an_address_are_all_told() {
+    let mut breakpoints = Breakpoints::default();
+    let first = add(&mut breakpoints, at(0x10));
+    let second = add(&mut breakpoints, BreakpointSpec { one_shot: true, ..at(0x10) });
+    let reached = breakpoints.reached(P0, T1, &[SiteId::new(1), SiteId::new(2)], true);
+    assert_eq!(reached, [first, second]);
+    breakpoints.told(&reached);
+    let left: Vec<_> = breakpoints.views().iter().map(|view| view.id).collect();
+    assert_eq!(left, [first], "the one for one shot is spent");
+}
+
+#[test]
+fn disabled_breakpoints_have_no_sites_and_new_ones_when_enabled_again() {
+    let mut breakpoints = Breakpoints::default();
+    let id = add(&mut breakpoints, at(0x10));
+    breakpoints.enable(id, false).expect("there");
+    assert!(sites(&breakpoints).is_empty());
+    assert!(breakpoints.reached(P0, T1, &[SiteId::new(1)], true).is_empty());
+    assert_eq!(breakpoints.views()[0].addresses, addresses(&[0x10]), "the list still shows it");
+    breakpoints.enable(id, true).expect("there");
+    assert_eq!(sites(&breakpoints), [(2, 0x10)]);
+    breakpoints.enable(id, true).expect("there");
+    assert_eq!(sites(&breakpoints), [(2, 0x10)], "nothing changed");
+}
+
+#[test]
+fn symbols_that_move_keep_the_sites_that_stay() {
+    let mut breakpoints = Breakpoints::default();
+    let id = add(&mut breakpoints, by_symbol("f"));
+    assert!(sites(&breakpoints).is_empty(), "unresolved");
+    assert_eq!(breakpoints.by_symbol(P0), [(id, "f".to_owned())]);
+    breakpoints.resolved(id, &addresses(&[0x30, 0x20, 0x30]));
+    assert_eq!(sites(&breakpoints), [(1, 0x20), (2, 0x30)]);
+    breakpoints.resolved(id, &addresses(&[0x30, 0x40]));
+    assert_eq!(sites(&breakpoints), [(2, 0x30), (3, 0x40)]);
+    assert_eq!(breakpoints.owner(SiteId::new(3)), Some(id));
+    assert_eq!(breakpoints.owner(SiteId::new(1)), None);
+}
+
+#[test]
+fn a_new_program_disables_addresses_and_unresolves_symbols() {
+    let mut breakpoints = Breakpoints::default();
+    let address = add(&mut breakpoints, at(0x10));
+    let symbol = add(&mut breakpoints, by_symbol("f"));
+    breakpoints.resolved(symbol, &addresses(&[0x20]));
+    breakpoints.executed(P0);
+    assert!(sites(&breakpoints).is_empty());
+    let enabled: Vec<_> = breakpoints.views().iter().map(|view| (view.id, view.enabled)).collect();
+    assert_eq!(enabled, [(address, false), (symbol, true)]);
+}
+
+#[test]
+fn there_are_no_more_locations_than_a_request_holds() {
+    let mut breakpoints = Breakpoints::default();
+    let many: Vec<_> = (0..LOCATIONS_MAX as u64).map(Address::new).collect();
+    breakpoints.add(by_symbol("f"), P0, None, &many).expect("just enough");
+    let error = breakpoints.add(at(0x10), P0, None, &addresses(&[0x10])).expect_err("one too many");
+    assert_eq!(error.kind(), ErrorKind::LimitReached);
+    breakpoints.forget_process(P0);
+    assert!(breakpoints.views().is_empty());
+}

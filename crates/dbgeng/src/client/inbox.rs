@@ -1,0 +1,200 @@
+//! What has arrived and what is waited for, between the reader thread and the owner. It knows ids
+//! and kinds of frames, not the link.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use dbgwire::{AnyEvent, Fault, Frame};
+
+use super::{CallError, fault_in};
+
+/// The most events that may lie unread. A server sends a few for each request that resumes; one
+/// that sends so many is broken.
+const ARRIVALS_MAX: usize = 65_536;
+
+/// Something that arrives unasked.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Arrival {
+    /// An event, with its tail.
+    Event(AnyEvent, Bytes),
+    /// A request that was sent with [`Client::post`](super::Client::post) is refused.
+    Refused {
+        /// Its id.
+        id: u32,
+        /// Why.
+        fault: Fault,
+    },
+    /// Someone called [`Nudger::nudge`](super::Nudger::nudge).
+    Nudged,
+    /// The link is lost, for this reason.
+    Lost(String),
+}
+
+#[derive(Default)]
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    slots: HashMap<u32, Slot>,
+    arrivals: VecDeque<Arrival>,
+    is_nudged: bool,
+    lost: Option<String>,
+}
+
+/// What becomes of the answer to a request.
+enum Slot {
+    /// Someone will take it.
+    Expected,
+    /// Only a fault is of interest.
+    FaultOnly,
+    /// It has come.
+    Come(Result<Frame, CallError>),
+}
+
+impl Inbox {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether no answer with this id is due.
+    pub(super) fn is_free(&self, id: u32) -> bool {
+        !self.state().slots.contains_key(&id)
+    }
+
+    /// The answer with this id will be taken.
+    pub(super) fn expect(&self, id: u32) {
+        self.state().slots.insert(id, Slot::Expected);
+    }
+
+    /// The answer with this id is of interest only if it is a fault.
+    pub(super) fn expect_fault_only(&self, id: u32) {
+        self.state().slots.insert(id, Slot::FaultOnly);
+    }
+
+    /// The answer with this id will not be taken.
+    pub(super) fn forget(&self, id: u32) {
+        self.state().slots.remove(&id);
+    }
+
+    /// The request with this id was not sent.
+    pub(super) fn fail(&self, id: u32, error: CallError) {
+        self.state().slots.insert(id, Slot::Come(Err(error)));
+        self.changed.notify_all();
+    }
+
+    /// An answer has come. One that nobody expects is passed over, and nobody is woken for it.
+    pub(super) fn answered(&self, frame: Frame) -> Result<(), String> {
+        let mut state = self.state();
+        let id = frame.id;
+        match state.slots.get_mut(&id) {
+            Some(slot @ Slot::Expected) => *slot = Slot::Come(Ok(frame)),
+            Some(Slot::FaultOnly) => {
+                state.slots.remove(&id);
+                let Some(fault) = fault_in(frame) else { return Ok(()) };
+                state.push(Arrival::Refused { id, fault })?;
+            }
+            Some(Slot::Come(_)) | None => return Ok(()),
+        }
+        drop(state);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// An event has come.
+    ///
+    /// **Errors**: why the conversation cannot go on: an event that does not decode may have been a
+    /// stop, and its target would seem to run for ever.
+    pub(super) fn happened(&self, frame: &Frame) -> Result<(), String> {
+        let event = AnyEvent::decode(frame)
+            .map_err(|error| format!("event {:#06x} of the server: {error}", frame.opcode))?;
+        let Some(event) = event else { return Ok(()) };
+        self.state().push(Arrival::Event(event, frame.tail.clone()))?;
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// The link is lost. Only the first reason counts.
+    pub(super) fn lose(&self, reason: String) {
+        let mut state = self.state();
+        if state.lost.is_none() {
+            state.lost = Some(reason.clone());
+            state.arrivals.push_back(Arrival::Lost(reason));
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Wakes the owner.
+    pub(super) fn nudge(&self) {
+        self.state().is_nudged = true;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn lost(&self) -> Option<String> {
+        self.state().lost.clone()
+    }
+
+    /// Waits for the answer with this id, or until `cancelled` is true.
+    pub(super) fn take(&self, id: u32, cancelled: Option<&AtomicBool>) -> Result<Frame, CallError> {
+        let mut state = self.state();
+        loop {
+            if let Some(Slot::Come(answer)) =
+                state.slots.get_mut(&id).filter(|slot| matches!(slot, Slot::Come(_)))
+            {
+                let answer = std::mem::replace(answer, Err(CallError::Cancelled));
+                state.slots.remove(&id);
+                return answer;
+            }
+            if let Some(reason) = &state.lost {
+                return Err(CallError::Lost(reason.clone()));
+            }
+            if cancelled.is_some_and(|flag| flag.load(Ordering::Acquire)) {
+                return Err(CallError::Cancelled);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The next arrival, or a nudge, or `None` at the deadline or when nothing can come any more.
+    pub(super) fn next(&self, deadline: Option<Instant>) -> Option<Arrival> {
+        let mut state = self.state();
+        loop {
+            if let Some(arrival) = state.arrivals.pop_front() {
+                return Some(arrival);
+            }
+            if std::mem::take(&mut state.is_nudged) {
+                return Some(Arrival::Nudged);
+            }
+            if state.lost.is_some() {
+                return None;
+            }
+            state = match deadline {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return None;
+                    }
+                    let waited = self.changed.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+}
+
+impl State {
+    fn push(&mut self, arrival: Arrival) -> Result<(), String> {
+        if self.arrivals.len() >= ARRIVALS_MAX {
+            return Err(format!("the server sent {ARRIVALS_MAX} events that nobody waited for"));
+        }
+        self.arrivals.push_back(arrival);
+        Ok(())
+    }
+}

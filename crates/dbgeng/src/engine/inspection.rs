@@ -1,0 +1,211 @@
+//! Looking into the current target, and changing it: registers, memory, modules, symbols, code,
+//! stack. It only routes to the files of those names.
+
+use dbgbase::{Address, GeneralRegisters, RegisterId};
+
+use crate::memory::list_regions;
+use crate::stack::walk_stack;
+use crate::symbol_path::SymbolPath;
+use crate::{
+    DisassembledInstruction, Engine, EngineMemory, Error, ModuleView, ProcessNumber, Region, Stack,
+    SymbolAt, SymbolMatch, ThreadNumber, TransferCallback,
+};
+
+impl Engine {
+    /// The registers of the current thread.
+    ///
+    /// **Errors**: `NoTarget`, `NotStopped`, `NoSuchThread`; those of the connection.
+    /// **Cost**: none for the event thread; else as [`Engine::thread_registers`].
+    pub fn registers(&self) -> Result<GeneralRegisters, Error> {
+        let (process, thread) = self.current_still()?;
+        process.registers.read(&self.client, thread.tid)
+    }
+
+    /// The registers of a thread.
+    ///
+    /// **Errors**: `NoSuchProcess`, `NoSuchThread`, `NotStopped`; those of the connection.
+    /// **Cost**: none if they are known; else one round trip, after which those of all threads of
+    /// the process are known until it runs.
+    pub fn thread_registers(
+        &self,
+        process: ProcessNumber,
+        thread: ThreadNumber,
+    ) -> Result<GeneralRegisters, Error> {
+        self.check_connected()?;
+        let process = self.process(process)?;
+        process.check_still()?;
+        let thread = process.thread(thread)?;
+        process.registers.read(&self.client, thread.tid)
+    }
+
+    /// Sets a register of the current thread.
+    ///
+    /// **Shape**: the kernel may keep bits that programs must not change; what is read afterwards
+    /// is what it made of the value.
+    /// **Errors**: `NotFound` for a register the CPU does not have; `NoTarget`, `NotStopped`; those
+    /// of the connection.
+    /// **Cost**: one round trip.
+    pub fn set_register(&mut self, id: RegisterId, value: u64) -> Result<(), Error> {
+        let (process, thread) = self.current_still()?;
+        process.registers.write(&self.client, thread.tid, id, value)
+    }
+
+    /// Reads memory of the current process. While it runs, too; then nothing is kept.
+    ///
+    /// **Shape**: how many bytes of the head could be read.
+    /// **Errors**: `Unreadable` if not even the first could be; `NoTarget`; those of the
+    /// connection.
+    /// **Cost**: none if all is known at this stop; else one round trip, and for long ranges one
+    /// more for every 8 MiB.
+    pub fn read_memory(&self, address: Address, buffer: &mut [u8]) -> Result<usize, Error> {
+        self.current_process()?.memory.read(&self.client, address, buffer)
+    }
+
+    /// The current process's memory for whoever reads through [`dbgbase::ReadMemory`].
+    ///
+    /// **Cost**: as [`Engine::read_memory`].
+    pub fn memory(&self) -> EngineMemory<'_> {
+        EngineMemory { engine: self }
+    }
+
+    /// Writes memory of the current process, also into read-only pages.
+    ///
+    /// **Shape**: how many bytes of the head were written.
+    /// **Errors**: `Unwritable` if not even the first could be; `NoTarget`; those of the
+    /// connection.
+    /// **Cost**: one round trip for every 4 MiB.
+    pub fn write_memory(&mut self, address: Address, bytes: &[u8]) -> Result<usize, Error> {
+        self.current_process()?.memory.write(&self.client, address, bytes)
+    }
+
+    /// What the current process has mapped, in ascending order.
+    ///
+    /// **Errors**: `NoTarget`; those of the connection.
+    /// **Cost**: one round trip for every 8,192 regions.
+    pub fn regions(&self) -> Result<Vec<Region>, Error> {
+        list_regions(&self.client, self.current_process()?.target)
+    }
+
+    /// The modules of the current process, the program first, the others by address.
+    ///
+    /// **Shape**: as of the last stop.
+    /// **Errors**: `NoTarget`, `NotConnected`.
+    /// **Cost**: none; no symbols are loaded.
+    pub fn modules(&self) -> Result<Vec<ModuleView>, Error> {
+        Ok(self.current_process()?.modules().iter().map(crate::Module::view).collect())
+    }
+
+    /// The module of the current process that spans an address.
+    ///
+    /// **Cost**: none; no symbols are loaded.
+    pub fn module_at(&self, address: Address) -> Option<ModuleView> {
+        self.current_process().ok()?.modules.at(address).map(crate::Module::view)
+    }
+
+    /// Loads the symbols of a module now; if nothing was found before, it is looked for again.
+    ///
+    /// **Shape**: what was found is in the view's status; a module without symbols is no error.
+    /// **Errors**: `NotFound` if no module has the name; `Cancelled`; `NoTarget`; those of the
+    /// connection.
+    /// **Cost**: none if they are loaded, or if this machine has the module's file; else two round
+    /// trips and the time the file takes.
+    pub fn load_symbols(&self, module_name: &str) -> Result<ModuleView, Error> {
+        self.symbols_of(self.current_process()?).load(module_name)
+    }
+
+    /// The symbol that an address lies in, or else the last one before it in the same module.
+    ///
+    /// **Shape**: `None` outside modules, before a module's first symbol, and where a module has no
+    /// symbols.
+    /// **Cost**: loads the module's symbols, as [`Engine::load_symbols`].
+    pub fn symbol_at(&self, address: Address) -> Option<SymbolAt> {
+        self.symbols_of(self.current_process().ok()?).at(address)
+    }
+
+    /// The symbol at or before an address, and the first one behind it, in the same module.
+    ///
+    /// **Cost**: loads the module's symbols, as [`Engine::load_symbols`].
+    pub fn symbols_near(&self, address: Address) -> (Option<SymbolAt>, Option<SymbolAt>) {
+        match self.current_process() {
+            Ok(process) => self.symbols_of(process).near(address),
+            Err(_) => (None, None),
+        }
+    }
+
+    /// The symbols with this exact name, `name` or `module!name`, the best first. A bare name is
+    /// looked for in the program, then in the other modules; the first that has it decides.
+    ///
+    /// **Shape**: never empty; several if functions share the name.
+    /// **Errors**: `UnknownSymbol`; `Cancelled`; `NoTarget`; those of the connection.
+    /// **Cost**: loads symbols until the name is found, as [`Engine::load_symbols`].
+    pub fn resolve(&self, name: &str) -> Result<Vec<SymbolMatch>, Error> {
+        self.symbols_of(self.current_process()?).resolve(name)
+    }
+
+    /// The symbols that a pattern with WinDbg's wildcards matches: `module!name`, either of which
+    /// may have some; a bare pattern matches in all modules.
+    ///
+    /// **Shape**: by module, in each by address; may be empty.
+    /// **Errors**: `Cancelled`; `NoTarget`; those of the connection.
+    /// **Cost**: loads the symbols of all modules that match, as [`Engine::load_symbols`].
+    pub fn search_symbols(&self, pattern: &str) -> Result<Vec<SymbolMatch>, Error> {
+        self.symbols_of(self.current_process()?).search(pattern)
+    }
+
+    /// Reads `count` instructions of the current process from `address` on. The program's own bytes
+    /// are shown; armed breakpoints are hidden.
+    ///
+    /// **Shape**: fewer if memory ends; what is no instruction is one byte, `???`.
+    /// **Errors**: `Unreadable`; `Unsupported` for a CPU whose instructions cannot be read;
+    /// `NoTarget`; those of the connection.
+    /// **Cost**: none as far as the bytes are known, as around the pc of the event thread; else one
+    /// round trip. Loads the symbols of modules that operands refer to.
+    pub fn disassemble(
+        &self,
+        address: Address,
+        count: usize,
+    ) -> Result<Vec<DisassembledInstruction>, Error> {
+        let process = self.current_process()?;
+        let symbols = self.symbols_of(process);
+        crate::disassembly::disassemble(symbols, self.server.arch, address, count)
+    }
+
+    /// The stack of the current thread, at most `frames_max` frames.
+    ///
+    /// **Shape**: at least one frame; and why there are no more.
+    /// **Errors**: `NoTarget`, `NotStopped`; `Cancelled`; those of the connection.
+    /// **Cost**: none for the part of the stack that came with the stop; else one round trip for
+    /// every 16 KiB of stack. Loads the symbols of modules that frames lie in.
+    pub fn stack(&self, frames_max: usize) -> Result<Stack, Error> {
+        let (process, thread) = self.current_still()?;
+        let registers = process.registers.read(&self.client, thread.tid)?;
+        walk_stack(self.symbols_of(process), &registers, frames_max)
+    }
+
+    /// Sets the symbol path: directories of this machine, separated by `;` (or by `:` if there is
+    /// no `;`), that are searched for the file names of modules and for `.build-id/xx/rest.debug`.
+    /// What was not found in full is looked for again.
+    ///
+    /// **Cost**: none.
+    pub fn set_symbol_path(&mut self, path: &str) {
+        self.finder.set_path(SymbolPath::new(path));
+        for process in self.processes.values() {
+            process.modules.retry_unloaded();
+        }
+    }
+
+    /// The symbol path, as it was set; empty at the beginning.
+    ///
+    /// **Cost**: none.
+    pub fn symbol_path(&self) -> &str {
+        self.finder.path().text()
+    }
+
+    /// Sets who is told how far transfers of files have got. It is called in the engine's own
+    /// thread, after each piece.
+    ///
+    /// **Cost**: none.
+    pub fn set_transfer_progress(&mut self, progress: Option<TransferCallback>) {
+        self.finder.set_progress(progress);
+    }
+}

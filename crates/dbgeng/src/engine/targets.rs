@@ -1,0 +1,137 @@
+//! How targets come and go: listing, launching, attaching, leaving, ending. It knows what is asked
+//! of the server for each; what happens to a target meanwhile is told by events.
+
+use bytes::Bytes;
+use dbgbase::{Pid, TargetId};
+use dbgwire::verbs::process::{Attach, Detach, Kill, Launch, ListProcesses, Terminal};
+use dbgwire::verbs::thread::ListThreads;
+
+use crate::modules::name::file_name;
+use crate::{
+    Engine, Error, ErrorKind, LaunchOptions, Process, ProcessDescription, ProcessNumber,
+    ThreadDescription,
+};
+
+impl Engine {
+    /// The processes of the server's machine, in ascending order of their ids. With `details` also
+    /// executables and arguments.
+    ///
+    /// **Errors**: those of the connection.
+    /// **Cost**: one round trip for every 2,048 processes.
+    pub fn list_processes(&self, details: bool) -> Result<Vec<ProcessDescription>, Error> {
+        self.check_connected()?;
+        let mut list = Vec::new();
+        let mut after = 0;
+        loop {
+            let reply = self.client.call(&ListProcesses { after, pid: 0, details })?;
+            let Some(last) = reply.processes.last().map(|process| process.pid) else { break };
+            list.extend(reply.processes.into_iter().map(ProcessDescription::from));
+            // A server that does not move on is not asked for ever.
+            if !reply.more || last <= after {
+                break;
+            }
+            after = last;
+        }
+        Ok(list)
+    }
+
+    /// Starts a program as a target. It returns when the program is loaded; the first stop comes by
+    /// [`Engine::wait_for_event`].
+    ///
+    /// **Errors**: `LaunchFailed`, `NotPermitted`, `NotFound` … with the server's words; those of
+    /// the connection.
+    /// **Cost**: one round trip.
+    pub fn launch(&mut self, options: &LaunchOptions) -> Result<ProcessNumber, Error> {
+        self.check_connected()?;
+        let is_shared = options.share_terminal && self.server.shares_terminal();
+        let arguments = [&options.program].into_iter().chain(&options.arguments);
+        let reply = self.client.call(&Launch {
+            program: options.program.clone(),
+            arguments: arguments.cloned().collect(),
+            directory: options.directory.clone().unwrap_or_default(),
+            environment: options.environment.clone(),
+            terminal: if is_shared { Terminal::Shared } else { Terminal::None } as i32,
+        })?;
+        let name = String::from_utf8_lossy(file_name(&options.program)).into_owned();
+        self.new_process(Pid::new(reply.pid), TargetId::new(reply.target), true, name)
+    }
+
+    /// Makes a running process a target. The stop comes by [`Engine::wait_for_event`].
+    ///
+    /// **Errors**: `NoSuchProcess`, `NotPermitted`, `AlreadyTraced` with the server's words; those
+    /// of the connection.
+    /// **Cost**: one round trip.
+    pub fn attach(&mut self, pid: Pid) -> Result<ProcessNumber, Error> {
+        self.check_connected()?;
+        let attached = self.client.send(&Attach { pid: pid.value() }, Bytes::new());
+        let listing = ListProcesses { after: 0, pid: pid.value(), details: false };
+        let listed = self.client.send(&listing, Bytes::new());
+        let (reply, _) = attached.wait()?;
+        // The name is told again by the first stop; until then it is not worth failing for.
+        let listed = listed.wait().map(|(reply, _)| reply.processes).unwrap_or_default();
+        let name = listed.into_iter().next().map(|process| process.name).unwrap_or_default();
+        self.new_process(pid, TargetId::new(reply.target), false, name)
+    }
+
+    fn new_process(
+        &mut self,
+        pid: Pid,
+        target: TargetId,
+        created: bool,
+        name: String,
+    ) -> Result<ProcessNumber, Error> {
+        if self.number_of(target).is_some() {
+            let message = format!("the server calls two targets {target}");
+            return Err(Error::new(ErrorKind::Internal, message));
+        }
+        let number = ProcessNumber(self.next_process);
+        self.next_process += 1;
+        let process = Process::new(number, pid, target, self.server.arch, created, name);
+        self.processes.insert(number, process);
+        if self.context.current.is_none() {
+            self.context.current = self.default_thread(number);
+        }
+        Ok(number)
+    }
+
+    /// Leaves a process as it was found: its breakpoints are gone, it runs. No event follows.
+    ///
+    /// **Errors**: `NoSuchProcess`; those of the connection.
+    /// **Cost**: one round trip.
+    pub fn detach(&mut self, process: ProcessNumber) -> Result<(), Error> {
+        self.check_connected()?;
+        let target = self.process(process)?.target.value();
+        self.client.call(&Detach { target })?;
+        self.forget(process);
+        Ok(())
+    }
+
+    /// Ends a process. No event follows.
+    ///
+    /// **Errors**: `NoSuchProcess`; those of the connection.
+    /// **Cost**: one round trip.
+    pub fn kill(&mut self, process: ProcessNumber) -> Result<(), Error> {
+        self.check_connected()?;
+        let target = self.process(process)?.target.value();
+        self.client.call(&Kill { target })?;
+        self.forget(process);
+        Ok(())
+    }
+
+    /// The threads of a process with their names.
+    ///
+    /// **Shape**: those that [`Process::threads`] has and that still exist, in the same order.
+    /// **Errors**: `NoSuchProcess`; those of the connection.
+    /// **Cost**: one round trip.
+    pub fn list_threads(&self, process: ProcessNumber) -> Result<Vec<ThreadDescription>, Error> {
+        self.check_connected()?;
+        let process = self.process(process)?;
+        let reply = self.client.call(&ListThreads { target: process.target.value() })?;
+        let describe = |thread: &crate::Thread| {
+            let listed = reply.threads.iter().find(|listed| listed.tid == thread.tid.value())?;
+            let name = listed.name.clone();
+            Some(ThreadDescription { number: thread.number, tid: thread.tid, name })
+        };
+        Ok(process.threads.list().iter().filter_map(describe).collect())
+    }
+}

@@ -1,0 +1,69 @@
+//! What happens to targets, as callers see it. It knows neither wire numbers nor plans; how events
+//! are waited for is told in `wait`, what a stop means in `verdict`.
+
+mod verdict;
+mod wait;
+
+use dbgbase::{Address, ExitStatus, Pid, Signal, Tid};
+
+use crate::{BreakpointId, ProcessNumber, ThreadNumber};
+
+/// Something happened. All targets stand still, but the one that ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DebugEvent {
+    /// In which process. For an event of the connection: the current process, or number 0.
+    pub process: ProcessNumber,
+    /// Its id. For an event of the connection: the current process's, or 0.
+    pub pid: Pid,
+    /// In which thread; `None` for events of the whole process.
+    pub thread: Option<(ThreadNumber, Tid)>,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum EventKind {
+    /// The targets stand still.
+    Stopped(StopCause),
+    /// The process has ended; its number is retired.
+    Exited(ExitStatus),
+    /// The link to the server is lost, for this reason. All targets are gone from the engine.
+    LinkLost(String),
+    /// The server ends the session, for this reason. All targets are gone from the engine.
+    ServerEnding(String),
+}
+
+/// Why the targets stand still.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StopCause {
+    /// A launched program has its libraries mapped; none of its code, nor theirs, has run.
+    InitialBreak,
+    /// The process was attached to.
+    Attached,
+    /// Someone asked for the stop.
+    Interrupted,
+    /// The thread reached these breakpoints, in ascending order; never empty. A step that ends at a
+    /// breakpoint whose passes are used up is reported so too.
+    Breakpoints(Vec<BreakpointId>),
+    /// The thread reached an address of `until`.
+    TemporaryBreakpoint,
+    /// The step is done.
+    Step,
+    /// A signal is about to be delivered to the thread.
+    Signal {
+        /// Which.
+        signal: Signal,
+        /// `si_code` of sigaction(2).
+        code: i32,
+        /// `si_addr`, where the signal has one.
+        address: Option<Address>,
+        /// `si_pid`, where another process sent it.
+        sender: Option<Pid>,
+    },
+    /// The thread executed a trap instruction of the program itself; the pc is behind it.
+    ProgramTrap,
+    /// The process executed a new program. Its breakpoints by symbol are looked up anew, those by
+    /// address are disabled, as their addresses mean something else now.
+    Exec,
+}

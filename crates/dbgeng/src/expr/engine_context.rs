@@ -1,0 +1,218 @@
+//! What expressions ask, answered by an engine: registers, symbols and memory of the current thread
+//! and process, and the pseudo-registers. It computes nothing itself.
+
+use dbgbase::{Address, Arch, ReadMemory, Unreadable, read_u64, x86_64};
+
+use super::{EvalContext, Radix, RegisterPart, SymbolMiss};
+use crate::{BreakpointId, Engine, ErrorKind, SymbolKind, SymbolMatch};
+
+/// How many user-defined pseudo-registers there are: `$t0` to `$t19`.
+pub const USER_REGISTER_COUNT: usize = 20;
+
+/// What a front end keeps between expressions.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ExprSettings {
+    /// How digits without a prefix are read.
+    pub radix: Radix,
+    /// `$t0` to `$t19`.
+    pub user_registers: [u64; USER_REGISTER_COUNT],
+    /// `$exp`, the last expression's value.
+    pub last_value: u64,
+    /// `$p`, the value that the last display of memory showed last.
+    pub last_displayed: u64,
+}
+
+impl ExprSettings {
+    /// Which of the user-defined pseudo-registers `name` (lower case, with `$`) is.
+    pub fn user_register_index(name: &str) -> Option<usize> {
+        let digits = name.strip_prefix("$t")?;
+        // `$t01` is none.
+        if digits.len() > 1 && digits.starts_with('0') {
+            return None;
+        }
+        let is_digit = |character: char| character.is_ascii_digit();
+        let index: usize = digits.chars().all(is_digit).then(|| digits.parse().ok()).flatten()?;
+        (index < USER_REGISTER_COUNT).then_some(index)
+    }
+}
+
+/// An engine and the settings, as expressions see them. Of a name that several modules have, the
+/// first module's counts, the program's before all others, as for the dynamic linker.
+#[derive(Clone, Copy)]
+pub struct EngineContext<'a> {
+    engine: &'a Engine,
+    settings: &'a ExprSettings,
+}
+
+impl<'a> EngineContext<'a> {
+    /// The view of expressions on `engine`, at its current thread.
+    pub fn new(engine: &'a Engine, settings: &'a ExprSettings) -> EngineContext<'a> {
+        EngineContext { engine, settings }
+    }
+
+    fn arch(&self) -> Arch {
+        self.engine.server().arch
+    }
+
+    /// The pseudo-registers that are not simply another name of a register.
+    ///
+    /// Thread and process blocks do not exist on Linux: `$teb` and `$thread` are the thread
+    /// pointer.
+    fn pseudo_register(&self, name: &str) -> Option<u64> {
+        if let Some(index) = ExprSettings::user_register_index(name) {
+            return self.settings.user_registers.get(index).copied();
+        }
+        if let Some(number) = name.strip_prefix("$bp") {
+            return self.breakpoint_address(number);
+        }
+        match name {
+            "$exp" => Some(self.settings.last_value),
+            "$p" => Some(self.settings.last_displayed),
+            "$ptrsize" => Some(self.arch().pointer_size_bytes()),
+            "$pagesize" => Some(4096),
+            "$dpid" => Some(u64::from(std::process::id())),
+            "$scopeip" => self.register("$ip"),
+            "$eventip" => {
+                let (process, thread) = self.engine.event_thread()?;
+                let registers = self.engine.thread_registers(process, thread).ok()?;
+                Some(registers.pc().value())
+            }
+            "$tpid" => {
+                let (process, _) = self.engine.current()?;
+                Some(u64::from(self.engine.process(process).ok()?.pid.value()))
+            }
+            "$tid" => {
+                let (process, thread) = self.engine.current()?;
+                let process = self.engine.process(process).ok()?;
+                Some(u64::from(process.thread(thread).ok()?.tid.value()))
+            }
+            "$teb" | "$thread" if self.arch() == Arch::X86_64 => {
+                Some(self.engine.registers().ok()?.get(x86_64::FS_BASE))
+            }
+            "$frame" => self.engine.current().map(|_| 0),
+            "$ra" => {
+                // A return address is known when the caller is.
+                let stack = self.engine.stack(2).ok()?;
+                Some(stack.frames.first()?.return_address?.value())
+            }
+            "$exentry" => self.program_entry(),
+            _ => None,
+        }
+    }
+
+    /// The address of the breakpoint with this number; 0 if there is none.
+    fn breakpoint_address(&self, number: &str) -> Option<u64> {
+        let id = BreakpointId(number.parse().ok()?);
+        let breakpoints = self.engine.breakpoints();
+        let breakpoint = breakpoints.iter().find(|breakpoint| breakpoint.id == id);
+        let address = breakpoint.and_then(|breakpoint| breakpoint.addresses.first());
+        Some(address.map_or(0, |address| address.value()))
+    }
+
+    /// The program's entry point: `e_entry`, 24 bytes behind the start of its ELF header.
+    fn program_entry(&self) -> Option<u64> {
+        const ENTRY_OFFSET_BYTES: u64 = 24;
+        let modules = self.engine.modules().ok()?;
+        let program = modules.iter().find(|module| module.is_program)?;
+        let field = program.range.start().checked_add(ENTRY_OFFSET_BYTES)?;
+        let entry = read_u64(&self.engine.memory(), field).ok()?;
+        Some(entry.wrapping_add(program.bias.value()))
+    }
+}
+
+impl EvalContext for EngineContext<'_> {
+    fn radix(&self) -> Radix {
+        self.settings.radix
+    }
+
+    fn is_common_register(&self, name: &str) -> bool {
+        RegisterPart::is_common(self.arch(), name)
+    }
+
+    fn register(&self, name: &str) -> Option<u64> {
+        match RegisterPart::from_name(self.arch(), name) {
+            Some(part) => Some(part.read(&self.engine.registers().ok()?)),
+            None => self.pseudo_register(name),
+        }
+    }
+
+    fn symbol(&self, name: &str) -> Result<u64, SymbolMiss> {
+        let found = match self.engine.resolve(name) {
+            Ok(found) => found,
+            Err(error) if error.kind() == ErrorKind::AmbiguousSymbol => {
+                return Err(SymbolMiss::Ambiguous);
+            }
+            Err(_) => Vec::new(),
+        };
+        if let Some(address) = choose(&found)? {
+            return Ok(address.value());
+        }
+        let modules = self.engine.modules().unwrap_or_default();
+        let module = modules.iter().find(|module| module.name.eq_ignore_ascii_case(name));
+        module.map(|module| module.range.start().value()).ok_or(SymbolMiss::Unknown)
+    }
+
+    fn read(&self, address: Address, buffer: &mut [u8]) -> Result<(), Unreadable> {
+        let count = self.engine.memory().read(address, buffer)?;
+        if count < buffer.len() {
+            return Err(Unreadable {
+                address: address.wrapping_offset(count.cast_signed() as i64),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The address that the first module with one of these symbols gives the name. Offsets in the
+/// blocks of threads are no addresses.
+fn choose(found: &[SymbolMatch]) -> Result<Option<Address>, SymbolMiss> {
+    let mut addresses = found.iter().filter(|symbol| symbol.kind != SymbolKind::ThreadLocal);
+    let Some(first) = addresses.next() else {
+        return Ok(None);
+    };
+    let differs =
+        |other: &SymbolMatch| other.module == first.module && other.address != first.address;
+    if addresses.any(differs) {
+        return Err(SymbolMiss::Ambiguous);
+    }
+    Ok(Some(first.address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn symbol(module: &str, address: u64, kind: SymbolKind) -> SymbolMatch {
+        SymbolMatch {
+            module: module.to_owned(),
+            name: "f".to_owned(),
+            address: Address::new(address),
+            size: 0,
+            kind,
+        }
+    }
+
+    #[test]
+    fn the_first_module_gives_the_address() {
+        let program = symbol("prog", 0x1000, SymbolKind::Function);
+        let library = symbol("libc_so", 0x2000, SymbolKind::Function);
+        let thread_local = symbol("prog", 0x10, SymbolKind::ThreadLocal);
+        assert_eq!(choose(&[]), Ok(None));
+        assert_eq!(choose(std::slice::from_ref(&thread_local)), Ok(None));
+        let found = [thread_local, program.clone(), library];
+        assert_eq!(choose(&found), Ok(Some(Address::new(0x1000))));
+        let twice = [program.clone(), program.clone()];
+        assert_eq!(choose(&twice), Ok(Some(Address::new(0x1000))));
+        let differs = [program, symbol("prog", 0x1800, SymbolKind::Function)];
+        assert_eq!(choose(&differs), Err(SymbolMiss::Ambiguous));
+    }
+
+    #[test]
+    fn user_registers_have_twenty_names() {
+        assert_eq!(ExprSettings::user_register_index("$t0"), Some(0));
+        assert_eq!(ExprSettings::user_register_index("$t19"), Some(19));
+        for name in ["$t20", "$t", "$t01", "$t+1", "$tid", "t0", "$tpid"] {
+            assert_eq!(ExprSettings::user_register_index(name), None, "{name}");
+        }
+    }
+}

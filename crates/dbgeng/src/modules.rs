@@ -1,0 +1,204 @@
+//! The images a process has mapped, and what the engine knows of each. It keeps what was loaded for
+//! an image as long as the image stays mapped; how symbols are found is not its business.
+
+pub(crate) mod name;
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dbgbase::{Address, AddressRange, LoadBias};
+use dbgsym::Image;
+use dbgwire::verbs::module::ModuleDescription;
+
+/// One image that a process has mapped.
+#[derive(Debug)]
+pub struct Module {
+    /// Its name in expressions, unique in its process: `libc_so`.
+    pub name: String,
+    /// Its file's path as the target sees it; `[vdso]` for the kernel's.
+    pub path: Vec<u8>,
+    /// What it spans, gaps included.
+    pub range: AddressRange,
+    /// What its file's addresses are off by.
+    pub bias: LoadBias,
+    /// The linker's name for it, if it has one.
+    pub build_id: Option<Vec<u8>>,
+    /// Whether it is the program itself.
+    pub is_program: bool,
+    /// `None` until somebody asks.
+    pub(crate) symbols: RefCell<Option<ModuleSymbols>>,
+}
+
+/// What was found for a module.
+#[derive(Clone, Debug)]
+pub(crate) struct ModuleSymbols {
+    pub(crate) status: SymbolStatus,
+    /// The image, with its debug file if there is one. `None` if nothing was found.
+    pub(crate) image: Option<Arc<Image>>,
+}
+
+/// A module as it stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ModuleView {
+    /// Its name in expressions, unique in its process: `libc_so`.
+    pub name: String,
+    /// Its file's path as the target sees it; `[vdso]` for the kernel's.
+    pub path: Vec<u8>,
+    /// What it spans, gaps included.
+    pub range: AddressRange,
+    /// What its file's addresses are off by.
+    pub bias: LoadBias,
+    /// The linker's name for it, if it has one.
+    pub build_id: Option<Vec<u8>>,
+    /// Whether it is the program itself.
+    pub is_program: bool,
+    /// What the engine has for it.
+    pub status: SymbolStatus,
+}
+
+/// What the engine has for a module.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SymbolStatus {
+    /// Nobody has asked yet.
+    Deferred,
+    /// Its full symbol table.
+    Loaded {
+        /// Where from.
+        source: SymbolSource,
+        /// How many symbols.
+        symbols: usize,
+    },
+    /// Only the symbols that the dynamic linker uses.
+    Exports {
+        /// Where from.
+        source: SymbolSource,
+        /// How many symbols.
+        symbols: usize,
+    },
+    /// A file was found, but it is not the one that is mapped.
+    Mismatched {
+        /// Which file.
+        file: PathBuf,
+    },
+    /// Nothing, for this reason.
+    Missing(String),
+}
+
+/// Where symbols came from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SymbolSource {
+    /// A file of this machine.
+    Local(PathBuf),
+    /// A file of the server's machine, as its path there.
+    Server(PathBuf),
+    /// The memory of the process.
+    Memory,
+}
+
+impl fmt::Display for SymbolSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SymbolSource::Local(path) => write!(f, "{}", path.display()),
+            SymbolSource::Server(path) => write!(f, "{} (of the server)", path.display()),
+            SymbolSource::Memory => f.write_str("memory of the process"),
+        }
+    }
+}
+
+impl Module {
+    /// The module as it stands.
+    ///
+    /// **Cost**: none; nothing is loaded.
+    pub fn view(&self) -> ModuleView {
+        let symbols = self.symbols.borrow();
+        let status = symbols.as_ref().map(|symbols| symbols.status.clone());
+        ModuleView {
+            name: self.name.clone(),
+            path: self.path.clone(),
+            range: self.range,
+            bias: self.bias,
+            build_id: self.build_id.clone(),
+            is_program: self.is_program,
+            status: status.unwrap_or(SymbolStatus::Deferred),
+        }
+    }
+
+    /// Whether the server describes this same module.
+    fn is(&self, described: &ModuleDescription) -> bool {
+        self.range.start().value() == described.base
+            && self.range.len_bytes() == described.size
+            && self.bias.value() == described.bias
+            && self.path == described.path
+            && self.build_id.as_deref().unwrap_or_default() == described.build_id
+    }
+}
+
+/// The modules of one process, the program first, the others by address.
+#[derive(Debug, Default)]
+pub(crate) struct Modules {
+    list: Vec<Module>,
+}
+
+impl Modules {
+    /// All of them.
+    pub(crate) fn list(&self) -> &[Module] {
+        &self.list
+    }
+
+    /// The program itself.
+    pub(crate) fn program(&self) -> Option<&Module> {
+        self.list.iter().find(|module| module.is_program)
+    }
+
+    /// The module that spans an address.
+    pub(crate) fn at(&self, address: Address) -> Option<&Module> {
+        self.list.iter().find(|module| module.range.contains(address))
+    }
+
+    /// The module with this name, in any case of letters.
+    pub(crate) fn named(&self, name: &str) -> Option<&Module> {
+        self.list.iter().find(|module| module.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Takes the server's list. Modules that are still there keep what was loaded for them.
+    /// Descriptions that pass the end of the address space are left out.
+    pub(crate) fn update(&mut self, described: Vec<ModuleDescription>) {
+        let mut old = std::mem::take(&mut self.list);
+        let mut taken = HashSet::new();
+        for description in described {
+            let base = Address::new(description.base);
+            let Some(range) = AddressRange::with_len(base, description.size) else { continue };
+            let name = name::unique_name(&description.path, base, &mut taken);
+            let known = old.iter().position(|module| module.is(&description));
+            let symbols = known.map(|at| old.swap_remove(at).symbols).unwrap_or_default();
+            self.list.push(Module {
+                name,
+                range,
+                bias: LoadBias::new(description.bias),
+                build_id: Some(description.build_id).filter(|id| !id.is_empty()),
+                path: description.path,
+                is_program: description.is_program,
+                symbols,
+            });
+        }
+    }
+
+    /// Forgets what was not found in full, so that it is looked for again.
+    pub(crate) fn retry_unloaded(&self) {
+        for module in &self.list {
+            let mut symbols = module.symbols.borrow_mut();
+            let is_full =
+                |symbols: &ModuleSymbols| matches!(symbols.status, SymbolStatus::Loaded { .. });
+            if !symbols.as_ref().is_some_and(is_full) {
+                *symbols = None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "modules/tests.rs"]
+mod tests;

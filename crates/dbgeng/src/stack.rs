@@ -1,0 +1,130 @@
+//! Who called whom: the unwinder's frames with names. It knows how to read a stack with few round
+//! trips; how a caller is found is the unwinder's business.
+
+use std::cell::{Cell, OnceCell};
+
+use dbgbase::{Address, GeneralRegisters, LoadBias, ReadMemory, Unreadable};
+use dbgsym::Image;
+use dbgsym::unwind::{Frame, FramePc, walk};
+
+pub use dbgsym::unwind::{StackEnd, UnwindMethod};
+
+use crate::memory::PAGE_LEN;
+use crate::symbols::ProcessSymbols;
+use crate::{Error, SymbolAt};
+
+/// How much of a stack is read at once when something above the known part is needed.
+const STACK_RUN_LEN: u64 = 16 * 1024;
+/// What lies further above the stack pointer than this is not taken for stack.
+const STACK_LEN_MAX: u64 = 64 * 1024 * 1024;
+
+/// The frames of a thread, the innermost first, and why there are no more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stack {
+    /// The frames; at least one.
+    pub frames: Vec<StackFrame>,
+    /// Why the list ends.
+    pub end: StackEnd,
+}
+
+/// One frame.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StackFrame {
+    /// Its number; the innermost is 0.
+    pub number: usize,
+    /// Where it executes; for callers the address behind the call.
+    pub pc: Address,
+    /// Where it returns to, if its caller was found.
+    pub return_address: Option<Address>,
+    /// Its stack pointer, `Child-SP` of the original's lists; 0 if unknown.
+    pub sp: Address,
+    /// Its canonical frame address (DWARF 5, section 6.4), if known.
+    pub cfa: Option<Address>,
+    /// The function it executes, with the displacement of `pc`. For callers, the function that
+    /// contains the call, even if `pc` lies behind its end.
+    pub symbol: Option<SymbolAt>,
+    /// How it was found from the frame inside it.
+    pub method: UnwindMethod,
+    /// Whether it is the trampoline that a signal handler returns to.
+    pub is_signal_frame: bool,
+}
+
+/// Walks a stack from these registers on.
+pub(crate) fn walk_stack(
+    symbols: ProcessSymbols<'_>,
+    registers: &GeneralRegisters,
+    frames_max: usize,
+) -> Result<Stack, Error> {
+    let modules = symbols.process.modules.list();
+    let images: Vec<_> = modules.iter().map(|_| OnceCell::new()).collect();
+    let failure = Cell::new(None);
+    let locate = |address: Address| -> Option<(&Image, LoadBias)> {
+        let at = modules.iter().position(|module| module.range.contains(address))?;
+        let module = modules.get(at)?;
+        let image = images.get(at)?.get_or_init(|| match symbols.image(module) {
+            Ok(image) => image,
+            Err(error) => {
+                failure.set(Some(error));
+                None
+            }
+        });
+        Some((image.as_deref()?, module.bias))
+    };
+    let memory = StackMemory { symbols, sp: registers.sp() };
+    let (frames, end) = walk(registers, &locate, &memory, frames_max.max(1));
+    if let Some(error) = failure.take() {
+        return Err(error);
+    }
+    let callers = frames.iter().skip(1).map(|frame| Some(frame.pc.address())).chain([None]);
+    let described = frames.iter().zip(callers).enumerate();
+    let frames =
+        described.map(|(number, (frame, caller))| describe(symbols, number, frame, caller));
+    Ok(Stack { frames: frames.collect(), end })
+}
+
+fn describe(
+    symbols: ProcessSymbols<'_>,
+    number: usize,
+    frame: &Frame,
+    return_address: Option<Address>,
+) -> StackFrame {
+    let symbol = symbols.at(frame.pc.lookup_pc()).map(|mut symbol| {
+        if let FramePc::ReturnAddress(_) = frame.pc {
+            // Looked up by the call, shown by where execution goes on.
+            symbol.displacement += 1;
+            symbol.exact = false;
+        }
+        symbol
+    });
+    StackFrame {
+        number,
+        pc: frame.pc.address(),
+        return_address,
+        sp: frame.registers.sp().unwrap_or(Address::ZERO),
+        cfa: frame.cfa,
+        symbol,
+        method: frame.method,
+        is_signal_frame: frame.is_signal_frame,
+    }
+}
+
+/// The target's memory, read ahead where it is stack.
+struct StackMemory<'a> {
+    symbols: ProcessSymbols<'a>,
+    sp: Address,
+}
+
+impl ReadMemory for StackMemory<'_> {
+    fn read(&self, address: Address, buffer: &mut [u8]) -> Result<usize, Unreadable> {
+        let (memory, client) = (&self.symbols.process.memory, self.symbols.client);
+        if memory.read_known(address, buffer) < buffer.len() {
+            let is_stack = address.offset_from(self.sp).is_some_and(|above| above < STACK_LEN_MAX);
+            if is_stack {
+                let start = address.align_down(PAGE_LEN);
+                // If this fails, so does the read that follows, and that is told.
+                let _ = memory.fetch(client, start, STACK_RUN_LEN);
+            }
+        }
+        memory.read(client, address, buffer).map_err(|_| Unreadable { address })
+    }
+}

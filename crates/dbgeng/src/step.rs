@@ -1,0 +1,135 @@
+//! A run as a plan: what the threads do, which temporary sites it needs, and which stop completes
+//! it. Pure; how a plan is carried out is not its business.
+
+use dbgbase::{Address, Signal, SiteId, StopReason, Tid};
+use dbgsym::disasm::{Instruction, InstructionKind};
+use dbgwire::verbs::resume::{RunKind, ThreadAction};
+use dbgwire::verbs::site::{Site, SiteKind};
+
+use crate::{ProcessNumber, StopCause};
+
+/// What is being carried out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Plan {
+    /// Everything runs. In one process these sites end the run.
+    Go { process: ProcessNumber, until: Vec<TemporarySite> },
+    /// One thread executes one instruction; the others run.
+    Step { process: ProcessNumber, tid: Tid },
+    /// Everything runs until this thread is behind a call.
+    Over { process: ProcessNumber, tid: Tid, behind: TemporarySite, sp_above: u64 },
+}
+
+/// A site that exists only for a plan.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct TemporarySite {
+    pub(crate) site: SiteId,
+    pub(crate) address: Address,
+}
+
+impl Plan {
+    /// A step of a thread over the instruction at its pc. `site` is used if it needs one.
+    ///
+    /// Behind a call the stack pointer is where it was before, or above if the callee pops its
+    /// arguments; when a deeper recursion of the same call returns, it is below. So a site behind
+    /// the call ends the step only above `sp - 1`.
+    pub(crate) fn over(
+        process: ProcessNumber,
+        tid: Tid,
+        instruction: &Instruction,
+        sp: Address,
+        site: SiteId,
+    ) -> Plan {
+        match instruction.kind() {
+            InstructionKind::Call | InstructionKind::StringRepeat => Plan::Over {
+                process,
+                tid,
+                behind: TemporarySite { site, address: instruction.fallthrough() },
+                sp_above: sp.value().saturating_sub(1),
+            },
+            _ => Plan::Step { process, tid },
+        }
+    }
+
+    /// Whether passes of breakpoints count while this is carried out.
+    pub(crate) fn counts_passes(&self) -> bool {
+        matches!(self, Plan::Go { .. })
+    }
+
+    /// The temporary sites it needs in a process.
+    pub(crate) fn sites(&self, in_process: ProcessNumber) -> Vec<Site> {
+        let site = |temporary: &TemporarySite, tid: u32, sp_above| Site {
+            id: temporary.site.value(),
+            address: temporary.address.value(),
+            kind: SiteKind::Software as i32,
+            tid,
+            sp_above,
+        };
+        match self {
+            Plan::Go { process, until } if *process == in_process => {
+                until.iter().map(|temporary| site(temporary, 0, 0)).collect()
+            }
+            Plan::Over { process, tid, behind, sp_above } if *process == in_process => {
+                vec![site(behind, tid.value(), *sp_above)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What the threads of a process do: all run but the one that steps. `deliver` is given to its
+    /// thread on the way.
+    pub(crate) fn actions(
+        &self,
+        in_process: ProcessNumber,
+        deliver: Option<(Tid, Signal)>,
+    ) -> Vec<ThreadAction> {
+        let stepping = match self {
+            Plan::Step { process, tid } if *process == in_process => Some(*tid),
+            _ => None,
+        };
+        let action = |tid: Tid, run: RunKind| {
+            let signal = deliver.filter(|(to, _)| *to == tid).map(|(_, signal)| signal.number());
+            ThreadAction {
+                tid: tid.value(),
+                run: run as i32,
+                signal: signal.and_then(|number| u32::try_from(number).ok()).unwrap_or(0),
+            }
+        };
+        let mut actions = Vec::with_capacity(3);
+        actions.extend(stepping.map(|tid| action(tid, RunKind::Step)));
+        if let Some((tid, _)) = deliver.filter(|(tid, _)| Some(*tid) != stepping) {
+            actions.push(action(tid, RunKind::Continue));
+        }
+        actions.push(ThreadAction { tid: 0, run: RunKind::Continue as i32, signal: 0 });
+        actions
+    }
+
+    /// What the user is told if this stop completes the plan.
+    pub(crate) fn completed_by(
+        &self,
+        in_process: ProcessNumber,
+        thread: Tid,
+        sp: Option<Address>,
+        reason: &StopReason,
+    ) -> Option<StopCause> {
+        match (self, reason) {
+            (Plan::Go { process, until }, StopReason::Breakpoint { sites }) => {
+                let is_there = until.iter().any(|temporary| sites.contains(&temporary.site));
+                (*process == in_process && is_there).then_some(StopCause::TemporaryBreakpoint)
+            }
+            (Plan::Step { process, tid }, StopReason::Step) => {
+                (*process == in_process && *tid == thread).then_some(StopCause::Step)
+            }
+            (Plan::Over { process, tid, behind, sp_above }, StopReason::Breakpoint { sites }) => {
+                let is_behind = sites.contains(&behind.site)
+                    && sp.is_none_or(|sp| *sp_above == 0 || sp.value() > *sp_above);
+                let is_it = *process == in_process && *tid == thread && is_behind;
+                is_it.then_some(StopCause::Step)
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "step/tests.rs"]
+mod tests;

@@ -1,0 +1,234 @@
+//! Names and addresses over all modules of a process. Nothing is loaded before a name or an address
+//! inside a module is asked for. How a module's image is found is `search`'s business.
+
+mod download;
+mod search;
+
+use std::fmt;
+use std::sync::Arc;
+
+use dbgbase::{Address, LinkAddress};
+use dbgsym::{Image, Pattern, Symbol};
+
+pub use download::TransferProgress;
+pub(crate) use search::ImageFinder;
+pub use search::TransferCallback;
+
+use crate::client::Client;
+use crate::{Error, ErrorKind, Module, ModuleView, Process};
+
+/// The symbol at or before an address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SymbolAt {
+    /// Its module's name.
+    pub module: String,
+    /// Its name, demangled, without parameters.
+    pub name: String,
+    /// How far behind the symbol's start the address is.
+    pub displacement: u64,
+    /// Whether the address is the symbol's own: no displacement.
+    pub exact: bool,
+    /// Where the symbol begins.
+    pub address: Address,
+}
+
+/// `module!name`, and `+0x12` if the address is behind the start.
+impl fmt::Display for SymbolAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}!{}", self.module, self.name)?;
+        if self.displacement > 0 {
+            write!(f, "+{:#x}", self.displacement)?;
+        }
+        Ok(())
+    }
+}
+
+/// A symbol that was found by name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SymbolMatch {
+    /// Its module's name.
+    pub module: String,
+    /// Its name, demangled, without parameters.
+    pub name: String,
+    /// Where it is. For [`SymbolKind::ThreadLocal`] an offset instead.
+    pub address: Address,
+    /// How many bytes it spans; 0 if unknown.
+    pub size: u64,
+    /// What it is.
+    pub kind: SymbolKind,
+}
+
+/// What a symbol stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum SymbolKind {
+    /// A function.
+    Function,
+    /// A function that chooses the real one when the program starts (`STT_GNU_IFUNC`). The address
+    /// is the chooser's: a breakpoint there is reached once at most.
+    IndirectFunction,
+    /// Data.
+    Data,
+    /// Data of each thread; the address is no address but an offset in the module's block.
+    ThreadLocal,
+    /// Anything else.
+    Other,
+}
+
+/// The symbols of one process.
+#[derive(Clone, Copy)]
+pub(crate) struct ProcessSymbols<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) finder: &'a ImageFinder,
+    pub(crate) process: &'a Process,
+}
+
+impl<'a> ProcessSymbols<'a> {
+    /// A module's image, looked for when it is first asked for. `None` if it is nowhere.
+    ///
+    /// **Errors**: `Cancelled`, and those of the connection.
+    /// **Cost**: none later, or if this machine has the file; else a transfer.
+    pub(crate) fn image(&self, module: &Module) -> Result<Option<Arc<Image>>, Error> {
+        if let Some(symbols) = module.symbols.borrow().as_ref() {
+            return Ok(symbols.image.clone());
+        }
+        let symbols = self.finder.find(self.client, self.process, module)?;
+        let image = symbols.image.clone();
+        *module.symbols.borrow_mut() = Some(symbols);
+        Ok(image)
+    }
+
+    /// A module with its symbols looked for, anew if nothing was found before.
+    ///
+    /// **Shape**: a module without symbols says so in its status.
+    /// **Errors**: `NotFound` if there is no such module; `Cancelled`; those of the connection.
+    pub(crate) fn load(&self, module_name: &str) -> Result<ModuleView, Error> {
+        let module = self.process.modules.named(module_name).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("there is no module {module_name}"))
+        })?;
+        let is_missing =
+            module.symbols.borrow().as_ref().is_some_and(|symbols| symbols.image.is_none());
+        if is_missing {
+            *module.symbols.borrow_mut() = None;
+        }
+        self.image(module)?;
+        Ok(module.view())
+    }
+
+    /// The symbol that an address lies in, or else the last one before it in the same module.
+    pub(crate) fn at(&self, address: Address) -> Option<SymbolAt> {
+        self.near(address).0
+    }
+
+    /// The symbols at or before an address, and the first one behind it.
+    pub(crate) fn near(&self, address: Address) -> (Option<SymbolAt>, Option<SymbolAt>) {
+        let Some(module) = self.process.modules.at(address) else { return (None, None) };
+        // Who asks for the name of an address can do without one.
+        let Ok(Some(image)) = self.image(module) else { return (None, None) };
+        let link = address.to_link(module.bias);
+        let nearest = image.symbols().nearest(link);
+        let before = nearest.before.map(|(symbol, offset)| symbol_at(module, symbol, offset));
+        (before, nearest.after.map(|symbol| symbol_at(module, symbol, 0)))
+    }
+
+    /// The symbols with this name: `name` or `module!name`.
+    pub(crate) fn resolve(&self, name: &str) -> Result<Vec<SymbolMatch>, Error> {
+        if let Some((module, symbol)) = self.qualified(name) {
+            let found = self.in_module(module, symbol)?;
+            return if found.is_empty() { Err(self.unknown(symbol, module)) } else { Ok(found) };
+        }
+        for module in self.in_search_order() {
+            let found = self.in_module(module, name)?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        Err(Error::new(ErrorKind::UnknownSymbol, format!("no symbol is called {name}")))
+    }
+
+    /// The symbols that a pattern matches: `pattern` or `module pattern!pattern`.
+    pub(crate) fn search(&self, pattern: &str) -> Result<Vec<SymbolMatch>, Error> {
+        let (modules, names) = pattern.split_once('!').unwrap_or(("*", pattern));
+        let (modules, names) = (Pattern::new(modules), Pattern::new(names));
+        let mut found = Vec::new();
+        for module in self.in_search_order().filter(|module| modules.matches(&module.name)) {
+            self.finder.check_cancelled()?;
+            let Some(image) = self.image(module)? else { continue };
+            let symbols = image.symbols().matching(&names);
+            found.extend(symbols.map(|symbol| symbol_match(module, symbol)));
+        }
+        Ok(found)
+    }
+
+    /// The program first, the others in their order.
+    fn in_search_order(&self) -> impl Iterator<Item = &'a Module> {
+        let modules = &self.process.modules;
+        let others = modules.list().iter().filter(|module| !module.is_program);
+        modules.program().into_iter().chain(others)
+    }
+
+    /// The module and the rest of `module!name`. Names with `!` in them, as C++ operators have, are
+    /// told apart by whether there is such a module.
+    fn qualified<'n>(&self, name: &'n str) -> Option<(&'a Module, &'n str)> {
+        let (module, symbol) = name.split_once('!')?;
+        Some((self.process.modules.named(module)?, symbol))
+    }
+
+    fn in_module(&self, module: &Module, name: &str) -> Result<Vec<SymbolMatch>, Error> {
+        let Some(image) = self.image(module)? else { return Ok(Vec::new()) };
+        let mut found: Vec<SymbolMatch> = Vec::new();
+        for symbol in image.symbols().by_name(name) {
+            let symbol = symbol_match(module, symbol);
+            if !found.contains(&symbol) {
+                found.push(symbol);
+            }
+        }
+        Ok(found)
+    }
+
+    fn unknown(&self, name: &str, module: &Module) -> Error {
+        let message = format!("{} has no symbol {name}", module.name);
+        let error = Error::new(ErrorKind::UnknownSymbol, message);
+        match module.view().status {
+            crate::SymbolStatus::Missing(reason) => error.context(format!("no symbols ({reason})")),
+            crate::SymbolStatus::Mismatched { file } => {
+                error.context(format!("no symbols ({} is another build)", file.display()))
+            }
+            _ => error,
+        }
+    }
+}
+
+fn symbol_at(module: &Module, symbol: Symbol<'_>, displacement: u64) -> SymbolAt {
+    SymbolAt {
+        module: module.name.clone(),
+        name: symbol.name().into_owned(),
+        displacement,
+        exact: displacement == 0,
+        address: symbol.address().to_address(module.bias),
+    }
+}
+
+fn symbol_match(module: &Module, symbol: Symbol<'_>) -> SymbolMatch {
+    let kind = kind(symbol.kind());
+    let address = match kind {
+        SymbolKind::ThreadLocal => Address::new(LinkAddress::value(symbol.address())),
+        _ => symbol.address().to_address(module.bias),
+    };
+    SymbolMatch {
+        module: module.name.clone(),
+        name: symbol.name().into_owned(),
+        address,
+        size: symbol.size_bytes(),
+        kind,
+    }
+}
+
+fn kind(kind: dbgsym::SymbolKind) -> SymbolKind {
+    match kind {
+        dbgsym::SymbolKind::Function | dbgsym::SymbolKind::PltEntry => SymbolKind::Function,
+        dbgsym::SymbolKind::IndirectFunction => SymbolKind::IndirectFunction,
+        dbgsym::SymbolKind::Object => SymbolKind::Data,
+        dbgsym::SymbolKind::Tls => SymbolKind::ThreadLocal,
+        dbgsym::SymbolKind::NoType => SymbolKind::Other,
+    }
+}

@@ -1,0 +1,14 @@
+//! The engine against a scripted server: a thread that expects one request after the other, answers
+//! each as its script says, and pushes events. A request that the script does not expect fails the
+//! test, so every script is also a budget of round trips.
+
+mod elf; // images to look symbols up in
+mod peer; // the server's side of a script
+mod scene; // what the scripted targets look like
+
+mod breakpoints; // sites travel in Resume; passes, threads, one shot, symbols
+mod connection; // greeting, refusal, pipelining, loss, later versions
+mod inspection; // registers, memory, code, stack: what they cost
+mod running; // execution, steps, signals, interrupts, ends
+mod several; // two processes
+mod symbols; // where images come from

@@ -1,0 +1,413 @@
+//! Where images come from, and what is found in them.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use dbgbase::Address;
+use dbgeng::{
+    BreakpointLocation, BreakpointSpec, Engine, ErrorKind, LaunchOptions, StopCause, SymbolKind,
+    SymbolSource, SymbolStatus,
+};
+use dbgwire::ErrorCode;
+use dbgwire::event::{Modules, StopKind};
+use dbgwire::verbs::file::{
+    CloseFile, CloseFileReply, OpenFile, OpenFileReply, ReadFile, ReadFileReply,
+};
+use dbgwire::verbs::memory::{ReadMemory, ReadMemoryReply};
+use dbgwire::verbs::module::ModuleDescription;
+use dbgwire::verbs::process::{Launch, LaunchReply};
+
+use crate::elf::{BEYOND, LANDMARK, build_id_of, image};
+use crate::peer::{Peer, Session};
+use crate::scene::{CODE, GO, Scene, launch, next_stop, serve_launch};
+
+const BIAS: u64 = 0x5555_0000_0000;
+/// Where the function `landmark` of the program is in the target.
+const HERE: Address = Address::new(BIAS + LANDMARK);
+const NOWHERE: &str = "/no/such/directory/prog";
+
+/// The program, with build-id 1, mapped from `path`.
+fn program(path: impl AsRef<Path>) -> ModuleDescription {
+    ModuleDescription {
+        base: BIAS,
+        size: 0x2000,
+        bias: BIAS,
+        path: path.as_ref().to_str().expect("a plain path").as_bytes().to_vec(),
+        build_id: build_id_of(1),
+        is_program: true,
+    }
+}
+
+/// A file of this machine, in a directory that goes with it.
+fn local(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join(name);
+    std::fs::create_dir_all(file.parent().expect("it has one")).expect("made");
+    std::fs::write(&file, bytes).expect("written");
+    (directory, file)
+}
+
+fn other(base: u64, path: &str) -> ModuleDescription {
+    ModuleDescription {
+        base,
+        size: 0x1000,
+        bias: base,
+        path: path.as_bytes().to_vec(),
+        build_id: vec![0xaa; 20],
+        is_program: false,
+    }
+}
+
+/// Launches a target that has these modules.
+fn serve_launch_with(peer: &mut Peer, target: u32, modules: Vec<ModuleDescription>) {
+    let launch = peer.expect::<Launch>();
+    peer.answer(&launch, LaunchReply { target, pid: 1000 + target });
+    let stop = u64::from(target);
+    let mut scene = Scene::new(stop, target, 1000 + target, StopKind::InitialBreak, CODE);
+    scene.stopped.modules = Some(Modules { modules });
+    scene.push(peer);
+}
+
+fn refuse_file(peer: &mut Peer) {
+    let open = peer.expect::<OpenFile>();
+    peer.refuse(&open, ErrorCode::NoSuchFile, "no such file over here");
+}
+
+/// Serves a whole file; all pieces are there before the first is answered, as far as that goes.
+fn serve_file(peer: &mut Peer, path: &str, target: u32, bytes: &[u8]) {
+    let open = peer.expect::<OpenFile>();
+    assert_eq!((&open.verb.path[..], open.verb.target), (path.as_bytes(), target));
+    let size = bytes.len() as u64;
+    peer.answer(&open, OpenFileReply { file: 3, size, modified_s: 0 });
+    let mut done = 0;
+    let mut waiting = std::collections::VecDeque::new();
+    while done < bytes.len() {
+        let pieces_left = (bytes.len() - done).div_ceil(512 * 1024);
+        while waiting.len() < pieces_left.min(16) {
+            waiting.push_back(peer.expect::<ReadFile>());
+        }
+        let read = waiting.pop_front().expect("one was asked for");
+        let range = read.verb.ranges[0];
+        assert_eq!(range.address, done as u64, "in order");
+        let piece = &bytes[done..done + range.len as usize];
+        done += piece.len();
+        peer.answer_with(&read, ReadFileReply { lengths: vec![range.len] }, piece);
+    }
+    let close = peer.expect::<CloseFile>();
+    assert_eq!(close.verb.file, 3);
+    peer.answer(&close, CloseFileReply {});
+}
+
+fn status(engine: &Engine, module: usize) -> SymbolStatus {
+    engine.modules().expect("a target")[module].status.clone()
+}
+
+#[test]
+fn names_and_addresses_are_found_without_asking_the_server() {
+    let (_directory, file) = local("my-prog", &image(Some(1), true, 0));
+    let module = program(&file);
+    let mut session = Session::new(move |peer| {
+        serve_launch_with(peer, 1, vec![module, other(0x1000, "/lib/libc.so.6")]);
+    });
+    let engine = session.engine();
+    launch(engine);
+    let names: Vec<_> = engine.modules().expect("two").into_iter().map(|one| one.name).collect();
+    assert_eq!(names, ["my_prog", "libc_so"]);
+    assert_eq!(status(engine, 0), SymbolStatus::Deferred);
+
+    let found = engine.resolve("landmark").expect("found");
+    let [only] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((only.address, only.size, only.kind), (HERE, 0x20, SymbolKind::Function));
+    assert_eq!(engine.resolve("MY_PROG!landmark").expect("found"), found);
+    let loaded = SymbolStatus::Loaded { source: SymbolSource::Local(file), symbols: 2 };
+    assert_eq!(status(engine, 0), loaded);
+    assert_eq!(status(engine, 1), SymbolStatus::Deferred, "nobody asked for the library");
+
+    let at = engine.symbol_at(HERE).expect("in the program");
+    assert_eq!((at.to_string(), at.exact), ("my_prog!landmark".to_owned(), true));
+    let inside = engine.symbol_at(HERE.wrapping_offset(2)).expect("in the program");
+    assert_eq!((inside.to_string(), inside.exact), ("my_prog!landmark+0x2".to_owned(), false));
+    let behind = engine.symbol_at(HERE.wrapping_offset(0x30)).expect("the last one before");
+    assert_eq!(behind.to_string(), "my_prog!landmark+0x30");
+    let (before, after) = engine.symbols_near(HERE);
+    assert_eq!(before, Some(at));
+    assert_eq!(after.map(|after| after.address), Some(Address::new(BIAS + BEYOND)));
+    assert_eq!(engine.symbol_at(Address::new(0x10)), None, "outside all modules");
+
+    let matches = engine.search_symbols("my_*!LAND*").expect("searched");
+    assert_eq!(matches, found);
+    assert_eq!(engine.module_at(HERE).map(|module| module.name).as_deref(), Some("my_prog"));
+    session.end();
+}
+
+#[test]
+fn code_is_listed_with_names() {
+    let (_directory, file) = local("my-prog", &image(Some(1), true, 0));
+    let module = program(&file);
+    let mut session = Session::new(move |peer| {
+        let launch = peer.expect::<Launch>();
+        peer.answer(&launch, LaunchReply { target: 1, pid: 1001 });
+        let pc = BIAS + 0x1000;
+        let mut scene = Scene::new(1, 1, 1001, StopKind::InitialBreak, pc);
+        // call landmark
+        scene.stopped.windows[0].address = pc;
+        scene.tail[..5].copy_from_slice(&[0xe8, 0x3b, 0, 0, 0]);
+        scene.stopped.modules = Some(Modules { modules: vec![module] });
+        scene.push(peer);
+    });
+    let engine = session.engine();
+    launch(engine);
+    let pc = engine.registers().expect("came along").pc();
+    let code = engine.disassemble(pc, 1).expect("came along");
+    assert_eq!(code[0].target, Some(HERE));
+    assert_eq!(code[0].operands, format!("my_prog!landmark ({HERE})"));
+    session.end();
+}
+
+#[test]
+fn unknown_names_say_what_is_missing() {
+    let (_directory, file) = local("prog", &image(Some(1), true, 0));
+    let module = program(&file);
+    let mut session = Session::new(move |peer| {
+        serve_launch_with(peer, 1, vec![module, other(0x1000, "/no/such/libx.so.1")]);
+        refuse_file(peer);
+        refuse_file(peer);
+    });
+    let engine = session.engine();
+    launch(engine);
+    let error = engine.resolve("no_such_symbol").expect_err("unknown");
+    assert_eq!(error.kind(), ErrorKind::UnknownSymbol);
+    let error = engine.resolve("libx_so!f").expect_err("unknown");
+    assert_eq!(error.kind(), ErrorKind::UnknownSymbol);
+    assert!(error.to_string().contains("no such file over here"), "{error}");
+    assert_eq!(status(engine, 1), SymbolStatus::Missing("no such file over here".to_owned()));
+    // It is asked for again only on request.
+    let view = engine.load_symbols("libx_so").expect("there is such a module");
+    assert!(matches!(view.status, SymbolStatus::Missing(_)));
+    let error = engine.load_symbols("liby_so").expect_err("no such module");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    session.end();
+}
+
+#[test]
+fn a_file_that_is_not_here_is_fetched_and_shared() {
+    // More pieces than are under way at once.
+    let bytes = image(Some(1), true, 10 * 1024 * 1024 + 3);
+    let total = bytes.len() as u64;
+    let mut session = Session::new(move |peer| {
+        serve_launch_with(peer, 1, vec![program(NOWHERE)]);
+        serve_file(peer, NOWHERE, 1, &bytes);
+        serve_launch_with(peer, 2, vec![program(NOWHERE)]);
+    });
+    let engine = session.engine();
+    launch(engine);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let progress = Arc::clone(&told);
+    engine.set_transfer_progress(Some(Box::new(move |now| {
+        assert_eq!(now.path, NOWHERE.as_bytes());
+        progress.lock().expect("no panic").push((now.done_bytes, now.total_bytes));
+    })));
+    assert_eq!(engine.resolve("landmark").expect("found")[0].address, HERE);
+    let source = SymbolSource::Server(PathBuf::from(NOWHERE));
+    assert_eq!(status(engine, 0), SymbolStatus::Loaded { source, symbols: 2 });
+    let told = told.lock().expect("no panic").clone();
+    assert_eq!(told.last(), Some(&(total, total)));
+    assert!(told.windows(2).all(|pair| pair[0].0 < pair[1].0));
+
+    engine.launch(&LaunchOptions::new("/bin/prog")).expect("launches");
+    assert_eq!(next_stop(engine), StopCause::InitialBreak);
+    assert_eq!(engine.current().map(|(process, _)| process.0), Some(1));
+    assert_eq!(engine.resolve("landmark").expect("shared")[0].address, HERE);
+    session.end();
+}
+
+#[test]
+fn a_fetched_file_that_is_another_build_is_not_used() {
+    let mut session = Session::new(|peer| {
+        serve_launch_with(peer, 1, vec![program(NOWHERE)]);
+        serve_file(peer, NOWHERE, 1, &image(Some(2), true, 0));
+    });
+    let engine = session.engine();
+    launch(engine);
+    assert_eq!(engine.symbol_at(HERE), None);
+    assert!(matches!(status(engine, 0), SymbolStatus::Missing(why) if why.contains("replaced")));
+    session.end();
+}
+
+#[test]
+fn a_program_whose_file_was_removed_is_fetched_through_proc() {
+    let mut session = Session::new(|peer| {
+        serve_launch_with(peer, 1, vec![program(format!("{NOWHERE} (deleted)"))]);
+        serve_file(peer, "/proc/1001/exe", 0, &image(Some(1), true, 0));
+    });
+    let engine = session.engine();
+    launch(engine);
+    assert_eq!(engine.processes()[0].name, "prog");
+    assert_eq!(engine.resolve("landmark").expect("found")[0].address, HERE);
+    session.end();
+}
+
+#[test]
+fn a_transfer_can_be_interrupted_and_repeated() {
+    let mut session = Session::new(|peer| {
+        serve_launch_with(peer, 1, vec![program(NOWHERE)]);
+        let open = peer.expect::<OpenFile>();
+        peer.answer(&open, OpenFileReply { file: 8, size: 1000, modified_s: 0 });
+        peer.expect::<ReadFile>();
+        // It is never answered.
+        let close = peer.expect::<CloseFile>();
+        peer.answer(&close, CloseFileReply {});
+        serve_file(peer, NOWHERE, 1, &image(Some(1), true, 0));
+    });
+    let engine = session.engine();
+    launch(engine);
+    engine.interrupter().interrupt();
+    let error = engine.resolve("landmark").expect_err("interrupted");
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    assert!(!engine.take_interrupt(), "the wish is fulfilled");
+    assert_eq!(status(engine, 0), SymbolStatus::Deferred);
+    assert_eq!(engine.resolve("landmark").expect("found")[0].address, HERE);
+    session.end();
+}
+
+#[test]
+fn the_symbol_path_is_searched_for_the_files_name() {
+    let (right, file) = local("prog", &image(Some(1), true, 0));
+    let (wrong, wrong_file) = local("prog", &image(Some(2), true, 0));
+    let mut session = Session::new(|peer| {
+        serve_launch_with(peer, 1, vec![program(NOWHERE)]);
+        refuse_file(peer);
+        refuse_file(peer);
+    });
+    let engine = session.engine();
+    launch(engine);
+    assert!(engine.symbol_at(HERE).is_none());
+    assert!(matches!(status(engine, 0), SymbolStatus::Missing(_)));
+    let wrong = wrong.path().display().to_string();
+    engine.set_symbol_path(&wrong);
+    assert!(engine.symbol_at(HERE).is_none());
+    assert_eq!(status(engine, 0), SymbolStatus::Mismatched { file: wrong_file });
+    let both = format!("{wrong};{}", right.path().display());
+    engine.set_symbol_path(&both);
+    assert_eq!(engine.symbol_path(), both);
+    assert!(engine.symbol_at(HERE).is_some());
+    let loaded = SymbolStatus::Loaded { source: SymbolSource::Local(file), symbols: 2 };
+    assert_eq!(status(engine, 0), loaded);
+    session.end();
+}
+
+#[test]
+fn a_stripped_program_gets_its_separate_debug_file() {
+    let (_stripped, file) = local("prog", &image(Some(1), false, 0));
+    let by_build_id = format!(".build-id/01/{}.debug", "01".repeat(19));
+    for name in [by_build_id.as_str(), "prog"] {
+        let (debug, _) = local(name, &image(Some(1), true, 0));
+        let (other_build, _) = local(name, &image(Some(2), true, 0));
+        let module = program(&file);
+        let mut session = Session::new(move |peer| serve_launch_with(peer, 1, vec![module]));
+        let engine = session.engine();
+        launch(engine);
+        let source = SymbolSource::Local(file.clone());
+        let exports = SymbolStatus::Exports { source: source.clone(), symbols: 0 };
+        assert_eq!(engine.symbol_at(HERE), None);
+        assert_eq!(status(engine, 0), exports);
+        engine.set_symbol_path(&other_build.path().display().to_string());
+        assert_eq!(engine.symbol_at(HERE), None);
+        assert_eq!(status(engine, 0), exports, "not with another build's");
+        engine.set_symbol_path(&debug.path().display().to_string());
+        assert_eq!(engine.symbol_at(HERE).map(|at| at.name).as_deref(), Some("landmark"));
+        assert_eq!(status(engine, 0), SymbolStatus::Loaded { source, symbols: 2 });
+        session.end();
+    }
+}
+
+#[test]
+fn without_build_id_the_first_page_decides() {
+    let bytes = image(None, true, 0);
+    let (_directory, file) = local("prog", &bytes);
+    let module = ModuleDescription { build_id: Vec::new(), ..program(&file) };
+    let mut session = Session::new(move |peer| {
+        serve_launch_with(peer, 1, vec![module.clone()]);
+        let read = peer.expect::<ReadMemory>();
+        assert_eq!(read.verb.ranges[0].address, module.base);
+        let reply = || ReadMemoryReply { lengths: vec![0x1000] };
+        peer.answer_with(&read, reply(), &bytes[..0x1000]);
+        // Another build is mapped in the second target.
+        serve_launch_with(peer, 2, vec![module]);
+        let read = peer.expect::<ReadMemory>();
+        let mut page = bytes[..0x1000].to_vec();
+        page[0x118] ^= 1;
+        peer.answer_with(&read, reply(), &page);
+        refuse_file(peer);
+    });
+    let engine = session.engine();
+    launch(engine);
+    assert!(engine.symbol_at(HERE).is_some());
+    engine.launch(&LaunchOptions::new("/bin/prog")).expect("launches");
+    next_stop(engine);
+    assert!(engine.symbol_at(HERE).is_none());
+    assert_eq!(status(engine, 0), SymbolStatus::Mismatched { file });
+    session.end();
+}
+
+#[test]
+fn an_image_without_file_is_read_from_memory() {
+    let bytes = image(None, true, 0);
+    let vdso = ModuleDescription {
+        size: bytes.len() as u64,
+        build_id: Vec::new(),
+        ..other(0x7000_0000, "[vdso]")
+    };
+    let mut session = Session::new(move |peer| {
+        serve_launch_with(peer, 1, vec![vdso]);
+        let read = peer.expect::<ReadMemory>();
+        assert_eq!((read.verb.ranges[0].address, read.verb.ranges[0].len), (0x7000_0000, 0x2000));
+        peer.answer_with(&read, ReadMemoryReply { lengths: vec![0x2000] }, &bytes);
+    });
+    let engine = session.engine();
+    launch(engine);
+    let view = engine.load_symbols("linux_vdso_so").expect("loaded");
+    let expected = SymbolStatus::Loaded { source: SymbolSource::Memory, symbols: 2 };
+    assert_eq!(view.status, expected);
+    session.end();
+}
+
+#[test]
+fn a_breakpoint_by_symbol_waits_for_its_module() {
+    let (_directory, file) = local("prog", &image(Some(1), true, 0));
+    let module = program(&file);
+    let here = HERE.value();
+    let mut session = Session::new(move |peer| {
+        serve_launch(peer, 1);
+        assert!(peer.resume().insert.is_empty(), "there is no such symbol yet");
+        let mut scene = Scene::new(2, 1, 1001, StopKind::Signal, CODE).signal(10, 0);
+        scene.stopped.modules = Some(Modules { modules: vec![module.clone()] });
+        scene.push(peer);
+        let resume = peer.resume();
+        assert_eq!(resume.insert.iter().map(|site| site.address).collect::<Vec<_>>(), [here]);
+        // A new program has it elsewhere.
+        let bias = module.bias + 0x1000;
+        let moved = ModuleDescription { base: bias, bias, ..module };
+        let mut scene = Scene::new(3, 1, 1001, StopKind::Exec, CODE);
+        scene.stopped.modules = Some(Modules { modules: vec![moved] });
+        scene.push(peer);
+        let resume = peer.resume();
+        let inserted: Vec<_> = resume.insert.iter().map(|site| (site.id, site.address)).collect();
+        assert_eq!(inserted, [(2, here + 0x1000)]);
+        assert!(resume.remove.is_empty(), "the old program's sites went with it");
+        Scene::new(4, 1, 1001, StopKind::Breakpoint, here + 0x1000).sites(&[2]).push(peer);
+    });
+    let engine = session.engine();
+    launch(engine);
+    let symbol = BreakpointLocation::Symbol("landmark".to_owned());
+    let id = engine.add_breakpoint(BreakpointSpec::new("landmark", symbol)).expect("added");
+    assert!(engine.breakpoints()[0].addresses.is_empty());
+    engine.execute(GO).expect("runs");
+    assert!(matches!(next_stop(engine), StopCause::Signal { .. }));
+    assert_eq!(engine.breakpoints()[0].addresses, [HERE]);
+    engine.execute(GO).expect("runs");
+    assert_eq!(next_stop(engine), StopCause::Exec);
+    engine.execute(GO).expect("runs");
+    assert_eq!(next_stop(engine), StopCause::Breakpoints(vec![id]));
+    session.end();
+}
