@@ -17,25 +17,28 @@ pub use search::TransferCallback;
 use crate::client::Client;
 use crate::{Error, ErrorKind, Module, ModuleView, Process};
 
-/// The symbol at or before an address.
+/// What an address is called: the symbol it lies in or behind, or only its module.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SymbolAt {
     /// Its module's name.
     pub module: String,
-    /// Its name, demangled, without parameters.
+    /// Its name, demangled, without parameters; empty if no symbol covers the address.
     pub name: String,
-    /// How far behind the symbol's start the address is.
+    /// How far behind the symbol's start, or the module's, the address is.
     pub displacement: u64,
     /// Whether the address is the symbol's own: no displacement.
     pub exact: bool,
-    /// Where the symbol begins.
+    /// Where the symbol, or else the module, begins.
     pub address: Address,
 }
 
-/// `module!name`, and `+0x12` if the address is behind the start.
+/// `module!name` or only `module`, and `+0x12` if the address is behind the start.
 impl fmt::Display for SymbolAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}!{}", self.module, self.name)?;
+        f.write_str(&self.module)?;
+        if !self.name.is_empty() {
+            write!(f, "!{}", self.name)?;
+        }
         if self.displacement > 0 {
             write!(f, "+{:#x}", self.displacement)?;
         }
@@ -114,9 +117,23 @@ impl<'a> ProcessSymbols<'a> {
         Ok(module.view())
     }
 
-    /// The symbol that an address lies in, or else the last one before it in the same module.
+    /// The symbol that an address lies in, or else the module it lies in, with an empty name.
     pub(crate) fn at(&self, address: Address) -> Option<SymbolAt> {
-        self.near(address).0
+        let module = self.process.modules.at(address)?;
+        // Who asks for the name of an address can do without one.
+        let image = self.image(module).ok().flatten();
+        let link = address.to_link(module.bias);
+        let found = image.as_ref().and_then(|image| image.symbols().containing(link));
+        Some(match found {
+            Some((symbol, offset)) => symbol_at(module, symbol, offset),
+            None => SymbolAt {
+                module: module.name.clone(),
+                name: String::new(),
+                displacement: address.offset_from(module.range.start()).unwrap_or(0),
+                exact: false,
+                address: module.range.start(),
+            },
+        })
     }
 
     /// The symbols at or before an address, and the first one behind it.
@@ -154,7 +171,11 @@ impl<'a> ProcessSymbols<'a> {
             self.finder.check_cancelled()?;
             let Some(image) = self.image(module)? else { continue };
             let symbols = image.symbols().matching(&names);
-            found.extend(symbols.map(|symbol| symbol_match(module, symbol)));
+            let mut matches: Vec<_> = symbols.map(|symbol| symbol_match(module, symbol)).collect();
+            matches.sort_by(|a, b| (a.address, &a.name).cmp(&(b.address, &b.name)));
+            // Versions of one symbol, and its entries in both tables, are one to the reader.
+            matches.dedup_by(|a, b| a.address == b.address && a.name == b.name);
+            found.append(&mut matches);
         }
         Ok(found)
     }

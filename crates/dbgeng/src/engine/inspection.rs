@@ -113,10 +113,10 @@ impl Engine {
         self.symbols_of(self.current_process()?).load(module_name)
     }
 
-    /// The symbol that an address lies in, or else the last one before it in the same module.
+    /// The symbol that an address lies in, or else only the module it lies in.
     ///
-    /// **Shape**: `None` outside modules, before a module's first symbol, and where a module has no
-    /// symbols.
+    /// **Shape**: `None` outside modules. Between symbols, and where a module has none, the name is
+    /// empty and the displacement counts from the module's start.
     /// **Cost**: loads the module's symbols, as [`Engine::load_symbols`].
     pub fn symbol_at(&self, address: Address) -> Option<SymbolAt> {
         self.symbols_of(self.current_process().ok()?).at(address)
