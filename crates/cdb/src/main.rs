@@ -1,1 +1,53 @@
-fn main() {}
+//! cdb, the console debugger: a terminal on the command language. It reads the command line,
+//! connects, and hands every line that is typed to the interpreter.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "a program speaks to its user")]
+
+mod args;
+mod banner;
+mod console;
+mod interrupts;
+mod line_editor;
+mod options;
+mod server;
+mod session;
+mod terminal;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use args::Invocation;
+
+fn main() -> ExitCode {
+    if let Some(code) = dbgsrv::local::run_if_session() {
+        return code;
+    }
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let options = match args::parse(&words) {
+        Ok(Invocation::Debug(options)) => options,
+        Ok(Invocation::Help) => {
+            print!("{}", options::help());
+            return ExitCode::SUCCESS;
+        }
+        Ok(Invocation::Version) => {
+            println!("{}", banner::version());
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("cdb: {error}\ncdb: cdb -? shows what can be said");
+            return ExitCode::from(2);
+        }
+    };
+    let connection = match &options.server {
+        Some(endpoint) => server::connect(endpoint),
+        None => server::start(),
+    };
+    match connection.and_then(|connection| session::run(&options, connection)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cdb: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -7,7 +7,8 @@ use crate::{Address, Pid, Signal, SiteId};
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum StopReason {
-    /// A launched program has its libraries mapped; none of its code, nor theirs, has run.
+    /// A program that was launched, or executed by a target, has its libraries mapped; none of its
+    /// code, nor theirs, has run.
     InitialBreak,
     /// The session attached; the target was stopped where it happened to be.
     Attached,
@@ -33,7 +34,8 @@ pub enum StopReason {
     },
     /// The thread executed a trap instruction of the program itself; the pc is behind it.
     ProgramTrap,
-    /// The target executed a new program; its memory, modules and sites are new.
+    /// The target executed a new program; its memory and modules are new, and its sites are gone. If
+    /// it has a dynamic linker, [`StopReason::InitialBreak`] follows.
     Exec,
 }
 

@@ -1,5 +1,5 @@
-//! How a backend answers a request: once, from any thread, now or later. It does not know how answers
-//! travel.
+//! How a backend answers a request: once, from any thread, now or later. It does not know how
+//! answers travel.
 
 use bytes::Bytes;
 use dbgwire::Fault;

@@ -14,8 +14,8 @@ use dbgwire::verbs::thread::ListThreadsReply;
 
 use crate::answer::Answer;
 
-/// What controls debuggees. One session has one backend and calls it from one thread; stops and ends
-/// come through the event sink that the backend was made with.
+/// What controls debuggees. One session has one backend and calls it from one thread; stops and
+/// ends come through the event sink that the backend was made with.
 ///
 /// Each method carries out the verb of its name; `dbgwire::verbs` says what it does and with which
 /// limits, `docs/protocol.md` with which faults. Methods that take an [`Answer`] may answer later.

@@ -3,8 +3,8 @@
 //!
 //! A server is several processes. The listener ([`listener`]) lets clients in and gives each one a
 //! session process of its own ([`spawn`], [`session`]). In that, one thread reads requests and
-//! answers them ([`dispatch`]) from a [`Backend`]; the real one ([`ptrace`]) owns a tracer thread. An
-//! embedded server ([`local`]) is a session process without a listener.
+//! answers them ([`dispatch`]) from a [`Backend`]; the real one ([`ptrace`]) owns a tracer thread.
+//! An embedded server ([`local`]) is a session process without a listener.
 
 #![deny(unsafe_code)]
 #![cfg_attr(

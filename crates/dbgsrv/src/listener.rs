@@ -38,8 +38,8 @@ struct Session {
 
 /// Serves clients until a session ends the server.
 ///
-/// A client that cannot be given a session, because the system has no more processes or descriptors,
-/// is turned away, and the server goes on.
+/// A client that cannot be given a session, because the system has no more processes or
+/// descriptors, is turned away, and the server goes on.
 ///
 /// **Errors**: [`ServerError`] if clients cannot be waited for at all.
 pub fn run(listener: &Listener, admission: Admission) -> Result<(), ServerError> {
@@ -87,8 +87,8 @@ fn complain(error: &ServerError) {
     }
 }
 
-/// Sleeps until a client, a control message or the end of a session comes. Whether a client may wait
-/// to be accepted.
+/// Sleeps until a client, a control message or the end of a session comes. Whether a client may
+/// wait to be accepted.
 fn wait(listener: Option<&Listener>, sessions: &[Session]) -> Result<bool, ServerError> {
     let mut fds = Vec::with_capacity(1 + 2 * sessions.len());
     for session in sessions {
@@ -155,7 +155,7 @@ fn refusal(link: &Link, admission: Admission) -> Option<String> {
     match peer.as_ref().and_then(PeerInfo::local_uid) {
         Some(uid) if uid == ours || uid == 0 => None,
         Some(uid) => Some(format!(
-            "this process server runs as uid {ours} and serves that user and root; you are uid {uid}"
+            "this process server serves uid {ours}, as which it runs, and root; you are uid {uid}"
         )),
         None => Some(
             "this process server has no password and serves only its own machine; reach it through \

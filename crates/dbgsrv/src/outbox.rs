@@ -1,5 +1,5 @@
-//! Everything a session sends: replies and events, one frame at a time, events numbered in the order
-//! in which they leave. It does not know what is in them.
+//! Everything a session sends: replies and events, one frame at a time, events numbered in the
+//! order in which they leave. It does not know what is in them.
 
 use std::io::IoSlice;
 use std::sync::{Arc, Mutex, PoisonError};

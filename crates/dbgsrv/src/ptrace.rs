@@ -4,7 +4,10 @@
 
 mod arm;
 mod attach;
+mod children;
+mod deliver;
 mod elf;
+mod instruction;
 mod launch;
 mod leave;
 mod memory;
@@ -23,6 +26,7 @@ mod target;
 mod tell;
 mod thread;
 mod tracer;
+mod traps;
 mod wait;
 
 use std::collections::{BTreeSet, HashMap};

@@ -1,1 +1,38 @@
-//! placeholder
+//! What tests share: debuggees that are built on demand, a process server and a bare client of it,
+//! and the guard that proves that a test leaves nothing behind. It knows the protocol, not the
+//! engine, and is never part of a program.
+//!
+//! Everything here fails by panicking with a sentence that says what was waited for: that is how a
+//! test fails. A live test begins with a [`Guard`]:
+//!
+//! ```no_run
+//! use testkit::{Guard, Server, Testee};
+//!
+//! let guard = Guard::new();
+//! let server = Server::npipe(&guard, "target/debug/dbgsrv");
+//! let mut client = server.connect();
+//! let (target, _stop) = client.start(&Testee::build("exits", &[]), &["7"]);
+//! client.go(target);
+//! assert_eq!(client.wait_exit().shell_status(), 7);
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod client;
+pub mod footprint;
+pub mod memory_file;
+mod process_guard;
+pub mod procfs;
+pub mod programs;
+mod server;
+mod stop;
+mod testee;
+mod wait;
+
+pub use client::{Client, LinkEnded, Target, site};
+pub use footprint::Footprint;
+pub use process_guard::{Guard, Process};
+pub use server::{Embedded, Server};
+pub use stop::{Event, Stop};
+pub use testee::Testee;
+pub use wait::{DEADLINE, until};

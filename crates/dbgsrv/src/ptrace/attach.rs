@@ -9,6 +9,7 @@ use dbgwire::{ErrorCode, Fault};
 use rustix::io::Errno;
 
 use super::SharedTarget;
+use super::children::Departing;
 use super::memory::TargetMemory;
 use super::procfs;
 use super::sys;
@@ -40,18 +41,12 @@ impl Tracer {
             Err(fault) => {
                 // A seized thread can be detached only from a stop; it is stopped for a moment.
                 let _ = sys::interrupt(Tid::from(pid));
-                self.departing.insert(
-                    Tid::from(pid),
-                    super::tracer::Departing { parent: TargetId::new(0), has_copy: false },
-                );
+                self.departing.insert(Tid::from(pid), Departing::Abandoned);
                 return Err(fault);
             }
         };
         self.seize_others(id, pid);
-        if let Some(target) = self.targets.get_mut(&id) {
-            target.asked.interrupt = true;
-            target.phase = Phase::Stopping;
-        }
+        self.set_phase(id, Phase::Stopping);
         self.dirty.insert(id);
         Ok(AttachReply { target: id.value() })
     }
@@ -61,6 +56,23 @@ impl Tracer {
         let leader = Tid::from(pid);
         let _ = sys::interrupt(leader);
         self.add_seized(id, leader);
+        self.seize_listed(id, pid);
+    }
+
+    /// Looks once more for threads, now that all those that we know stand still. Whether there are
+    /// any that have yet to stop.
+    ///
+    /// The thread list is not read in one moment: when threads are born and die meanwhile, it may
+    /// leave some out (proc_pid_task(5)). With all threads but the missed ones standing still, it
+    /// leaves out none.
+    pub(super) fn seize_missed(&mut self, id: TargetId) -> bool {
+        let Some(target) = self.targets.get(&id) else { return false };
+        let pid = target.pid;
+        self.seize_listed(id, pid);
+        self.targets.get(&id).is_some_and(|target| !target.all_stopped())
+    }
+
+    fn seize_listed(&mut self, id: TargetId, pid: Pid) {
         let mut dead: BTreeSet<Tid> = BTreeSet::new();
         for _ in 0..PASSES_MAX {
             let mut is_new = false;
@@ -129,6 +141,7 @@ impl Tracer {
             event_thread: Tid::from(pid),
             wish_of_newborn: Wish::Run,
             has_begun: false,
+            awaits_initial_break: is_created,
             rendezvous: None,
             modules_changed: true,
             vforks: 0,
@@ -173,10 +186,19 @@ fn check_attachable(pid: Pid) -> Result<u64, Fault> {
         let detail = format!("process {pid} is this session itself");
         return Err(Fault::new(ErrorCode::NotPermitted, detail));
     }
+    // Stopped, it could neither ask for anything nor end the session.
+    if pid.value() == std::os::unix::process::parent_id() {
+        let detail = format!("process {pid} has started this session; use another server for it");
+        return Err(Fault::new(ErrorCode::NotPermitted, detail));
+    }
     let stat = procfs::stat(pid).ok_or_else(no_process)?;
     if matches!(stat.state, b'Z' | b'X') {
         let detail = format!("process {pid} ({}) has ended and waits to be reaped", stat.name);
         return Err(Fault::new(ErrorCode::NoSuchProcess, detail));
+    }
+    if procfs::is_32_bit(pid) {
+        let detail = format!("process {pid} ({}) is a 32-bit program", stat.name);
+        return Err(Fault::new(ErrorCode::Unsupported, detail));
     }
     match number("TracerPid") {
         0 => Ok(stat.start_time),

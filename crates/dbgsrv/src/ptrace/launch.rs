@@ -4,6 +4,7 @@
 use dbgbase::{StopReason, TargetId, Tid};
 use dbgwire::verbs::process::{Launch, LaunchReply, Terminal};
 
+use super::children::Departing;
 use super::modules;
 use super::procfs;
 use super::site::Reason;
@@ -34,8 +35,9 @@ impl Tracer {
         let id = match begun {
             Ok(id) => id,
             Err(fault) => {
-                // Dropping the child's pipe makes it exit; its end is taken in like any other.
+                // Without its pipe the child ends.
                 drop(child);
+                self.departing.insert(tid, Departing::Abandoned);
                 return answer.fault(fault);
             }
         };
@@ -43,8 +45,7 @@ impl Tracer {
         if let Some(target) = self.targets.get_mut(&id) {
             target.add_thread(Thread::running(tid, Wish::Run));
             target.shares_terminal = launch.terminal == Terminal::Shared as i32;
-            let program = String::from_utf8_lossy(&launch.program).into_owned();
-            target.phase = Phase::Launching(Launching { answer, failure: child.go(), program });
+            target.phase = Phase::Launching(Launching { answer, child: child.go(launch) });
         }
     }
 
@@ -55,15 +56,19 @@ impl Tracer {
         };
         let tid = Tid::from(target.pid);
         let pid = target.pid;
+        if let Phase::Launching(launching) = &mut target.phase
+            && procfs::is_32_bit(pid)
+        {
+            // Its end is reported next, and answers with this.
+            launching.child.refuse("it is a 32-bit program");
+            let _ = sys::kill(pid);
+            return;
+        }
         if let Phase::Launching(launching) = std::mem::replace(&mut target.phase, Phase::Stopping) {
             launching.answer.reply(LaunchReply { target: id.value(), pid: pid.value() });
         }
         self.arm_rendezvous(id);
-        let has_rendezvous =
-            self.targets.get(&id).is_some_and(|target| target.rendezvous.is_some());
-        if has_rendezvous {
-            return;
-        }
+        // A dynamic linker that announces nothing jumps to the entry point in the end.
         let entry = modules::entry(pid).filter(|_| modules::has_linker(pid));
         let is_armed = entry.is_some_and(|entry| self.arm(id, entry, Reason::Entry).is_ok());
         if !is_armed {

@@ -8,7 +8,6 @@ use dbgbase::{ExitStatus, TargetId};
 use dbgwire::verbs::process::{DetachReply, KillReply};
 use dbgwire::{AnyEvent, ErrorCode, Fault, convert};
 
-use super::spawn;
 use super::sys;
 use super::target::{Phase, Target};
 use super::thread::State;
@@ -51,13 +50,12 @@ impl Tracer {
             let State::Stopped(class) = thread.state else {
                 continue;
             };
-            let signal = super::settle::due_signal(pid, thread, class);
-            let left = std::mem::take(&mut thread.held);
+            if thread.has_stepped {
+                sys::forget_steps(thread.tid);
+            }
+            let signal = super::deliver::due_signal(pid, thread, class);
             // A thread that cannot be detached has just been killed.
             let _ = sys::detach(thread.tid, signal);
-            for info in left {
-                let _ = info.signal().map(|signal| sys::signal_thread(pid, thread.tid, signal));
-            }
         }
         self.forget(&target);
         if let Some(Some(answer)) = target.asked.detach.take() {
@@ -77,15 +75,7 @@ impl Tracer {
         };
         self.forget(&target);
         if let Phase::Launching(launching) = target.phase {
-            let program = launching.program.as_bytes();
-            let fault = match spawn::failure_of(&launching.failure) {
-                Some(errno) => spawn::failed(program, errno),
-                None => {
-                    let detail = format!("{} ended before it began", launching.program);
-                    Fault::new(ErrorCode::LaunchFailed, detail)
-                }
-            };
-            launching.answer.fault(fault);
+            launching.answer.fault(launching.child.why_it_ended());
             return;
         }
         let event = convert::exited(id.value(), status);

@@ -118,6 +118,19 @@ pub(crate) fn tids(pid: Pid) -> std::io::Result<Vec<Tid>> {
     Ok(entries.filter_map(tid).collect())
 }
 
+/// Whether a process executes a 32-bit program: its file says so in the byte `EI_CLASS` (elf(5)).
+pub(crate) fn is_32_bit(pid: Pid) -> bool {
+    use std::io::Read;
+    let mut ident = [0; 5];
+    let file = std::fs::File::open(format!("/proc/{pid}/exe"));
+    file.and_then(|mut file| file.read_exact(&mut ident)).is_ok() && ident == *b"\x7fELF\x01"
+}
+
+/// Whether a thread belongs to a process.
+pub(crate) fn is_thread(pid: Pid, tid: Tid) -> bool {
+    std::path::Path::new(&format!("/proc/{pid}/task/{tid}")).exists()
+}
+
 /// Whether a thread is dead but not reaped.
 pub(crate) fn is_zombie(pid: Pid, tid: Tid) -> bool {
     let stat = read(pid, &format!("task/{tid}/stat")).ok().and_then(|text| parse_stat(&text));

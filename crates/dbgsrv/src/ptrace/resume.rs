@@ -12,7 +12,7 @@ use dbgwire::{ErrorCode, Fault, convert};
 use super::site::Reason;
 use super::sys;
 use super::target::{Phase, Target};
-use super::thread::Wish;
+use super::thread::{DueSignal, State, StopClass, Wish};
 use super::tracer::Tracer;
 
 impl Tracer {
@@ -57,8 +57,11 @@ impl Tracer {
             return;
         };
         let (event_thread, memory) = (target.event_thread, &target.memory);
-        let remains = |site: &SiteId| memory.lock().sites.find(*site).is_some();
         for thread in target.threads.values_mut() {
+            let passed = thread.passed;
+            let remains =
+                |site: &SiteId| passed.is_some() && memory.lock().sites.find(*site) == passed;
+            thread.begins_in_syscall = thread.state == State::Stopped(StopClass::Syscall);
             let action = actions.named.get(&thread.tid).or(actions.others.as_ref());
             thread.wish = action.map_or(Wish::Stay, |action| action.wish);
             let is_stale = match thread.report.as_mut().map(|report| &mut report.reason) {
@@ -74,7 +77,11 @@ impl Tracer {
             }
             // A signal that another thread is about to tell of stays its own.
             if thread.tid == event_thread || actions.named.contains_key(&thread.tid) {
-                thread.inject = action.and_then(|action| action.signal);
+                let told = thread.inject.take();
+                thread.inject = action.and_then(|action| action.signal).map(|signal| {
+                    let same = told.filter(|told| told.signal == signal);
+                    same.unwrap_or(DueSignal { signal, info: None })
+                });
             }
         }
         target.wish_of_newborn = actions.others.as_ref().map_or(Wish::Run, |others| others.wish);

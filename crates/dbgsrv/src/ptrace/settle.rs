@@ -2,8 +2,10 @@
 //! settled: it runs on, is being stopped, lets one thread step off a site, or stands still and the
 //! client is told. This is the whole state machine of a target; `docs/architecture.md` draws it.
 
-use dbgbase::{Address, StopReason, TargetId, Tid};
+use dbgbase::{Address, Pid, StopReason, TargetId, Tid};
 
+use super::deliver::due_signal;
+use super::instruction::{self, Kind};
 use super::probe::Step as ProbeStep;
 use super::sys;
 use super::target::{Phase, Target};
@@ -13,9 +15,7 @@ use super::tracer::Tracer;
 impl Tracer {
     /// Settles one target.
     pub(super) fn settle(&mut self, id: TargetId) {
-        let Some(target) = self.targets.get(&id) else {
-            return;
-        };
+        let Some(target) = self.targets.get(&id) else { return };
         match target.phase {
             Phase::Launching(_) => {}
             Phase::Stopped if target.asked.detach.is_none() => {}
@@ -27,6 +27,9 @@ impl Tracer {
                     self.set_phase(id, Phase::Stopping);
                     self.reach(ProbeStep::SteppedOff);
                     self.decide(id);
+                } else if target.asked.any() {
+                    // An instruction may wait for ever, for a page that another thread provides.
+                    self.interrupt_all(id);
                 }
             }
             Phase::Running | Phase::Stopping => self.settle_running(id),
@@ -34,16 +37,13 @@ impl Tracer {
     }
 
     fn settle_running(&mut self, id: TargetId) {
-        let Some(target) = self.targets.get(&id) else {
-            return;
-        };
-        let is_asked = target.asked.interrupt || target.asked.detach.is_some();
-        let must_stop = is_asked
+        let Some(target) = self.targets.get(&id) else { return };
+        let must_stop = target.asked.any()
             || matches!(target.phase, Phase::Stopping)
             || target.threads.values().any(|thread| {
                 thread.report.is_some() || self.must_step_off(target, thread).is_some()
             });
-        if !must_stop {
+        if !must_stop && !target.is_idle() {
             self.release_all(id);
             return;
         }
@@ -56,9 +56,7 @@ impl Tracer {
 
     /// Every thread stands still: tells the client, goes on, or lets the target go.
     fn decide(&mut self, id: TargetId) {
-        let Some(target) = self.targets.get(&id) else {
-            return;
-        };
+        let Some(target) = self.targets.get(&id) else { return };
         if target.threads.is_empty() {
             return; // Its end is reported next.
         }
@@ -66,16 +64,19 @@ impl Tracer {
             self.leave(id);
             return;
         }
-        if let Some(tid) = target.next_report() {
-            self.tell_stop(id, tid);
+        if !target.has_begun && !target.is_created {
+            if self.seize_missed(id) {
+                return;
+            }
+            self.tell_stop(id, StopReason::Attached);
             return;
         }
-        if target.asked.interrupt {
-            let tid = interrupted_thread(target);
-            let reason =
-                if target.has_begun { StopReason::Interrupted } else { StopReason::Attached };
-            self.report(id, tid, reason);
-            self.tell_stop(id, tid);
+        if let Some(tid) = target.next_report() {
+            self.tell_report(id, tid);
+            return;
+        }
+        if target.asked.interrupt || target.is_idle() {
+            self.tell_stop(id, StopReason::Interrupted);
             return;
         }
         let stepping = target
@@ -104,10 +105,12 @@ impl Tracer {
         }
         // A fault of the very instruction under the site would only be raised again by stepping;
         // its handler has to run first.
-        let delivers_fault =
-            thread.inject.is_some() && sys::siginfo(thread.tid).is_ok_and(|info| info.is_fault());
-        let is_there =
-            sys::registers(thread.tid, self.arch).is_ok_and(|registers| registers.pc() == site);
+        let info = thread.inject.and_then(|due| due.info);
+        let delivers_fault = info.is_some_and(|info| info.is_fault());
+        // Where a system call was interrupted the kernel moves the pc back to it, and its
+        // instruction, not the one at the pc, is executed next.
+        let is_there = sys::registers(thread.tid, self.arch)
+            .is_ok_and(|registers| registers.pc() == site && !sys::restarts_call(&registers));
         (is_there && !delivers_fault).then_some(site)
     }
 
@@ -117,39 +120,44 @@ impl Tracer {
     /// site is behind the thread as soon as the kernel has it.
     fn step_off(&mut self, id: TargetId, tid: Tid, site: Address) {
         self.set_armed(id, site, false);
-        let Some(target) = self.targets.get_mut(&id) else {
-            return;
-        };
-        let mut code = [0; 2];
-        let is_syscall = target.memory.read_head(site, &mut code) == code.len()
-            && is_syscall_instruction(self.arch, code);
-        let Some(thread) = target.threads.get_mut(&tid) else {
-            return;
-        };
-        if thread.inject.take().is_some()
-            && let Ok(info) = sys::siginfo(tid)
-        {
-            thread.held.push_front(info);
+        let arch = self.arch;
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        let Some(thread) = target.threads.get_mut(&tid) else { return };
+        if let Some(due) = thread.inject.take() {
+            thread.held.push_front(due);
         }
-        let (how, result) = if is_syscall {
-            (How::ToSyscall, sys::run_to_syscall(tid))
-        } else {
-            (How::Step, sys::step(tid, None))
-        };
+        let mut code = [0; instruction::HEAD_LEN];
+        target.memory.read_head(site, &mut code);
         // A thread that cannot be stepped has just been killed; its end is reported next.
-        let _ = result;
+        let how = match instruction::kind(arch, &code) {
+            Kind::EntersKernel if !thread.begins_in_syscall => {
+                let _ = sys::run_to_syscall(tid);
+                How::ToSyscall
+            }
+            kind => {
+                thread.pushes_flags = kind == Kind::PushesFlags;
+                thread.has_stepped = true;
+                let _ = sys::step(tid, None);
+                How::Step
+            }
+        };
         thread.state = State::Running { how, is_interrupted: false };
         target.phase = Phase::SteppingOff { tid, site };
     }
 
     /// Lets every stopped thread run as it is wished to.
     fn release_all(&mut self, id: TargetId) {
-        let Some(target) = self.targets.get_mut(&id) else {
-            return;
-        };
-        let pid = target.pid;
+        let arch = self.arch;
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        let (pid, memory) = (target.pid, &target.memory);
         let waiting = |thread: &&mut Thread| thread.is_stopped() && thread.wish != Wish::Stay;
         for thread in target.threads.values_mut().filter(waiting) {
+            thread.pushes_flags = thread.wish == Wish::Step
+                && sys::registers(thread.tid, arch).is_ok_and(|registers| {
+                    let mut code = [0; instruction::HEAD_LEN];
+                    memory.read_head(registers.pc(), &mut code);
+                    instruction::kind(arch, &code) == Kind::PushesFlags
+                });
             release(pid, thread);
         }
         target.phase = Phase::Running;
@@ -158,18 +166,15 @@ impl Tracer {
 
     /// Asks every running thread to stop that has not been asked.
     fn interrupt_all(&mut self, id: TargetId) {
-        let Some(target) = self.targets.get_mut(&id) else {
-            return;
-        };
+        let Some(target) = self.targets.get_mut(&id) else { return };
         for tid in target.undisturbed() {
-            let is_asked = sys::interrupt(tid).is_ok();
+            // The only failure is ESRCH: it is dying, and its end is reported next.
+            let _ = sys::interrupt(tid);
             if let Some(thread) = target.threads.get_mut(&tid)
                 && let State::Running { is_interrupted, .. } = &mut thread.state
             {
-                // ESRCH: it is dying, and its end is reported next.
                 *is_interrupted = true;
             }
-            let _ = is_asked;
         }
     }
 
@@ -181,10 +186,8 @@ impl Tracer {
 }
 
 /// Lets one stopped thread run, with the signals that are due to it.
-pub(super) fn release(pid: dbgbase::Pid, thread: &mut Thread) {
-    let State::Stopped(class) = thread.state else {
-        return;
-    };
+fn release(pid: Pid, thread: &mut Thread) {
+    let State::Stopped(class) = thread.state else { return };
     let tid = thread.tid;
     if class == StopClass::Group {
         let _ = sys::listen(tid);
@@ -192,52 +195,16 @@ pub(super) fn release(pid: dbgbase::Pid, thread: &mut Thread) {
         return;
     }
     let signal = due_signal(pid, thread, class);
-    let (how, result) = if thread.wish == Wish::Step {
-        (How::Step, sys::step(tid, signal))
-    } else {
-        (How::Free, sys::cont(tid, signal))
-    };
     // A thread that cannot be let go has just been killed; its end is reported next.
-    let _ = result;
+    let how = if thread.wish == Wish::Step {
+        thread.has_stepped = true;
+        let _ = sys::step(tid, signal);
+        How::Step
+    } else {
+        let _ = sys::cont(tid, signal);
+        thread.begins_in_syscall = false;
+        How::Free
+    };
     thread.passed = None;
     thread.state = State::Running { how, is_interrupted: false };
-}
-
-/// The signal to inject as a thread leaves its stop. Only a signal-delivery-stop takes one; from
-/// other stops a signal that is due is sent anew, to be passed on when it arrives.
-pub(super) fn due_signal(
-    pid: dbgbase::Pid,
-    thread: &mut Thread,
-    class: StopClass,
-) -> Option<dbgbase::Signal> {
-    if class == StopClass::SignalDelivery {
-        if thread.inject.is_some() {
-            return thread.inject.take();
-        }
-        let info = thread.held.pop_front()?;
-        let _ = sys::set_siginfo(thread.tid, &info);
-        return info.signal();
-    }
-    let signal = match thread.inject.take() {
-        Some(signal) => signal,
-        None => thread.held.pop_front()?.signal()?,
-    };
-    thread.pass_next = Some(signal);
-    let _ = sys::signal_thread(pid, thread.tid, signal);
-    None
-}
-
-/// The thread an interruption is shown at: the leader, unless it is gone.
-fn interrupted_thread(target: &Target) -> Tid {
-    let leader = Tid::from(target.pid);
-    if target.threads.contains_key(&leader) {
-        return leader;
-    }
-    target.tids().first().copied().unwrap_or(leader)
-}
-
-/// Whether these are the first bytes of an instruction that enters the kernel.
-fn is_syscall_instruction(arch: dbgbase::Arch, code: [u8; 2]) -> bool {
-    // syscall, int 0x80 and sysenter; Intel SDM volume 2.
-    arch == dbgbase::Arch::X86_64 && matches!(code, [0x0f, 0x05] | [0xcd, 0x80] | [0x0f, 0x34])
 }

@@ -27,17 +27,69 @@ struct Plan {
 pub(super) struct Child {
     /// Its id.
     pub(super) pid: Pid,
-    /// Closed without a word when the program begins; otherwise the errno why it does not.
-    pub(super) failure: OwnedFd,
+    failure: OwnedFd,
     /// Written to, or dropped to abandon the child.
     go: OwnedFd,
 }
 
+/// A child that has been let go to execute its program.
+pub(super) struct Begun {
+    /// Closed without a word when the program begins; otherwise the step that failed and the errno.
+    failure: OwnedFd,
+    program: Vec<u8>,
+    directory: Vec<u8>,
+    /// Why the program that it has executed is not wanted.
+    refusal: Option<&'static str>,
+}
+
+/// The child could not go to its directory.
+const STEP_DIRECTORY: i32 = 1;
+/// The child could not execute the program.
+const STEP_EXECUTE: i32 = 2;
+
 impl Child {
     /// Lets the child execute the program.
-    pub(super) fn go(self) -> OwnedFd {
+    pub(super) fn go(self, launch: &Launch) -> Begun {
         let _ = rustix::io::write(&self.go, &[1]);
-        self.failure
+        Begun {
+            failure: self.failure,
+            program: launch.program.clone(),
+            directory: launch.directory.clone(),
+            refusal: None,
+        }
+    }
+}
+
+impl Begun {
+    /// Takes note that the child has executed a program that this server cannot debug. It is to be
+    /// killed.
+    pub(super) fn refuse(&mut self, why: &'static str) {
+        self.refusal = Some(why);
+    }
+
+    /// Why a child that has ended did not become its program.
+    pub(super) fn why_it_ended(&self) -> Fault {
+        if let Some(why) = self.refusal {
+            let program = String::from_utf8_lossy(&self.program);
+            return Fault::new(ErrorCode::Unsupported, format!("cannot debug {program}: {why}"));
+        }
+        let mut words = [0; 8];
+        let count = rustix::io::read(&self.failure, &mut words);
+        let (step, errno) = match words.as_chunks::<4>().0 {
+            [step, errno] if count == Ok(8) => {
+                (i32::from_ne_bytes(*step), i32::from_ne_bytes(*errno))
+            }
+            _ => (0, 0),
+        };
+        match step {
+            STEP_EXECUTE => failed(&self.program, errno),
+            STEP_DIRECTORY => no_directory(&self.program, &self.directory, errno),
+            _ => {
+                let program = String::from_utf8_lossy(&self.program);
+                let detail = format!("the process ended before it became {program}");
+                Fault::new(ErrorCode::LaunchFailed, detail)
+            }
+        }
     }
 }
 
@@ -75,15 +127,6 @@ pub(super) fn fork(launch: &Launch, may_share_terminal: bool) -> Result<Child, F
             unsafe { run_child(&plan, &arguments, &environment, &fds) }
         }
         pid => Ok(Child { pid: Pid::new(pid as u32), failure, go }),
-    }
-}
-
-/// The errno the child left behind, if it could not execute the program.
-pub(super) fn failure_of(failure: &OwnedFd) -> Option<i32> {
-    let mut bytes = [0; 4];
-    match rustix::io::read(failure, &mut bytes) {
-        Ok(4) => Some(i32::from_ne_bytes(bytes)),
-        _ => None,
     }
 }
 
@@ -128,12 +171,17 @@ unsafe fn run_child(
                 libc::dup2(null, standard);
             }
         }
+        // Descriptors that the server itself was started with end here too. Kernels before 5.11 know
+        // no such call, and keep them.
+        libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
         let directory = plan.directory.as_ref();
+        let mut step = STEP_DIRECTORY;
         if directory.is_none_or(|directory| libc::chdir(directory.as_ptr()) == 0) {
+            step = STEP_EXECUTE;
             libc::execve(plan.program.as_ptr(), arguments.as_ptr(), environment.as_ptr());
         }
-        let errno = (*libc::__errno_location()).to_ne_bytes();
-        libc::write(fds.failure, errno.as_ptr().cast(), errno.len());
+        let words = [step, *libc::__errno_location()];
+        libc::write(fds.failure, words.as_ptr().cast(), size_of_val(&words));
         libc::_exit(127);
     }
 }
@@ -157,6 +205,16 @@ fn plan(launch: &Launch, may_share_terminal: bool) -> Result<Plan, Fault> {
     };
     let directory = (!launch.directory.is_empty()).then(|| launch.directory.clone());
     let base = directory.as_deref().map(|bytes| Path::new(OsStr::from_bytes(bytes)));
+    if let Some(base) = base {
+        let metadata = std::fs::metadata(base);
+        let errno = metadata.map_or_else(
+            |error| error.raw_os_error(),
+            |metadata| (!metadata.is_dir()).then_some(libc::ENOTDIR),
+        );
+        if let Some(errno) = errno {
+            return Err(no_directory(&launch.program, &launch.directory, errno));
+        }
+    }
     let program = find_program(&launch.program, base)?;
     let arguments = match launch.arguments.is_empty() {
         true => vec![launch.program.clone()],
@@ -224,6 +282,14 @@ fn check_program(path: &Path) -> Result<(), i32> {
         return Err(libc::EISDIR);
     }
     rustix::fs::access(path, Access::EXEC_OK).map_err(|errno| errno.raw_os_error())
+}
+
+/// The fault for a directory in which no program can be started.
+fn no_directory(program: &[u8], directory: &[u8], errno: i32) -> Fault {
+    let [program, directory] = [program, directory].map(String::from_utf8_lossy);
+    let error = std::io::Error::from_raw_os_error(errno);
+    let detail = format!("cannot start {program} in {directory}: {error}");
+    Fault::new(ErrorCode::LaunchFailed, detail).with_errno(errno)
 }
 
 /// The fault for a program that cannot be started.

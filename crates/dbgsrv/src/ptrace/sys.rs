@@ -87,6 +87,19 @@ pub(super) fn listen(tid: Tid) -> Result<(), Errno> {
     call(libc::PTRACE_LISTEN, tid, 0, 0)
 }
 
+/// Clears what a stopped tracee's debug status register, DR6, says of its last step (Intel SDM volume
+/// 3, 18.2.3), which otherwise the next debugger would find there.
+pub(super) fn forget_steps(tid: Tid) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let offset = std::mem::offset_of!(libc::user, u_debugreg) + 6 * size_of::<u64>();
+        // The only failure is ESRCH: it has just been killed.
+        let _ = call(libc::PTRACE_POKEUSER, tid, offset, 0xffff_0ff0);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = tid;
+}
+
 /// Lets a stopped tracee go for good.
 pub(super) fn detach(tid: Tid, signal: Option<Signal>) -> Result<(), Errno> {
     call(libc::PTRACE_DETACH, tid, 0, number(signal))
@@ -161,6 +174,44 @@ pub(super) fn siginfo(tid: Tid) -> Result<SigInfo, Errno> {
     Ok(SigInfo { raw })
 }
 
+/// Whether a SIGTRAP that the CPU raised waits to be delivered to a stopped tracee.
+pub(super) fn has_pending_trap(tid: Tid) -> bool {
+    const COUNT: usize = 16;
+    let mut offset = 0;
+    loop {
+        // SAFETY: siginfo_t is plain data; all zero is one of its values.
+        let mut infos: [libc::siginfo_t; COUNT] = unsafe { std::mem::zeroed() };
+        let mut wanted =
+            libc::ptrace_peeksiginfo_args { off: offset, flags: 0, nr: COUNT as libc::c_int };
+        // SAFETY: the kernel reads `wanted` and fills at most `nr` elements of `infos`; both outlive
+        // the call.
+        let count = unsafe {
+            libc::ptrace(
+                libc::PTRACE_PEEKSIGINFO,
+                tid.value() as libc::pid_t,
+                &raw mut wanted,
+                infos.as_mut_ptr(),
+            )
+        };
+        let found = infos.get(..usize::try_from(count).unwrap_or(0)).unwrap_or_default();
+        if found.iter().any(|info| info.si_signo == libc::SIGTRAP && info.si_code > 0) {
+            return true;
+        }
+        if found.len() < COUNT {
+            return false;
+        }
+        offset += COUNT as u64;
+    }
+}
+
+/// Whether two processes or threads share their memory (kcmp(2), `KCMP_VM`). On a kernel that does
+/// not tell they do not, as almost always.
+pub(super) fn shares_memory(one: Tid, other: Tid) -> bool {
+    const KCMP_VM: libc::c_int = 1;
+    // SAFETY: kcmp takes five numbers.
+    unsafe { libc::syscall(libc::SYS_kcmp, one.value(), other.value(), KCMP_VM, 0, 0) == 0 }
+}
+
 /// Replaces the siginfo of the signal-delivery-stop the tracee is in.
 pub(super) fn set_siginfo(tid: Tid, info: &SigInfo) -> Result<(), Errno> {
     let mut raw = info.raw;
@@ -179,6 +230,16 @@ pub(super) fn registers(tid: Tid, arch: Arch) -> Result<GeneralRegisters, Errno>
         registers.set(dbgbase::RegisterId::new(index as u16), value);
     }
     Ok(registers)
+}
+
+/// Whether the kernel will begin an interrupted system call anew when these registers run on: its
+/// result is one of the `ERESTART` numbers of the kernel's `<linux/errno.h>`, 512 to 514 and 516.
+/// On AArch64 that cannot be seen in the general registers.
+pub(super) fn restarts_call(registers: &GeneralRegisters) -> bool {
+    let is_in_call = registers.get(dbgbase::x86_64::ORIG_RAX) as i64 >= 0;
+    registers.arch() == Arch::X86_64
+        && is_in_call
+        && matches!(registers.get(dbgbase::x86_64::RAX) as i64, -516 | -514..=-512)
 }
 
 /// Writes the general registers of a stopped tracee.

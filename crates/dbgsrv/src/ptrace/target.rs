@@ -10,6 +10,7 @@ use dbgwire::verbs::process::{DetachReply, KillReply, LaunchReply};
 use super::memory::TargetMemory;
 use super::modules::Rendezvous;
 use super::recent::RecentReads;
+use super::spawn::Begun;
 use super::thread::{State, Thread, Wish};
 use crate::answer::Answer;
 use crate::journal::EntryIndex;
@@ -37,10 +38,8 @@ pub(super) enum Phase {
 pub(super) struct Launching {
     /// Who asked.
     pub(super) answer: Answer<LaunchReply>,
-    /// Where the child says why it could not execute the program.
-    pub(super) failure: std::os::fd::OwnedFd,
-    /// The program's name, for the message.
-    pub(super) program: String,
+    /// What is known of the child that is to become the program.
+    pub(super) child: Begun,
 }
 
 /// What has been asked of a target that can be done only when all its threads stand still, or when
@@ -53,6 +52,13 @@ pub(super) struct Asked {
     pub(super) detach: Option<Option<Answer<DetachReply>>>,
     /// To be ended; who asked.
     pub(super) kill: Vec<Answer<KillReply>>,
+}
+
+impl Asked {
+    /// Whether anything has been asked for which threads must stand still.
+    pub(super) fn any(&self) -> bool {
+        self.interrupt || self.detach.is_some()
+    }
 }
 
 /// One target.
@@ -89,6 +95,8 @@ pub(super) struct Target {
     pub(super) wish_of_newborn: Wish,
     /// Whether its first stop has been reported.
     pub(super) has_begun: bool,
+    /// Whether it was launched and has not come to its initial break yet.
+    pub(super) awaits_initial_break: bool,
     /// The dynamic linker's interface, if it has one.
     pub(super) rendezvous: Option<Rendezvous>,
     /// Whether the module list may be another than the client knows.
@@ -112,6 +120,12 @@ impl Target {
     /// Whether every thread stands still and the client knows.
     pub(super) fn is_stopped(&self) -> bool {
         matches!(self.phase, Phase::Stopped)
+    }
+
+    /// Whether no thread runs, and none is wished to: those that were have ended.
+    pub(super) fn is_idle(&self) -> bool {
+        let stays = |thread: &Thread| thread.is_stopped() && thread.wish == Wish::Stay;
+        !self.threads.is_empty() && self.threads.values().all(stays)
     }
 
     /// Takes note of a new thread.

@@ -22,21 +22,32 @@ const RED_ZONE: u64 = 128;
 
 impl Tracer {
     /// Tells the client of the report that `tid` has.
-    pub(super) fn tell_stop(&mut self, id: TargetId, tid: Tid) {
+    pub(super) fn tell_report(&mut self, id: TargetId, tid: Tid) {
+        let target = self.targets.get_mut(&id);
+        let report = target.and_then(|target| target.threads.get_mut(&tid)?.report.take());
+        if let Some(report) = report {
+            self.tell(id, tid, &report.reason);
+        }
+    }
+
+    /// Tells the client that the target stands still without any thread's doing. It is shown at the
+    /// leader, unless that is gone. Reports of threads wait for the next stop.
+    pub(super) fn tell_stop(&mut self, id: TargetId, reason: StopReason) {
+        let Some(target) = self.targets.get(&id) else { return };
+        let leader = Tid::from(target.pid);
+        let first = target.tids().first().copied().unwrap_or(leader);
+        let tid = if target.threads.contains_key(&leader) { leader } else { first };
+        self.tell(id, tid, &reason);
+    }
+
+    fn tell(&mut self, id: TargetId, tid: Tid, reason: &StopReason) {
         if self.targets.get(&id).is_some_and(|target| !target.has_begun) {
             self.arm_rendezvous(id);
         }
         let stop = StopNumber::new(self.last_stop.value() + 1);
         let (arch, stack_len) = (self.arch, self.stack_window_len);
-        let Some(target) = self.targets.get_mut(&id) else {
-            return;
-        };
-        let Some(thread) = target.threads.get_mut(&tid) else {
-            return;
-        };
-        let Some(report) = thread.report.take() else {
-            return;
-        };
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        let Some(thread) = target.threads.get_mut(&tid) else { return };
         let registers = sys::registers(tid, arch).ok();
         // Whoever looks at a thread at a site and lets it run does not want to hit it at once.
         thread.passed = registers.map(|registers| registers.pc());
@@ -58,7 +69,7 @@ impl Tracer {
                 .collect(),
             ..Stopped::default()
         };
-        convert::set_reason(&mut event, &report.reason);
+        convert::set_reason(&mut event, reason);
         if std::mem::take(&mut target.modules_changed) || is_first {
             let modules = modules::list(target.pid, &*target.memory);
             event.modules = Some(Modules { modules });
@@ -68,7 +79,8 @@ impl Tracer {
             (event.windows, tail) = windows(target, registers.pc(), registers.sp(), stack_len);
         }
         (self.events)(AnyEvent::Stopped(event), Bytes::from(tail));
-        if report.reason == StopReason::InitialBreak {
+        if *reason == StopReason::InitialBreak {
+            target.awaits_initial_break = false;
             self.disarm_entry(id);
         }
     }

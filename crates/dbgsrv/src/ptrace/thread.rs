@@ -28,6 +28,8 @@ pub(super) enum StopClass {
     SignalDelivery,
     /// Group-stop: leaving it by anything but listening would end it for this thread.
     Group,
+    /// Inside a system call that is not yet done: at its entry, or at an event in the middle of it.
+    Syscall,
     /// Any other stop.
     Other,
 }
@@ -81,11 +83,29 @@ pub(super) struct Thread {
     /// stopped there for the user to see.
     pub(super) passed: Option<Address>,
     /// The signal that is injected when it leaves its signal-delivery-stop.
-    pub(super) inject: Option<Signal>,
-    /// Signals that arrived while it stepped, to be delivered when it runs on.
-    pub(super) held: VecDeque<SigInfo>,
-    /// A signal the client sent it, which must not be reported to the client as news.
-    pub(super) pass_next: Option<Signal>,
+    pub(super) inject: Option<DueSignal>,
+    /// Signals that are delivered, without a word, when it runs on.
+    pub(super) held: VecDeque<DueSignal>,
+    /// Signals that were sent to it anew, because its stop took none. They are no news.
+    pub(super) resent: Vec<DueSignal>,
+    /// Whether it has ever been stepped.
+    pub(super) has_stepped: bool,
+    /// Whether its step puts the trap flag on the stack, from where it has to be taken.
+    pub(super) pushes_flags: bool,
+    /// Whether its step begins inside a system call, so that a first trap only says that this is
+    /// done.
+    pub(super) begins_in_syscall: bool,
+    /// Whether it was taken out of a group-stop for a moment and has to go back.
+    pub(super) leaves_group_stop: bool,
+}
+
+/// A signal that is to be delivered to a thread.
+#[derive(Clone, Copy)]
+pub(super) struct DueSignal {
+    /// Which.
+    pub(super) signal: Signal,
+    /// What it was when it arrived; `None` if the client made it.
+    pub(super) info: Option<SigInfo>,
 }
 
 impl Thread {
@@ -100,7 +120,11 @@ impl Thread {
             passed: None,
             inject: None,
             held: VecDeque::new(),
-            pass_next: None,
+            resent: Vec::new(),
+            has_stepped: false,
+            pushes_flags: false,
+            begins_in_syscall: false,
+            leaves_group_stop: false,
         }
     }
 

@@ -12,10 +12,11 @@ use dbgwire::{AnyEvent, ErrorCode, Fault};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::SharedTargets;
+use super::children::Departing;
 use super::probe::Probe;
 use super::signals::ChildSignals;
 use super::target::{Phase, Target, Targets};
-use super::wait::{self, Stop};
+use super::wait::{self, WaitStatus};
 use crate::journal::Journal;
 
 /// How often a target whose threads do not stop is looked at again: a thread may have died without
@@ -28,15 +29,6 @@ pub(super) type Events = Box<dyn Fn(AnyEvent, bytes::Bytes) + Send>;
 /// Something for the tracer thread to do.
 pub(super) type Command = Box<dyn FnOnce(&mut Tracer) + Send>;
 
-/// A forked process that is let go as soon as it reports.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Departing {
-    /// Whose fork it is.
-    pub(super) parent: TargetId,
-    /// Whether it has a copy of the memory, with trap instructions in it; a vforked one has not.
-    pub(super) has_copy: bool,
-}
-
 /// The tracer's state.
 pub(super) struct Tracer {
     pub(super) arch: Arch,
@@ -45,8 +37,8 @@ pub(super) struct Tracer {
     pub(super) shared: SharedTargets,
     /// Whose thread it is.
     pub(super) owner: HashMap<Tid, TargetId>,
-    /// Stops of threads and processes that nobody has announced yet.
-    pub(super) early: HashMap<Tid, Stop>,
+    /// Reports of threads and processes that nobody has announced yet.
+    pub(super) early: HashMap<Tid, WaitStatus>,
     /// Processes on their way out.
     pub(super) departing: HashMap<Tid, Departing>,
     pub(super) journal: Journal,

@@ -1,0 +1,119 @@
+//! Where commands come from and text goes: a person at a terminal, or lines of a pipe. It knows
+//! nothing of what the lines mean.
+
+use std::io::{self, BufRead as _, Write as _};
+use std::path::PathBuf;
+
+use dbgcmd::{InputSource, Output};
+use rustix::stdio::{stdin, stdout};
+use rustix::termios::isatty;
+
+use crate::line_editor::LineEditor;
+use crate::terminal::SharedTerminal;
+
+/// What came of asking for a line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Answer {
+    /// This.
+    Line(String),
+    /// Ctrl+C: the line is given up.
+    GivenUp,
+    /// There are no more lines.
+    End,
+}
+
+/// A person or a pipe.
+pub(crate) struct Console {
+    editor: Option<LineEditor>,
+    terminal: Option<SharedTerminal>,
+    /// Whether nobody reads what is written any more.
+    is_closed: bool,
+}
+
+impl Console {
+    /// The console of standard input and output. `shares_terminal` tells that programs which are
+    /// started will use the same terminal.
+    pub(crate) fn new(shares_terminal: bool) -> Console {
+        let is_interactive = isatty(stdin()) && isatty(stdout());
+        Console {
+            editor: is_interactive.then(|| LineEditor::new(history_path())).flatten(),
+            terminal: shares_terminal.then(SharedTerminal::of_stdin).flatten(),
+            is_closed: false,
+        }
+    }
+
+    /// Whether a person answers.
+    pub(crate) fn is_interactive(&self) -> bool {
+        self.editor.is_some()
+    }
+
+    /// Asks for a line of commands.
+    pub(crate) fn read_command(&mut self, prompt: &str) -> Answer {
+        let answer = self.read(prompt);
+        if let (Some(editor), Answer::Line(line)) = (&mut self.editor, &answer) {
+            editor.remember(line);
+        }
+        answer
+    }
+
+    fn read(&mut self, prompt: &str) -> Answer {
+        if self.is_closed {
+            return Answer::End;
+        }
+        if let Some(editor) = &mut self.editor {
+            return editor.read(prompt);
+        }
+        self.write(prompt);
+        let mut line = Vec::new();
+        match io::stdin().lock().read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => Answer::End,
+            Ok(_) => {
+                let text = String::from_utf8_lossy(&line);
+                Answer::Line(text.trim_end_matches(['\n', '\r']).to_owned())
+            }
+        }
+    }
+}
+
+impl Output for Console {
+    fn write(&mut self, text: &str) {
+        let mut stdout = io::stdout().lock();
+        // A debuggee may write to the same terminal, so nothing is held back.
+        let result = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        self.is_closed |= result.is_err();
+    }
+
+    fn input(&mut self) -> Option<&mut dyn InputSource> {
+        Some(self)
+    }
+
+    fn targets_running(&mut self) {
+        if let Some(terminal) = &self.terminal {
+            terminal.give();
+        }
+    }
+
+    fn targets_stopped(&mut self) {
+        if let Some(terminal) = &mut self.terminal {
+            terminal.take();
+        }
+    }
+}
+
+impl InputSource for Console {
+    fn read_line(&mut self, prompt: &str) -> Option<String> {
+        match self.read(prompt) {
+            Answer::Line(line) => Some(line),
+            Answer::GivenUp | Answer::End => None,
+        }
+    }
+}
+
+/// The file of the lines typed before (XDG Base Directory Specification: state).
+fn history_path() -> Option<PathBuf> {
+    let is_absolute = |path: &PathBuf| path.is_absolute();
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(is_absolute);
+    let home = || std::env::var_os("HOME").map(PathBuf::from).filter(is_absolute);
+    let folder = state.or_else(|| Some(home()?.join(".local/state")))?;
+    Some(folder.join("dbgsrv/cdb_history"))
+}

@@ -1,0 +1,231 @@
+//! Every option of the original's command line, and what becomes of it here. The parser and the
+//! help text are made from this table.
+
+/// One option.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct OptionRow {
+    /// Its name, without the dash.
+    pub(crate) name: &'static str,
+    /// What must follow it, if anything.
+    pub(crate) value: Option<&'static str>,
+    /// What it does, for the help text; empty for those that are not in it.
+    pub(crate) summary: &'static str,
+    /// What becomes of it.
+    pub(crate) outcome: Outcome,
+}
+
+/// What becomes of an option.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// It works.
+    Works(Meaning),
+    /// It is accepted, as what it asks for is so anyway.
+    Accepted,
+    /// It is refused, for this reason.
+    Refused(&'static str),
+}
+
+/// What an option that works means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Meaning {
+    Help,
+    Version,
+    Server,
+    Pid,
+    ProcessName,
+    RunAtStart,
+    EndWithTarget,
+    DetachAtEnd,
+    DebugChildren,
+    Commands,
+    SymbolPath,
+    Verbose,
+}
+
+const fn works(
+    name: &'static str,
+    value: Option<&'static str>,
+    summary: &'static str,
+    meaning: Meaning,
+) -> OptionRow {
+    OptionRow { name, value, summary, outcome: Outcome::Works(meaning) }
+}
+
+const fn accepted(name: &'static str) -> OptionRow {
+    OptionRow { name, value: None, summary: "", outcome: Outcome::Accepted }
+}
+
+const fn refused(name: &'static str, reason: &'static str) -> OptionRow {
+    OptionRow { name, value: None, summary: "", outcome: Outcome::Refused(reason) }
+}
+
+/// One that a value follows, so that it cannot be joined with others.
+const fn refused_with(name: &'static str, value: &'static str, reason: &'static str) -> OptionRow {
+    OptionRow { name, value: Some(value), summary: "", outcome: Outcome::Refused(reason) }
+}
+
+const NOT_YET: &str = "this version does not have it";
+const NEEDS_SOURCE: &str = "source lines are not known to this version";
+const NO_SUCH_THING: &str = "it has no meaning on Linux";
+const KERNEL: &str = "there is no kernel debugger to pass control to";
+const WINDBG: &str = "it is an option of WinDbg";
+
+/// The table.
+pub(crate) const OPTIONS: &[OptionRow] = &[
+    works(
+        "premote",
+        Some("TRANSPORT"),
+        "connect to the process server, as in tcp:server=HOST,port=5005",
+        Meaning::Server,
+    ),
+    works("p", Some("PID"), "debug the running process with this id (decimal)", Meaning::Pid),
+    works(
+        "pn",
+        Some("NAME"),
+        "debug the running process of this name, if there is one only",
+        Meaning::ProcessName,
+    ),
+    works(
+        "pd",
+        None,
+        "detach from targets at the end of the session, whatever ends it",
+        Meaning::DetachAtEnd,
+    ),
+    works("g", None, "run on from the initial breakpoint", Meaning::RunAtStart),
+    works("G", None, "end when the last target has ended", Meaning::EndWithTarget),
+    works("o", None, "debug child processes too", Meaning::DebugChildren),
+    works(
+        "c",
+        Some("COMMANDS"),
+        "execute commands at the first prompt, separated by ;",
+        Meaning::Commands,
+    ),
+    works(
+        "y",
+        Some("PATH"),
+        "look for symbols in these directories, separated by ;",
+        Meaning::SymbolPath,
+    ),
+    works("v", None, "say more", Meaning::Verbose),
+    works("version", None, "show the version", Meaning::Version),
+    works("?", None, "show this text", Meaning::Help),
+    // Line numbers, debug heap, read-only pages: as asked for, or without effect on what is shown.
+    accepted("lines"),
+    accepted("hd"),
+    accepted("robp"),
+    refused_with("server", "TRANSPORT", "debugging servers are not available"),
+    refused_with("remote", "TRANSPORT", "debugging servers are not available"),
+    refused_with("psn", "SERVICE", NOT_YET),
+    refused("pb", NOT_YET),
+    refused("pe", "a process that is already debugged can be debugged by one debugger only"),
+    refused("pr", NOT_YET),
+    refused_with("pt", "SECONDS", NOT_YET),
+    refused("pv", NOT_YET),
+    refused("pvr", NOT_YET),
+    refused("cimp", NOT_YET),
+    refused_with("cf", "FILE", NOT_YET),
+    refused_with("cfr", "FILE", NOT_YET),
+    refused_with("i", "PATH", NOT_YET),
+    refused_with("srcpath", "PATH", NEEDS_SOURCE),
+    refused("n", NOT_YET),
+    refused("s", NOT_YET),
+    refused("ses", NOT_YET),
+    refused("sdce", NOT_YET),
+    refused("sicv", NOT_YET),
+    refused("sins", NOT_YET),
+    refused("snc", NOT_YET),
+    refused("snul", NOT_YET),
+    refused("sup", NOT_YET),
+    refused_with("sflags", "FLAGS", NOT_YET),
+    refused_with("netsyms", "yes", NOT_YET),
+    refused_with("netsym", "yes", NOT_YET),
+    refused("failinc", NOT_YET),
+    refused_with("loga", "FILE", NOT_YET),
+    refused_with("logo", "FILE", NOT_YET),
+    refused_with("logau", "FILE", NOT_YET),
+    refused_with("logou", "FILE", NOT_YET),
+    refused_with("QR", "HOST", NOT_YET),
+    refused_with("ee", "masm", NOT_YET),
+    refused("x", NOT_YET),
+    refused_with("xe", "EVENT", NOT_YET),
+    refused_with("xd", "EVENT", NOT_YET),
+    refused_with("xn", "EVENT", NOT_YET),
+    refused_with("xi", "EVENT", NOT_YET),
+    refused("noshell", "there is no .shell to forbid"),
+    refused("noinh", NOT_YET),
+    refused("noio", "debugging servers are not available"),
+    refused("bonc", NOT_YET),
+    refused("2", "a program and its debugger share the terminal"),
+    refused_with("clines", "COUNT", "debugging servers are not available"),
+    refused_with("z", "FILE", "dump files are not available"),
+    refused_with("zd", "FILE", "dump files are not available"),
+    refused_with("zp", "FILE", "dump files are not available"),
+    refused_with("a", "EXTENSION", "extensions are not available"),
+    refused_with("e", "EVENT", NO_SUCH_THING),
+    refused("d", KERNEL),
+    refused("ddefer", KERNEL),
+    refused_with("w", "NAME", NO_SUCH_THING),
+    refused_with("wake", "PID", NO_SUCH_THING),
+    refused("kqm", KERNEL),
+    refused("isd", NO_SUCH_THING),
+    refused("myob", NO_SUCH_THING),
+    refused("nosqm", NO_SUCH_THING),
+    refused("iae", NO_SUCH_THING),
+    refused("iaec", NO_SUCH_THING),
+    refused("iu", NO_SUCH_THING),
+    refused("r", NO_SUCH_THING),
+    refused("t", NO_SUCH_THING),
+    refused_with("vf", "FILE", NO_SUCH_THING),
+    refused("-", NO_SUCH_THING),
+    refused_with("tid", "TID", WINDBG),
+    refused_with("T", "TITLE", WINDBG),
+    refused("Q", WINDBG),
+    refused("QY", WINDBG),
+    refused("QS", WINDBG),
+    refused("QSY", WINDBG),
+    refused_with("W", "NAME", WINDBG),
+    refused_with("WF", "FILE", WINDBG),
+    refused("WX", WINDBG),
+    refused_with("lsrcpath", "PATH", WINDBG),
+    refused("secure", KERNEL),
+    refused("noprio", WINDBG),
+    refused("j", WINDBG),
+    refused_with("b", "MODE", NO_SUCH_THING),
+];
+
+/// Options whose names are told apart by case.
+const CASE_SENSITIVE: [&str; 4] = ["g", "G", "server", "remote"];
+
+/// The option called exactly `name`; case counts only where it must, and where two names differ in
+/// nothing else.
+pub(crate) fn find(name: &str) -> Option<&'static OptionRow> {
+    let exact = OPTIONS.iter().find(|row| row.name == name);
+    exact.or_else(|| {
+        OPTIONS
+            .iter()
+            .filter(|row| !CASE_SENSITIVE.contains(&row.name))
+            .find(|row| row.name.eq_ignore_ascii_case(name))
+    })
+}
+
+/// What `-?` shows.
+pub(crate) fn help() -> String {
+    let mut text = String::from(
+        "usage: cdb [options] PROGRAM [ARGUMENTS]\n\
+         \u{20}      cdb [options] -p PID\n\
+         \u{20}      cdb [options] -pn NAME\n\n",
+    );
+    for row in OPTIONS.iter().filter(|row| !row.summary.is_empty()) {
+        let head = match row.value {
+            Some(value) => format!("-{} {value}", row.name),
+            None => format!("-{}", row.name),
+        };
+        text.push_str(&format!("  {head:<20} {}\n", row.summary));
+    }
+    text.push_str(
+        "\nOptions without a value can be written together, as in -gG. A slash may stand for the \
+         dash.\nThe program is the first word that is no option; everything behind it is its own. \
+         .help at the\nprompt lists the commands.\n",
+    );
+    text
+}

@@ -1,0 +1,46 @@
+//! Getting an engine: connected to the process server that `-premote` names, or to an embedded one.
+//! It knows no command.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use dbgeng::{Engine, hresult};
+use dbglink::{ClientEndpoint, RunDir};
+
+/// How long a process server may take to answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// What the server's log calls this program.
+const PROGRAM: &str = concat!("cdb ", env!("CARGO_PKG_VERSION"));
+
+/// An engine, and what keeps its server.
+pub(crate) struct Connection {
+    /// The engine.
+    pub(crate) engine: Engine,
+    /// The server's connection string without its password; `None` for an embedded one.
+    pub(crate) server: Option<String>,
+}
+
+/// Connects to a server.
+pub(crate) fn connect(endpoint: &ClientEndpoint) -> Result<Connection> {
+    if endpoint.password.is_some() {
+        bail!("-premote {endpoint}: password= is not available yet");
+    }
+    let what = || format!("cannot connect to {endpoint}");
+    let link =
+        dbglink::connect(endpoint, &RunDir::of_this_user(), CONNECT_TIMEOUT).with_context(what)?;
+    let engine = Engine::connect(link, PROGRAM).map_err(numbered).with_context(what)?;
+    Ok(Connection { engine, server: Some(endpoint.to_string()) })
+}
+
+/// Starts an embedded server.
+pub(crate) fn start() -> Result<Connection> {
+    let what = "cannot start a process server of its own";
+    let server = dbgsrv::local::start().context(what)?;
+    let engine = Engine::connect(server.link, PROGRAM).map_err(numbered).context(what)?;
+    Ok(Connection { engine, server: None })
+}
+
+/// The engine's error with its HRESULT, by which the original's messages are looked up.
+pub(crate) fn numbered(error: dbgeng::Error) -> anyhow::Error {
+    anyhow!("{error} (0x{:08x})", hresult(error.kind()))
+}

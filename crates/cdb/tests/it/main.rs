@@ -1,0 +1,16 @@
+//! cdb as its users start it, on real programs and a real process server.
+
+#![forbid(unsafe_code)]
+
+// A dialogue with the program; used by all others.
+mod console;
+// What is printed in which form, on a program with a known stack.
+mod forms;
+// Other languages: C++, Rust, assembly.
+mod languages;
+// Programs of other people: a running python3.
+mod python;
+// A server at a pipe or a port, and clients that lack the program's files.
+mod remote;
+// Starting, ending, Ctrl+C, and what is said when something is wrong.
+mod startup;

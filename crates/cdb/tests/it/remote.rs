@@ -1,0 +1,103 @@
+//! cdb and a process server that is a program of its own: at a pipe, at a port, several clients at
+//! once, and a client that has none of the program's files.
+
+use testkit::{Guard, Server, Testee, programs};
+
+use crate::console::Console;
+
+fn premote(guard: &Guard, server: &Server, rest: &[&str]) -> std::process::Command {
+    let mut command = guard.command(env!("CARGO_BIN_EXE_cdb"));
+    command.env("DBGSRV_RUN_DIR", server.run_dir());
+    command.args(["-premote", &server.endpoint().to_connect_string()]).args(rest);
+    command
+}
+
+fn debug_depths(cdb: &mut Console) {
+    cdb.command("bp inner");
+    for _ in 0..3 {
+        let stop = cdb.command("g");
+        assert!(stop.contains("Breakpoint 0 hit"), "{stop}");
+        let stack = cdb.command("kn");
+        for name in ["!inner", "!middle", "!outer", "!main", "!_start"] {
+            assert!(stack.contains(name), "{stack}");
+        }
+    }
+    let end = cdb.command("g");
+    assert!(end.contains("exited") && end.contains("19"), "{end}");
+}
+
+#[test]
+fn a_program_is_debugged_at_a_pipe_and_at_a_port() {
+    let guard = Guard::new();
+    let testee = Testee::build("depths", &[]);
+    let program = testee.path().to_str().expect("a path in the target folder");
+    let at_pipe = Server::npipe(&guard, programs::dbgsrv());
+    let at_port = Server::tcp(&guard, programs::dbgsrv());
+    for server in [at_pipe, at_port] {
+        drop(server.connect());
+        let mut cdb = Console::spawn(premote(&guard, &server, &[program]));
+        debug_depths(&mut cdb);
+        let (_, status) = cdb.finish("q");
+        assert_eq!(status, 0);
+        // The server is there for the next one.
+        drop(server.connect());
+    }
+}
+
+#[test]
+fn two_clients_do_not_disturb_each_other() {
+    let guard = Guard::new();
+    let testee = Testee::build("depths", &[]);
+    let program = testee.path().to_str().expect("a path in the target folder");
+    let server = Server::npipe(&guard, programs::dbgsrv());
+    drop(server.connect());
+    let mut first = Console::spawn(premote(&guard, &server, &[program]));
+    let mut second = Console::spawn(premote(&guard, &server, &[program]));
+    first.command("bp inner");
+    let stop = first.command("g");
+    assert!(stop.contains("Breakpoint 0 hit"), "{stop}");
+    debug_depths(&mut second);
+    second.kill();
+    let stack = first.command("k");
+    assert!(stack.contains("!main"), "{stack}");
+    first.finish("q");
+}
+
+#[test]
+fn endpsrv_ends_the_server() {
+    let guard = Guard::new();
+    let mut server = Server::npipe(&guard, programs::dbgsrv());
+    drop(server.connect());
+    let mut cat = guard.start("/bin/cat", &[]);
+    let mut cdb = Console::spawn(premote(&guard, &server, &["-p", &cat.pid().to_string()]));
+    assert_eq!(cdb.prompt, "0:000", "{}", cdb.banner);
+    cdb.type_line(".endpsrv");
+    server.process().wait();
+    assert!(!server.socket_path().exists());
+    // What was attached to goes on.
+    cat.write_line("alive");
+    assert_eq!(cat.read_line(), "alive");
+}
+
+/// The client runs in a mount namespace of its own, in which the folder of the program is empty: it
+/// gets what it needs to know of the program from the server.
+#[test]
+fn a_client_without_the_programs_files_still_knows_its_names() {
+    let guard = Guard::new();
+    let testee = Testee::build("depths", &[]);
+    let program = testee.path().to_str().expect("a path in the target folder").to_owned();
+    let folder = testee.path().parent().expect("a folder").to_str().expect("text").to_owned();
+    let server = Server::npipe(&guard, programs::dbgsrv());
+    drop(server.connect());
+    let direct = premote(&guard, &server, &[&program]);
+    let mut command = guard.command("unshare");
+    command.env("DBGSRV_RUN_DIR", server.run_dir());
+    let is_root = rustix::process::geteuid().is_root();
+    command.args(if is_root { &["--mount"][..] } else { &["--map-root-user", "--mount"][..] });
+    let script = "mount -t tmpfs none \"$1\" && test ! -e \"$2\" && shift 2 && exec \"$@\"";
+    command.args(["--", "sh", "-c", script, "sh", &folder, &program]);
+    command.arg(direct.get_program()).args(direct.get_args());
+    let mut cdb = Console::spawn(command);
+    debug_depths(&mut cdb);
+    cdb.finish("q");
+}

@@ -1,0 +1,104 @@
+//! The commands, one file for each family, and what they are given: the engine, what the
+//! interpreter remembers, and the output. A command parses its parameters, asks the engine, and
+//! writes what `format` makes of the answer.
+
+pub(crate) mod breakpoints;
+pub(crate) mod code;
+pub(crate) mod display;
+pub(crate) mod edit;
+pub(crate) mod execution;
+pub(crate) mod expressions;
+pub(crate) mod modules;
+pub(crate) mod registers;
+pub(crate) mod session;
+pub(crate) mod targets;
+pub(crate) mod threads;
+pub(crate) mod unavailable;
+
+use dbgbase::Address;
+use dbgeng::expr::EngineContext;
+use dbgeng::{Engine, ProcessNumber, ThreadNumber};
+
+use crate::error::CommandError;
+use crate::output::Output;
+use crate::run::Plan;
+use crate::state::State;
+use crate::{Ending, format};
+
+/// What a command is given.
+pub(crate) struct Context<'a> {
+    /// The engine.
+    pub(crate) engine: &'a mut Engine,
+    /// What the interpreter remembers.
+    pub(crate) state: &'a mut State,
+    /// Where text goes.
+    pub(crate) output: &'a mut dyn Output,
+    /// Whether a prefix `~T` chose the current thread.
+    pub(crate) is_prefixed: bool,
+}
+
+/// What is to happen when a command is done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// The next command.
+    Done,
+    /// The targets run.
+    Run(Plan),
+    /// The session ends.
+    Quit(Ending),
+    /// Commands are executed for some threads.
+    ForThreads(ThreadBatch),
+}
+
+/// Commands for some threads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct ThreadBatch {
+    /// The threads.
+    pub(crate) threads: Vec<(ProcessNumber, ThreadNumber)>,
+    /// The commands.
+    pub(crate) commands: String,
+    /// Whether each thread's line is shown above what its commands say.
+    pub(crate) has_headings: bool,
+}
+
+impl Context<'_> {
+    /// How expressions see the engine now.
+    pub(crate) fn expressions(&self) -> EngineContext<'_> {
+        EngineContext::new(self.engine, &self.state.expressions)
+    }
+
+    /// Writes text.
+    pub(crate) fn write(&mut self, text: &str) {
+        self.output.write(text);
+    }
+
+    /// Where the current thread is: the symbol's line and the instruction's.
+    pub(crate) fn write_location(&mut self) -> Result<(), CommandError> {
+        let pc = self.engine.registers()?.pc();
+        let text = location(self.engine, pc);
+        self.write(&text);
+        Ok(())
+    }
+
+    /// What a stop shows: registers if they are switched on, then the location.
+    pub(crate) fn write_state(&mut self) -> Result<(), CommandError> {
+        if !self.state.hides_registers {
+            let registers = self.engine.registers()?;
+            let text = format::registers::all(&registers);
+            self.write(&text);
+        }
+        self.write_location()
+    }
+}
+
+/// The lines for the instruction at `pc`.
+pub(crate) fn location(engine: &Engine, pc: Address) -> String {
+    let symbol = engine.symbol_at(pc);
+    let instruction = engine.disassemble(pc, 1).ok().and_then(|list| list.into_iter().next());
+    let mut text = format::code::symbol_line(symbol.as_ref());
+    match instruction {
+        Some(instruction) => text.push_str(&format::code::instruction(&instruction)),
+        None => text.push_str(&format::code::unreadable(pc)),
+    }
+    text
+}

@@ -1,0 +1,288 @@
+//! Commands about breakpoints: `bp`, `bu`, `bl`, `bc`, `bd`, `be`.
+
+use dbgbase::Address;
+use dbgeng::expr::{self, ExprErrorKind};
+use dbgeng::{BreakpointId, BreakpointLocation, BreakpointSpec};
+
+use super::{Context, Outcome};
+use crate::arguments::Arguments;
+use crate::error::CommandError;
+use crate::format;
+use crate::registry::{Action, Command, Extent, Shape};
+
+/// The rows of this family.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command {
+        names: &["bp", "bu"],
+        syntax: "[ID] [/1] [Address [Passes]] [\"Commands\"]",
+        summary: "set a breakpoint",
+        manual: "Sets a breakpoint, by default at the instruction pointer. bp takes the address \
+            that the expression has now; if it cannot be resolved, the breakpoint waits for a \
+            module that has the symbol. bu always keeps the symbol and finds it again when modules \
+            come. ID, without a blank before it, is its number; by default the smallest free one. \
+            Passes: the breakpoint stops at this hit and those before are passed. /1: it is \
+            removed when it has been hit. Commands are executed when it is reached by running; a \
+            command that lets targets run ends them. In front of bp, ~N limits it to that \
+            thread.",
+        shape: Shape::Letters,
+        extent: Extent::Semicolon,
+        action: Action::Run(set),
+    },
+    Command {
+        names: &["bl"],
+        syntax: "[IDs]",
+        summary: "list breakpoints",
+        manual: "Lists breakpoints: number, e enabled or d disabled, u if its symbol is not \
+            resolved, address, passes left and at the beginning, process and thread, symbol, \
+            commands. IDs are decimal numbers, ranges as 2-5, or *.",
+        shape: Shape::Letters,
+        extent: Extent::Semicolon,
+        action: Action::Run(list),
+    },
+    Command {
+        names: &["bc"],
+        syntax: "IDs",
+        summary: "clear breakpoints",
+        manual: "Removes breakpoints. IDs are decimal numbers, ranges as 2-5, or * for all.",
+        shape: Shape::Letters,
+        extent: Extent::Semicolon,
+        action: Action::Run(change),
+    },
+    Command {
+        names: &["bd"],
+        syntax: "IDs",
+        summary: "disable breakpoints",
+        manual: "Keeps breakpoints without effect until be enables them.",
+        shape: Shape::Letters,
+        extent: Extent::Semicolon,
+        action: Action::Run(change),
+    },
+    Command {
+        names: &["be"],
+        syntax: "IDs",
+        summary: "enable breakpoints",
+        manual: "Enables breakpoints that bd disabled.",
+        shape: Shape::Letters,
+        extent: Extent::Semicolon,
+        action: Action::Run(change),
+    },
+];
+
+/// Sets a breakpoint; limited to the current thread if a prefix chose that.
+pub(crate) fn set(
+    context: &mut Context<'_>,
+    arguments: &mut Arguments<'_>,
+) -> Result<Outcome, CommandError> {
+    let id = arguments.decimal()?.map(BreakpointId);
+    let mut one_shot = false;
+    while let Some(option) = arguments.option() {
+        match option {
+            "1" => one_shot = true,
+            _ => {
+                return Err(CommandError::refused(format!(
+                    "The option /{option} of breakpoints is not available"
+                )));
+            }
+        }
+    }
+    arguments.skip_blanks();
+    let has_address = arguments.peek().is_some_and(|next| next != '"');
+    let (expression, location) = if has_address {
+        location(context, arguments)?
+    } else {
+        let pc = context.engine.registers()?.pc();
+        (pc.to_string(), BreakpointLocation::Address(pc))
+    };
+    arguments.skip_separator();
+    let has_passes = arguments.peek().is_some_and(|next| next != '"');
+    let passes = if has_passes { arguments.expression(&context.expressions())? } else { 1 };
+    let passes = u32::try_from(passes).map_err(|_overflow| arguments.syntax_error())?;
+    let command = arguments.quoted()?.unwrap_or_default().to_owned();
+    arguments.finish()?;
+    let thread = if context.is_prefixed { context.engine.current() } else { None };
+    let spec = BreakpointSpec {
+        id,
+        passes: passes.max(1),
+        command,
+        one_shot,
+        thread,
+        ..BreakpointSpec::new(expression, location)
+    };
+    context.engine.add_breakpoint(spec)?;
+    Ok(Outcome::Done)
+}
+
+/// Takes the address as it was typed, and what it stands for.
+fn location(
+    context: &mut Context<'_>,
+    arguments: &mut Arguments<'_>,
+) -> Result<(String, BreakpointLocation), CommandError> {
+    let rest = arguments.raw_rest();
+    let is_deferred = arguments.name() == "bu";
+    let evaluated = expr::evaluate_head(rest, &context.expressions());
+    let unresolved = match evaluated {
+        Ok(_) => false,
+        Err(error) if error.kind() == ExprErrorKind::Unresolved => true,
+        Err(error) => return Err(CommandError::Expression(error.message(rest))),
+    };
+    if is_deferred || unresolved {
+        if let Some(symbol) = symbol(rest) {
+            let typed = arguments.take_str(symbol.typed);
+            if unresolved && !is_deferred {
+                context.write(&format!(
+                    "Bp expression '{typed}' could not be resolved, adding deferred bp\n"
+                ));
+            }
+            let name = symbol.name.to_owned();
+            return Ok((typed.to_owned(), BreakpointLocation::Symbol(name)));
+        }
+        if let Err(error) = evaluated {
+            return Err(CommandError::Expression(error.message(rest)));
+        }
+    }
+    let (value, typed) = arguments.typed_expression(&context.expressions())?;
+    Ok((typed.to_owned(), BreakpointLocation::Address(Address::new(value))))
+}
+
+/// A symbol that an expression consists of.
+struct Symbol<'t> {
+    name: &'t str,
+    /// How many bytes were typed for it.
+    typed: usize,
+}
+
+/// The symbol that `text` begins with, if no operator follows it.
+fn symbol(text: &str) -> Option<Symbol<'_>> {
+    let (name, typed) = match text.strip_prefix("@!\"") {
+        Some(quoted) => {
+            let len = quoted.find('"')?;
+            (quoted.get(..len)?, "@!\"".len() + len + 1)
+        }
+        None => {
+            let is_end =
+                |character: char| character.is_whitespace() || "\",+-*/%()[]@`".contains(character);
+            let len = text.find(is_end).unwrap_or(text.len());
+            (text.get(..len)?, len)
+        }
+    };
+    let next = text.get(typed..)?.trim_start().chars().next();
+    let is_alone = next.is_none_or(|next| !"+-*/%&|^<>=!(".contains(next));
+    let is_name = name.starts_with(|first: char| first.is_alphabetic() || "_$?".contains(first));
+    (is_alone && is_name).then_some(Symbol { name, typed })
+}
+
+fn list(context: &mut Context<'_>, arguments: &mut Arguments<'_>) -> Result<Outcome, CommandError> {
+    arguments.option();
+    let wanted = ids(arguments)?;
+    let mut text = String::new();
+    for breakpoint in context.engine.breakpoints() {
+        if wanted.is_empty() || wanted.contains(breakpoint.id) {
+            let address = breakpoint.addresses.first();
+            let symbol = address.and_then(|address| context.engine.symbol_at(*address));
+            text.push_str(&format::breakpoints::row(&breakpoint, symbol.as_ref()));
+        }
+    }
+    context.write(&text);
+    Ok(Outcome::Done)
+}
+
+fn change(
+    context: &mut Context<'_>,
+    arguments: &mut Arguments<'_>,
+) -> Result<Outcome, CommandError> {
+    let missing = arguments.syntax_error();
+    let wanted = ids(arguments)?;
+    if wanted.is_empty() {
+        return Err(missing);
+    }
+    let known: Vec<BreakpointId> =
+        context.engine.breakpoints().iter().map(|breakpoint| breakpoint.id).collect();
+    for id in wanted.single_ids().filter(|id| !known.contains(id)) {
+        context.write(&format!("Breakpoint {id} does not exist\n"));
+    }
+    for id in known.into_iter().filter(|id| wanted.contains(*id)) {
+        match arguments.name() {
+            "bc" => context.engine.remove_breakpoint(id)?,
+            name => context.engine.enable_breakpoint(id, name == "be")?,
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// Numbers and ranges of numbers, both ends included.
+#[derive(PartialEq, Eq, Debug, Default)]
+struct Ids {
+    ranges: Vec<(u32, u32)>,
+}
+
+impl Ids {
+    fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    fn contains(&self, id: BreakpointId) -> bool {
+        self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&id.0))
+    }
+
+    fn single_ids(&self) -> impl Iterator<Item = BreakpointId> {
+        let singles = self.ranges.iter().filter(|(first, last)| first == last);
+        singles.map(|(id, _)| BreakpointId(*id))
+    }
+}
+
+/// Takes a list of numbers, separated by blanks or commas.
+fn ids(arguments: &mut Arguments<'_>) -> Result<Ids, CommandError> {
+    let mut ids = Ids::default();
+    loop {
+        arguments.skip_separator();
+        if arguments.is_empty() {
+            return Ok(ids);
+        }
+        if arguments.take_char('*') {
+            ids.ranges.push((0, u32::MAX));
+            continue;
+        }
+        let syntax = arguments.syntax_error();
+        let Some(first) = arguments.decimal()? else { return Err(syntax) };
+        let last = if arguments.take_char('-') { arguments.decimal()? } else { Some(first) };
+        match last {
+            Some(last) if first <= last => ids.ranges.push((first, last)),
+            _ => return Err(syntax),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list_of(text: &str) -> Option<Vec<(u32, u32)>> {
+        let mut arguments = Arguments::new(text, "bc", 2);
+        ids(&mut arguments).ok().map(|ids| ids.ranges)
+    }
+
+    #[test]
+    fn lists_of_numbers() {
+        assert_eq!(list_of("bc"), Some(vec![]));
+        assert_eq!(list_of("bc 1"), Some(vec![(1, 1)]));
+        assert_eq!(list_of("bc 1 3,5"), Some(vec![(1, 1), (3, 3), (5, 5)]));
+        assert_eq!(list_of("bc1-3"), Some(vec![(1, 3)]));
+        assert_eq!(list_of("bc *"), Some(vec![(0, u32::MAX)]));
+        for text in ["bc a", "bc 3-1", "bc 1-", "bc 99999999999", "bc -1"] {
+            assert_eq!(list_of(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_symbol_alone_can_be_waited_for() {
+        let name = |text| symbol(text).map(|symbol| (symbol.name, symbol.typed));
+        assert_eq!(name("main"), Some(("main", 4)));
+        assert_eq!(name("libfoo_so!foo 3 \"k\""), Some(("libfoo_so!foo", 13)));
+        assert_eq!(name("foo \"k; g\""), Some(("foo", 3)));
+        assert_eq!(name("ns::f"), Some(("ns::f", 5)));
+        assert_eq!(name("@!\"f(int)\" 2"), Some(("f(int)", 10)));
+        for text in ["foo+4", "foo + 4", "poi(foo)", "123", "@rip", "", "f (1)"] {
+            assert_eq!(name(text), None, "{text}");
+        }
+    }
+}

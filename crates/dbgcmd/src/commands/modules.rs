@@ -1,0 +1,318 @@
+//! Commands about modules and symbols: `lm`, `x`, `ln`, `ld`, `.reload`, `.sympath`.
+
+use dbgbase::Address;
+use dbgeng::{ModuleView, SymbolKind, SymbolMatch};
+
+use super::{Context, Outcome};
+use crate::arguments::Arguments;
+use crate::error::CommandError;
+use crate::format;
+use crate::registry::{Action, Command, Extent, Shape};
+use crate::wildcard::Wildcard;
+
+/// The rows of this family.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command {
+        names: &["lm"],
+        syntax: "[options] [a Address] [m Pattern | M Pattern]",
+        summary: "list modules",
+        manual: "Lists the modules of the current process: start, end, name, and what the debugger \
+            has of their symbols; nothing is loaded for the list. a: only the module that contains \
+            the address. m: only those whose name matches the pattern. M: only those whose path \
+            does. Options: v details, l only modules with symbols, o only loaded modules (all \
+            are), e only modules whose symbols have a problem, 1m names only, sm sorted by name.",
+        shape: Shape::Letters,
+        extent: Extent::Semicolon,
+        action: Action::Run(list_modules),
+    },
+    Command {
+        names: &["x"],
+        syntax: "[/0 | /1 | /2] [/f | /d] [/v] [/n | /a] Module!Pattern",
+        summary: "list symbols",
+        manual: "Lists the symbols of all modules whose name matches, with addresses. Patterns may \
+            hold wildcards. /0 shows addresses only, /1 names only, /2 both, which is the default; \
+            /f only functions, /d only data, /v also what they are and their sizes; /n sorts by \
+            name, /a by address.",
+        shape: Shape::Letters,
+        extent: Extent::Semicolon,
+        action: Action::Run(list_symbols),
+    },
+    Command {
+        names: &["ln"],
+        syntax: "[Address]",
+        summary: "show the nearest symbols",
+        manual: "Shows the symbol at or before the address and the one behind it, by default for \
+            the instruction pointer, and which symbols lie at the address itself.",
+        shape: Shape::Letters,
+        extent: Extent::Semicolon,
+        action: Action::Run(nearest),
+    },
+    Command {
+        names: &["ld"],
+        syntax: "Module",
+        summary: "load a module's symbols",
+        manual: "Loads the symbols of the modules whose name matches now, and shows what was \
+            found. Without this command symbols are loaded when they are needed.",
+        shape: Shape::Word,
+        extent: Extent::Semicolon,
+        action: Action::Run(load),
+    },
+    Command {
+        names: &[".reload"],
+        syntax: "[/f] [Module]",
+        summary: "look for symbols again",
+        manual: "Modules are known without this command, and symbols are looked for when they are \
+            needed. With /f, the symbols of the named modules, or of all, are loaded now.",
+        shape: Shape::Word,
+        extent: Extent::Semicolon,
+        action: Action::Run(reload),
+    },
+    Command {
+        names: &[".sympath", ".sympath+"],
+        syntax: "[Directory[;...]]",
+        summary: "show or set the symbol path",
+        manual: "Directories of this machine where files with symbols are looked for, by name and \
+            by build id, separated by semicolons. .sympath+ adds to the path.",
+        shape: Shape::Word,
+        extent: Extent::Line,
+        action: Action::Run(symbol_path),
+    },
+];
+
+/// What `lm` is asked for.
+#[derive(Default)]
+struct Selection {
+    is_verbose: bool,
+    names_only: bool,
+    sorts_by_name: bool,
+    with_symbols: bool,
+    with_problems: bool,
+    address: Option<Address>,
+    name: Option<Wildcard>,
+    path: Option<Wildcard>,
+}
+
+fn list_modules(
+    context: &mut Context<'_>,
+    arguments: &mut Arguments<'_>,
+) -> Result<Outcome, CommandError> {
+    let selection = selection(context, arguments)?;
+    let mut modules = context.engine.modules()?;
+    modules.retain(|module| selection.takes(module));
+    if selection.sorts_by_name {
+        modules.sort_by(|a, b| a.name.cmp(&b.name));
+    } else {
+        modules.sort_by_key(|module| module.range.start());
+    }
+    let mut text = String::new();
+    if !selection.names_only {
+        text.push_str(format::modules::HEADING);
+    }
+    for module in &modules {
+        text.push_str(&match (selection.names_only, selection.is_verbose) {
+            (true, _) => format!("{}\n", module.name),
+            (false, true) => format::modules::details(module),
+            (false, false) => format::modules::row(module),
+        });
+    }
+    context.write(&text);
+    Ok(Outcome::Done)
+}
+
+/// Reads the letters of `lm`, which may stand together: `lmvm libc*`.
+fn selection(
+    context: &Context<'_>,
+    arguments: &mut Arguments<'_>,
+) -> Result<Selection, CommandError> {
+    let mut selection = Selection::default();
+    loop {
+        arguments.skip_blanks();
+        let unknown = arguments.syntax_error();
+        let Some(letter) = arguments.peek() else { return Ok(selection) };
+        arguments.take_char(letter);
+        match letter {
+            'v' | 'V' => selection.is_verbose = true,
+            'l' => selection.with_symbols = true,
+            'e' => selection.with_problems = true,
+            'o' | 'D' | 'k' | 'u' | 'f' | 'i' | 'n' | 'p' | 't' | 'c' => {}
+            '1' if arguments.take_char('m') => selection.names_only = true,
+            's' if arguments.take_char('m') => selection.sorts_by_name = true,
+            'a' => selection.address = Some(arguments.address(&context.expressions())?),
+            'm' => selection.name = Some(Wildcard::new(pattern(arguments)?)),
+            'M' => selection.path = Some(Wildcard::new(pattern(arguments)?)),
+            _ => return Err(unknown),
+        }
+    }
+}
+
+fn pattern<'t>(arguments: &mut Arguments<'t>) -> Result<&'t str, CommandError> {
+    let pattern = arguments.word();
+    if pattern.is_empty() { Err(arguments.syntax_error()) } else { Ok(pattern) }
+}
+
+impl Selection {
+    fn takes(&self, module: &ModuleView) -> bool {
+        use dbgeng::SymbolStatus::{Exports, Loaded, Mismatched, Missing};
+        let has_symbols = matches!(module.status, Loaded { .. } | Exports { .. });
+        let has_problem = matches!(module.status, Mismatched { .. } | Missing(_));
+        (!self.with_symbols || has_symbols)
+            && (!self.with_problems || has_problem)
+            && self.address.is_none_or(|address| module.range.contains(address))
+            && self.name.as_ref().is_none_or(|name| name.matches(&module.name))
+            && self.path.as_ref().is_none_or(|path| path.matches(&format::bytes(&module.path)))
+    }
+}
+
+/// Which columns `x` shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Address,
+    Name,
+    Both,
+}
+
+fn list_symbols(
+    context: &mut Context<'_>,
+    arguments: &mut Arguments<'_>,
+) -> Result<Outcome, CommandError> {
+    let (mut shown, mut is_verbose) = (Shown::Both, false);
+    let (mut functions, mut data) = (false, false);
+    let (mut by_name, mut by_address) = (false, false);
+    while let Some(option) = arguments.option() {
+        match option {
+            "0" => shown = Shown::Address,
+            "1" => shown = Shown::Name,
+            "2" => shown = Shown::Both,
+            "f" => functions = true,
+            "d" => data = true,
+            "v" | "V" => is_verbose = true,
+            "n" | "N" => by_name = true,
+            "a" | "A" => by_address = true,
+            "t" | "s" | "p" | "q" | "D" | "z" | "Z" => {}
+            _ => return Err(arguments.syntax_error()),
+        }
+    }
+    let pattern = arguments.take_rest();
+    if !pattern.contains('!') {
+        return Err(CommandError::refused(
+            "Local variables are not available; write Module!Pattern for symbols of modules",
+        ));
+    }
+    let mut found = context.engine.search_symbols(pattern)?;
+    found.retain(|symbol| (!functions || is_function(symbol)) && (!data || !is_function(symbol)));
+    if by_name {
+        found.sort_by(|a, b| (&a.module, &a.name).cmp(&(&b.module, &b.name)));
+    }
+    if by_address {
+        found.sort_by_key(|symbol| symbol.address);
+    }
+    let mut text = String::new();
+    for symbol in &found {
+        let name = format!("{}!{}", symbol.module, symbol.name);
+        let details = if is_verbose { details(symbol) } else { String::new() };
+        text.push_str(&match shown {
+            Shown::Address => format!("{}\n", symbol.address),
+            Shown::Name => format!("{details}{name}\n"),
+            Shown::Both => format!("{details}{} {name}\n", symbol.address),
+        });
+    }
+    context.write(&text);
+    Ok(Outcome::Done)
+}
+
+fn is_function(symbol: &SymbolMatch) -> bool {
+    matches!(symbol.kind, SymbolKind::Function | SymbolKind::IndirectFunction)
+}
+
+/// What a symbol is, and its size in bytes.
+fn details(symbol: &SymbolMatch) -> String {
+    let kind = match symbol.kind {
+        SymbolKind::Function => "func",
+        SymbolKind::IndirectFunction => "ifunc",
+        SymbolKind::Data => "data",
+        SymbolKind::ThreadLocal => "tls",
+        SymbolKind::Other => "",
+    };
+    format!("pub {kind:<5} {:>8x} ", symbol.size)
+}
+
+fn nearest(
+    context: &mut Context<'_>,
+    arguments: &mut Arguments<'_>,
+) -> Result<Outcome, CommandError> {
+    let address = match arguments.is_empty() {
+        true => context.engine.registers()?.pc(),
+        false => arguments.address(&context.expressions())?,
+    };
+    arguments.finish()?;
+    let (before, after) = context.engine.symbols_near(address);
+    let mut exact = Vec::new();
+    if let Some(symbol) = before.as_ref().filter(|symbol| symbol.displacement == 0) {
+        let name = format!("{}!{}", symbol.module, symbol.name);
+        exact = context.engine.resolve(&name).unwrap_or_default();
+        exact.retain(|symbol| symbol.address == address);
+    }
+    let text = format::code::nearest(before.as_ref(), after.as_ref(), &exact);
+    context.write(&text);
+    Ok(Outcome::Done)
+}
+
+fn load(context: &mut Context<'_>, arguments: &mut Arguments<'_>) -> Result<Outcome, CommandError> {
+    let pattern = pattern(arguments)?;
+    arguments.finish()?;
+    load_matching(context, pattern)
+}
+
+fn reload(
+    context: &mut Context<'_>,
+    arguments: &mut Arguments<'_>,
+) -> Result<Outcome, CommandError> {
+    let mut is_forced = false;
+    while let Some(option) = arguments.option() {
+        match option {
+            "f" => is_forced = true,
+            "d" | "i" | "n" | "o" | "s" | "v" | "w" => {}
+            _ => {
+                return Err(CommandError::refused(format!("'.reload /{option}' is not available")));
+            }
+        }
+    }
+    let module = arguments.word();
+    arguments.finish()?;
+    if !is_forced && module.is_empty() {
+        return Ok(Outcome::Done);
+    }
+    load_matching(context, if module.is_empty() { "*" } else { module })
+}
+
+fn load_matching(context: &mut Context<'_>, pattern: &str) -> Result<Outcome, CommandError> {
+    let wanted = Wildcard::new(pattern);
+    let mut modules = context.engine.modules()?;
+    modules.retain(|module| wanted.matches(&module.name));
+    if modules.is_empty() {
+        return Err(CommandError::refused(format!("No module matches '{pattern}'")));
+    }
+    for module in modules {
+        let loaded = context.engine.load_symbols(&module.name)?;
+        context.write(&format::modules::row(&loaded));
+    }
+    Ok(Outcome::Done)
+}
+
+fn symbol_path(
+    context: &mut Context<'_>,
+    arguments: &mut Arguments<'_>,
+) -> Result<Outcome, CommandError> {
+    let is_added = arguments.name().ends_with('+') || arguments.take_char('+');
+    let typed = arguments.take_rest().trim_matches('"');
+    let old = context.engine.symbol_path().to_owned();
+    if !typed.is_empty() {
+        let new =
+            if is_added && !old.is_empty() { format!("{old};{typed}") } else { typed.to_owned() };
+        context.engine.set_symbol_path(&new);
+    }
+    let path = context.engine.symbol_path().to_owned();
+    let shown = if path.is_empty() { "<none>" } else { &path };
+    context.write(&format!("Symbol search path is: {shown}\n"));
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,102 @@
+//! Breakpoints in the layout of the command `bl`. It sets none.
+
+use dbgeng::{BreakpointView, SymbolAt};
+
+/// The line of one breakpoint. `symbol` is the symbol at its first address.
+pub(crate) fn row(breakpoint: &BreakpointView, symbol: Option<&SymbolAt>) -> String {
+    let state = if breakpoint.enabled { 'e' } else { 'd' };
+    let unresolved = if breakpoint.addresses.is_empty() { 'u' } else { ' ' };
+    let address = match breakpoint.addresses.first() {
+        Some(address) => address.to_string(),
+        None => " ".repeat(17),
+    };
+    // Passes are 16-bit numbers in the layout; more digits widen the column.
+    let passes = format!("{:04x} ({:04x})", breakpoint.passes_left, breakpoint.passes_initial);
+    let thread = match breakpoint.thread {
+        Some(thread) => format!("{:>2}:~{:03}", breakpoint.process.0, thread.0),
+        None => format!("{:>2}:****", breakpoint.process.0),
+    };
+    let mut line = format!("{:>2} {state}{unresolved}{address}     {passes} ", breakpoint.id.0);
+    match symbol {
+        _ if breakpoint.addresses.is_empty() => {
+            line.push_str(&format!("{thread} ({})", breakpoint.expression));
+        }
+        Some(symbol) => line.push_str(&format!("{thread} {symbol}")),
+        None => line.push_str(&thread),
+    }
+    if breakpoint.addresses.len() > 1 {
+        line.push_str(&format!(" and {} more", breakpoint.addresses.len() - 1));
+    }
+    if breakpoint.one_shot {
+        line.push_str(" /1");
+    }
+    if !breakpoint.command.is_empty() {
+        line.push_str(&format!(" \"{}\"", breakpoint.command));
+    }
+    line.push('\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dbgbase::Address;
+    use dbgeng::{BreakpointId, BreakpointLocation, ProcessNumber, ThreadNumber};
+    use expect_test::expect;
+
+    fn sample(id: u32) -> BreakpointView {
+        BreakpointView {
+            id: BreakpointId(id),
+            process: ProcessNumber(0),
+            enabled: true,
+            addresses: vec![Address::new(0x5555_5555_5225)],
+            passes_left: 1,
+            passes_initial: 1,
+            hits: 0,
+            thread: None,
+            expression: "main".to_owned(),
+            location: BreakpointLocation::Address(Address::new(0x5555_5555_5225)),
+            command: String::new(),
+            one_shot: false,
+        }
+    }
+
+    #[test]
+    fn the_list_has_its_columns() {
+        let symbol = SymbolAt {
+            module: "prog".to_owned(),
+            name: "main".to_owned(),
+            displacement: 0,
+            exact: true,
+            address: Address::new(0x5555_5555_5225),
+        };
+        let mut text = row(&sample(0), Some(&symbol));
+        text += &row(
+            &BreakpointView {
+                enabled: false,
+                passes_left: 3,
+                passes_initial: 5,
+                thread: Some(ThreadNumber(2)),
+                command: "k; g".to_owned(),
+                ..sample(1)
+            },
+            Some(&symbol),
+        );
+        text += &row(
+            &BreakpointView {
+                addresses: Vec::new(),
+                expression: "libfoo_so!foo".to_owned(),
+                ..sample(2)
+            },
+            None,
+        );
+        text += &row(&BreakpointView { one_shot: true, ..sample(10) }, None);
+        expect![[r#"
+             0 e 00005555`55555225     0001 (0001)  0:**** prog!main
+             1 d 00005555`55555225     0003 (0005)  0:~002 prog!main "k; g"
+             2 eu                      0001 (0001)  0:**** (libfoo_so!foo)
+            10 e 00005555`55555225     0001 (0001)  0:**** /1
+        "#]]
+        .assert_eq(&text);
+    }
+}

@@ -1,0 +1,141 @@
+//! Modules in the layouts of the command `lm` and of the lines that tell of loading. It loads
+//! nothing.
+
+use std::fmt::Write as _;
+
+use dbgbase::AddressRange;
+use dbgeng::{ModuleView, SymbolStatus};
+
+use super::bytes;
+
+/// The line above a list.
+pub(crate) const HEADING: &str = "start             end                 module name\n";
+
+/// The line of one module.
+pub(crate) fn row(module: &ModuleView) -> String {
+    let line = format!(
+        "{} {}   {:<10} {}",
+        module.range.start(),
+        module.range.end(),
+        module.name,
+        status(&module.status)
+    );
+    format!("{}\n", line.trim_end())
+}
+
+/// The line of one module and its details.
+pub(crate) fn details(module: &ModuleView) -> String {
+    let path = bytes(&module.path);
+    let file = path.rsplit('/').next().unwrap_or_default();
+    let mut text = row(module);
+    let _ = writeln!(text, "    Image path: {path}");
+    let _ = writeln!(text, "    Image name: {file}");
+    let build_id = module.build_id.as_deref().map_or_else(
+        || "none".to_owned(),
+        |id| id.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")),
+    );
+    let _ = writeln!(text, "    Build id:   {build_id}");
+    let _ = writeln!(text, "    Load bias:  {:016x}", module.bias.value());
+    let _ = writeln!(text, "    ImageSize:  {:08X}", module.range.len_bytes());
+    if let SymbolStatus::Loaded { symbols, .. } | SymbolStatus::Exports { symbols, .. } =
+        &module.status
+    {
+        let _ = writeln!(text, "    Symbols:    {symbols}");
+    }
+    text
+}
+
+/// What the engine has for a module, in parentheses, and from which file.
+fn status(status: &SymbolStatus) -> String {
+    match status {
+        SymbolStatus::Deferred => "(deferred)".to_owned(),
+        SymbolStatus::Loaded { source, .. } => format!("(symbol table)         {source}"),
+        SymbolStatus::Exports { source, .. } => format!("(export symbols)       {source}"),
+        SymbolStatus::Mismatched { file } => format!("# (mismatched)         {}", file.display()),
+        SymbolStatus::Missing(reason) => format!("(no symbols)           {reason}"),
+    }
+}
+
+/// The line that tells of a module that was loaded.
+pub(crate) fn loaded(range: AddressRange, path: &[u8]) -> String {
+    format!("ModLoad: {} {}   {}\n", range.start(), range.end(), bytes(path))
+}
+
+/// The line that tells of a module that is gone.
+pub(crate) fn unloaded(range: AddressRange, path: &[u8]) -> String {
+    format!("Unload module {} at {}\n", bytes(path), range.start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dbgbase::{Address, LoadBias};
+    use dbgeng::SymbolSource;
+    use expect_test::expect;
+
+    fn module(name: &str, path: &str, status: SymbolStatus) -> ModuleView {
+        ModuleView {
+            name: name.to_owned(),
+            path: path.as_bytes().to_vec(),
+            range: AddressRange::with_len(Address::new(0x5555_5555_4000), 0x5000).expect("a range"),
+            bias: LoadBias::new(0x5555_5555_4000),
+            build_id: Some(vec![0x01, 0xab]),
+            is_program: false,
+            status,
+        }
+    }
+
+    #[test]
+    fn every_status_has_a_word() {
+        let source = SymbolSource::Local("/tmp/prog".into());
+        let symbols = 7;
+        let mut text = HEADING.to_owned();
+        for status in [
+            SymbolStatus::Deferred,
+            SymbolStatus::Loaded { source: source.clone(), symbols },
+            SymbolStatus::Exports { source, symbols },
+            SymbolStatus::Mismatched { file: "/tmp/prog.debug".into() },
+            SymbolStatus::Missing("no such file".to_owned()),
+        ] {
+            text += &row(&module("prog", "/tmp/prog", status));
+        }
+        expect![[r#"
+            start             end                 module name
+            00005555`55554000 00005555`55559000   prog       (deferred)
+            00005555`55554000 00005555`55559000   prog       (symbol table)         /tmp/prog
+            00005555`55554000 00005555`55559000   prog       (export symbols)       /tmp/prog
+            00005555`55554000 00005555`55559000   prog       # (mismatched)         /tmp/prog.debug
+            00005555`55554000 00005555`55559000   prog       (no symbols)           no such file
+        "#]]
+        .assert_eq(&text);
+    }
+
+    #[test]
+    fn details_follow_the_line() {
+        let source = SymbolSource::Local("/lib/libc.so.6".into());
+        let status = SymbolStatus::Exports { source, symbols: 7 };
+        expect![[r#"
+            00005555`55554000 00005555`55559000   libc_so    (export symbols)       /lib/libc.so.6
+                Image path: /lib/libc.so.6
+                Image name: libc.so.6
+                Build id:   01ab
+                Load bias:  0000555555554000
+                ImageSize:  00005000
+                Symbols:    7
+        "#]]
+        .assert_eq(&details(&module("libc_so", "/lib/libc.so.6", status)));
+    }
+
+    #[test]
+    fn loading_is_told_in_one_line() {
+        let range = module("x", "x", SymbolStatus::Deferred).range;
+        assert_eq!(
+            loaded(range, b"/lib/libc.so.6"),
+            "ModLoad: 00005555`55554000 00005555`55559000   /lib/libc.so.6\n"
+        );
+        assert_eq!(
+            unloaded(range, b"/lib/libc.so.6"),
+            "Unload module /lib/libc.so.6 at 00005555`55554000\n"
+        );
+    }
+}

@@ -1,0 +1,149 @@
+//! The registers of a thread, in the layout of command `r`. It knows no thread.
+
+use std::fmt::Write as _;
+
+use dbgbase::{Arch, GeneralRegisters, x86_64};
+
+/// The letters for the flags of x86-64: bit, clear, set, in the order in which they are shown.
+const FLAG_LETTERS: [(u8, &str, &str); 8] = [
+    (11, "nv", "ov"),
+    (10, "up", "dn"),
+    (9, "di", "ei"),
+    (7, "pl", "ng"),
+    (6, "nz", "zr"),
+    (4, "na", "ac"),
+    (2, "po", "pe"),
+    (0, "nc", "cy"),
+];
+
+/// The rows of integer registers on x86-64.
+const ROWS: [&[&str]; 6] = [
+    &["rax", "rbx", "rcx"],
+    &["rdx", "rsi", "rdi"],
+    &["rip", "rsp", "rbp"],
+    &["r8", "r9", "r10"],
+    &["r11", "r12", "r13"],
+    &["r14", "r15"],
+];
+
+/// All registers, several lines.
+pub(crate) fn all(registers: &GeneralRegisters) -> String {
+    match registers.arch() {
+        Arch::X86_64 => x86_64_rows(registers),
+        _ => other_rows(registers),
+    }
+}
+
+/// One register or part of one: `rax=0000000000000001`, `zf=1`.
+pub(crate) fn one(name: &str, value: u64, size_bits: u8) -> String {
+    let digits = usize::from(size_bits).div_ceil(4);
+    format!("{name}={value:0digits$x}")
+}
+
+fn x86_64_rows(registers: &GeneralRegisters) -> String {
+    let value = |name| {
+        let id = registers.arch().register_by_name(name);
+        id.map_or(0, |id| registers.get(id))
+    };
+    let mut text = String::new();
+    for row in ROWS {
+        let cells: Vec<String> =
+            row.iter().map(|name| format!("{name:>3}={:016x}", value(*name))).collect();
+        text.push_str(&cells.join(" "));
+        text.push('\n');
+    }
+    let flags = registers.get(x86_64::EFLAGS);
+    let letters: Vec<&str> = FLAG_LETTERS
+        .iter()
+        .map(|(bit, clear, set)| if flags >> bit & 1 == 1 { *set } else { *clear })
+        .collect();
+    let _ = writeln!(text, "iopl={}         {}", flags >> 12 & 3, letters.join(" "));
+    let segments: Vec<String> = ["cs", "ss", "ds", "es", "fs", "gs"]
+        .iter()
+        .map(|name| format!("{name}={:04x}", value(*name)))
+        .collect();
+    let _ = writeln!(text, "{}             efl={flags:08x}", segments.join("  "));
+    text
+}
+
+/// Four registers in a row, in the order of the CPU's table.
+fn other_rows(registers: &GeneralRegisters) -> String {
+    let mut text = String::new();
+    let cells: Vec<String> = registers
+        .iter()
+        .map(|(register, value)| {
+            let digits = usize::from(register.size_bytes) * 2;
+            format!("{:>6}={value:0digits$x}", register.name)
+        })
+        .collect();
+    for row in cells.chunks(4) {
+        text.push_str(&row.join(" "));
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    #[test]
+    fn x86_64_has_the_layout_of_the_manual() {
+        let mut registers = GeneralRegisters::zeroed(Arch::X86_64);
+        for (index, register) in Arch::X86_64.general_registers().iter().enumerate() {
+            let id = Arch::X86_64.register_by_name(register.name).expect("named");
+            registers.set(id, index as u64 + 0x10);
+        }
+        for (id, value) in [
+            (x86_64::RIP, 0x7ffd_aaa0_b0e0),
+            (x86_64::EFLAGS, 0x246),
+            (x86_64::CS, 0x33),
+            (x86_64::SS, 0x2b),
+            (x86_64::DS, 0),
+            (x86_64::ES, 0),
+            (x86_64::FS, 0),
+            (x86_64::GS, 0),
+        ] {
+            registers.set(id, value);
+        }
+        expect![[r#"
+            rax=0000000000000010 rbx=0000000000000011 rcx=0000000000000012
+            rdx=0000000000000013 rsi=0000000000000014 rdi=0000000000000015
+            rip=00007ffdaaa0b0e0 rsp=0000000000000017 rbp=0000000000000016
+             r8=0000000000000018  r9=0000000000000019 r10=000000000000001a
+            r11=000000000000001b r12=000000000000001c r13=000000000000001d
+            r14=000000000000001e r15=000000000000001f
+            iopl=0         nv up ei pl zr na pe nc
+            cs=0033  ss=002b  ds=0000  es=0000  fs=0000  gs=0000             efl=00000246
+        "#]]
+        .assert_eq(&all(&registers));
+    }
+
+    #[test]
+    fn every_flag_has_two_letters() {
+        let mut registers = GeneralRegisters::zeroed(Arch::X86_64);
+        registers.set(x86_64::EFLAGS, 0xffff);
+        assert!(all(&registers).contains("iopl=3         ov dn ei ng zr ac pe cy\n"));
+        registers.set(x86_64::EFLAGS, 0);
+        assert!(all(&registers).contains("iopl=0         nv up di pl nz na po nc\n"));
+    }
+
+    #[test]
+    fn single_registers_have_their_own_width() {
+        assert_eq!(one("rax", 1, 64), "rax=0000000000000001");
+        assert_eq!(one("eax", 1, 32), "eax=00000001");
+        assert_eq!(one("al", 0xf, 8), "al=0f");
+        assert_eq!(one("zf", 1, 1), "zf=1");
+        assert_eq!(one("iopl", 3, 2), "iopl=3");
+    }
+
+    #[test]
+    fn aarch64_has_four_registers_in_a_row() {
+        let mut registers = GeneralRegisters::zeroed(Arch::Aarch64);
+        registers.set_pc(dbgbase::Address::new(0xaaaa_0000_1234));
+        let text = all(&registers);
+        assert!(text.starts_with("    x0=0000000000000000     x1="), "{text}");
+        assert!(text.ends_with("    pc=0000aaaa00001234 pstate=00000000\n"), "{text}");
+    }
+}

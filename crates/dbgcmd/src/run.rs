@@ -1,0 +1,327 @@
+//! Letting targets run and telling what stopped them: plans, events, the commands of breakpoints.
+//! It parses no command.
+
+use dbgbase::Address;
+use dbgeng::{DebugEvent, EventKind, Execution, ProcessNumber, SignalAction, StopCause};
+
+use crate::commands::{Context, Outcome};
+use crate::error::CommandError;
+use crate::interpreter::Interpreter;
+use crate::output::Output;
+use crate::state::Acquisition;
+use crate::{Ending, format};
+
+/// What the targets are to do before there is a prompt again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Plan {
+    /// Run until something happens.
+    Go {
+        /// What becomes of the last signal.
+        signal: SignalAction,
+        /// Where to stop once.
+        until: Vec<Address>,
+    },
+    /// Make steps and show each.
+    Step {
+        /// Whether functions that are called are run through.
+        is_over: bool,
+        /// How many.
+        count: u64,
+        /// What is executed behind the last one.
+        commands: String,
+    },
+    /// Run until the current function returns.
+    Out,
+}
+
+/// What follows a stop.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Next {
+    Prompt,
+    Run(Plan),
+    Quit(Ending),
+}
+
+impl Plan {
+    /// The plan of a bare `g`.
+    pub(crate) fn go() -> Plan {
+        Plan::Go { signal: SignalAction::Default, until: Vec::new() }
+    }
+}
+
+impl Interpreter {
+    /// Carries out a plan, and those that commands of breakpoints make, until there is something to
+    /// see. Tells why the session is to end, if it is.
+    pub(crate) fn run(
+        &mut self,
+        plan: Plan,
+        output: &mut dyn Output,
+    ) -> Result<Option<Ending>, CommandError> {
+        let mut next = Next::Run(plan);
+        loop {
+            next = match next {
+                Next::Prompt => return Ok(None),
+                Next::Quit(ending) => return Ok(Some(ending)),
+                Next::Run(Plan::Go { signal, until }) => {
+                    let event = self.resume(&Execution::Go { signal, until }, output)?;
+                    self.report(&event, true, output)?
+                }
+                Next::Run(Plan::Step { is_over, count, commands }) => {
+                    self.step(is_over, count, &commands, output)?
+                }
+                Next::Run(Plan::Out) => self.step_out(output)?,
+            };
+        }
+    }
+
+    fn step(
+        &mut self,
+        is_over: bool,
+        count: u64,
+        commands: &str,
+        output: &mut dyn Output,
+    ) -> Result<Next, CommandError> {
+        let signal = SignalAction::Default;
+        let execution =
+            if is_over { Execution::StepOver { signal } } else { Execution::StepInto { signal } };
+        for index in 0..count {
+            let event = self.resume(&execution, output)?;
+            if event.kind != EventKind::Stopped(StopCause::Step) {
+                return self.report(&event, false, output);
+            }
+            self.tell_modules(event.process, output);
+            if index + 1 == count && !commands.is_empty() {
+                match self.execute_nested(commands, output)? {
+                    Outcome::Run(plan) => return Ok(Next::Run(plan)),
+                    Outcome::Quit(ending) => return Ok(Next::Quit(ending)),
+                    Outcome::Done | Outcome::ForThreads(_) => {}
+                }
+            }
+            self.context(output).write_state()?;
+        }
+        Ok(Next::Prompt)
+    }
+
+    /// Runs to the return address of the current frame, past inner instances of the function.
+    fn step_out(&mut self, output: &mut dyn Output) -> Result<Next, CommandError> {
+        // A return address is known when the caller is.
+        let stack = self.engine.stack(2)?;
+        let frame = stack.frames.first();
+        let Some((address, frame)) = frame.and_then(|frame| Some((frame.return_address?, frame)))
+        else {
+            return Err(CommandError::refused("The function's return address is not known"));
+        };
+        let sp_min = frame.cfa.unwrap_or(frame.sp);
+        let thread = self.engine.current();
+        let until = vec![address];
+        let execution = Execution::Go { signal: SignalAction::Default, until };
+        loop {
+            let event = self.resume(&execution, output)?;
+            let is_return = event.kind == EventKind::Stopped(StopCause::TemporaryBreakpoint);
+            let is_ours =
+                || self.engine.registers().is_ok_and(|registers| registers.sp() >= sp_min);
+            if !is_return || self.engine.current() == thread && is_ours() {
+                return self.report(&event, true, output);
+            }
+        }
+    }
+
+    /// Lets the targets run and waits for what happens. If a target waits to be got, it is got
+    /// instead.
+    fn resume(
+        &mut self,
+        execution: &Execution,
+        output: &mut dyn Output,
+    ) -> Result<DebugEvent, CommandError> {
+        let breakpoints = self.engine.breakpoints().into_iter();
+        self.state.breakpoint_commands =
+            breakpoints.map(|breakpoint| (breakpoint.id, breakpoint.command)).collect();
+        self.state.next_code = None;
+        output.targets_running();
+        let event = match self.state.acquisitions.pop_front() {
+            Some(acquisition) => self.acquire_and_wait(&acquisition),
+            None => self.execute_and_wait(execution),
+        };
+        output.targets_stopped();
+        Ok(event?)
+    }
+
+    fn acquire_and_wait(&mut self, acquisition: &Acquisition) -> Result<DebugEvent, dbgeng::Error> {
+        self.acquire(acquisition)?;
+        self.wait()
+    }
+
+    fn execute_and_wait(&mut self, execution: &Execution) -> Result<DebugEvent, dbgeng::Error> {
+        self.engine.execute(execution.clone())?;
+        self.wait()
+    }
+
+    fn wait(&mut self) -> Result<DebugEvent, dbgeng::Error> {
+        loop {
+            if let Some(event) = self.engine.wait_for_event(None)? {
+                self.state.last_event = Some(summary(&event));
+                return Ok(event);
+            }
+        }
+    }
+
+    fn acquire(&mut self, acquisition: &Acquisition) -> Result<ProcessNumber, dbgeng::Error> {
+        match acquisition {
+            Acquisition::Attach(pid) => self.engine.attach(*pid),
+            Acquisition::Launch(options) => {
+                let number = self.engine.launch(options)?;
+                self.state.launched.insert(number, options.clone());
+                self.state.last_launched = Some(options.clone());
+                Ok(number)
+            }
+        }
+    }
+
+    /// Gets a target and shows its first stop.
+    pub(crate) fn start(
+        &mut self,
+        acquisition: &Acquisition,
+        output: &mut dyn Output,
+    ) -> Result<Option<Ending>, CommandError> {
+        output.targets_running();
+        let event = self.acquire_and_wait(acquisition);
+        output.targets_stopped();
+        match self.report(&event?, true, output)? {
+            Next::Prompt => Ok(None),
+            Next::Quit(ending) => Ok(Some(ending)),
+            Next::Run(plan) => self.run(plan, output),
+        }
+    }
+
+    /// Shows what happened. Commands of breakpoints that were reached by running, not by a step,
+    /// are executed, and may make the next plan.
+    fn report(
+        &mut self,
+        event: &DebugEvent,
+        is_running: bool,
+        output: &mut dyn Output,
+    ) -> Result<Next, CommandError> {
+        let cause = match &event.kind {
+            EventKind::Stopped(cause) => cause,
+            EventKind::Exited(status) => {
+                self.state.forget(event.process);
+                output.write(&format::events::exited(event.pid, *status));
+                if self.engine.current().is_some() {
+                    self.context(output).write_state()?;
+                }
+                return Ok(Next::Prompt);
+            }
+            EventKind::LinkLost(reason) => {
+                self.state.forget_all();
+                output.write(&format!("The connection to the process server is lost: {reason}\n"));
+                return Ok(Next::Prompt);
+            }
+            EventKind::ServerEnding(reason) => {
+                self.state.forget_all();
+                output.write(&format!("The process server ends this session: {reason}\n"));
+                return Ok(Next::Prompt);
+            }
+        };
+        self.tell_modules(event.process, output);
+        if is_running && self.passes_exec(event, cause) {
+            if *cause == StopCause::Exec {
+                output.write(&stop_text(event, cause));
+            }
+            return Ok(Next::Run(Plan::go()));
+        }
+        let is_start = matches!(cause, StopCause::InitialBreak | StopCause::Attached);
+        let must_stop = std::mem::take(&mut self.state.stops_at_next_start);
+        if is_start && self.state.settings.runs_at_start && !must_stop {
+            return Ok(Next::Run(Plan::go()));
+        }
+        if let StopCause::Breakpoints(ids) = cause
+            && is_running
+        {
+            let command = |id| self.state.breakpoint_commands.get(id).cloned().unwrap_or_default();
+            let commands: Vec<String> = ids.iter().map(command).collect();
+            let is_silent = commands.iter().all(|commands| !commands.is_empty());
+            if !is_silent {
+                output.write(&stop_text(event, cause));
+            }
+            match self.execute_all(&commands, output)? {
+                // A breakpoint without commands wants the prompt.
+                Outcome::Run(plan) if is_silent => return Ok(Next::Run(plan)),
+                Outcome::Quit(ending) => return Ok(Next::Quit(ending)),
+                _ => {}
+            }
+        } else {
+            output.write(&stop_text(event, cause));
+        }
+        self.context(output).write_state()?;
+        Ok(Next::Prompt)
+    }
+
+    /// Whether a stop only tells of a new program of a running target, first that it was executed,
+    /// then that its libraries are mapped: breakpoints have been set anew, and the target runs on.
+    fn passes_exec(&mut self, event: &DebugEvent, cause: &StopCause) -> bool {
+        match cause {
+            StopCause::Exec => {
+                self.state.executed.insert(event.process);
+                true
+            }
+            StopCause::InitialBreak => self.state.executed.remove(&event.process),
+            _ => false,
+        }
+    }
+
+    /// Executes the commands of all breakpoints that were hit; the last plan counts.
+    fn execute_all(
+        &mut self,
+        lists: &[String],
+        output: &mut dyn Output,
+    ) -> Result<Outcome, CommandError> {
+        let mut last = Outcome::Done;
+        for commands in lists.iter().filter(|commands| !commands.is_empty()) {
+            last = self.execute_nested(commands, output)?;
+            if matches!(last, Outcome::Quit(_)) {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    /// Tells which modules came and went since the last stop of the process.
+    fn tell_modules(&mut self, process: ProcessNumber, output: &mut dyn Output) {
+        let Ok(debuggee) = self.engine.process(process) else { return };
+        let now: Vec<_> =
+            debuggee.modules().iter().map(|module| (module.range, module.path.clone())).collect();
+        let known = self.state.modules.entry(process).or_default();
+        for (range, path) in known.iter().filter(|module| !now.contains(module)) {
+            output.write(&format::modules::unloaded(*range, path));
+        }
+        for (range, path) in now.iter().filter(|module| !known.contains(module)) {
+            output.write(&format::modules::loaded(*range, path));
+        }
+        *known = now;
+    }
+
+    /// What commands are given, outside of any prefix.
+    pub(crate) fn context<'a>(&'a mut self, output: &'a mut dyn Output) -> Context<'a> {
+        Context { engine: &mut self.engine, state: &mut self.state, output, is_prefixed: false }
+    }
+}
+
+fn stop_text(event: &DebugEvent, cause: &StopCause) -> String {
+    let tid = event.thread.map_or(event.pid.into(), |(_, tid)| tid);
+    format::events::stopped(event.pid, tid, cause)
+}
+
+/// The event in one line.
+fn summary(event: &DebugEvent) -> String {
+    match &event.kind {
+        EventKind::Stopped(cause) => {
+            let tid = event.thread.map_or(event.pid.into(), |(_, tid)| tid);
+            format::events::last(event.pid, tid, cause)
+        }
+        EventKind::Exited(status) => {
+            format::events::exited(event.pid, *status).trim_end().to_owned()
+        }
+        EventKind::LinkLost(reason) => format!("The connection was lost: {reason}"),
+        EventKind::ServerEnding(reason) => format!("The server ended the session: {reason}"),
+    }
+}

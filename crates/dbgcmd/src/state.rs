@@ -1,0 +1,84 @@
+//! What the interpreter remembers from one command to the next. It executes nothing.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use dbgbase::{Address, AddressRange, Pid};
+use dbgeng::expr::ExprSettings;
+use dbgeng::{BreakpointId, LaunchOptions, ProcessNumber};
+
+use crate::format::memory::Layout;
+
+/// How a front end wants the interpreter to behave.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Settings {
+    /// Whether targets run on from their initial breakpoint at once (`-g`).
+    pub runs_at_start: bool,
+    /// Whether the end of the session detaches from targets instead of ending them (`-pd`).
+    pub detaches_at_end: bool,
+    /// The program's name and version, for the command `version`.
+    pub program: String,
+    /// The connection string of the process server; `None` for the front end's own, which nobody
+    /// else can reach.
+    pub server: Option<String>,
+}
+
+/// What the interpreter remembers.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// What the front end set.
+    pub(crate) settings: Settings,
+    /// Radix and pseudo-registers.
+    pub(crate) expressions: ExprSettings,
+    /// Whether stops show no registers; `r` behind `p` or `t` toggles it.
+    pub(crate) hides_registers: bool,
+    /// What the last display of memory showed, and where the next one goes on.
+    pub(crate) last_display: Option<(Layout, Option<Address>)>,
+    /// The kind of the last change of memory, for a bare `e`.
+    pub(crate) last_edit: Option<&'static str>,
+    /// Where the next `u` goes on; forgotten at each stop.
+    pub(crate) next_code: Option<Address>,
+    /// Whether the next target stops at its start whatever the settings say.
+    pub(crate) stops_at_next_start: bool,
+    /// Targets that the next executions get, the first in front.
+    pub(crate) acquisitions: VecDeque<Acquisition>,
+    /// How the processes that this session created were launched.
+    pub(crate) launched: HashMap<ProcessNumber, LaunchOptions>,
+    /// How the last one was, which may be gone.
+    pub(crate) last_launched: Option<LaunchOptions>,
+    /// The modules whose loading was told, for each process.
+    pub(crate) modules: HashMap<ProcessNumber, Vec<(AddressRange, Vec<u8>)>>,
+    /// The processes that have executed a new program whose libraries are not mapped yet.
+    pub(crate) executed: HashSet<ProcessNumber>,
+    /// The breakpoints' commands as they were before the targets ran: a breakpoint that is hit may
+    /// be gone when its commands are due.
+    pub(crate) breakpoint_commands: HashMap<BreakpointId, String>,
+    /// The last event in one line.
+    pub(crate) last_event: Option<String>,
+    /// Where `.create` starts programs.
+    pub(crate) create_directory: Option<Vec<u8>>,
+}
+
+impl State {
+    /// A process is gone; its number may be given to another one.
+    pub(crate) fn forget(&mut self, number: ProcessNumber) {
+        self.modules.remove(&number);
+        self.launched.remove(&number);
+        self.executed.remove(&number);
+    }
+
+    /// The connection is lost, and all processes with it.
+    pub(crate) fn forget_all(&mut self) {
+        self.modules.clear();
+        self.launched.clear();
+        self.executed.clear();
+    }
+}
+
+/// A target to get.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Acquisition {
+    /// Start a program.
+    Launch(LaunchOptions),
+    /// Take a running process.
+    Attach(Pid),
+}

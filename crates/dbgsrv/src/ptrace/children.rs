@@ -1,0 +1,150 @@
+//! What a thread of a target makes: threads, which belong to the target, and processes, which are let
+//! go. A forked process takes its parent's trap instructions with it, and is rid of them first; one
+//! that borrows its parent's memory makes the parent do without sites for as long.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use dbgbase::{Address, TargetId, Tid};
+
+use super::procfs;
+use super::sys;
+use super::thread::{How, State, Thread};
+use super::tracer::Tracer;
+use super::wait::{Stop, WaitStatus};
+
+/// A process that is nobody's target and will report once more.
+#[derive(Debug)]
+pub(super) enum Departing {
+    /// A forked one, with a copy of its parent's memory: what to restore in it.
+    Copy(Vec<(Address, Vec<u8>)>),
+    /// One that borrows its parent's memory until it executes a program or ends, which the parent
+    /// reports (vfork).
+    Borrower,
+    /// One that shares the memory of this target without the target's waiting for it.
+    Sharer(TargetId),
+    /// One that was never begun.
+    Abandoned,
+}
+
+impl Tracer {
+    /// A thread has made another thread; or a process, if it asked for one in an unusual way.
+    pub(super) fn take_clone(&mut self, id: TargetId, parent: Tid) {
+        let Ok(child) = sys::event_message(parent).map(Tid::new) else { return };
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        if !procfs::is_thread(target.pid, child) {
+            self.take_fork(id, parent);
+            return;
+        }
+        let early = self.early.remove(&child);
+        self.owner.insert(child, id);
+        if !target.threads.contains_key(&child) {
+            let mut thread = Thread::running(child, target.wish_of_newborn);
+            // A newborn stops by itself; it need not be asked.
+            thread.state = State::Running { how: How::Free, is_interrupted: true };
+            target.add_thread(thread);
+        }
+        match early {
+            Some(WaitStatus::Stopped(stop)) => self.take_stop(id, child, stop),
+            Some(WaitStatus::Ended(status)) => self.take_end(id, child, status),
+            None => {}
+        }
+    }
+
+    /// A thread has made a process.
+    pub(super) fn take_fork(&mut self, id: TargetId, parent: Tid) {
+        let Ok(child) = sys::event_message(parent).map(Tid::new) else { return };
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        if sys::shares_memory(parent, child) {
+            target.vforks += 1;
+            self.set_all_armed(id, false);
+            self.depart(child, Departing::Sharer(id));
+        } else {
+            let originals = target.memory.lock().sites.originals();
+            self.depart(child, Departing::Copy(originals));
+        }
+    }
+
+    /// A thread has made a process that borrows the target's memory. It hits no site there.
+    pub(super) fn take_vfork(&mut self, id: TargetId, parent: Tid) {
+        let Ok(child) = sys::event_message(parent).map(Tid::new) else { return };
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        target.vforks += 1;
+        self.set_all_armed(id, false);
+        self.depart(child, Departing::Borrower);
+    }
+
+    /// One child less uses the target's memory.
+    pub(super) fn take_vfork_done(&mut self, id: TargetId) {
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        target.vforks = target.vforks.saturating_sub(1);
+        if target.vforks == 0 {
+            self.set_all_armed(id, true);
+        }
+    }
+
+    /// Takes note of a process that is to be let go, or does so at once if it has reported already.
+    fn depart(&mut self, child: Tid, departing: Departing) {
+        self.departing.insert(child, departing);
+        if let Some(status) = self.early.remove(&child) {
+            self.take_departing(child, status);
+        }
+    }
+
+    /// A process on its way out has reported.
+    pub(super) fn take_departing(&mut self, child: Tid, status: WaitStatus) {
+        let Some(departing) = self.departing.remove(&child) else { return };
+        match (departing, status) {
+            (Departing::Copy(originals), WaitStatus::Stopped(_)) => {
+                restore(child, &originals);
+                let _ = sys::detach(child, None);
+            }
+            (Departing::Borrower | Departing::Abandoned, WaitStatus::Stopped(_)) => {
+                let _ = sys::detach(child, None);
+            }
+            (Departing::Sharer(id), WaitStatus::Stopped(stop)) if stop != Stop::Exec => {
+                self.departing.insert(child, Departing::Sharer(id));
+                self.keep_going(id, child, stop);
+            }
+            (Departing::Sharer(id), _) => {
+                let _ = sys::detach(child, None);
+                self.take_vfork_done(id);
+                self.dirty.insert(id);
+            }
+            (_, WaitStatus::Ended(_)) => {}
+        }
+    }
+
+    /// Lets a process run on that is watched only for its end.
+    fn keep_going(&mut self, id: TargetId, child: Tid, stop: Stop) {
+        let signal = match stop {
+            Stop::Signal(signal) => Some(signal),
+            _ => None,
+        };
+        if let Stop::Clone | Stop::Fork | Stop::Vfork = stop
+            && let Ok(grandchild) = sys::event_message(child).map(Tid::new)
+        {
+            let is_sharer = stop != Stop::Vfork && sys::shares_memory(child, grandchild);
+            if is_sharer && let Some(target) = self.targets.get_mut(&id) {
+                target.vforks += 1;
+            }
+            let kind = if is_sharer { Departing::Sharer(id) } else { Departing::Borrower };
+            self.depart(grandchild, kind);
+        }
+        // A process that cannot be let go has just been killed; its end is reported next.
+        let _ = match stop {
+            Stop::Group(_) => sys::listen(child),
+            _ => sys::cont(child, signal),
+        };
+    }
+}
+
+/// Puts the program's own bytes into a copy of its memory.
+fn restore(child: Tid, originals: &[(Address, Vec<u8>)]) {
+    let file = File::options().write(true).open(format!("/proc/{child}/mem"));
+    let Ok(file) = file else { return };
+    for (address, bytes) in originals {
+        // What cannot be written is not mapped in the copy (madvise(2), `MADV_DONTFORK`).
+        let _ = file.write_all_at(bytes, address.value());
+    }
+}

@@ -1,0 +1,204 @@
+//! What a signal that is about to be delivered means: a site that was hit, a step that is done, a
+//! trap or fault of the program's own, or news from outside.
+
+use dbgbase::{Address, Arch, GeneralRegisters, Signal, StopReason, TargetId, Tid};
+
+use super::instruction::{self, Kind};
+use super::memory::TargetMemory;
+use super::modules;
+use super::site::Reason;
+use super::sys::{self, SigInfo};
+use super::target::{Phase, Target};
+use super::thread::{DueSignal, How, State, Wish};
+use super::tracer::Tracer;
+
+/// `SI_KERNEL` of sigaction(2): how x86 reports int3, and how a terminal's keys are sent.
+const SI_KERNEL: i32 = 0x80;
+/// `TRAP_BRKPT` of sigaction(2): how aarch64 reports brk, and x86 a step out of a system call.
+const TRAP_BRKPT: i32 = 1;
+
+impl Tracer {
+    /// A thread is in a signal-delivery-stop.
+    pub(super) fn take_signal(&mut self, id: TargetId, tid: Tid, signal: Signal, how: How) {
+        // Without siginfo the thread has just been killed; its end is reported next.
+        let Ok(info) = sys::siginfo(tid) else { return };
+        if signal == Signal::SIGTRAP && info.code() > 0 {
+            self.take_trap(id, tid, &info, how);
+        } else {
+            self.take_other(id, tid, signal, info, how);
+        }
+        let thread = self.targets.get_mut(&id).and_then(|target| target.threads.get_mut(&tid));
+        if let Some(thread) = thread
+            && std::mem::take(&mut thread.leaves_group_stop)
+            && thread.is_stopped()
+            && thread.inject.is_none()
+        {
+            // Back into the group-stop, before it executes anything.
+            let _ = sys::interrupt(tid).and_then(|()| sys::cont(tid, None));
+            thread.state = State::Running { how: How::Free, is_interrupted: true };
+        }
+    }
+
+    /// A signal other than a trap of the CPU.
+    fn take_other(&mut self, id: TargetId, tid: Tid, signal: Signal, info: SigInfo, how: How) {
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        // The debugger of a shared terminal is told of its keys itself, and asks for the stop.
+        let is_key = target.shares_terminal && signal == Signal::SIGINT && info.code() == SI_KERNEL;
+        let Some(thread) = target.threads.get_mut(&tid) else { return };
+        let resent = super::deliver::take_resent(thread, signal);
+        let is_resent = resent.is_some();
+        let info = resent.and_then(|due| due.info).unwrap_or(info);
+        let is_quiet = is_key || is_resent || is_quiet(signal);
+        let due = DueSignal { signal, info: Some(info) };
+        if !is_quiet {
+            thread.inject = Some(due);
+            let (code, address, sender) = (info.code(), info.address(), info.sender());
+            self.report(id, tid, StopReason::Signal { signal, code, address, sender });
+            return;
+        }
+        if !is_key {
+            thread.held.push_back(due);
+        }
+        // A step comes first; the signal is delivered when the thread runs on.
+        if how == How::Step && sys::step(tid, None).is_ok() {
+            thread.state = State::Running { how, is_interrupted: false };
+        }
+    }
+
+    /// A SIGTRAP that the CPU raised: a site, a step, or the program's own.
+    fn take_trap(&mut self, id: TargetId, tid: Tid, info: &SigInfo, how: How) {
+        let Ok(registers) = sys::registers(tid, self.arch) else { return };
+        let arch = self.arch;
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        let stepped_off = steps_off(target, tid);
+        let at = registers.pc().wrapping_offset(-(arch.pc_after_trap_bytes() as i64));
+        let is_site = stepped_off != Some(at) && is_site(target, at);
+        let trap_code = if arch == Arch::X86_64 { SI_KERNEL } else { TRAP_BRKPT };
+        let is_trap_instruction = info.code() == trap_code;
+        let Some(thread) = target.threads.get_mut(&tid) else { return };
+        if is_trap_instruction && is_site {
+            let mut registers = registers;
+            registers.set_pc(at);
+            if sys::set_registers(tid, &registers).is_ok() {
+                thread.passed = Some(at);
+                self.take_hit(id, tid, at, registers.sp());
+            }
+            return;
+        }
+        if how == How::Step && !is_trap_instruction {
+            self.take_step(id, tid, info, &registers);
+            return;
+        }
+        if is_trap_instruction && stepped_off.is_some() {
+            thread.passed = None;
+        }
+        let signal = Signal::SIGTRAP;
+        let (code, address) = (info.code(), info.address());
+        let reason = match is_trap_instruction {
+            true => StopReason::ProgramTrap,
+            false => StopReason::Signal { signal, code, address, sender: None },
+        };
+        self.report(id, tid, reason);
+    }
+
+    /// A thread has executed the instruction it was let go for, or should have.
+    fn take_step(&mut self, id: TargetId, tid: Tid, info: &SigInfo, registers: &GeneralRegisters) {
+        let (pc, sp) = (registers.pc(), registers.sp());
+        let arch = self.arch;
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        let stepped_off = steps_off(target, tid);
+        let Some(thread) = target.threads.get_mut(&tid) else { return };
+        if std::mem::take(&mut thread.pushes_flags) {
+            hide_trap_flag(&target.memory, sp);
+        }
+        let is_out_of_syscall =
+            std::mem::take(&mut thread.begins_in_syscall) && info.code() == TRAP_BRKPT;
+        // A string instruction traps after each repetition. The site is passed when all are done, or
+        // it would be hit again by each.
+        let repeats = stepped_off == Some(pc)
+            && thread.wish == Wish::Run
+            && is_repeated(&target.memory, arch, pc);
+        if is_out_of_syscall || repeats {
+            if sys::step(tid, None).is_ok() {
+                thread.state = State::Running { how: How::Step, is_interrupted: false };
+            }
+            return;
+        }
+        thread.passed = None;
+        if thread.wish == Wish::Step {
+            self.report(id, tid, StopReason::Step);
+        }
+    }
+
+    /// A thread has executed a site's trap instruction; its pc is back at the site.
+    fn take_hit(&mut self, id: TargetId, tid: Tid, at: Address, sp: Address) {
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        let memory = target.memory.lock();
+        let sites = memory.sites.hits(at, tid, sp);
+        let has = |wanted: Reason| {
+            memory.sites.get(at).is_some_and(|site| site.reasons.contains(&wanted))
+        };
+        let (is_rendezvous, is_entry) = (has(Reason::Rendezvous), has(Reason::Entry));
+        drop(memory);
+        let is_whole = is_rendezvous
+            && target
+                .rendezvous
+                .is_some_and(|rendezvous| modules::is_consistent(&rendezvous, &*target.memory));
+        target.modules_changed |= is_whole;
+        if target.awaits_initial_break && (is_entry || is_whole) {
+            self.report(id, tid, StopReason::InitialBreak);
+        } else if !sites.is_empty() {
+            self.report(id, tid, StopReason::Breakpoint { sites });
+        }
+    }
+}
+
+/// Whether the instruction at this address is one that traps after each of its repetitions.
+fn is_repeated(memory: &TargetMemory, arch: Arch, at: Address) -> bool {
+    let mut code = [0; instruction::HEAD_LEN];
+    memory.read_head(at, &mut code);
+    instruction::kind(arch, &code) == Kind::Repeats
+}
+
+/// Takes the trap flag, bit 8, out of the flags that an instruction has just put on the stack.
+fn hide_trap_flag(memory: &TargetMemory, sp: Address) {
+    let at = sp.wrapping_offset(1);
+    let mut byte = [0];
+    if memory.read_head(at, &mut byte) == 1 {
+        // It has just been written by the program, so it can be written.
+        let _ = memory.write().poke(at, &[byte[0] & !1]);
+    }
+}
+
+/// The site that this thread is stepping off, if it is.
+fn steps_off(target: &Target, tid: Tid) -> Option<Address> {
+    match target.phase {
+        Phase::SteppingOff { tid: stepping, site } if stepping == tid => Some(site),
+        _ => None,
+    }
+}
+
+/// Whether a trap at this address is a site's. While sites are lifted for a vforked child, threads
+/// still report traps that they executed before; but where the program has a trap instruction of its
+/// own, that is what it was.
+fn is_site(target: &Target, at: Address) -> bool {
+    let trap = target.arch.trap_instruction();
+    let memory = target.memory.lock();
+    memory.sites.get(at).is_some_and(|site| site.is_armed || !site.original.starts_with(trap))
+}
+
+/// Signals that programs use for themselves all the time: they are passed on without a stop. The
+/// rest stops the target before it is delivered.
+fn is_quiet(signal: Signal) -> bool {
+    let quiet = [
+        Signal::SIGALRM,
+        Signal::SIGCHLD,
+        Signal::SIGURG,
+        Signal::SIGVTALRM,
+        Signal::SIGPROF,
+        Signal::SIGWINCH,
+        Signal::SIGIO,
+    ];
+    // 32 and 33 are the C library's own, for cancelling threads and changing ids.
+    quiet.contains(&signal) || matches!(signal.number(), 32 | 33)
+}

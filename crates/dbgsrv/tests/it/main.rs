@@ -1,0 +1,35 @@
+//! The process server as its clients see it: the program itself, over real sockets, on real
+//! debuggees.
+
+mod attach; // every thread of a running process, and what may not be attached to
+mod breakpoints; // sites: hit, counted, hidden, moved, filtered
+mod children; // what a target makes runs clean, and what it becomes is told
+mod detach; // leaving a target as it was found, at any moment
+mod ends; // exits, kills, threads and leaders that end
+mod launch; // from a program's file to its initial break, and what keeps it from there
+mod memory; // reading, writing, what is mapped
+mod running; // resume, interrupt, and what is refused
+mod signals; // told, passed, dropped, and never twice
+mod stepping; // one instruction at a time
+mod threads; // sites and many threads
+
+use dbgbase::Address;
+use testkit::{Client, Guard, Server, Stop, Testee};
+
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_dbgsrv");
+
+/// One test's guard, server and client, in the order in which they are made. Locals are dropped in
+/// the other order: the guard comes last and sees whether anything is left.
+fn begin() -> (Guard, Server, Client) {
+    let guard = Guard::new();
+    let server = Server::npipe(&guard, PROGRAM);
+    let client = server.connect();
+    (guard, server, client)
+}
+
+/// Where a symbol of the program is, at a stop that brings the modules.
+#[track_caller]
+fn address_of(testee: &Testee, stop: &Stop, symbol: &str) -> Address {
+    testee.symbol(symbol).to_address(stop.bias())
+}

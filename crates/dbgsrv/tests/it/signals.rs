@@ -1,0 +1,269 @@
+//! Signals: told, passed, dropped, and never twice.
+
+use dbgbase::{Address, ExitStatus, Pid, Signal, StopReason};
+use dbgwire::verbs::site::Site;
+use testkit::{Client, Process, Stop, Target, Testee, memory_file, procfs, site, until};
+
+use crate::{address_of, begin};
+
+/// The signal that a stop is about.
+#[track_caller]
+fn signal_of(stop: &Stop) -> Signal {
+    match stop.reason() {
+        StopReason::Signal { signal, .. } => signal,
+        other => panic!("{other:?} is no signal"),
+    }
+}
+
+/// Lets a target run on with the signal that it stopped for.
+#[track_caller]
+fn pass(client: &mut Client, target: Target, stop: &Stop) {
+    client.go_with_signal(target, stop.tid(), signal_of(stop));
+}
+
+#[test]
+fn a_signal_is_passed_or_dropped_as_the_client_says() {
+    let (_guard, _server, mut client) = begin();
+    let testee = Testee::build("signals", &[]);
+    let (target, stop) = client.start(&testee, &["usr1", "6"]);
+    let handled = address_of(&testee, &stop, "handled");
+    client.insert(target, 1, address_of(&testee, &stop, "after_raise"));
+    let mut passed = 0;
+    for round in 0..6 {
+        client.go(target);
+        let stop = client.wait_stop();
+        assert_eq!(signal_of(&stop), Signal::SIGUSR1);
+        if round % 2 == 0 {
+            pass(&mut client, target, &stop);
+            passed += 1;
+        } else {
+            client.go(target);
+        }
+        assert_eq!(client.wait_stop().sites(), [1]);
+        assert_eq!(client.read_u64(target, handled), passed);
+    }
+    client.go(target);
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(1), "three of six were handled");
+}
+
+#[test]
+fn another_signal_may_be_given_instead() {
+    let (_guard, _server, mut client) = begin();
+    let (target, _) = client.start(&Testee::build("signals", &[]), &["usr1", "1"]);
+    client.go(target);
+    let stop = client.wait_stop();
+    assert_eq!(signal_of(&stop), Signal::SIGUSR1);
+    client.go_with_signal(target, stop.tid(), Signal::SIGKILL);
+    assert_eq!(client.wait_exit(), ExitStatus::Killed(Signal::SIGKILL));
+}
+
+#[test]
+fn a_signal_may_be_given_at_any_stop() {
+    let (_guard, _server, mut client) = begin();
+    let testee = Testee::build("signals", &[]);
+    let (target, stop) = client.start(&testee, &["usr1", "0"]);
+    client.insert(target, 1, address_of(&testee, &stop, "main"));
+    client.go(target);
+    let stop = client.wait_stop();
+    assert_eq!(stop.sites(), [1]);
+    // No handler is set at the first instruction of main.
+    client.go_with_signal(target, stop.tid(), Signal::SIGUSR2);
+    assert_eq!(client.wait_exit(), ExitStatus::Killed(Signal::SIGUSR2));
+    // At a site, and at an interruption, the signal is delivered before the program goes on.
+    let (target, stop) = client.start(&testee, &["usr1", "1"]);
+    client.insert(target, 1, address_of(&testee, &stop, "before_raise"));
+    client.insert(target, 2, address_of(&testee, &stop, "handle"));
+    client.go(target);
+    let stop = client.wait_stop();
+    client.go_with_signal(target, stop.tid(), Signal::SIGUSR1);
+    assert_eq!(client.wait_stop().sites(), [2], "without a stop for a signal");
+    client.kill(target);
+}
+
+#[test]
+fn a_fault_is_told_with_its_address_and_handled() {
+    let (_guard, _server, mut client) = begin();
+    let (target, _) = client.start(&Testee::build("signals", &[]), &["segv"]);
+    client.go(target);
+    let stop = client.wait_stop();
+    let StopReason::Signal { signal, address, sender, .. } = stop.reason() else {
+        panic!("{:?} is no signal", stop.reason());
+    };
+    assert_eq!((signal, sender), (Signal::SIGSEGV, None));
+    assert_eq!(address, Some(Address::new(0x1234_5678_9000)));
+    pass(&mut client, target, &stop);
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
+}
+
+#[test]
+fn a_fault_under_a_site_is_raised_again_and_handled() {
+    let (_guard, _server, mut client) = begin();
+    let (target, _) = client.start(&Testee::build("signals", &[]), &["segv"]);
+    client.go(target);
+    let stop = client.wait_stop();
+    assert_eq!(signal_of(&stop), Signal::SIGSEGV);
+    let at = stop.pc();
+    client.insert(target, 1, at);
+    client.go(target);
+    let stop = client.wait_stop();
+    assert_eq!((signal_of(&stop), stop.pc()), (Signal::SIGSEGV, at));
+    pass(&mut client, target, &stop);
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
+}
+
+#[test]
+fn signals_of_everyday_use_pass_without_a_stop() {
+    let (_guard, _server, mut client) = begin();
+    let (target, _) = client.start(&Testee::build("signals", &[]), &["quiet"]);
+    client.go(target);
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
+}
+
+#[test]
+fn real_time_signals_keep_order_and_value() {
+    let (_guard, _server, mut client) = begin();
+    let testee = Testee::build("signals", &[]);
+    let (target, stop) = client.start(&testee, &["realtime"]);
+    let handled = address_of(&testee, &stop, "handled");
+    client.go(target);
+    for count in 0..5 {
+        let stop = client.wait_stop();
+        let StopReason::Signal { signal, code, sender, .. } = stop.reason() else {
+            panic!("{:?} is no signal", stop.reason());
+        };
+        assert_eq!((signal.number(), code, sender), (37, -1, Some(target.pid)));
+        assert_eq!(client.read_u64(target, handled), count);
+        pass(&mut client, target, &stop);
+    }
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(0), "the handler checks each value");
+}
+
+/// Waits until the handler has counted so many, or has seen the last of them.
+#[track_caller]
+fn until_handled(process: &Process, handled: Address, count: u64) {
+    until("the handler", || {
+        let has_ended = process.has_ended();
+        (has_ended || memory_file::try_read_u64(process.pid(), handled) == Some(count))
+            .then_some(())
+    });
+}
+
+#[test]
+fn signals_from_elsewhere_are_handled_once_while_a_site_is_hit() {
+    let (guard, _server, mut client) = begin();
+    let testee = Testee::build("signals", &[]);
+    let mut process = guard.start(testee.path(), &["spin", "200"]);
+    assert_eq!(process.read_line(), "ready");
+    let (target, stop) = client.attach(process.pid());
+    let handled = address_of(&testee, &stop, "handled");
+    // Nobody is told of these hits: the server steps off the site again and again.
+    let at = address_of(&testee, &stop, "before_raise");
+    client.insert_site(target, Site { tid: 1, ..site(1, at) });
+    client.go(target);
+    for count in 0..200 {
+        process.signal(Signal::SIGUSR1);
+        let stop = client.wait_stop();
+        let StopReason::Signal { signal, sender, .. } = stop.reason() else {
+            panic!("{:?} is no signal", stop.reason());
+        };
+        let own = Pid::new(std::process::id());
+        assert_eq!((signal, sender), (Signal::SIGUSR1, Some(own)));
+        assert_eq!(memory_file::read_u64(target.pid, handled), count);
+        pass(&mut client, target, &stop);
+        until_handled(&process, handled, count + 1);
+    }
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
+    assert_eq!(process.wait(), ExitStatus::Exited(0));
+}
+
+#[test]
+fn signals_of_everyday_use_survive_interruptions() {
+    let (guard, _server, mut client) = begin();
+    let testee = Testee::build("signals", &[]);
+    let mut process = guard.start(testee.path(), &["spin", "300"]);
+    assert_eq!(process.read_line(), "ready");
+    let (target, stop) = client.attach(process.pid());
+    let handled = address_of(&testee, &stop, "handled");
+    client.go(target);
+    for count in 0..300 {
+        if count % 3 == 0 {
+            client.interrupt(target);
+            process.signal(Signal::SIGWINCH);
+        } else {
+            process.signal(Signal::SIGWINCH);
+            client.interrupt(target);
+        }
+        let stop = client.wait_stop();
+        assert_eq!(stop.reason(), StopReason::Interrupted);
+        if count % 2 == 0 {
+            client.step(target, stop.tid());
+            assert_eq!(client.wait_stop().reason(), StopReason::Step);
+        }
+        client.go(target);
+        until_handled(&process, handled, count + 1);
+    }
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(0), "each was handled once");
+    assert_eq!(process.wait(), ExitStatus::Exited(0));
+}
+
+#[test]
+fn stops_by_signal_work_as_without_a_debugger() {
+    let (guard, _server, mut client) = begin();
+    let mut process = guard.start(Testee::build("signals", &[]).path(), &["stop"]);
+    assert_eq!(process.read_line(), "ready");
+    let (pid, leader) = (process.pid(), process.leader());
+    until("it to stop", || (procfs::state(pid, leader) == Some('T')).then_some(()));
+    let (target, _) = client.attach(pid);
+    client.go(target);
+    assert_eq!(client.pending_events(), []);
+    process.signal(Signal::SIGCONT);
+    let stop = client.wait_stop();
+    assert_eq!(signal_of(&stop), Signal::SIGCONT);
+    pass(&mut client, target, &stop);
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
+    // The same with the debugger there from the beginning.
+    let (target, _) = client.start(&Testee::build("signals", &[]), &["stop"]);
+    client.go(target);
+    let stop = client.wait_stop();
+    assert_eq!(signal_of(&stop), Signal::SIGSTOP);
+    pass(&mut client, target, &stop);
+    let leader = stop.tid();
+    let is_stopped = || {
+        let status = procfs::status(target.pid, leader, "State")?;
+        status.contains("stop").then_some(())
+    };
+    until("it to stop", is_stopped);
+    assert_eq!(client.pending_events(), []);
+    guard.output("kill", &["-CONT", &target.pid.to_string()]);
+    let stop = client.wait_stop();
+    assert_eq!(signal_of(&stop), Signal::SIGCONT);
+    pass(&mut client, target, &stop);
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
+}
+
+#[test]
+fn a_whole_group_is_stopped_in_the_middle_of_hits_and_goes_on() {
+    let (guard, _server, mut client) = begin();
+    let testee = Testee::build("threads", &[]);
+    let mut process = guard.start(testee.path(), &["8", "0"]);
+    assert_eq!(process.read_line(), "ready");
+    let (target, stop) = client.attach(process.pid());
+    let total = address_of(&testee, &stop, "total");
+    let at = address_of(&testee, &stop, "hit");
+    client.insert_site(target, Site { tid: 1, ..site(1, at) });
+    client.go(target);
+    for _ in 0..20 {
+        process.signal(Signal::SIGSTOP);
+        let stop = client.wait_stop();
+        assert_eq!(signal_of(&stop), Signal::SIGSTOP);
+        pass(&mut client, target, &stop);
+        process.signal(Signal::SIGCONT);
+        let stop = client.wait_stop();
+        assert_eq!(signal_of(&stop), Signal::SIGCONT);
+        pass(&mut client, target, &stop);
+        let counted = memory_file::read_u64(target.pid, total);
+        until("calls", || (memory_file::read_u64(target.pid, total) > counted).then_some(()));
+    }
+    process.close_input();
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
+}

@@ -1,0 +1,145 @@
+//! A real process server for one test: the program itself, at a pipe or a port that no other test
+//! uses. It knows how to reach it, not what it says.
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use dbgbase::Pid;
+use dbglink::{ClientEndpoint, Link, RunDir};
+
+use crate::process_guard::{Guard, Process};
+use crate::{Client, DEADLINE, procfs, until};
+
+/// The name of the pipe. Each test has a run directory of its own.
+const PIPE: &str = "test";
+
+/// A process server. It is killed and reaped when it is dropped; its sessions end with the links of
+/// their clients.
+pub struct Server {
+    process: Process,
+    run_dir: PathBuf,
+    endpoint: ClientEndpoint,
+}
+
+impl Server {
+    /// A server at a pipe in a run directory of its own. `program` is
+    /// `env!("CARGO_BIN_EXE_dbgsrv")`, which only the tests of that crate know.
+    #[track_caller]
+    pub fn npipe(guard: &Guard, program: impl AsRef<OsStr>) -> Server {
+        let run_dir = guard.directory().join("run");
+        let mut command = guard.command(program);
+        command.args(["-t", &format!("npipe:pipe={PIPE}")]).env("DBGSRV_RUN_DIR", &run_dir);
+        let process = Process::spawn(&mut command);
+        let endpoint = format!("npipe:server=localhost,pipe={PIPE}");
+        Server { process, run_dir, endpoint: endpoint.parse().expect("a pipe's endpoint") }
+    }
+
+    /// A server at a TCP port that the system chooses.
+    #[track_caller]
+    pub fn tcp(guard: &Guard, program: impl AsRef<OsStr>) -> Server {
+        let mut command = guard.command(program);
+        command.args(["-t", "tcp:port=0"]);
+        let process = Process::spawn(&mut command);
+        let port = until("the server's port", || listening_port(process.pid()));
+        let endpoint = format!("tcp:server=localhost,port={port}");
+        let endpoint = endpoint.parse().expect("a port's endpoint");
+        Server { process, run_dir: guard.directory().join("run"), endpoint }
+    }
+
+    /// A client that has been welcomed.
+    #[track_caller]
+    pub fn connect(&self) -> Client {
+        Client::open(self.link())
+    }
+
+    /// A link on which nothing has been said.
+    #[track_caller]
+    pub fn link(&self) -> Link {
+        let run_dir = RunDir::at(&self.run_dir);
+        until("the server to listen", || dbglink::connect(&self.endpoint, &run_dir, DEADLINE).ok())
+    }
+
+    /// The listener's process.
+    pub fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
+    /// The listener's process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// The run directory, for `DBGSRV_RUN_DIR` of its clients.
+    pub fn run_dir(&self) -> &Path {
+        &self.run_dir
+    }
+
+    /// Where clients connect.
+    pub fn endpoint(&self) -> &ClientEndpoint {
+        &self.endpoint
+    }
+
+    /// The socket file of a server at a pipe.
+    pub fn socket_path(&self) -> PathBuf {
+        self.run_dir.join(PIPE)
+    }
+}
+
+/// The port at which a process listens, found by its sockets' inodes in the kernel's table.
+fn listening_port(pid: Pid) -> Option<u16> {
+    let sockets = procfs::sockets(pid);
+    let tables = ["/proc/net/tcp6", "/proc/net/tcp"];
+    let tables = tables.into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
+    let rows: Vec<String> =
+        tables.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    rows.iter().find_map(|row| {
+        let columns: Vec<&str> = row.split_ascii_whitespace().collect();
+        let is_listening = *columns.get(3)? == "0A";
+        let is_ours = sockets.iter().any(|inode| columns.get(9) == Some(&inode.as_str()));
+        let (_, port) = columns.get(1)?.rsplit_once(':')?;
+        (is_listening && is_ours).then(|| u16::from_str_radix(port, 16).ok())?
+    })
+}
+
+/// A session process without a listener, as a local debugger starts one, with its journal.
+pub struct Embedded {
+    process: Process,
+    journal: OwnedFd,
+}
+
+impl Embedded {
+    /// A session process and its client. `program` is as for [`Server::npipe`], and `journal` an empty
+    /// journal, of which a duplicate is kept. The session's standard output is the test's to read.
+    #[track_caller]
+    pub fn start(
+        guard: &Guard,
+        program: impl AsRef<OsStr>,
+        journal: OwnedFd,
+    ) -> (Embedded, Client) {
+        let (link, theirs) = Link::pair().expect("a socket pair");
+        let kept = journal.try_clone().expect("a descriptor");
+        // A shell gives the descriptors the numbers that the command line names, so that no process
+        // that another test starts in this moment inherits them.
+        let script = r#"exec "$0" @session 3 4 - 1 1 3<&0 4>&2 </dev/null 2>/dev/null"#;
+        let mut command = guard.command("sh");
+        command.args(["-c", script]).arg(program.as_ref());
+        command.stdin(theirs.into_fd().expect("nobody shares it"));
+        command.stdout(Stdio::piped()).stderr(journal);
+        let process = Process::spawn(&mut command);
+        // The command holds the other end of the link, too, as long as it lives.
+        drop(command);
+        (Embedded { process, journal: kept }, Client::open(link))
+    }
+
+    /// The session's process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// The journal's descriptor.
+    pub fn journal(&self) -> OwnedFd {
+        self.journal.try_clone().expect("a descriptor")
+    }
+}
