@@ -16,14 +16,8 @@ struct Step {
 }
 
 const STEPS: &[Step] = &[
-    Step {
-        name: "packages",
-        run: packages::ensure,
-    },
-    Step {
-        name: "fmt",
-        run: |root| cargo(root, &["fmt", "--all", "--check"], &[]),
-    },
+    Step { name: "packages", run: packages::ensure },
+    Step { name: "fmt", run: |root| cargo(root, &["fmt", "--all", "--check"], &[]) },
     Step {
         name: "clippy",
         run: |root| {
@@ -31,34 +25,21 @@ const STEPS: &[Step] = &[
             cargo(root, &[&lint[..], &["-D", "warnings"]].concat(), &[])
         },
     },
-    Step {
-        name: "tidy",
-        run: tidy::run,
-    },
+    Step { name: "tidy", run: tidy::run },
     Step {
         name: "doc",
         run: |root| {
             let strict = [("RUSTDOCFLAGS", "-D warnings")];
-            cargo(
-                root,
-                &["doc", "--workspace", "--no-deps", "--locked"],
-                &strict,
-            )
+            cargo(root, &["doc", "--workspace", "--no-deps", "--locked"], &strict)
         },
     },
-    Step {
-        name: "gen",
-        run: generate::check,
-    },
+    Step { name: "gen", run: generate::check },
     // Tests start the programs of other crates, which `cargo test` alone would not build.
     Step {
         name: "build",
         run: |root| cargo(root, &["build", "--workspace", "--bins", "--locked"], &[]),
     },
-    Step {
-        name: "test",
-        run: |root| cargo(root, &["test", "--workspace", "--locked"], &[]),
-    },
+    Step { name: "test", run: |root| cargo(root, &["test", "--workspace", "--locked"], &[]) },
 ];
 
 /// Prints the steps' names.
@@ -75,9 +56,7 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> Result<()> {
     for (index, step) in chosen.iter().enumerate() {
         println!("==== {}/{} {}", index + 1, chosen.len(), step.name);
         // What the step's programs print goes past our buffer.
-        std::io::stdout()
-            .flush()
-            .context("the terminal cannot be written")?;
+        std::io::stdout().flush().context("the terminal cannot be written")?;
         let start = Instant::now();
         let outcome = (step.run)(root);
         let time = start.elapsed();
@@ -92,18 +71,12 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> Result<()> {
     for (name, time) in &times {
         println!("{:>10}  {name}", seconds(*time));
     }
-    println!(
-        "{:>10}  in all",
-        seconds(times.iter().map(|(_, time)| *time).sum())
-    );
+    println!("{:>10}  in all", seconds(times.iter().map(|(_, time)| *time).sum()));
     Ok(())
 }
 
 fn choose(names: &[&str]) -> Result<Vec<&'static Step>> {
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| STEPS.iter().all(|step| step.name != **name))
-    {
+    if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
         bail!("there is no step {unknown:?} (see cargo xtask ci --list)");
     }
     let is_chosen = |step: &&Step| names.is_empty() || names.contains(&step.name);
@@ -112,9 +85,7 @@ fn choose(names: &[&str]) -> Result<Vec<&'static Step>> {
 
 fn cargo(root: &Path, args: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     println!("{}", programs::line("cargo", args));
-    std::io::stdout()
-        .flush()
-        .context("the terminal cannot be written")?;
+    std::io::stdout().flush().context("the terminal cannot be written")?;
     programs::run(root, "cargo", args, environment)
 }
 

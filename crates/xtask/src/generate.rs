@@ -13,10 +13,7 @@ struct Document {
     render: fn(&Path) -> Result<String>,
 }
 
-const DOCUMENTS: &[Document] = &[Document {
-    path: "docs/errors.md",
-    render: errors::render,
-}];
+const DOCUMENTS: &[Document] = &[Document { path: "docs/errors.md", render: errors::render }];
 
 /// Writes every document.
 pub(crate) fn write(root: &Path) -> Result<()> {

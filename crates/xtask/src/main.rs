@@ -5,11 +5,7 @@
 //! Reading order: [`ci`], then [`tidy`] and its rules, then [`generate`].
 
 #![forbid(unsafe_code)]
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program for terminals"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for terminals")]
 
 mod ci;
 mod generate;
@@ -68,8 +64,5 @@ fn run(root: &Path, args: &[&str]) -> Result<()> {
 fn root() -> PathBuf {
     let manifest_dir = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    manifest_dir
-        .ancestors()
-        .nth(2)
-        .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+    manifest_dir.ancestors().nth(2).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }

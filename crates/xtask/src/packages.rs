@@ -16,35 +16,16 @@ struct Package {
 }
 
 const PACKAGES: &[Package] = &[
+    Package { name: "binutils", program: "readelf", reason: "a second opinion on ELF files" },
+    Package { name: "g++", program: "g++", reason: "debuggees in C++" },
+    Package { name: "gcc", program: "gcc", reason: "debuggees in C" },
+    Package { name: "gdb", program: "gdb", reason: "a second opinion on live programs" },
+    Package { name: "git", program: "git", reason: "tidy's list of files" },
+    Package { name: "libc6-dev", program: "gcc", reason: "debuggees' headers" },
     Package {
-        name: "binutils",
-        program: "readelf",
-        reason: "a second opinion on ELF files",
-    },
-    Package {
-        name: "g++",
-        program: "g++",
-        reason: "debuggees in C++",
-    },
-    Package {
-        name: "gcc",
-        program: "gcc",
-        reason: "debuggees in C",
-    },
-    Package {
-        name: "gdb",
-        program: "gdb",
-        reason: "a second opinion on live programs",
-    },
-    Package {
-        name: "git",
-        program: "git",
-        reason: "tidy's list of files",
-    },
-    Package {
-        name: "libc6-dev",
-        program: "gcc",
-        reason: "debuggees' headers",
+        name: "python3",
+        program: "python3",
+        reason: "a program that nobody built for debugging",
     },
 ];
 
@@ -60,10 +41,7 @@ pub(crate) fn ensure(root: &Path) -> Result<()> {
     }
     let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
     if !is_root() || !programs::is_on_path("apt-get") {
-        bail!(
-            "the tests need: {} (install them, or run as root on Debian)",
-            names.join(" ")
-        );
+        bail!("the tests need: {} (install them, or run as root on Debian)", names.join(" "));
     }
     let quiet = [("DEBIAN_FRONTEND", "noninteractive")];
     programs::run(root, "apt-get", &["update", "--quiet"], &quiet)
@@ -78,25 +56,16 @@ fn missing(root: &Path) -> Vec<&'static Package> {
     query.extend(PACKAGES.iter().map(|package| package.name));
     match programs::output_anyway(root, "dpkg-query", &query) {
         Some(listing) => missing_from(&listing),
-        None => PACKAGES
-            .iter()
-            .filter(|package| !programs::is_on_path(package.program))
-            .collect(),
+        None => PACKAGES.iter().filter(|package| !programs::is_on_path(package.program)).collect(),
     }
 }
 
 /// The packages that dpkg-query does not list as installed. It lists no unknown ones, and one that
 /// was removed as `config-files`.
 fn missing_from(listing: &str) -> Vec<&'static Package> {
-    let is_installed = |name: &str| {
-        listing
-            .lines()
-            .any(|line| line.split_once(' ') == Some((name, "installed")))
-    };
-    PACKAGES
-        .iter()
-        .filter(|package| !is_installed(package.name))
-        .collect()
+    let is_installed =
+        |name: &str| listing.lines().any(|line| line.split_once(' ') == Some((name, "installed")));
+    PACKAGES.iter().filter(|package| !is_installed(package.name)).collect()
 }
 
 /// Whether the effective user is root: the second number of the `Uid:` line, as
@@ -117,16 +86,11 @@ mod tests {
 
     #[test]
     fn only_installed_packages_count() {
-        let all: String = PACKAGES
-            .iter()
-            .map(|package| format!("{} installed\n", package.name))
-            .collect();
+        let all: String =
+            PACKAGES.iter().map(|package| format!("{} installed\n", package.name)).collect();
         assert!(missing_from(&all).is_empty());
         let removed = all.replace("gdb installed", "gdb config-files");
-        let names: Vec<&str> = missing_from(&removed)
-            .iter()
-            .map(|package| package.name)
-            .collect();
+        let names: Vec<&str> = missing_from(&removed).iter().map(|package| package.name).collect();
         assert_eq!(names, ["gdb"]);
         assert_eq!(missing_from("").len(), PACKAGES.len());
     }

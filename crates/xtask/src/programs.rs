@@ -39,10 +39,7 @@ pub(crate) fn output(root: &Path, program: &str, args: &[&str]) -> Result<String
 
 /// What `program` prints, whether it fails or not; nothing if it cannot be started.
 pub(crate) fn output_anyway(root: &Path, program: &str, args: &[&str]) -> Option<String> {
-    let output = command(root, program, args)
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
+    let output = command(root, program, args).stderr(Stdio::null()).output().ok()?;
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
@@ -59,10 +56,7 @@ pub(crate) fn line(program: &str, args: &[&str]) -> String {
     words.join(" ")
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place of xtask that starts programs"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one place of xtask that starts programs")]
 fn command(root: &Path, program: impl AsRef<OsStr>, args: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(args).current_dir(root);

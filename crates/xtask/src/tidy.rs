@@ -101,10 +101,7 @@ pub(crate) fn bless_numbers(root: &Path) -> Result<()> {
 
 fn check(tree: &Tree) -> Vec<Finding> {
     let findings = RULES.iter().flat_map(|rule| {
-        (rule.check)(tree).into_iter().map(|finding| Finding {
-            rule: rule.name,
-            ..finding
-        })
+        (rule.check)(tree).into_iter().map(|finding| Finding { rule: rule.name, ..finding })
     });
     let names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
     let list = tree.file(allow::ALLOW_PATH).map_or("", |file| &file.text);
@@ -119,12 +116,7 @@ fn load(root: &Path) -> Result<Tree> {
     let mut tree = load_files(root)?;
     let policy = Policy::parse(tree.file("deny.toml").map_or("", |file| &file.text))?;
     let mut args = vec!["metadata", "--format-version", "1", "--quiet"];
-    args.extend(
-        policy
-            .targets
-            .iter()
-            .flat_map(|target| ["--filter-platform", target]),
-    );
+    args.extend(policy.targets.iter().flat_map(|target| ["--filter-platform", target]));
     tree.workspace = Workspace::parse(&programs::output(root, "cargo", &args)?)?;
     Ok(tree)
 }
@@ -132,13 +124,7 @@ fn load(root: &Path) -> Result<Tree> {
 /// The text files that git knows or would add. Those it knows and that are not there are left out:
 /// they are about to be removed.
 pub(crate) fn load_files(root: &Path) -> Result<Tree> {
-    let args = [
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ];
+    let args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let listing = programs::output(root, "git", &args)?;
     let mut files = Vec::new();
     for path in listing.split('\0').filter(|path| !path.is_empty()) {

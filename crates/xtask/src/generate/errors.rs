@@ -31,11 +31,7 @@ impl Parse for Row {
         input.parse::<syn::Token![=]>()?;
         let number: syn::LitInt = input.parse()?;
         let lines: Vec<String> = attributes.iter().filter_map(documentation).collect();
-        Ok(Row {
-            meaning: lines.join(" "),
-            name: name.to_string(),
-            number: number.base10_parse()?,
-        })
+        Ok(Row { meaning: lines.join(" "), name: name.to_string(), number: number.base10_parse()? })
     }
 }
 
@@ -44,10 +40,9 @@ fn documentation(attribute: &syn::Attribute) -> Option<String> {
         return None;
     };
     match &pair.value {
-        syn::Expr::Lit(syn::ExprLit {
-            lit: syn::Lit::Str(text),
-            ..
-        }) => Some(text.value().trim().to_owned()),
+        syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => {
+            Some(text.value().trim().to_owned())
+        }
         _ => None,
     }
 }
@@ -72,10 +67,7 @@ fn document(source: &str) -> Result<String> {
     for row in rows {
         ensure!(!row.meaning.is_empty(), "{} is not documented", row.name);
         let meaning = row.meaning.replace('|', "\\|");
-        text.push_str(&format!(
-            "| {} | `{}` | {meaning} |\n",
-            row.number, row.name
-        ));
+        text.push_str(&format!("| {} | `{}` | {meaning} |\n", row.number, row.name));
     }
     Ok(text)
 }

@@ -19,16 +19,10 @@ struct Entry {
 pub(super) fn apply(list: &str, findings: Vec<Finding>, rules: &[&str]) -> Vec<Finding> {
     let (entries, mut kept) = read(list, rules);
     for entry in &entries {
-        let sum: usize = findings
-            .iter()
-            .filter(|finding| entry.is_about(finding))
-            .map(|f| f.amount)
-            .sum();
+        let sum: usize =
+            findings.iter().filter(|finding| entry.is_about(finding)).map(|f| f.amount).sum();
         if sum < entry.amount {
-            let message = format!(
-                "{} {} {} allows too much",
-                entry.path, entry.rule, entry.amount
-            );
+            let message = format!("{} {} {} allows too much", entry.path, entry.rule, entry.amount);
             let way_out = match sum {
                 0 => "remove the line: nothing needs it any more".to_owned(),
                 _ => format!("lower it to {sum}"),
@@ -38,21 +32,10 @@ pub(super) fn apply(list: &str, findings: Vec<Finding>, rules: &[&str]) -> Vec<F
     }
     let is_allowed = |finding: &Finding| {
         let about = |other: &&Finding| (&other.path, other.rule) == (&finding.path, finding.rule);
-        let sum: usize = findings
-            .iter()
-            .filter(about)
-            .map(|other| other.amount)
-            .sum();
-        entries
-            .iter()
-            .any(|entry| entry.is_about(finding) && sum <= entry.amount)
+        let sum: usize = findings.iter().filter(about).map(|other| other.amount).sum();
+        entries.iter().any(|entry| entry.is_about(finding) && sum <= entry.amount)
     };
-    kept.extend(
-        findings
-            .iter()
-            .filter(|finding| !is_allowed(finding))
-            .cloned(),
-    );
+    kept.extend(findings.iter().filter(|finding| !is_allowed(finding)).cloned());
     kept
 }
 
@@ -102,11 +85,7 @@ mod tests {
     const RULES: [&str; 2] = ["file-length", "sleep"];
 
     fn finding(path: &str, rule: &'static str, amount: usize) -> Finding {
-        Finding {
-            rule,
-            ..Finding::new(path, 1, "bad", "mend")
-        }
-        .with_amount(amount)
+        Finding { rule, ..Finding::new(path, 1, "bad", "mend") }.with_amount(amount)
     }
 
     fn left(list: &str, findings: Vec<Finding>) -> Vec<String> {
@@ -128,14 +107,8 @@ mod tests {
     #[test]
     fn more_than_is_listed_is_not_allowed() {
         let list = "a.rs file-length 700 one table";
-        assert_eq!(
-            left(list, vec![finding("a.rs", "file-length", 701)]),
-            ["a.rs:1 bad (mend)"]
-        );
-        let others = vec![
-            finding("a.rs", "file-length", 700),
-            finding("a.rs", "sleep", 1),
-        ];
+        assert_eq!(left(list, vec![finding("a.rs", "file-length", 701)]), ["a.rs:1 bad (mend)"]);
+        let others = vec![finding("a.rs", "file-length", 700), finding("a.rs", "sleep", 1)];
         assert_eq!(left(list, others), ["a.rs:1 bad (mend)"]);
     }
 
@@ -144,28 +117,19 @@ mod tests {
         let list = "a.rs file-length 700 one table";
         assert_eq!(
             left(list, vec![finding("a.rs", "file-length", 650)]),
-            [
-                "crates/xtask/tidy-allow.txt:1 a.rs file-length 700 allows too much \
-                 (lower it to 650)"
-            ]
+            ["crates/xtask/tidy-allow.txt:1 a.rs file-length 700 allows too much \
+                 (lower it to 650)"]
         );
         assert_eq!(
             left(list, Vec::new()),
-            [
-                "crates/xtask/tidy-allow.txt:1 a.rs file-length 700 allows too much \
-             (remove the line: nothing needs it any more)"
-            ]
+            ["crates/xtask/tidy-allow.txt:1 a.rs file-length 700 allows too much \
+             (remove the line: nothing needs it any more)"]
         );
     }
 
     #[test]
     fn a_line_has_a_known_rule_a_number_and_a_reason() {
-        for bad in [
-            "a.rs",
-            "a.rs sleeping 1 a reason",
-            "a.rs sleep x a reason",
-            "a.rs sleep 1",
-        ] {
+        for bad in ["a.rs", "a.rs sleeping 1 a reason", "a.rs sleep x a reason", "a.rs sleep 1"] {
             assert_eq!(left(bad, Vec::new()).len(), 1, "{bad}");
         }
     }

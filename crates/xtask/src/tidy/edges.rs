@@ -16,21 +16,9 @@ const TEST_CRATE: &str = "testkit";
 
 /// Crates that must not reach each other, and why.
 const SEPARATE: &[(&str, &str, &str)] = &[
-    (
-        "dbgeng",
-        "dbgsrv",
-        "the engine must not reach ptrace, even locally",
-    ),
-    (
-        "dbgsrv",
-        "dbgsym",
-        "the server stays small and holds no symbols",
-    ),
-    (
-        "dbgsrv",
-        "dbgeng",
-        "the server controls programs, it does not understand them",
-    ),
+    ("dbgeng", "dbgsrv", "the engine must not reach ptrace, even locally"),
+    ("dbgsrv", "dbgsym", "the server stays small and holds no symbols"),
+    ("dbgsrv", "dbgeng", "the server controls programs, it does not understand them"),
 ];
 
 /// One line of the table.
@@ -46,21 +34,11 @@ struct Row {
 pub(super) fn check_table(tree: &Tree) -> Vec<Finding> {
     let way_out = format!("write the table between {BEGIN} and {END}");
     let Some(file) = tree.file(TABLE_PATH) else {
-        return vec![Finding::new(
-            TABLE_PATH,
-            1,
-            "the table of crates is missing",
-            way_out,
-        )];
+        return vec![Finding::new(TABLE_PATH, 1, "the table of crates is missing", way_out)];
     };
     let rows = rows(&file.text);
     if rows.is_empty() {
-        return vec![Finding::new(
-            TABLE_PATH,
-            1,
-            "the table of crates is missing",
-            way_out,
-        )];
+        return vec![Finding::new(TABLE_PATH, 1, "the table of crates is missing", way_out)];
     }
     let mut findings = Vec::new();
     for member in &tree.workspace.members {
@@ -109,10 +87,9 @@ fn compare(row: &Row, member: &Member, rows: &[Row]) -> Vec<Finding> {
         };
         if !allowed {
             let (what, way_out) = match used_in {
-                Use::Product => (
-                    format!("{from} uses {to}"),
-                    "remove the dependency; a new edge is a decision",
-                ),
+                Use::Product => {
+                    (format!("{from} uses {to}"), "remove the dependency; a new edge is a decision")
+                }
                 Use::Tests => (
                     format!("tests of {from} use {to}"),
                     "tests may use testkit and crates below their own",
@@ -123,27 +100,13 @@ fn compare(row: &Row, member: &Member, rows: &[Row]) -> Vec<Finding> {
         }
     }
     let is_declared = |to: &String| member.edges.contains(&(to.clone(), Use::Product));
-    for to in row
-        .uses
-        .iter()
-        .filter(|to| !is_declared(to) && !row.reserved.contains(*to))
-    {
+    for to in row.uses.iter().filter(|to| !is_declared(to) && !row.reserved.contains(*to)) {
         let message = format!("{from} does not use {to}");
-        findings.push(Finding::new(
-            TABLE_PATH,
-            row.line,
-            message,
-            "remove it from the row",
-        ));
+        findings.push(Finding::new(TABLE_PATH, row.line, message, "remove it from the row"));
     }
     for to in row.reserved.iter().filter(|to| is_declared(to)) {
         let message = format!("{from} uses {to} by now");
-        findings.push(Finding::new(
-            TABLE_PATH,
-            row.line,
-            message,
-            "remove the word (reserved)",
-        ));
+        findings.push(Finding::new(TABLE_PATH, row.line, message, "remove the word (reserved)"));
     }
     findings
 }
@@ -153,11 +116,7 @@ fn below<'a>(name: &str, rows: &'a [Row]) -> BTreeSet<&'a str> {
     let mut reached = BTreeSet::new();
     let mut open = vec![name];
     while let Some(next) = open.pop() {
-        for to in rows
-            .iter()
-            .filter(|row| row.name == next)
-            .flat_map(|row| &row.uses)
-        {
+        for to in rows.iter().filter(|row| row.name == next).flat_map(|row| &row.uses) {
             if reached.insert(to.as_str()) {
                 open.push(to);
             }
@@ -168,33 +127,18 @@ fn below<'a>(name: &str, rows: &'a [Row]) -> BTreeSet<&'a str> {
 
 /// The rows between the marks, without the heading: `| name | uses uses (reserved) |`.
 fn rows(text: &str) -> Vec<Row> {
-    let lines = text
-        .lines()
-        .enumerate()
-        .skip_while(|(_, line)| line.trim() != BEGIN);
+    let lines = text.lines().enumerate().skip_while(|(_, line)| line.trim() != BEGIN);
     let lines = lines.skip(1).take_while(|(_, line)| line.trim() != END);
-    lines
-        .filter_map(|(index, line)| row(index + 1, line))
-        .collect()
+    lines.filter_map(|(index, line)| row(index + 1, line)).collect()
 }
 
 fn row(line: usize, text: &str) -> Option<Row> {
-    let cells: Vec<&str> = text
-        .trim()
-        .strip_prefix('|')?
-        .split('|')
-        .map(str::trim)
-        .collect();
+    let cells: Vec<&str> = text.trim().strip_prefix('|')?.split('|').map(str::trim).collect();
     let (name, uses) = (cells.first()?.trim_matches('`'), cells.get(1)?);
     if name == "crate" || name.is_empty() || name.chars().all(|c| "-: ".contains(c)) {
         return None;
     }
-    let mut row = Row {
-        line,
-        name: name.to_owned(),
-        uses: Vec::new(),
-        reserved: BTreeSet::new(),
-    };
+    let mut row = Row { line, name: name.to_owned(), uses: Vec::new(), reserved: BTreeSet::new() };
     for word in uses.split([' ', ',']).map(|word| word.trim_matches('`')) {
         match word {
             "" | "-" | "–" => {}

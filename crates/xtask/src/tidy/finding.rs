@@ -45,14 +45,7 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Finding {
-            path,
-            line,
-            rule,
-            message,
-            way_out,
-            ..
-        } = self;
+        let Finding { path, line, rule, message, way_out, .. } = self;
         write!(f, "{path}:{line}: {rule}: {message} ({way_out})")
     }
 }

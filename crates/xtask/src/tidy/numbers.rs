@@ -59,18 +59,13 @@ const FAMILIES: &[Family] = &[
 
 /// Declarations and lock files agree.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    FAMILIES
-        .iter()
-        .flat_map(|family| check_family(tree, family))
-        .collect()
+    FAMILIES.iter().flat_map(|family| check_family(tree, family)).collect()
 }
 
 /// The lock files, as `(path, text)`, with what is declared and not yet in them.
 pub(super) fn bless(tree: &Tree) -> Vec<(&'static str, String)> {
     let blessed = FAMILIES.iter().map(|family| {
-        let old = tree
-            .file(family.lock)
-            .map_or(family.heading, |file| &file.text);
+        let old = tree.file(family.lock).map_or(family.heading, |file| &file.text);
         let locked = locked(old);
         let mut text = old.to_owned();
         for row in declared(tree, family).unwrap_or_default() {
@@ -93,12 +88,7 @@ fn check_family(tree: &Tree, family: &Family) -> Vec<Finding> {
     for row in &declared {
         if let Some(other) = seen.insert(row.number, &row.name) {
             let message = format!("{} has the number of {other}", row.name);
-            findings.push(Finding::new(
-                family.source,
-                row.line,
-                message,
-                "take a new number",
-            ));
+            findings.push(Finding::new(family.source, row.line, message, "take a new number"));
         }
     }
     let Some(lock) = tree.file(family.lock).map(|file| &file.text) else {
@@ -107,24 +97,15 @@ fn check_family(tree: &Tree, family: &Family) -> Vec<Finding> {
         return findings;
     };
     for line in damaged(lock) {
-        findings.push(Finding::new(
-            family.lock,
-            line,
-            "no number and name",
-            "restore the row",
-        ));
+        findings.push(Finding::new(family.lock, line, "no number and name", "restore the row"));
     }
     let locked_rows = locked(lock);
     let has = |rows: &[Row], row: &Row| {
-        rows.iter()
-            .any(|other| (other.number, &other.name) == (row.number, &row.name))
+        rows.iter().any(|other| (other.number, &other.name) == (row.number, &row.name))
     };
     for row in locked_rows.iter().filter(|row| !has(&declared, row)) {
         let message = format!("{} is not declared any more", family.form.line(row));
-        let way_out = format!(
-            "put it back into {}: numbers are never reused",
-            family.source
-        );
+        let way_out = format!("put it back into {}: numbers are never reused", family.source);
         findings.push(Finding::new(family.lock, row.line, message, way_out));
     }
     for row in declared.iter().filter(|row| !has(&locked_rows, row)) {
@@ -146,9 +127,7 @@ fn declared(tree: &Tree, family: &Family) -> Result<Vec<Row>, Finding> {
     let mut rows = Vec::new();
     for name in family.macros {
         let invocation = invocation(&code, name);
-        let found = invocation
-            .map(|tokens| family.form.rows(tokens))
-            .unwrap_or_default();
+        let found = invocation.map(|tokens| family.form.rows(tokens)).unwrap_or_default();
         if found.is_empty() {
             return Err(problem(&format!("{name}! with its rows is missing")));
         }
@@ -159,10 +138,7 @@ fn declared(tree: &Tree, family: &Family) -> Result<Vec<Row>, Finding> {
 
 /// The tokens in the braces of `name! { … }`.
 fn invocation<'a>(code: &'a [&'a Token], name: &str) -> Option<&'a [&'a Token]> {
-    let start = code
-        .windows(3)
-        .position(|w| w[0].is(name) && w[1].is("!") && w[2].is("{"))?
-        + 3;
+    let start = code.windows(3).position(|w| w[0].is(name) && w[1].is("!") && w[2].is("{"))? + 3;
     let mut depth = 1;
     let end = code[start..].iter().position(|token| {
         depth += i32::from(token.is("{")) - i32::from(token.is("}"));
@@ -174,25 +150,18 @@ fn invocation<'a>(code: &'a [&'a Token], name: &str) -> Option<&'a [&'a Token]> 
 /// The rows of a lock file: `number name`.
 fn locked(text: &str) -> Vec<Row> {
     let rows = text.lines().enumerate().filter(|(_, line)| is_row(line));
-    rows.filter_map(|(index, line)| locked_row(index + 1, line))
-        .collect()
+    rows.filter_map(|(index, line)| locked_row(index + 1, line)).collect()
 }
 
 /// The lines of a lock file that are neither row nor remark.
 fn damaged(text: &str) -> Vec<usize> {
     let rows = text.lines().enumerate().filter(|(_, line)| is_row(line));
-    rows.filter(|(_, line)| locked_row(1, line).is_none())
-        .map(|(index, _)| index + 1)
-        .collect()
+    rows.filter(|(_, line)| locked_row(1, line).is_none()).map(|(index, _)| index + 1).collect()
 }
 
 fn locked_row(line: usize, text: &str) -> Option<Row> {
     let (number, name) = text.split_once(' ')?;
-    Some(Row {
-        line,
-        number: parse(number)?,
-        name: name.to_owned(),
-    })
+    Some(Row { line, number: parse(number)?, name: name.to_owned() })
 }
 
 fn is_row(line: &str) -> bool {
@@ -211,11 +180,7 @@ impl Form {
         let row = |number: &Token, name: &Token| {
             let is_pair = number.kind == Kind::Literal && name.kind == Kind::Word;
             let number = parse(&number.text).filter(|_| is_pair)?;
-            Some(Row {
-                line: name.line,
-                number,
-                name: name.text.clone(),
-            })
+            Some(Row { line: name.line, number, name: name.text.clone() })
         };
         match self {
             // `since 1` of one row and the `;` behind it never look like a literal and a name.

@@ -17,26 +17,19 @@ pub(crate) struct Mention {
 impl Mention {
     /// Whether this is `path` or something in it.
     pub(crate) fn is_in(&self, path: &str) -> bool {
-        self.path
-            .strip_prefix(path)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        self.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
     }
 
     /// Whether the path ends with these names.
     pub(crate) fn ends_with(&self, path: &str) -> bool {
-        self.path
-            .strip_suffix(path)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with("::"))
+        self.path.strip_suffix(path).is_some_and(|rest| rest.is_empty() || rest.ends_with("::"))
     }
 }
 
 /// Every path in `tokens`, single names included.
 pub(crate) fn mentions(tokens: &[&Token]) -> Vec<Mention> {
     let mut mentions = Vec::new();
-    let mut reader = Reader {
-        tokens,
-        mentions: &mut mentions,
-    };
+    let mut reader = Reader { tokens, mentions: &mut mentions };
     let mut index = 0;
     while index < tokens.len() {
         let is_start = is_name(tokens[index]) && !reader.continues_path(index);
@@ -83,11 +76,7 @@ impl Reader<'_> {
 
     /// Whether the path at `index` stands behind `use` or `use ::`.
     fn follows_use(&self, index: usize) -> bool {
-        let leading = if index >= 2 && self.is_colons(index - 2) {
-            2
-        } else {
-            0
-        };
+        let leading = if index >= 2 && self.is_colons(index - 2) { 2 } else { 0 };
         index > leading && self.is(index - leading - 1, "use")
     }
 
@@ -109,9 +98,7 @@ impl Reader<'_> {
                 break;
             }
         }
-        let path = path
-            .strip_suffix("::self")
-            .map_or(path.clone(), str::to_owned);
+        let path = path.strip_suffix("::self").map_or(path.clone(), str::to_owned);
         self.mentions.push(Mention { path, line, in_use });
         index
     }
@@ -139,23 +126,13 @@ mod tests {
     fn paths(text: &str) -> Vec<String> {
         let source = Source::parse(text).expect("a good sample");
         let found = mentions(&source.product_code());
-        found
-            .into_iter()
-            .filter(|m| m.path.contains("::"))
-            .map(|m| m.path)
-            .collect()
+        found.into_iter().filter(|m| m.path.contains("::")).map(|m| m.path).collect()
     }
 
     #[test]
     fn groups_are_multiplied_out() {
         let text = "use std::{fs, io::{self, Read as R, *}, net::TcpStream};";
-        let expected = [
-            "std::fs",
-            "std::io",
-            "std::io::Read",
-            "std::io::*",
-            "std::net::TcpStream",
-        ];
+        let expected = ["std::fs", "std::io", "std::io::Read", "std::io::*", "std::net::TcpStream"];
         assert_eq!(paths(text), expected);
     }
 
@@ -169,31 +146,21 @@ mod tests {
             paths("fn f() { assert!(std::fs::exists(1), \"std::net\"); }"),
             ["std::fs::exists"]
         );
-        assert_eq!(
-            paths("fn f() { a::<u8>::b(); <X as c::D>::e(); }"),
-            ["c::D"]
-        );
+        assert_eq!(paths("fn f() { a::<u8>::b(); <X as c::D>::e(); }"), ["c::D"]);
     }
 
     #[test]
     fn uses_are_told_from_other_mentions() {
         let source = Source::parse("use a::b; use ::c::{d}; fn f() { e::f(); }").expect("good");
         let found = mentions(&source.product_code());
-        let in_use: Vec<&str> = found
-            .iter()
-            .filter(|m| m.in_use)
-            .map(|m| m.path.as_str())
-            .collect();
+        let in_use: Vec<&str> =
+            found.iter().filter(|m| m.in_use).map(|m| m.path.as_str()).collect();
         assert_eq!(in_use, ["a::b", "c::d"]);
     }
 
     #[test]
     fn a_path_is_compared_by_whole_names() {
-        let mention = Mention {
-            path: "std::fs::File".to_owned(),
-            line: 1,
-            in_use: false,
-        };
+        let mention = Mention { path: "std::fs::File".to_owned(), line: 1, in_use: false };
         assert!(mention.is_in("std::fs"));
         assert!(mention.ends_with("fs::File"));
         assert!(!mention.is_in("std::f"));

@@ -82,13 +82,7 @@ const FENCES: &[Fence] = &[
         way_out: "only crates/dbgsrv/src/ptrace calls ptrace",
     },
     Fence {
-        paths: &[
-            "libc::wait",
-            "libc::wait4",
-            "libc::waitid",
-            "libc::waitpid",
-            "nix::sys::wait",
-        ],
+        paths: &["libc::wait", "libc::wait4", "libc::waitid", "libc::waitpid", "nix::sys::wait"],
         ends: &["process::waitid", "process::waitpgid", "process::waitpid"],
         stands_in: |file| file.path.starts_with("crates/") && file.path != WAIT_FILE,
         in_tests: false,
@@ -141,10 +135,7 @@ impl Fence {
 /// cdb enters the server's crate by one door.
 pub(super) fn check_server_door(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (file, source) in tree
-        .sources()
-        .filter(|(file, _)| file.is_in("crates/cdb/src"))
-    {
+    for (file, source) in tree.sources().filter(|(file, _)| file.is_in("crates/cdb/src")) {
         let mentions = mentions(&source.product_code());
         let wrong = mentions.iter().filter(|mention| {
             let is_path = mention.in_use || mention.path.contains("::");
@@ -184,11 +175,7 @@ pub(super) fn check_hresult(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     let others = |file: &File| file.path.starts_with("crates/") && file.path != HRESULT_FILE;
     for (file, source) in tree.sources().filter(|(file, _)| others(file)) {
-        for token in source
-            .product_code()
-            .into_iter()
-            .filter(|token| is_hresult(token))
-        {
+        for token in source.product_code().into_iter().filter(|token| is_hresult(token)) {
             let message = format!("{} is an HRESULT", token.text);
             let way_out = format!("name it in {HRESULT_FILE}, the one table of them");
             findings.push(Finding::new(&file.path, token.line, message, way_out));
@@ -200,11 +187,7 @@ pub(super) fn check_hresult(tree: &Tree) -> Vec<Finding> {
 /// Failures of the two facilities in use, eight digits long: FACILITY_NULL is 0x8000nnnn (where
 /// 0x80000000 itself is but a bit) and FACILITY_WIN32 is 0x8007nnnn.
 fn is_hresult(token: &Token) -> bool {
-    let Some(digits) = token
-        .text
-        .strip_prefix("0x")
-        .filter(|_| token.kind == Kind::Literal)
-    else {
+    let Some(digits) = token.text.strip_prefix("0x").filter(|_| token.kind == Kind::Literal) else {
         return false;
     };
     let digits = digits.replace('_', "");
@@ -215,12 +198,7 @@ fn is_hresult(token: &Token) -> bool {
 }
 
 fn mentioned(file: &File, mention: &Mention, way_out: &str) -> Finding {
-    Finding::new(
-        &file.path,
-        mention.line,
-        format!("mentions {}", mention.path),
-        way_out,
-    )
+    Finding::new(&file.path, mention.line, format!("mentions {}", mention.path), way_out)
 }
 
 #[cfg(test)]

@@ -68,32 +68,20 @@ fn value<'a>(file: &'a Table, path: &[&str]) -> Result<&'a Value> {
     let (last, tables) = path.split_last().with_context(absent)?;
     let mut table = file;
     for name in tables {
-        table = table
-            .get(*name)
-            .and_then(Value::as_table)
-            .with_context(absent)?;
+        table = table.get(*name).and_then(Value::as_table).with_context(absent)?;
     }
     table.get(*last).with_context(absent)
 }
 
 fn rows(value: &Value) -> Result<Vec<&Table>> {
-    let rows = value
-        .as_array()
-        .context("deny.toml: a list of tables was expected")?;
-    rows.iter()
-        .map(|row| row.as_table().context("deny.toml: a table was expected"))
-        .collect()
+    let rows = value.as_array().context("deny.toml: a list of tables was expected")?;
+    rows.iter().map(|row| row.as_table().context("deny.toml: a table was expected")).collect()
 }
 
 fn strings(value: &Value) -> Result<Vec<String>> {
-    let values = value
-        .as_array()
-        .context("deny.toml: a list of strings was expected")?;
+    let values = value.as_array().context("deny.toml: a list of strings was expected")?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    values
-        .iter()
-        .map(|value| text(value).context("deny.toml: a string was expected"))
-        .collect()
+    values.iter().map(|value| text(value).context("deny.toml: a string was expected")).collect()
 }
 
 fn text(row: &Table, name: &str) -> Result<String> {
@@ -122,10 +110,7 @@ mod tests {
         let policy = Policy::parse(SAMPLE).expect("a good file");
         assert!(policy.licences.contains("ISC"));
         assert_eq!(policy.targets, ["x86_64-unknown-linux-gnu"]);
-        assert_eq!(
-            policy.duplicates,
-            [("bitflags".to_owned(), "1.3.2".to_owned())]
-        );
+        assert_eq!(policy.duplicates, [("bitflags".to_owned(), "1.3.2".to_owned())]);
         let names: Vec<&str> = policy.bans.iter().map(|ban| ban.name.as_str()).collect();
         assert_eq!(names, ["anyhow"]);
     }
@@ -143,11 +128,6 @@ mod tests {
         let text = include_str!("../../../../deny.toml");
         let policy = Policy::parse(text).expect("deny.toml is good");
         assert!(policy.bans.iter().any(|ban| ban.name == "openssl"));
-        assert!(
-            !policy
-                .licences
-                .iter()
-                .any(|licence| licence.contains("GPL"))
-        );
+        assert!(!policy.licences.iter().any(|licence| licence.contains("GPL")));
     }
 }

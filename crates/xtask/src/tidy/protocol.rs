@@ -7,13 +7,7 @@ use super::finding::Finding;
 use super::tree::{File, Tree};
 
 const DOCUMENT: &str = "docs/protocol.md";
-const FILES: &[&str] = &[
-    "event.rs",
-    "frame.rs",
-    "handshake.rs",
-    "table.rs",
-    "version.rs",
-];
+const FILES: &[&str] = &["event.rs", "frame.rs", "handshake.rs", "table.rs", "version.rs"];
 const FOLDER: &str = "crates/dbgwire/src/";
 
 /// The document carries the present hash.
@@ -48,11 +42,7 @@ pub(super) fn mark(tree: &Tree) -> String {
         }
         hash.update("\n");
     }
-    let hex: String = hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("<!-- protocol: {hex} -->")
 }
 
@@ -66,10 +56,7 @@ mod tests {
     use super::*;
 
     fn tree(verb: &str, document: &str) -> Tree {
-        let files = [
-            ("crates/dbgwire/src/verbs/memory.rs", verb),
-            (DOCUMENT, document),
-        ];
+        let files = [("crates/dbgwire/src/verbs/memory.rs", verb), (DOCUMENT, document)];
         Tree::new(files.map(|(path, text)| (path.to_owned(), text.to_owned())))
     }
 
@@ -81,10 +68,7 @@ mod tests {
         assert!(check(&tree(VERB, &format!("# Protocol\n\n{mark}\n"))).is_empty());
         let changed = VERB.replace("u8", "u16");
         let found = check(&tree(&changed, &format!("# Protocol\n\n{mark}\n")));
-        assert_eq!(
-            found.iter().map(|finding| finding.line).collect::<Vec<_>>(),
-            [3]
-        );
+        assert_eq!(found.iter().map(|finding| finding.line).collect::<Vec<_>>(), [3]);
     }
 
     #[test]
@@ -92,10 +76,7 @@ mod tests {
         let same = "//! Memory of targets.\n\n// Why.\nstruct Read {\n    /// A.\n    a: u8 }\n\
                     #[cfg(test)] mod tests { fn f() {} }";
         assert_eq!(mark(&tree(VERB, "")), mark(&tree(same, "")));
-        assert_ne!(
-            mark(&tree(VERB, "")),
-            mark(&tree("struct Read { b: u8 }", ""))
-        );
+        assert_ne!(mark(&tree(VERB, "")), mark(&tree("struct Read { b: u8 }", "")));
     }
 
     #[test]

@@ -16,9 +16,7 @@ const CODE: &[&str] = &[".S", ".c", ".cc", ".cpp", ".h", ".rs", ".sh"];
 
 /// Every Rust file can be read.
 pub(super) fn check_syntax(tree: &Tree) -> Vec<Finding> {
-    let broken = tree
-        .files()
-        .filter_map(|file| Some((file, file.parse_error()?)));
+    let broken = tree.files().filter_map(|file| Some((file, file.parse_error()?)));
     broken
         .map(|(file, error)| Finding::new(&file.path, error.line, &error.message, "mend it"))
         .collect()
@@ -27,25 +25,14 @@ pub(super) fn check_syntax(tree: &Tree) -> Vec<Finding> {
 /// Every Rust file begins by saying what it knows.
 pub(super) fn check_documentation(tree: &Tree) -> Vec<Finding> {
     let says_what = |file: &File| {
-        let first = file
-            .text
-            .lines()
-            .next()
-            .and_then(|line| line.strip_prefix("//!"));
+        let first = file.text.lines().next().and_then(|line| line.strip_prefix("//!"));
         first.is_some_and(|text| !text.trim().is_empty())
     };
-    let silent = tree
-        .files()
-        .filter(|file| file.path.ends_with(".rs") && !says_what(file));
+    let silent = tree.files().filter(|file| file.path.ends_with(".rs") && !says_what(file));
     silent
         .map(|file| {
             let message = "the file does not begin with a //! paragraph";
-            Finding::new(
-                &file.path,
-                1,
-                message,
-                "say what it knows and what it must not know",
-            )
+            Finding::new(&file.path, 1, message, "say what it knows and what it must not know")
         })
         .collect()
 }
@@ -66,21 +53,13 @@ pub(super) fn check_file_length(tree: &Tree) -> Vec<Finding> {
 /// they cannot be broken.
 pub(super) fn check_line_length(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for file in tree
-        .files()
-        .filter(|file| is_code(file) || file.path.ends_with(".md"))
-    {
+    for file in tree.files().filter(|file| is_code(file) || file.path.ends_with(".md")) {
         for (index, line) in file.text.lines().enumerate() {
             let columns = line.chars().count();
             let is_row = file.path.ends_with(".md") && line.starts_with('|');
             if columns > LINE_COLUMNS_MAX && !is_row && !line.contains("://") {
                 let message = format!("{columns} columns; the limit is {LINE_COLUMNS_MAX}");
-                findings.push(Finding::new(
-                    &file.path,
-                    index + 1,
-                    message,
-                    "break the line",
-                ));
+                findings.push(Finding::new(&file.path, index + 1, message, "break the line"));
             }
         }
     }
@@ -122,8 +101,7 @@ impl Functions {
     fn add(&mut self, signature: &syn::Signature, block: &syn::Block) {
         let start = signature.span().start().line;
         let end = block.brace_token.span.close().end().line;
-        self.found
-            .push((signature.ident.to_string(), start, end + 1 - start));
+        self.found.push((signature.ident.to_string(), start, end + 1 - start));
     }
 }
 
@@ -152,81 +130,41 @@ mod tests {
 
     fn check_one(check: fn(&Tree) -> Vec<Finding>, path: &str, text: &str) -> Vec<(usize, usize)> {
         let tree = Tree::new([(path.to_owned(), text.to_owned())]);
-        check(&tree)
-            .iter()
-            .map(|finding| (finding.line, finding.amount))
-            .collect()
+        check(&tree).iter().map(|finding| (finding.line, finding.amount)).collect()
     }
 
     const NONE: [(usize, usize); 0] = [];
 
     #[test]
     fn files_that_are_no_rust_are_found() {
-        assert_eq!(
-            check_one(check_syntax, "a.rs", "fn f() {}\nfn fn"),
-            [(2, 1)]
-        );
+        assert_eq!(check_one(check_syntax, "a.rs", "fn f() {}\nfn fn"), [(2, 1)]);
         assert_eq!(check_one(check_syntax, "a.rs", "fn f() {}"), NONE);
         assert_eq!(check_one(check_syntax, "a.c", "fn fn"), NONE);
     }
 
     #[test]
     fn files_begin_with_a_paragraph() {
-        assert_eq!(
-            check_one(check_documentation, "a.rs", "//! It knows.\nfn f() {}"),
-            NONE
-        );
-        for bad in [
-            "",
-            "fn f() {}",
-            "// It knows.",
-            "//!\n//! It knows.",
-            "\n//! It knows.",
-        ] {
-            assert_eq!(
-                check_one(check_documentation, "a.rs", bad),
-                [(1, 1)],
-                "{bad:?}"
-            );
+        assert_eq!(check_one(check_documentation, "a.rs", "//! It knows.\nfn f() {}"), NONE);
+        for bad in ["", "fn f() {}", "// It knows.", "//!\n//! It knows.", "\n//! It knows."] {
+            assert_eq!(check_one(check_documentation, "a.rs", bad), [(1, 1)], "{bad:?}");
         }
     }
 
     #[test]
     fn files_are_short() {
-        assert_eq!(
-            check_one(check_file_length, "a.c", &"x\n".repeat(600)),
-            NONE
-        );
-        assert_eq!(
-            check_one(check_file_length, "a.c", &"x\n".repeat(601)),
-            [(601, 601)]
-        );
-        assert_eq!(
-            check_one(check_file_length, "a.md", &"x\n".repeat(601)),
-            NONE
-        );
+        assert_eq!(check_one(check_file_length, "a.c", &"x\n".repeat(600)), NONE);
+        assert_eq!(check_one(check_file_length, "a.c", &"x\n".repeat(601)), [(601, 601)]);
+        assert_eq!(check_one(check_file_length, "a.md", &"x\n".repeat(601)), NONE);
     }
 
     #[test]
     fn lines_are_short() {
         let line = "ü".repeat(100);
         assert_eq!(check_one(check_line_length, "a.rs", &line), NONE);
-        assert_eq!(
-            check_one(check_line_length, "a.md", &format!("x\n{line}x")),
-            [(2, 1)]
-        );
-        assert_eq!(
-            check_one(check_line_length, "a.md", &format!("|{line}|")),
-            NONE
-        );
-        assert_eq!(
-            check_one(check_line_length, "a.rs", &format!("// https://{line}")),
-            NONE
-        );
-        assert_eq!(
-            check_one(check_line_length, "Cargo.toml", &format!("{line}x")),
-            NONE
-        );
+        assert_eq!(check_one(check_line_length, "a.md", &format!("x\n{line}x")), [(2, 1)]);
+        assert_eq!(check_one(check_line_length, "a.md", &format!("|{line}|")), NONE);
+        assert_eq!(check_one(check_line_length, "a.rs", &format!("// https://{line}")), NONE);
+        assert_eq!(check_one(check_line_length, "Cargo.toml", &format!("{line}x")), NONE);
     }
 
     #[test]
@@ -236,10 +174,7 @@ mod tests {
         let long = body(71);
         assert_eq!(check_one(check_function_length, "a.rs", &long), [(1, 71)]);
         let documented = format!("/// It\n/// does.\n#[inline]\npub {long}");
-        assert_eq!(
-            check_one(check_function_length, "a.rs", &documented),
-            [(4, 71)]
-        );
+        assert_eq!(check_one(check_function_length, "a.rs", &documented), [(4, 71)]);
         for outside in ["impl X {\n", "trait X {\n", "mod x {\n", "fn g() {\n"] {
             let found = check_one(check_function_length, "a.rs", &format!("{outside}{long}}}"));
             assert!(found.contains(&(2, 71)), "{outside}");

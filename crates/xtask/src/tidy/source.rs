@@ -84,12 +84,9 @@ pub(crate) struct ParseError {
 impl Source {
     /// Reads a whole file.
     pub(crate) fn parse(text: &str) -> Result<Source, ParseError> {
-        let stream: TokenStream =
-            text.parse()
-                .map_err(|error: proc_macro2::LexError| ParseError {
-                    line: error.span().start().line,
-                    message: error.to_string(),
-                })?;
+        let stream: TokenStream = text.parse().map_err(|error: proc_macro2::LexError| {
+            ParseError { line: error.span().start().line, message: error.to_string() }
+        })?;
         let ast: syn::File = syn::parse2(stream.clone()).map_err(|error| ParseError {
             line: error.span().start().line,
             message: error.to_string(),
@@ -98,11 +95,7 @@ impl Source {
         let mut tokens = Vec::new();
         flatten(stream, &extents, false, &mut tokens);
         let children = children(&ast);
-        Ok(Source {
-            ast,
-            tokens,
-            children,
-        })
+        Ok(Source { ast, tokens, children })
     }
 
     /// Declares the whole file test code.
@@ -114,10 +107,7 @@ impl Source {
 
     /// The tokens that are compiled into the product, without documentation.
     pub(crate) fn product_code(&self) -> Vec<&Token> {
-        self.tokens
-            .iter()
-            .filter(|token| !token.test && !token.doc)
-            .collect()
+        self.tokens.iter().filter(|token| !token.test && !token.doc).collect()
     }
 
     /// The tokens of product and tests, without documentation.
@@ -143,11 +133,7 @@ fn path_attribute(attribute: &syn::Attribute) -> Option<String> {
     let syn::Meta::NameValue(pair) = &attribute.meta else {
         return None;
     };
-    let syn::Expr::Lit(syn::ExprLit {
-        lit: syn::Lit::Str(path),
-        ..
-    }) = &pair.value
-    else {
+    let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(path), .. }) = &pair.value else {
         return None;
     };
     pair.path.is_ident("path").then(|| path.value())
@@ -160,13 +146,7 @@ fn flatten(stream: TokenStream, extents: &[Extent], in_doc: bool, tokens: &mut V
         let test = extents.iter().any(|extent| extent.contains(start));
         let doc = in_doc || is_doc(&trees, index);
         let mut push = |kind, text: String, line| {
-            tokens.push(Token {
-                kind,
-                text,
-                line,
-                test,
-                doc,
-            });
+            tokens.push(Token { kind, text, line, test, doc });
         };
         match tree {
             TokenTree::Ident(word) => push(Kind::Word, word.to_string(), start.line),
@@ -177,13 +157,7 @@ fn flatten(stream: TokenStream, extents: &[Extent], in_doc: bool, tokens: &mut V
                 push(Kind::Sign, open.to_owned(), start.line);
                 flatten(group.stream(), extents, doc, tokens);
                 let line = group.span_close().start().line;
-                tokens.push(Token {
-                    kind: Kind::Sign,
-                    text: close.to_owned(),
-                    line,
-                    test,
-                    doc,
-                });
+                tokens.push(Token { kind: Kind::Sign, text: close.to_owned(), line, test, doc });
             }
         }
     }
@@ -196,12 +170,8 @@ fn is_doc(trees: &[TokenTree], index: usize) -> bool {
         |tree: &TokenTree, sign| matches!(tree, TokenTree::Punct(punct) if punct.as_char() == sign);
     let is_doc_group = |tree: &TokenTree| match tree {
         TokenTree::Group(group) if group.delimiter() == Delimiter::Bracket => {
-            let words: Vec<String> = group
-                .stream()
-                .into_iter()
-                .take(2)
-                .map(|tree| tree.to_string())
-                .collect();
+            let words: Vec<String> =
+                group.stream().into_iter().take(2).map(|tree| tree.to_string()).collect();
             words == ["doc", "="]
         }
         _ => false,

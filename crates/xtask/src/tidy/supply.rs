@@ -33,14 +33,8 @@ pub(super) fn check_licences(tree: &Tree) -> Vec<Finding> {
 pub(super) fn check_bans(tree: &Tree) -> Vec<Finding> {
     with_policy(tree, |policy| {
         let ban_of = |package: &Package| policy.bans.iter().find(|ban| ban.name == package.name);
-        let banned = tree
-            .workspace
-            .packages
-            .iter()
-            .filter_map(|p| Some((p, ban_of(p)?)));
-        banned
-            .flat_map(|(package, ban)| banned_uses(package, ban))
-            .collect()
+        let banned = tree.workspace.packages.iter().filter_map(|p| Some((p, ban_of(p)?)));
+        banned.flat_map(|(package, ban)| banned_uses(package, ban)).collect()
     })
 }
 
@@ -49,18 +43,12 @@ pub(super) fn check_duplicates(tree: &Tree) -> Vec<Finding> {
     with_policy(tree, |policy| {
         let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for package in &tree.workspace.packages {
-            versions
-                .entry(&package.name)
-                .or_default()
-                .insert(&package.version);
+            versions.entry(&package.name).or_default().insert(&package.version);
         }
         let mut findings = Vec::new();
         for (name, versions) in &versions {
             let listed = |version: &&str| {
-                policy
-                    .duplicates
-                    .iter()
-                    .any(|(n, v)| (n.as_str(), v.as_str()) == (*name, *version))
+                policy.duplicates.iter().any(|(n, v)| (n.as_str(), v.as_str()) == (*name, *version))
             };
             let unlisted: Vec<&str> = versions.iter().copied().filter(|v| !listed(v)).collect();
             if unlisted.len() > 1 {
@@ -74,12 +62,7 @@ pub(super) fn check_duplicates(tree: &Tree) -> Vec<Finding> {
             let is_needed = present.is_some_and(|v| v.len() > 1 && v.contains(version.as_str()));
             if !is_needed {
                 let message = format!("{name}@{version} is no duplicate");
-                findings.push(Finding::new(
-                    POLICY_PATH,
-                    1,
-                    message,
-                    "remove it from bans.skip",
-                ));
+                findings.push(Finding::new(POLICY_PATH, 1, message, "remove it from bans.skip"));
             }
         }
         findings
@@ -90,20 +73,12 @@ fn with_policy(tree: &Tree, check: impl Fn(&Policy) -> Vec<Finding>) -> Vec<Find
     let text = tree.file(POLICY_PATH).map_or("", |file| &file.text);
     match Policy::parse(text) {
         Ok(policy) => check(&policy),
-        Err(error) => vec![Finding::new(
-            POLICY_PATH,
-            1,
-            format!("{error:#}"),
-            "mend it",
-        )],
+        Err(error) => vec![Finding::new(POLICY_PATH, 1, format!("{error:#}"), "mend it")],
     }
 }
 
 fn banned_uses(package: &Package, ban: &Ban) -> Vec<Finding> {
-    let users = package
-        .users
-        .iter()
-        .filter(|user| !ban.wrappers.contains(user));
+    let users = package.users.iter().filter(|user| !ban.wrappers.contains(user));
     users
         .map(|user| {
             let message = format!("{} is banned and used by {user}", full_name(package));
@@ -119,15 +94,9 @@ fn full_name(package: &Package) -> String {
 /// Whether a licence expression of SPDX can be met with licences of the list. `AND` binds closer
 /// than `OR`; `/` is an old way to write `OR`; a licence `WITH` an exception is listed as a whole.
 fn is_allowed(expression: &str, list: &BTreeSet<String>) -> bool {
-    let spaced = expression
-        .replace('(', " ( ")
-        .replace(')', " ) ")
-        .replace('/', " OR ");
+    let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
-    let mut reader = Reader {
-        words: &words,
-        list,
-    };
+    let mut reader = Reader { words: &words, list };
     reader.any() == Some(true) && reader.words.is_empty()
 }
 

@@ -6,12 +6,13 @@ use super::finding::Finding;
 use super::source::{Source, Token};
 use super::tree::Tree;
 
-/// Every debuggee is named by some test, as a string: `"spin"` or `"spin.c"`.
+/// Every debuggee is named by some test, or by what tests share, as a string: `"spin"` or
+/// `"spin.c"`.
 pub(super) fn check_testees(tree: &Tree) -> Vec<Finding> {
-    let tests = tree
-        .sources()
-        .flat_map(|(_, source)| &source.tokens)
-        .filter(|token| token.test);
+    let tests = tree.sources().flat_map(|(file, source)| {
+        let is_shared = file.path.starts_with("crates/testkit/");
+        source.tokens.iter().filter(move |token| token.test || is_shared)
+    });
     let named: BTreeSet<&str> = tests.filter_map(Token::string).collect();
     let testees = tree.files().filter_map(|file| {
         let name = file.path.strip_prefix("testees/")?;
@@ -24,12 +25,7 @@ pub(super) fn check_testees(tree: &Tree) -> Vec<Finding> {
     });
     idle.map(|(file, _)| {
         let message = "no test names this debuggee";
-        Finding::new(
-            &file.path,
-            1,
-            message,
-            "test something with it, or remove it",
-        )
+        Finding::new(&file.path, 1, message, "test something with it, or remove it")
     })
     .collect()
 }
@@ -38,10 +34,7 @@ pub(super) fn check_testees(tree: &Tree) -> Vec<Finding> {
 pub(super) fn check_ignored(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (file, source) in tree.sources() {
-        for line in ignored_tests(source)
-            .into_iter()
-            .chain(ignored_examples(&file.text))
-        {
+        for line in ignored_tests(source).into_iter().chain(ignored_examples(&file.text)) {
             let way_out = "make it pass, or remove it: a skipped test is not a passed one";
             findings.push(Finding::new(&file.path, line, "a test is ignored", way_out));
         }
@@ -70,22 +63,12 @@ fn ignored_tests(source: &Source) -> Vec<usize> {
 fn ignored_examples(text: &str) -> Vec<usize> {
     let is_ignored = |line: &str| {
         let comment = line.trim_start();
-        let documentation = ["///", "//!"]
-            .iter()
-            .find_map(|mark| comment.strip_prefix(mark))
-            .map(str::trim);
+        let documentation =
+            ["///", "//!"].iter().find_map(|mark| comment.strip_prefix(mark)).map(str::trim);
         let fence = documentation.and_then(|text| text.strip_prefix("```"));
-        fence.is_some_and(|words| {
-            words
-                .split(',')
-                .any(|word| word.trim().starts_with("ignore"))
-        })
+        fence.is_some_and(|words| words.split(',').any(|word| word.trim().starts_with("ignore")))
     };
-    text.lines()
-        .enumerate()
-        .filter(|(_, line)| is_ignored(line))
-        .map(|(i, _)| i + 1)
-        .collect()
+    text.lines().enumerate().filter(|(_, line)| is_ignored(line)).map(|(i, _)| i + 1).collect()
 }
 
 #[cfg(test)]
@@ -93,14 +76,9 @@ mod tests {
     use super::*;
 
     fn found(check: fn(&Tree) -> Vec<Finding>, files: &[(&str, &str)]) -> Vec<String> {
-        let pairs = files
-            .iter()
-            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+        let pairs = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
         let findings = check(&Tree::new(pairs));
-        findings
-            .iter()
-            .map(|finding| format!("{}:{}", finding.path, finding.line))
-            .collect()
+        findings.iter().map(|finding| format!("{}:{}", finding.path, finding.line)).collect()
     }
 
     #[test]
@@ -127,10 +105,7 @@ mod tests {
                    #[test]\n#[cfg_attr(not(root), ignore)]\nfn b() {}\n";
         assert_eq!(found(check_ignored, &[("a.rs", bad)]), ["a.rs:2", "a.rs:5"]);
         let fine = "#[test]\nfn a() { let ignore = 1; }\n#[cfg_attr(unix, inline)]\nfn ignore() {}";
-        assert_eq!(
-            found(check_ignored, &[("a.rs", fine)]),
-            Vec::<String>::new()
-        );
+        assert_eq!(found(check_ignored, &[("a.rs", fine)]), Vec::<String>::new());
     }
 
     #[test]

@@ -28,10 +28,7 @@ impl File {
 
     /// The crate it belongs to: the folder below `crates`.
     pub(crate) fn krate(&self) -> Option<&str> {
-        self.path
-            .strip_prefix("crates/")?
-            .split_once('/')
-            .map(|(name, _)| name)
+        self.path.strip_prefix("crates/")?.split_once('/').map(|(name, _)| name)
     }
 
     /// Whether the path is below `folder`, or is the file of the same name with `.rs`.
@@ -57,10 +54,8 @@ impl Tree {
             let rust = path.ends_with(".rs").then(|| Source::parse(&text));
             (path.clone(), File { path, text, rust })
         };
-        let mut tree = Tree {
-            files: files.into_iter().map(file).collect(),
-            workspace: Workspace::default(),
-        };
+        let mut tree =
+            Tree { files: files.into_iter().map(file).collect(), workspace: Workspace::default() };
         tree.mark_test_files();
         tree
     }
@@ -107,11 +102,7 @@ impl Tree {
             }
         }
         for path in &tests {
-            if let Some(File {
-                rust: Some(Ok(source)),
-                ..
-            }) = self.files.get_mut(path)
-            {
+            if let Some(File { rust: Some(Ok(source)), .. }) = self.files.get_mut(path) {
                 source.mark_as_test();
             }
         }
@@ -124,16 +115,10 @@ impl Tree {
             return Some(format!("{folder}/{path}"));
         }
         let is_root = ["lib.rs", "main.rs", "mod.rs"].contains(&name);
-        let stem = if is_root {
-            ""
-        } else {
-            name.strip_suffix(".rs")?
-        };
+        let stem = if is_root { "" } else { name.strip_suffix(".rs")? };
         let base = [folder, stem, &child.name].join("/").replace("//", "/");
         let candidates = [format!("{base}.rs"), format!("{base}/mod.rs")];
-        candidates
-            .into_iter()
-            .find(|path| self.files.contains_key(path))
+        candidates.into_iter().find(|path| self.files.contains_key(path))
     }
 }
 
@@ -142,11 +127,7 @@ mod tests {
     use super::*;
 
     fn tree(files: &[(&str, &str)]) -> Tree {
-        Tree::new(
-            files
-                .iter()
-                .map(|(path, text)| ((*path).to_owned(), (*text).to_owned())),
-        )
+        Tree::new(files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())))
     }
 
     #[test]
@@ -158,10 +139,7 @@ mod tests {
             ("crates/a/src/one/samples.rs", "mod more;"),
             ("crates/a/src/one/samples/more.rs", "fn f() {}"),
             ("crates/a/src/two/checks.rs", "fn f() {}"),
-            (
-                "crates/a/src/two/mod.rs",
-                "#[cfg(test)] #[path = \"checks.rs\"] mod c; fn f() {}",
-            ),
+            ("crates/a/src/two/mod.rs", "#[cfg(test)] #[path = \"checks.rs\"] mod c; fn f() {}"),
             ("crates/a/src/two/tests.rs", "fn f() {}"),
             ("crates/a/tests/it/main.rs", "fn f() {}"),
         ]);
@@ -182,14 +160,9 @@ mod tests {
 
     #[test]
     fn places_are_folders_or_files_of_that_name() {
-        let tree = tree(&[
-            ("crates/a/src/ptrace.rs", ""),
-            ("crates/a/src/ptraces/x.rs", ""),
-        ]);
-        let is_in = |path: &str| {
-            tree.file(path)
-                .is_some_and(|file| file.is_in("crates/a/src/ptrace"))
-        };
+        let tree = tree(&[("crates/a/src/ptrace.rs", ""), ("crates/a/src/ptraces/x.rs", "")]);
+        let is_in =
+            |path: &str| tree.file(path).is_some_and(|file| file.is_in("crates/a/src/ptrace"));
         assert!(is_in("crates/a/src/ptrace.rs"));
         assert!(!is_in("crates/a/src/ptraces/x.rs"));
         assert_eq!(tree.files().next().and_then(File::krate), Some("a"));

@@ -29,10 +29,7 @@ pub(super) fn check_place(tree: &Tree) -> Vec<Finding> {
                 &file.path,
                 token.line,
                 "unsafe outside its rooms",
-                format!(
-                    "use a safe call, or move the code into one of: {}",
-                    ROOMS.join(", ")
-                ),
+                format!("use a safe call, or move the code into one of: {}", ROOMS.join(", ")),
             ));
         }
     }
@@ -45,10 +42,8 @@ pub(super) fn check_forbidden(tree: &Tree) -> Vec<Finding> {
         |file: &File| file.path.ends_with("/src/lib.rs") || file.path.ends_with("/src/main.rs");
     let has_room = |file: &File| {
         let folder = format!("crates/{}", file.krate().unwrap_or_default());
-        let is_of_crate = |room: &str| {
-            room.strip_prefix(&folder)
-                .is_some_and(|rest| !rest.starts_with('-'))
-        };
+        let is_of_crate =
+            |room: &str| room.strip_prefix(&folder).is_some_and(|rest| !rest.starts_with('-'));
         let mut rooms = ROOMS.iter().filter(|room| is_of_crate(room));
         rooms.any(|room| tree.files().any(|other| other.is_in(room)))
     };
@@ -72,28 +67,16 @@ pub(super) fn levels(attributes: &[syn::Attribute], level_names: &[&str]) -> Vec
     for attribute in attributes {
         if let syn::Meta::List(list) = &attribute.meta {
             let text: String = list.tokens.to_string().split_whitespace().collect();
-            let name = list
-                .path
-                .get_ident()
-                .map(ToString::to_string)
-                .unwrap_or_default();
+            let name = list.path.get_ident().map(ToString::to_string).unwrap_or_default();
             if level_names.contains(&name.as_str()) {
                 lints.extend(text.split(',').map(str::to_owned));
-            } else if let Some(rest) = text
-                .strip_prefix("not(test),")
-                .filter(|_| name == "cfg_attr")
+            } else if let Some(rest) =
+                text.strip_prefix("not(test),").filter(|_| name == "cfg_attr")
             {
                 let inner = level_names.iter().find_map(|level| {
-                    rest.trim_end_matches(',')
-                        .strip_prefix(&format!("{level}("))?
-                        .strip_suffix(')')
+                    rest.trim_end_matches(',').strip_prefix(&format!("{level}("))?.strip_suffix(')')
                 });
-                lints.extend(
-                    inner
-                        .into_iter()
-                        .flat_map(|text| text.split(','))
-                        .map(str::to_owned),
-                );
+                lints.extend(inner.into_iter().flat_map(|text| text.split(',')).map(str::to_owned));
             }
         }
     }
@@ -103,10 +86,7 @@ pub(super) fn levels(attributes: &[syn::Attribute], level_names: &[&str]) -> Vec
 /// Every `unsafe` says why it is sound (`// SAFETY:`) or what its caller owes (`# Safety`).
 pub(super) fn check_reason(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (file, source) in tree
-        .sources()
-        .filter(|(file, _)| file.path.starts_with("crates/"))
-    {
+    for (file, source) in tree.sources().filter(|(file, _)| file.path.starts_with("crates/")) {
         let mut finder = Finder { lines: Vec::new() };
         finder.visit_file(&source.ast);
         let text: Vec<&str> = file.text.lines().collect();
@@ -129,8 +109,7 @@ fn is_explained(text: &[&str], line: usize) -> bool {
         let line = line.trim_start();
         line.starts_with("//") || line.starts_with('#')
     });
-    text.get(line.saturating_sub(1))
-        .is_some_and(|line| says_why(line))
+    text.get(line.saturating_sub(1)).is_some_and(|line| says_why(line))
         || attached.any(|line| says_why(line))
 }
 
@@ -178,10 +157,7 @@ mod tests {
 
     fn check_one(check: fn(&Tree) -> Vec<Finding>, path: &str, text: &str) -> Vec<usize> {
         let tree = Tree::new([(path.to_owned(), text.to_owned())]);
-        assert!(
-            tree.files().all(|file| file.rust().is_some()),
-            "the sample is Rust"
-        );
+        assert!(tree.files().all(|file| file.rust().is_some()), "the sample is Rust");
         check(&tree).iter().map(|finding| finding.line).collect()
     }
 
@@ -192,10 +168,7 @@ mod tests {
         assert_eq!(check("crates/dbgeng/src/engine.rs"), [3]);
         assert_eq!(check("crates/dbgsrv/src/session.rs"), [3]);
         assert_eq!(check("crates/dbgsrv/tests/it/live.rs"), [3]);
-        assert_eq!(
-            check("crates/dbgsrv/src/ptrace/attach.rs"),
-            Vec::<usize>::new()
-        );
+        assert_eq!(check("crates/dbgsrv/src/ptrace/attach.rs"), Vec::<usize>::new());
         assert_eq!(check("crates/dbgsrv/src/journal.rs"), Vec::<usize>::new());
         assert_eq!(check("crates/dbgeng-capi/src/com.rs"), Vec::<usize>::new());
         assert_eq!(check("testees/crash.rs"), Vec::<usize>::new());
@@ -213,23 +186,10 @@ mod tests {
         let good = "//! A.\n#![forbid(unsafe_code)]\nmod a;";
         assert_eq!(check("crates/dbgsym/src/lib.rs", good), Vec::<usize>::new());
         assert_eq!(check("crates/dbgsym/src/lib.rs", "//! A.\nmod a;"), [1]);
-        assert_eq!(
-            check("crates/cdb/src/main.rs", "#![deny(unsafe_code)]"),
-            [1]
-        );
-        assert_eq!(
-            check("crates/dbgsrv/src/lib.rs", "mod a;"),
-            [1],
-            "its rooms are empty"
-        );
-        assert_eq!(
-            check("crates/dbgeng-capi/src/lib.rs", "mod a;"),
-            Vec::<usize>::new()
-        );
-        assert_eq!(
-            check("crates/dbgsym/src/elf.rs", "mod a;"),
-            Vec::<usize>::new()
-        );
+        assert_eq!(check("crates/cdb/src/main.rs", "#![deny(unsafe_code)]"), [1]);
+        assert_eq!(check("crates/dbgsrv/src/lib.rs", "mod a;"), [1], "its rooms are empty");
+        assert_eq!(check("crates/dbgeng-capi/src/lib.rs", "mod a;"), Vec::<usize>::new());
+        assert_eq!(check("crates/dbgsym/src/elf.rs", "mod a;"), Vec::<usize>::new());
     }
 
     #[test]
@@ -241,11 +201,7 @@ mod tests {
         };
         assert_eq!(with_room("crates/dbgeng/src/symbol_files.rs"), 0);
         assert_eq!(with_room("crates/dbgeng/src/symbols.rs"), 1);
-        assert_eq!(
-            with_room("crates/dbgeng-capi/src/com.rs"),
-            1,
-            "another crate's room"
-        );
+        assert_eq!(with_room("crates/dbgeng-capi/src/com.rs"), 1, "another crate's room");
     }
 
     #[test]
@@ -259,10 +215,7 @@ mod tests {
         assert_eq!(check(good), Vec::<usize>::new());
         let detached = "// SAFETY: of something else.\n\nunsafe impl Send for X {}";
         assert_eq!(check(detached), [3]);
-        assert_eq!(
-            check("type F = unsafe extern \"C\" fn();"),
-            Vec::<usize>::new()
-        );
+        assert_eq!(check("type F = unsafe extern \"C\" fn();"), Vec::<usize>::new());
     }
 
     #[test]

@@ -52,10 +52,8 @@ impl Workspace {
         let metadata: Value =
             serde_json::from_str(metadata).context("cargo metadata is no JSON")?;
         let packages = list(&metadata, "packages")?;
-        let ours: BTreeSet<&str> = list(&metadata, "workspace_members")?
-            .iter()
-            .filter_map(Value::as_str)
-            .collect();
+        let ours: BTreeSet<&str> =
+            list(&metadata, "workspace_members")?.iter().filter_map(Value::as_str).collect();
         let is_ours = |package: &Value| text(package, "id").is_ok_and(|id| ours.contains(id));
         let our_names: BTreeSet<&str> = packages
             .iter()
@@ -77,9 +75,7 @@ impl Workspace {
             }
         }
         workspace.members.sort_by(|a, b| a.name.cmp(&b.name));
-        workspace
-            .packages
-            .sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
+        workspace.packages.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
         Ok(workspace)
     }
 
@@ -112,10 +108,7 @@ fn member(package: &Value, our_names: &BTreeSet<&str>) -> Result<Member> {
             edges.insert((name.to_owned(), used_in));
         }
     }
-    Ok(Member {
-        name: text(package, "name")?.to_owned(),
-        edges,
-    })
+    Ok(Member { name: text(package, "name")?.to_owned(), edges })
 }
 
 /// The direct users' names of every package in the resolved graph, by id.
@@ -124,40 +117,24 @@ fn users(metadata: &Value) -> Result<BTreeMap<&str, BTreeSet<String>>> {
         .iter()
         .map(|package| Ok((text(package, "id")?, text(package, "name")?)))
         .collect::<Result<_>>()?;
-    let nodes = list(
-        metadata
-            .get("resolve")
-            .context("cargo metadata has no graph")?,
-        "nodes",
-    )?;
+    let nodes = list(metadata.get("resolve").context("cargo metadata has no graph")?, "nodes")?;
     let mut users: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for node in nodes {
-        let user = names
-            .get(text(node, "id")?)
-            .context("a package without a name")?;
+        let user = names.get(text(node, "id")?).context("a package without a name")?;
         users.entry(text(node, "id")?).or_default();
         for dependency in list(node, "deps")? {
-            users
-                .entry(text(dependency, "pkg")?)
-                .or_default()
-                .insert((*user).to_owned());
+            users.entry(text(dependency, "pkg")?).or_default().insert((*user).to_owned());
         }
     }
     Ok(users)
 }
 
 fn list<'a>(value: &'a Value, name: &str) -> Result<&'a Vec<Value>> {
-    value
-        .get(name)
-        .and_then(Value::as_array)
-        .with_context(|| format!("no list {name:?}"))
+    value.get(name).and_then(Value::as_array).with_context(|| format!("no list {name:?}"))
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> Result<&'a str> {
-    value
-        .get(name)
-        .and_then(Value::as_str)
-        .with_context(|| format!("no text {name:?}"))
+    value.get(name).and_then(Value::as_str).with_context(|| format!("no text {name:?}"))
 }
 
 #[cfg(test)]
@@ -189,11 +166,8 @@ mod tests {
     #[test]
     fn ours_have_edges_and_the_others_have_users() {
         let workspace = Workspace::parse(SAMPLE).expect("a good sample");
-        let edges: Vec<_> = workspace
-            .members
-            .iter()
-            .map(|member| (member.name.as_str(), &member.edges))
-            .collect();
+        let edges: Vec<_> =
+            workspace.members.iter().map(|member| (member.name.as_str(), &member.edges)).collect();
         assert_eq!(
             edges,
             [
@@ -201,20 +175,10 @@ mod tests {
                 ("b", &BTreeSet::from([("a".to_owned(), Use::Tests)])),
             ]
         );
-        let packages: Vec<&str> = workspace
-            .packages
-            .iter()
-            .map(|package| package.name.as_str())
-            .collect();
-        assert_eq!(
-            packages,
-            ["libc"],
-            "what no platform of ours uses is left out"
-        );
-        assert_eq!(
-            workspace.packages[0].users,
-            BTreeSet::from(["a".to_owned()])
-        );
+        let packages: Vec<&str> =
+            workspace.packages.iter().map(|package| package.name.as_str()).collect();
+        assert_eq!(packages, ["libc"], "what no platform of ours uses is left out");
+        assert_eq!(workspace.packages[0].users, BTreeSet::from(["a".to_owned()]));
     }
 
     #[test]

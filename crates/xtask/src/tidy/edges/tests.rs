@@ -4,14 +4,8 @@ use super::*;
 
 fn member(name: &str, product: &[&str], tests: &[&str]) -> Member {
     let edge = |used_in: Use| move |to: &&str| ((*to).to_owned(), used_in);
-    let edges = product
-        .iter()
-        .map(edge(Use::Product))
-        .chain(tests.iter().map(edge(Use::Tests)));
-    Member {
-        name: name.to_owned(),
-        edges: edges.collect(),
-    }
+    let edges = product.iter().map(edge(Use::Product)).chain(tests.iter().map(edge(Use::Tests)));
+    Member { name: name.to_owned(), edges: edges.collect() }
 }
 
 fn tree(rows: &str, members: Vec<Member>) -> Tree {
@@ -25,10 +19,7 @@ fn tree(rows: &str, members: Vec<Member>) -> Tree {
 }
 
 fn messages(findings: &[Finding]) -> Vec<String> {
-    findings
-        .iter()
-        .map(|f| format!("{}:{} {}", f.path, f.line, f.message))
-        .collect()
+    findings.iter().map(|f| format!("{}:{} {}", f.path, f.line, f.message)).collect()
 }
 
 #[test]
@@ -47,10 +38,7 @@ fn a_true_table_passes() {
 
 #[test]
 fn an_edge_that_the_table_lacks_is_found() {
-    let tree = tree(
-        "| a | - |\n| b | - |",
-        vec![member("a", &["b"], &[]), member("b", &[], &[])],
-    );
+    let tree = tree("| a | - |\n| b | - |", vec![member("a", &["b"], &[]), member("b", &[], &[])]);
     assert_eq!(
         messages(&check_table(&tree)),
         ["crates/a/Cargo.toml:1 a uses b, which the table in docs/architecture.md lacks"]
@@ -61,11 +49,7 @@ fn an_edge_that_the_table_lacks_is_found() {
 fn tests_may_use_what_lies_below_and_nothing_above() {
     let rows = "| a | - |\n| b | a |\n| c | b |";
     let members = |tests: &[&str]| {
-        vec![
-            member("a", &[], &[]),
-            member("b", &["a"], tests),
-            member("c", &["b"], &["a"]),
-        ]
+        vec![member("a", &[], &[]), member("b", &["a"], tests), member("c", &["b"], &["a"])]
     };
     assert!(check_table(&tree(rows, members(&["a"]))).is_empty());
     assert_eq!(
@@ -78,10 +62,7 @@ fn tests_may_use_what_lies_below_and_nothing_above() {
 fn an_edge_that_only_the_table_has_is_found_unless_reserved() {
     let members = |edges: &[&str]| vec![member("a", edges, &[]), member("b", &[], &[])];
     let plain = tree("| a | b |\n| b | - |", members(&[]));
-    assert_eq!(
-        messages(&check_table(&plain)),
-        ["docs/architecture.md:7 a does not use b"]
-    );
+    assert_eq!(messages(&check_table(&plain)), ["docs/architecture.md:7 a does not use b"]);
     let reserved = "| a | b (reserved) |\n| b | - |";
     assert!(check_table(&tree(reserved, members(&[]))).is_empty());
     assert_eq!(
@@ -114,12 +95,7 @@ fn separate_crates_must_not_meet_through_a_third() {
     let rows = "";
     let apart = tree(rows, vec![member("dbgeng", &["dbgwire"], &["dbgsrv"])]);
     assert!(check_separation(&apart).is_empty());
-    let meeting = tree(
-        rows,
-        vec![
-            member("dbgeng", &["between"], &[]),
-            member("between", &["dbgsrv"], &[]),
-        ],
-    );
+    let meeting =
+        tree(rows, vec![member("dbgeng", &["between"], &[]), member("between", &["dbgsrv"], &[])]);
     assert_eq!(check_separation(&meeting).len(), 1);
 }

@@ -27,10 +27,7 @@ fn tree(table: &str, errors: &str, opcodes_lock: &str, errors_lock: &str) -> Tre
 }
 
 fn messages(tree: &Tree) -> Vec<String> {
-    check(tree)
-        .iter()
-        .map(|f| format!("{}:{} {}", f.path, f.line, f.message))
-        .collect()
+    check(tree).iter().map(|f| format!("{}:{} {}", f.path, f.line, f.message)).collect()
 }
 
 #[test]
@@ -85,19 +82,13 @@ fn a_missing_lock_is_found_once() {
         ("crates/dbgwire/src/error.rs".to_owned(), ERRORS.to_owned()),
         ("docs/errors.lock".to_owned(), ERRORS_LOCK.to_owned()),
     ]);
-    assert_eq!(
-        messages(&unlocked),
-        ["docs/opcodes.lock:1 the numbers are not locked"]
-    );
+    assert_eq!(messages(&unlocked), ["docs/opcodes.lock:1 the numbers are not locked"]);
 }
 
 #[test]
 fn a_table_of_another_shape_is_found() {
     let found = messages(&tree("verbs! {}", ERRORS, OPCODES_LOCK, ERRORS_LOCK));
-    assert_eq!(
-        found,
-        ["crates/dbgwire/src/table.rs:1 verbs! with its rows is missing"]
-    );
+    assert_eq!(found, ["crates/dbgwire/src/table.rs:1 verbs! with its rows is missing"]);
     assert_eq!(messages(&Tree::default()).len(), FAMILIES.len());
 }
 

@@ -21,9 +21,7 @@ impl Extent {
 
 /// Where the test code of a file is.
 pub(super) fn extents(ast: &syn::File) -> Vec<Extent> {
-    let mut finder = Finder {
-        extents: Vec::new(),
-    };
+    let mut finder = Finder { extents: Vec::new() };
     if is_test_only(&ast.attrs) {
         finder.add(ast);
     }
@@ -35,9 +33,9 @@ pub(super) fn extents(ast: &syn::File) -> Vec<Extent> {
 pub(super) fn is_test_only(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::Path(path) => path.is_ident("test"),
-        Meta::List(list) if list.path.is_ident("cfg") => list
-            .parse_args::<Meta>()
-            .is_ok_and(|condition| implies_test(&condition)),
+        Meta::List(list) if list.path.is_ident("cfg") => {
+            list.parse_args::<Meta>().is_ok_and(|condition| implies_test(&condition))
+        }
         _ => false,
     })
 }
@@ -67,10 +65,7 @@ struct Finder {
 impl Finder {
     fn add(&mut self, part: &impl Spanned) {
         let span = part.span();
-        self.extents.push(Extent {
-            start: span.start(),
-            end: span.end(),
-        });
+        self.extents.push(Extent { start: span.start(), end: span.end() });
     }
 }
 

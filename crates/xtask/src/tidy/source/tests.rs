@@ -4,10 +4,7 @@ use super::*;
 
 fn words(text: &str, keep: impl Fn(&Token) -> bool) -> Vec<String> {
     let source = Source::parse(text).expect("a good sample");
-    let words = source
-        .tokens
-        .iter()
-        .filter(|token| token.kind == Kind::Word && keep(token));
+    let words = source.tokens.iter().filter(|token| token.kind == Kind::Word && keep(token));
     words.map(|token| token.text.clone()).collect()
 }
 
@@ -22,11 +19,7 @@ fn documentation_is_marked() {
     let text = "//! File.\n/// Item.\n#[inline]\nfn f() {}\n";
     assert_eq!(words(text, |token| !token.doc), ["inline", "fn", "f"]);
     let signs = Source::parse(text).expect("a good sample");
-    let kept = signs
-        .tokens
-        .iter()
-        .filter(|token| !token.doc && token.is("#"))
-        .count();
+    let kept = signs.tokens.iter().filter(|token| !token.doc && token.is("#")).count();
     assert_eq!(kept, 1, "only the attribute's own sign is left");
 }
 
@@ -56,13 +49,7 @@ fn modules_in_other_files_are_listed() {
         path: path.map(str::to_owned),
         test,
     };
-    assert_eq!(
-        source.children,
-        [
-            child("a", None, false),
-            child("c", Some("c/tests.rs"), true)
-        ]
-    );
+    assert_eq!(source.children, [child("a", None, false), child("c", Some("c/tests.rs"), true)]);
 }
 
 #[test]
@@ -74,16 +61,6 @@ fn lines_count_from_one() {
 
 #[test]
 fn what_is_no_rust_is_an_error_with_its_line() {
-    assert_eq!(
-        Source::parse("fn a() {}\nfn b( {}\n")
-            .map(|_| ())
-            .map_err(|e| e.line),
-        Err(2)
-    );
-    assert_eq!(
-        Source::parse("fn a() {}\nfn 7() {}\n")
-            .map(|_| ())
-            .map_err(|e| e.line),
-        Err(2)
-    );
+    assert_eq!(Source::parse("fn a() {}\nfn b( {}\n").map(|_| ()).map_err(|e| e.line), Err(2));
+    assert_eq!(Source::parse("fn a() {}\nfn 7() {}\n").map(|_| ()).map_err(|e| e.line), Err(2));
 }

@@ -27,10 +27,7 @@ fn package(name: &str, version: &str, licence: &str, users: &[&str]) -> Package 
 fn messages(check: fn(&Tree) -> Vec<Finding>, packages: Vec<Package>) -> Vec<String> {
     let mut tree = Tree::new([(POLICY_PATH.to_owned(), POLICY.to_owned())]);
     tree.workspace.packages = packages;
-    check(&tree)
-        .into_iter()
-        .map(|finding| finding.message)
-        .collect()
+    check(&tree).into_iter().map(|finding| finding.message).collect()
 }
 
 #[test]
@@ -42,18 +39,13 @@ fn licences_are_those_of_the_list() {
     ];
     assert_eq!(
         messages(check_licences, packages),
-        [
-            "bad@2.0.0 is under GPL-3.0",
-            "silent@3.0.0 is under no known licence"
-        ]
+        ["bad@2.0.0 is under GPL-3.0", "silent@3.0.0 is under no known licence"]
     );
 }
 
 #[test]
 fn licence_expressions_are_read_as_spdx_says() {
-    let list = ["MIT", "ISC", "Apache-2.0 WITH LLVM-exception"]
-        .map(str::to_owned)
-        .into();
+    let list = ["MIT", "ISC", "Apache-2.0 WITH LLVM-exception"].map(str::to_owned).into();
     let allowed = |expression| is_allowed(expression, &list);
     for good in [
         "MIT",
@@ -93,33 +85,21 @@ fn banned_crates_are_for_those_who_may() {
             "anyhow@1.0.0 is banned and used by dbgeng"
         ]
     );
-    let fine = vec![
-        package("anyhow", "1.0.0", "MIT", &["cdb"]),
-        package("x", "1.0.0", "MIT", &[]),
-    ];
+    let fine = vec![package("anyhow", "1.0.0", "MIT", &["cdb"]), package("x", "1.0.0", "MIT", &[])];
     assert_eq!(messages(check_bans, fine), Vec::<String>::new());
 }
 
 #[test]
 fn duplicates_are_listed_and_the_list_is_needed() {
     let old = |versions: &[&str]| -> Vec<Package> {
-        versions
-            .iter()
-            .map(|version| package("old", version, "MIT", &[]))
-            .collect()
+        versions.iter().map(|version| package("old", version, "MIT", &[])).collect()
     };
-    assert_eq!(
-        messages(check_duplicates, old(&["1.0.0", "2.0.0"])),
-        Vec::<String>::new()
-    );
+    assert_eq!(messages(check_duplicates, old(&["1.0.0", "2.0.0"])), Vec::<String>::new());
     assert_eq!(
         messages(check_duplicates, old(&["1.0.0", "2.0.0", "3.0.0"])),
         ["old is there in versions 2.0.0, 3.0.0"]
     );
-    assert_eq!(
-        messages(check_duplicates, old(&["2.0.0"])),
-        ["old@1.0.0 is no duplicate"]
-    );
+    assert_eq!(messages(check_duplicates, old(&["2.0.0"])), ["old@1.0.0 is no duplicate"]);
 }
 
 #[test]

@@ -4,10 +4,7 @@ use super::*;
 
 fn lines(path: &str, text: &str) -> Vec<usize> {
     let tree = Tree::new([(path.to_owned(), text.to_owned())]);
-    check_words(&tree)
-        .iter()
-        .map(|finding| finding.line)
-        .collect()
+    check_words(&tree).iter().map(|finding| finding.line).collect()
 }
 
 #[test]
@@ -15,11 +12,7 @@ fn every_word_is_found_anywhere() {
     for word in WORDS {
         let text = format!("one\n// ({}1) or not\n", word.text);
         let alone = format!("one\n// {}\n", word.text);
-        let found = if word.text.ends_with(char::is_alphanumeric) {
-            &alone
-        } else {
-            &text
-        };
+        let found = if word.text.ends_with(char::is_alphanumeric) { &alone } else { &text };
         assert_eq!(lines("crates/cdb/src/main.rs", found), [2], "{}", word.text);
         assert_eq!(lines("docs/style.md", found), [2], "{}", word.text);
     }
