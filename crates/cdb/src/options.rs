@@ -85,12 +85,7 @@ pub(crate) const OPTIONS: &[OptionRow] = &[
         "debug the running process of this name, if there is one only",
         Meaning::ProcessName,
     ),
-    works(
-        "pd",
-        None,
-        "detach from targets at the end of the session, whatever ends it",
-        Meaning::DetachAtEnd,
-    ),
+    works("pd", None, "detach from targets at the end of the session", Meaning::DetachAtEnd),
     works("g", None, "run on from the initial breakpoint", Meaning::RunAtStart),
     works("G", None, "end when the last target has ended", Meaning::EndWithTarget),
     works("o", None, "debug child processes too", Meaning::DebugChildren),

@@ -137,3 +137,15 @@ fn options_that_work_are_in_the_help() {
     }
     assert!(help.lines().all(|line| line.len() <= 100));
 }
+
+#[test]
+fn options_that_work_are_in_the_manual_page() {
+    let page = include_str!("../../man/cdb.1");
+    for row in OPTIONS.iter().filter(|row| matches!(row.outcome, Outcome::Works(_))) {
+        let name = row.name.replace('?', "\\&?");
+        let is_described = page.lines().any(|line| {
+            line.strip_prefix(".It Fl ").and_then(|item| item.split(' ').next()) == Some(&*name)
+        });
+        assert!(is_described, "-{}", row.name);
+    }
+}
