@@ -123,6 +123,12 @@ mod tests {
     use expect_test::expect;
 
     #[test]
+    fn the_document_of_commands_is_fresh() {
+        // UPDATE_EXPECT=1 writes it anew.
+        expect_test::expect_file!["../../../docs/commands.md"].assert_eq(&commands_markdown());
+    }
+
+    #[test]
     fn a_manual_is_one_paragraph() {
         let command = registry::find_exact("bc").expect("bc");
         expect![[r#"
