@@ -53,3 +53,40 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, String> {
     let endpoint = transport.ok_or("-t is missing: where clients connect must be said")?;
     Ok(Invocation::Serve(Box::new(endpoint)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(arguments: &[&str]) -> String {
+        let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+        parse(&arguments).expect_err("wrong")
+    }
+
+    #[test]
+    fn the_manual_page_has_the_options_of_the_usage_text() {
+        let manual = include_str!("../man/dbgsrv.1");
+        for line in USAGE.lines().filter_map(|line| line.strip_prefix("  -")) {
+            let option = &line[..1];
+            assert!(manual.contains(&format!(".It Fl {option}")), "-{option} is not in the manual");
+        }
+    }
+
+    #[test]
+    fn a_transport_is_served_and_help_is_help() {
+        let arguments = ["-t", "tcp:port=1025:1030"].map(OsString::from);
+        let Ok(Invocation::Serve(endpoint)) = parse(&arguments) else { panic!("it is right") };
+        assert_eq!(endpoint.to_string(), "tcp:port=1025:1030");
+        assert!(matches!(parse(&[OsString::from("-?")]), Ok(Invocation::Help)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert!(error(&[]).contains("-t is missing"));
+        assert!(error(&["-t"]).contains("-t needs"));
+        assert!(error(&["-t", "tcp:port=1", "-t", "tcp:port=2"]).contains("twice"));
+        assert!(error(&["-T", "tcp:port=1"]).starts_with("-T is not"));
+        assert!(error(&["-t", "tcp:port=99999"]).contains("99999"));
+        assert!(error(&["-t", "pigeon:loft=1"]).contains("pigeon"));
+    }
+}
