@@ -45,7 +45,8 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, String> {
                 let value = arguments.next().ok_or("-t needs a transport behind it")?;
                 let value = value.to_string_lossy();
                 let endpoint = value.parse::<ServerEndpoint>();
-                transport = Some(endpoint.map_err(|error| format!("-t {error}"))?);
+                let explained = endpoint.map_err(|error| format!("-t {}", error.explain(&value)));
+                transport = Some(explained?);
             }
             other => return Err(format!("{other} is not an option of dbgsrv")),
         }
