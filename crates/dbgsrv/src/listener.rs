@@ -13,6 +13,7 @@ use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::error::{ServerError, system};
 use crate::journal::Journal;
+use crate::ptrace::Termination;
 use crate::spawn::{self, Inheritance};
 
 /// What a session process writes on its control socket to end the whole server.
@@ -36,27 +37,29 @@ struct Session {
     _journal: Journal,
 }
 
-/// Serves clients until a session ends the server.
+/// Serves clients until a session ends the server, or the process is asked to end. All sessions have
+/// ended then.
 ///
 /// A client that cannot be given a session, because the system has no more processes or
 /// descriptors, is turned away, and the server goes on.
 ///
 /// **Errors**: [`ServerError`] if clients cannot be waited for at all.
 pub fn run(listener: &Listener, admission: Admission) -> Result<(), ServerError> {
+    let termination = Termination::open().map_err(system("prepare for signals"))?;
     let mut sessions: Vec<Session> = Vec::new();
     let mut last_number = 0;
     // While nothing can be accepted the listener is left alone until a session ends.
     let mut is_accepting = true;
     loop {
-        let has_client = wait(is_accepting.then_some(listener), &sessions)?;
-        if sessions.iter().any(wants_end) {
+        let woken = wait(&termination, is_accepting.then_some(listener), &sessions)?;
+        if woken.is_terminated || sessions.iter().any(wants_end) {
             end_sessions(sessions);
             return Ok(());
         }
         let count = sessions.len();
         sessions.retain_mut(|session| matches!(session.child.try_wait(), Ok(None)));
         is_accepting |= sessions.len() < count;
-        if !has_client {
+        if !woken.has_client {
             continue;
         }
         match listener.try_accept() {
@@ -87,10 +90,21 @@ fn complain(error: &ServerError) {
     }
 }
 
-/// Sleeps until a client, a control message or the end of a session comes. Whether a client may
-/// wait to be accepted.
-fn wait(listener: Option<&Listener>, sessions: &[Session]) -> Result<bool, ServerError> {
-    let mut fds = Vec::with_capacity(1 + 2 * sessions.len());
+/// What there is to do.
+struct Woken {
+    /// The process is asked to end.
+    is_terminated: bool,
+    /// A client may wait to be accepted.
+    has_client: bool,
+}
+
+/// Sleeps until a client, a control message, the end of a session or the server's own comes.
+fn wait(
+    termination: &Termination,
+    listener: Option<&Listener>,
+    sessions: &[Session],
+) -> Result<Woken, ServerError> {
+    let mut fds = vec![PollFd::new(termination, PollFlags::IN)];
     for session in sessions {
         fds.push(PollFd::new(&session.control, PollFlags::IN));
         fds.push(PollFd::new(&session.pidfd, PollFlags::IN));
@@ -100,10 +114,11 @@ fn wait(listener: Option<&Listener>, sessions: &[Session]) -> Result<bool, Serve
     }
     match rustix::event::poll(&mut fds, None) {
         Ok(_) => {
-            let last = fds.last().filter(|_| listener.is_some());
-            Ok(last.is_some_and(|fd| !fd.revents().is_empty()))
+            let is_ready = |fd: Option<&PollFd<'_>>| fd.is_some_and(|fd| !fd.revents().is_empty());
+            let has_client = is_ready(fds.last().filter(|_| listener.is_some()));
+            Ok(Woken { is_terminated: is_ready(fds.first()), has_client })
         }
-        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(rustix::io::Errno::INTR) => Ok(Woken { is_terminated: false, has_client: false }),
         Err(errno) => Err(system("wait for clients")(errno)),
     }
 }

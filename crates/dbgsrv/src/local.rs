@@ -1,6 +1,7 @@
 //! The embedded process server: a program becomes its own server by executing itself anew as a
 //! session process, over a socket pair. It knows how, not what is said.
 
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use dbglink::Link;
@@ -24,7 +25,6 @@ pub struct LocalServer {
 /// **Errors**: [`ServerError`].
 /// **Threads**: before the program starts threads that start processes.
 pub fn start() -> Result<LocalServer, ServerError> {
-    use std::os::fd::AsFd;
     let (link, theirs) = Link::pair()?;
     let journal = Journal::create().map_err(system("create a journal"))?;
     let theirs_journal = journal
@@ -74,10 +74,12 @@ fn run_session(arguments: &[std::ffi::OsString]) -> Result<(), ServerError> {
         });
         end
     });
+    let termination = signals.termination().as_fd().try_clone_to_owned();
     let settings = SessionSettings {
         number: inheritance.number,
         may_share_terminal: inheritance.may_share_terminal,
         end_server,
+        termination: Some(termination.map_err(system("watch for the end"))?),
     };
     session::serve(Link::from(inheritance.link), settings, |settings| {
         PtraceBackend::start(settings, journal, signals, None)

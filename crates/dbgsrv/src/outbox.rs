@@ -2,13 +2,18 @@
 //! order in which they leave. It does not know what is in them.
 
 use std::io::IoSlice;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use bytes::Bytes;
 use dbglink::{LinkShutdown, LinkWriter};
+use dbgwire::event::Ending;
 use dbgwire::{AnyEvent, Encoded, ErrorCode, Fault, FrameError, Verb, message};
 
 use crate::answer::{Answer, Outcome};
+
+/// How long a client that is told of the end may take to take it.
+const ENDING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The sending side of a session's link. Clones share it.
 #[derive(Clone)]
@@ -76,6 +81,21 @@ impl Outbox {
         if let Ok(encoded) = encoded {
             self.write(&mut inner, &encoded);
         }
+    }
+
+    /// Tells the client that the session ends, and why, and ends the link. A client that takes nothing
+    /// is not waited for.
+    pub(crate) fn end(&self, reason: &str) {
+        let (outbox, reason) = (self.clone(), reason.to_owned());
+        let (said, is_said) = mpsc::channel();
+        let say = move || {
+            outbox.send_event(&AnyEvent::Ending(Ending { reason }), Bytes::new());
+            let _ = said.send(());
+        };
+        if std::thread::Builder::new().name("ending".to_owned()).spawn(say).is_ok() {
+            let _ = is_said.recv_timeout(ENDING_PATIENCE);
+        }
+        self.close();
     }
 
     /// Ends the link: the session's reader sees its end.

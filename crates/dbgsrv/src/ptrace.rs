@@ -30,6 +30,7 @@ mod traps;
 mod wait;
 
 use std::collections::{BTreeSet, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,6 +53,7 @@ use dbgwire::verbs::thread::{ListThreadsReply, ThreadDescription};
 use dbgwire::{ErrorCode, Fault};
 
 pub use probe::{Probe, Step};
+pub use signals::Termination;
 
 use crate::answer::Answer;
 use crate::backend::Backend;
@@ -82,18 +84,27 @@ pub(crate) struct SharedTarget {
 type SharedTargets = Arc<Mutex<HashMap<TargetId, SharedTarget>>>;
 
 /// The signals a process of the server handles, prepared before it has any other thread.
-pub struct ProcessSignals(ChildSignals);
+pub struct ProcessSignals {
+    children: ChildSignals,
+    termination: Termination,
+}
 
 impl ProcessSignals {
-    /// Prepares the calling process: SIGCHLD and SIGTERM are taken by the tracer thread, and the
-    /// terminal's keys are left to the debuggee and the user's debugger.
+    /// Prepares the calling process: SIGCHLD is taken by the tracer thread, SIGTERM by the session,
+    /// and the terminal's keys are left to the debuggee and the user's debugger.
     ///
     /// **Errors**: [`ServerError::System`].
     /// **Threads**: the process must have no other thread yet.
     pub fn prepare() -> Result<ProcessSignals, ServerError> {
         signals::ignore_terminal();
-        let signals = ChildSignals::open().map_err(system("prepare for signals"))?;
-        Ok(ProcessSignals(signals))
+        let children = ChildSignals::open().map_err(system("prepare for signals"))?;
+        let termination = Termination::open().map_err(system("prepare for signals"))?;
+        Ok(ProcessSignals { children, termination })
+    }
+
+    /// For the session: being asked to end.
+    pub fn termination(&self) -> &Termination {
+        &self.termination
     }
 }
 
@@ -119,8 +130,8 @@ impl PtraceBackend {
         let arch = Arch::native().ok_or(ServerError::UnknownCpu)?;
         let shared = SharedTargets::default();
         let (commands, receiver) = mpsc::channel::<Command>();
-        let waker = signals.0.waker();
-        let tracer = Tracer {
+        let waker = signals.children.waker();
+        let mut tracer = Tracer {
             arch,
             targets: target::Targets::new(),
             shared: Arc::clone(&shared),
@@ -129,7 +140,6 @@ impl PtraceBackend {
             departing: HashMap::new(),
             journal,
             events: settings.events,
-            terminate: settings.terminate,
             probe,
             stack_window_len: settings.stack_window_len,
             last_target: 0,
@@ -140,7 +150,13 @@ impl PtraceBackend {
         };
         let thread = std::thread::Builder::new()
             .name("tracer".to_owned())
-            .spawn(move || tracer.run(&receiver, &signals.0))
+            .spawn(move || {
+                let run = || tracer.run(&receiver, &signals.children);
+                if std::panic::catch_unwind(AssertUnwindSafe(run)).is_err() {
+                    tracer.leave_all();
+                    (settings.terminate)();
+                }
+            })
             .map_err(system("start the tracer thread"))?;
         Ok(PtraceBackend {
             commands: Some(commands),
@@ -302,7 +318,7 @@ impl Backend for PtraceBackend {
         self.post(move |tracer| tracer.end_session(sender));
         if receiver.recv_timeout(END_PATIENCE).is_err() {
             let _ = self.call(|tracer| {
-                tracer.restore_all();
+                tracer.leave_all();
                 Ok(())
             });
         }

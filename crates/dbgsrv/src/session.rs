@@ -2,12 +2,16 @@
 //! the link does. It knows frames and the handshake; `dispatch` knows the verbs.
 
 use std::io::{BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::thread::JoinHandle;
 
 use dbglink::{Link, LinkReader};
 use dbgwire::event::Ending;
 use dbgwire::handshake::{Hello, Welcome};
 use dbgwire::version::Capabilities;
 use dbgwire::{AnyEvent, Deframer, ErrorCode, Fault, Frame, FrameKind, Request};
+use rustix::event::{PollFd, PollFlags};
+use rustix::pipe::PipeFlags;
 
 use crate::backend::Backend;
 use crate::dispatch::Dispatch;
@@ -28,13 +32,15 @@ pub struct SessionSettings {
     pub may_share_terminal: bool,
     /// Ends the whole server; `None` if there is none beyond this session.
     pub end_server: Option<Box<dyn Fn() + Send>>,
+    /// Readable when the process is asked to end.
+    pub termination: Option<OwnedFd>,
 }
 
 /// What a backend is made with.
 pub struct BackendSettings {
     /// Where its events go.
     pub events: Box<dyn Fn(AnyEvent, bytes::Bytes) + Send>,
-    /// Ends the session from outside, saying why: the process is asked to terminate.
+    /// Ends the session because the backend cannot go on.
     pub terminate: Box<dyn Fn() + Send>,
     /// How much of a stopped thread's stack an event carries.
     pub stack_window_len: u64,
@@ -53,6 +59,7 @@ pub fn serve<B: Backend>(
     let (reader, writer) = link.split();
     let outbox = Outbox::new(writer, shutdown);
     let mut frames = Frames::new(reader);
+    let _watch = settings.termination.as_ref().and_then(|fd| Watch::start(fd, &outbox));
     let Some(hello) = greet(&mut frames, &outbox, &settings) else {
         return;
     };
@@ -63,11 +70,7 @@ pub fn serve<B: Backend>(
     let (for_events, for_end) = (outbox.clone(), outbox.clone());
     let backend = make(BackendSettings {
         events: Box::new(move |event, tail| for_events.send_event(&event, tail)),
-        terminate: Box::new(move || {
-            let reason = "the process server is ending".to_owned();
-            for_end.send_event(&AnyEvent::Ending(Ending { reason }), bytes::Bytes::new());
-            for_end.close();
-        }),
+        terminate: Box::new(move || for_end.end("the server has a defect")),
         stack_window_len: u64::from(stack_window_len),
         may_share_terminal: settings.may_share_terminal,
     });
@@ -86,6 +89,41 @@ pub fn serve<B: Backend>(
     // Nothing more can be sent; what the backend still reports goes nowhere.
     outbox.close();
     backend.end();
+}
+
+/// Ends the link when the process is asked to end, also if the client has not greeted us yet, or
+/// does not take what it is sent.
+struct Watch {
+    thread: Option<JoinHandle<()>>,
+    /// Closed when there is nothing to watch any more.
+    over: Option<OwnedFd>,
+}
+
+impl Watch {
+    fn start(termination: &OwnedFd, outbox: &Outbox) -> Option<Watch> {
+        let (is_over, over) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).ok()?;
+        let termination = termination.try_clone().ok()?;
+        let outbox = outbox.clone();
+        let watch = move || {
+            let wanted = |fd| PollFd::new(fd, PollFlags::IN);
+            let mut fds = [wanted(&termination), wanted(&is_over)];
+            while rustix::event::poll(&mut fds, None) == Err(rustix::io::Errno::INTR) {}
+            if fds.first().is_some_and(|fd| !fd.revents().is_empty()) {
+                outbox.end("the process server is ending");
+            }
+        };
+        let thread = std::thread::Builder::new().name("watch".to_owned()).spawn(watch).ok()?;
+        Some(Watch { thread: Some(thread), over: Some(over) })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.over = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 fn take_request(dispatch: &mut Dispatch<'_>, outbox: &Outbox, frame: &Frame) {

@@ -48,6 +48,8 @@ impl Footprint {
     /// **Panics** if it is traced, or ends.
     #[track_caller]
     pub fn take(guard: &Guard, pid: Pid) -> Footprint {
+        // Taken first: who has just been let go by a tracer is on its way back into its stop.
+        let is_stopped = procfs::state(pid, Tid::from(pid)) == Some('T');
         let peek = Testee::build("peek_registers", &[]);
         let printed = guard.output(peek.path(), &[&pid.to_string()]);
         let mut registers: Vec<String> = printed.lines().map(str::to_owned).collect();
@@ -62,7 +64,7 @@ impl Footprint {
         Footprint {
             changed_code: changed_code(pid),
             threads: procfs::tids(pid).into_iter().map(describe).collect(),
-            is_stopped: procfs::state(pid, Tid::from(pid)) == Some('T'),
+            is_stopped,
             descriptors: procfs::descriptors(pid),
             registers,
         }

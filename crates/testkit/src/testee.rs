@@ -110,13 +110,16 @@ fn build(name: &str, flags: &[&str]) -> Result<Testee> {
     let path = folder.join(format!("{name}-{:016x}", fingerprint(&source, flags)?));
     if !path.is_file() {
         std::fs::create_dir_all(&folder).context("cannot make the folder of debuggees")?;
-        // Others may be building the same: each builds its own, and the last one stays.
+        // Others may be building the same: each builds its own, and the first one stays, because it
+        // may be running already.
         static LAST: AtomicU32 = AtomicU32::new(0);
         let number = LAST.fetch_add(1, Ordering::Relaxed);
         let draft = path.with_extension(format!("{}-{number}", std::process::id()));
         run(compiler(extension).args(flags).arg("-o").arg(&draft).arg(&source))
             .with_context(|| format!("cannot build the debuggee {name}"))?;
-        std::fs::rename(&draft, &path).context("cannot keep a debuggee")?;
+        let kept = std::fs::hard_link(&draft, &path);
+        std::fs::remove_file(&draft).context("cannot remove a draft of a debuggee")?;
+        ensure!(kept.is_ok() || path.is_file(), "cannot keep the debuggee {name}: {kept:?}");
     }
     Ok(Testee { path, source })
 }

@@ -141,7 +141,7 @@ impl Tracer {
             event_thread: Tid::from(pid),
             wish_of_newborn: Wish::Run,
             has_begun: false,
-            awaits_initial_break: is_created,
+            awaits_initial_break: false,
             rendezvous: None,
             modules_changed: true,
             vforks: 0,

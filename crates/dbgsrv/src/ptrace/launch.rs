@@ -67,13 +67,23 @@ impl Tracer {
         if let Phase::Launching(launching) = std::mem::replace(&mut target.phase, Phase::Stopping) {
             launching.answer.reply(LaunchReply { target: id.value(), pid: pid.value() });
         }
-        self.arm_rendezvous(id);
-        // A dynamic linker that announces nothing jumps to the entry point in the end.
-        let entry = modules::entry(pid).filter(|_| modules::has_linker(pid));
-        let is_armed = entry.is_some_and(|entry| self.arm(id, entry, Reason::Entry).is_ok());
-        if !is_armed {
+        if !self.await_initial_break(id) {
             self.report(id, tid, StopReason::InitialBreak);
         }
+    }
+
+    /// Prepares a program that has just been executed to stop once its libraries are mapped. Whether
+    /// it will: a static program has nothing to wait for.
+    pub(super) fn await_initial_break(&mut self, id: TargetId) -> bool {
+        self.arm_rendezvous(id);
+        let Some(pid) = self.targets.get(&id).map(|target| target.pid) else { return false };
+        // A dynamic linker that announces nothing jumps to the entry point in the end.
+        let entry = modules::entry(pid).filter(|_| modules::has_linker(pid));
+        let is_awaited = entry.is_some_and(|entry| self.arm(id, entry, Reason::Entry).is_ok());
+        if let Some(target) = self.targets.get_mut(&id) {
+            target.awaits_initial_break = is_awaited;
+        }
+        is_awaited
     }
 
     /// Arms the function by which the dynamic linker announces changes, if the target has one and it

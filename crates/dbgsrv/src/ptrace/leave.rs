@@ -114,11 +114,13 @@ impl Tracer {
         }
     }
 
-    /// Restores the code of targets that could not be left in time.
-    pub(super) fn restore_all(&mut self) {
+    /// Leaves every target as it is, because some do not stop or the tracer can go on no longer: code
+    /// is restored and threads that stand still are let go properly. The kernel lets the others go
+    /// with the tracer thread.
+    pub(super) fn leave_all(&mut self) {
         let targets: Vec<TargetId> = self.targets.keys().copied().collect();
         for id in targets {
-            self.disarm_all(id);
+            self.leave(id);
         }
     }
 

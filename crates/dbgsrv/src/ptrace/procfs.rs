@@ -15,6 +15,8 @@ pub(crate) struct Stat {
     pub(crate) state: u8,
     /// The parent.
     pub(crate) parent: u32,
+    /// The process group.
+    pub(crate) group: u32,
     /// The session.
     pub(crate) session: u32,
     /// How many threads.
@@ -35,6 +37,7 @@ pub(crate) fn parse_stat(text: &[u8]) -> Option<Stat> {
         name,
         state: *fields.first()?.as_bytes().first()?,
         parent: number(1)? as u32,
+        group: number(2)? as u32,
         session: number(3)? as u32,
         threads: number(17)? as u32,
         start_time: number(19)?,
@@ -103,6 +106,12 @@ pub(crate) fn stat(pid: Pid) -> Option<Stat> {
     parse_stat(&read(pid, "stat").ok()?)
 }
 
+/// Whether a process is in the calling process's group (credentials(7)).
+pub(crate) fn is_in_our_group(pid: Pid) -> bool {
+    let ours = rustix::process::getpgrp().as_raw_pid();
+    stat(pid).is_some_and(|stat| u32::try_from(ours) == Ok(stat.group))
+}
+
 /// The path a process's link points to.
 pub(crate) fn link(pid: Pid, file: &str) -> Option<Vec<u8>> {
     let path: PathBuf = std::fs::read_link(format!("/proc/{pid}/{file}")).ok()?;
@@ -159,6 +168,7 @@ mod tests {
         let stat = parse_stat(text).expect("parses");
         assert_eq!(stat.name, "a) (b c");
         assert_eq!((stat.state, stat.parent, stat.session), (b'S', 1, 3));
+        assert_eq!(stat.group, 2);
         assert_eq!((stat.threads, stat.start_time), (7, 12345));
         assert_eq!(parse_stat(b"42 (cut"), None);
     }

@@ -119,10 +119,7 @@ impl Tracer {
         if matches!(target.phase, Phase::Launching(_)) {
             self.finish_launch(id);
         } else {
-            self.arm_rendezvous(id);
-            if let Some(target) = self.targets.get_mut(&id) {
-                target.awaits_initial_break = target.rendezvous.is_some();
-            }
+            self.await_initial_break(id);
             self.report(id, tid, StopReason::Exec);
         }
     }

@@ -176,15 +176,27 @@ pub(super) fn siginfo(tid: Tid) -> Result<SigInfo, Errno> {
 
 /// Whether a SIGTRAP that the CPU raised waits to be delivered to a stopped tracee.
 pub(super) fn has_pending_trap(tid: Tid) -> bool {
+    has_pending(tid, 0, |info| info.si_signo == libc::SIGTRAP && info.si_code > 0)
+}
+
+/// Whether a SIGCONT waits to be delivered to a stopped tracee or to its whole process.
+pub(super) fn has_pending_continue(tid: Tid) -> bool {
+    let is_continue = |info: &libc::siginfo_t| info.si_signo == libc::SIGCONT;
+    has_pending(tid, 0, is_continue)
+        || has_pending(tid, libc::PTRACE_PEEKSIGINFO_SHARED, is_continue)
+}
+
+/// Whether one of the signals that wait in the queue that `flags` choose is wanted.
+fn has_pending(tid: Tid, flags: libc::__u32, is_wanted: impl Fn(&libc::siginfo_t) -> bool) -> bool {
     const COUNT: usize = 16;
     let mut offset = 0;
     loop {
         // SAFETY: siginfo_t is plain data; all zero is one of its values.
         let mut infos: [libc::siginfo_t; COUNT] = unsafe { std::mem::zeroed() };
         let mut wanted =
-            libc::ptrace_peeksiginfo_args { off: offset, flags: 0, nr: COUNT as libc::c_int };
-        // SAFETY: the kernel reads `wanted` and fills at most `nr` elements of `infos`; both outlive
-        // the call.
+            libc::ptrace_peeksiginfo_args { off: offset, flags, nr: COUNT as libc::c_int };
+        // SAFETY: the kernel reads `wanted` and fills at most `nr` elements of `infos`; both
+        // outlive the call.
         let count = unsafe {
             libc::ptrace(
                 libc::PTRACE_PEEKSIGINFO,
@@ -194,7 +206,7 @@ pub(super) fn has_pending_trap(tid: Tid) -> bool {
             )
         };
         let found = infos.get(..usize::try_from(count).unwrap_or(0)).unwrap_or_default();
-        if found.iter().any(|info| info.si_signo == libc::SIGTRAP && info.si_code > 0) {
+        if found.iter().any(&is_wanted) {
             return true;
         }
         if found.len() < COUNT {

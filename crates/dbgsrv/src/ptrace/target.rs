@@ -95,7 +95,7 @@ pub(super) struct Target {
     pub(super) wish_of_newborn: Wish,
     /// Whether its first stop has been reported.
     pub(super) has_begun: bool,
-    /// Whether it was launched and has not come to its initial break yet.
+    /// Whether it has executed a program and not come to that one's initial break yet.
     pub(super) awaits_initial_break: bool,
     /// The dynamic linker's interface, if it has one.
     pub(super) rendezvous: Option<Rendezvous>,

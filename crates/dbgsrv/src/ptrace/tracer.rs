@@ -43,8 +43,6 @@ pub(super) struct Tracer {
     pub(super) departing: HashMap<Tid, Departing>,
     pub(super) journal: Journal,
     pub(super) events: Events,
-    /// Called when the process is asked to terminate.
-    pub(super) terminate: Box<dyn Fn() + Send>,
     pub(super) probe: Probe,
     pub(super) stack_window_len: u64,
     pub(super) last_target: u32,
@@ -58,12 +56,12 @@ pub(super) struct Tracer {
 
 impl Tracer {
     /// Runs until all senders of commands are gone.
-    pub(super) fn run(mut self, commands: &Receiver<Command>, signals: &ChildSignals) {
+    pub(super) fn run(&mut self, commands: &Receiver<Command>, signals: &ChildSignals) {
         loop {
             self.wait(signals);
             loop {
                 match commands.try_recv() {
-                    Ok(command) => command(&mut self),
+                    Ok(command) => command(self),
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return,
                 }
@@ -87,9 +85,7 @@ impl Tracer {
         let timeout = self.targets.values().any(is_stopping).then_some(&STOPPING_RECHECK);
         // EINTR and time-outs alike lead to another look at everything.
         let _ = rustix::event::poll(&mut fds, timeout);
-        if signals.take() {
-            (self.terminate)();
-        }
+        signals.take();
     }
 
     /// Takes in all reports there are, and settles the targets they concern, until none is left.

@@ -6,6 +6,7 @@ use dbgbase::{Address, Arch, GeneralRegisters, Signal, StopReason, TargetId, Tid
 use super::instruction::{self, Kind};
 use super::memory::TargetMemory;
 use super::modules;
+use super::procfs;
 use super::site::Reason;
 use super::sys::{self, SigInfo};
 use super::target::{Phase, Target};
@@ -42,11 +43,19 @@ impl Tracer {
     /// A signal other than a trap of the CPU.
     fn take_other(&mut self, id: TargetId, tid: Tid, signal: Signal, info: SigInfo, how: How) {
         let Some(target) = self.targets.get_mut(&id) else { return };
-        // The debugger of a shared terminal is told of its keys itself, and asks for the stop.
-        let is_key = target.shares_terminal && signal == Signal::SIGINT && info.code() == SI_KERNEL;
+        // The debugger of a shared terminal is told of its keys itself, and asks for the stop. A
+        // program in a process group of its own, as a shell, has the keys to itself.
+        let is_key = target.shares_terminal
+            && signal == Signal::SIGINT
+            && info.code() == SI_KERNEL
+            && procfs::is_in_our_group(target.pid);
         let Some(thread) = target.threads.get_mut(&tid) else { return };
         let resent = super::deliver::take_resent(thread, signal);
         let is_resent = resent.is_some();
+        if !is_resent {
+            super::deliver::revoke_opposites(target.threads.values_mut(), signal);
+        }
+        let Some(thread) = target.threads.get_mut(&tid) else { return };
         let info = resent.and_then(|due| due.info).unwrap_or(info);
         let is_quiet = is_key || is_resent || is_quiet(signal);
         let due = DueSignal { signal, info: Some(info) };

@@ -180,7 +180,7 @@ fn signals_from_elsewhere_are_handled_once_while_a_site_is_hit() {
 fn signals_of_everyday_use_survive_interruptions() {
     let (guard, _server, mut client) = begin();
     let testee = Testee::build("signals", &[]);
-    let mut process = guard.start(testee.path(), &["spin", "300"]);
+    let mut process = guard.start(testee.path(), &["spin", "301"]);
     assert_eq!(process.read_line(), "ready");
     let (target, stop) = client.attach(process.pid());
     let handled = address_of(&testee, &stop, "handled");
@@ -202,6 +202,7 @@ fn signals_of_everyday_use_survive_interruptions() {
         client.go(target);
         until_handled(&process, handled, count + 1);
     }
+    process.signal(Signal::SIGWINCH);
     assert_eq!(client.wait_exit(), ExitStatus::Exited(0), "each was handled once");
     assert_eq!(process.wait(), ExitStatus::Exited(0));
 }
