@@ -1,11 +1,8 @@
-// Makes a child that calls the same function as its parent, and passes its exit status on. The first
-// argument says how:
-//   fork, vfork   in these ways; the vforked one executes this program
-//   spawn         posix_spawn
-//   sharing       a process that shares the memory, and is not waited for by the kernel
-//   waiting       fork, when a line comes; the child waits, too
-//   many          fork, again and again until the input ends
-//   zombie        fork; the child is not waited for until the input ends
+// Makes a child that calls the same function as its parent, and passes its exit status on. The
+// first argument says how: fork, vfork   in these ways; the vforked one executes this program spawn
+// posix_spawn sharing       a process that shares the memory, and is not waited for by the kernel
+// waiting       fork, when a line comes; the child waits, too many          fork, again and again
+// until the input ends zombie        fork; the child is not waited for until the input ends
 
 #include "testee.h"
 

@@ -1,5 +1,5 @@
-// Threads are born and die all the time, until the input ends. Each new one is made by a thread that
-// is about to die.
+// Threads are born and die all the time, until the input ends. Each new one is made by a thread
+// that is about to die.
 
 #include "testee.h"
 

@@ -34,8 +34,8 @@ pub enum StopReason {
     },
     /// The thread executed a trap instruction of the program itself; the pc is behind it.
     ProgramTrap,
-    /// The target executed a new program; its memory and modules are new, and its sites are gone. If
-    /// it has a dynamic linker, [`StopReason::InitialBreak`] follows.
+    /// The target executed a new program; its memory and modules are new, and its sites are gone.
+    /// If it has a dynamic linker, [`StopReason::InitialBreak`] follows.
     Exec,
 }
 

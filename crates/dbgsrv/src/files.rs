@@ -98,16 +98,14 @@ impl Files {
         Ok(WriteFileReply {})
     }
 
-    /// Closes an open file. One that is not open is as good as closed.
+    /// Closes an open file.
     pub(crate) fn close(&mut self, request: &CloseFile) -> Result<CloseFileReply, Fault> {
-        self.open.remove(&request.file);
-        Ok(CloseFileReply {})
+        let closed = self.open.remove(&request.file);
+        closed.map(|_| CloseFileReply {}).ok_or_else(|| not_open(request.file))
     }
 
     fn get(&self, handle: u32) -> Result<&OpenedFile, Fault> {
-        self.open.get(&handle).ok_or_else(|| {
-            Fault::new(ErrorCode::NoSuchFile, format!("no file is open with handle {handle}"))
-        })
+        self.open.get(&handle).ok_or_else(|| not_open(handle))
     }
 }
 
@@ -141,7 +139,12 @@ fn open_at(
 fn read_head(file: &File, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
     let mut count = 0;
     while let Some(rest) = buffer.get_mut(count..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, offset.saturating_add(count as u64)) {
+        // No file reaches beyond what an offset can say (off_t, a signed number).
+        let Some(at) = offset.checked_add(count as u64).filter(|at| i64::try_from(*at).is_ok())
+        else {
+            break;
+        };
+        match file.read_at(rest, at) {
             Ok(0) => break,
             Ok(more) => count += more,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
@@ -151,11 +154,18 @@ fn read_head(file: &File, offset: u64, buffer: &mut [u8]) -> std::io::Result<usi
     Ok(count)
 }
 
+fn not_open(handle: u32) -> Fault {
+    Fault::new(ErrorCode::NoSuchFile, format!("no file is open with handle {handle}"))
+}
+
 fn fault(path: &str, error: std::io::Error) -> Fault {
+    // EBADF is how the system refuses writing into a file that is open for reading.
+    let is_misused = error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error());
     let code = match error.kind() {
         std::io::ErrorKind::NotFound => ErrorCode::NoSuchFile,
         std::io::ErrorKind::AlreadyExists => ErrorCode::FileExists,
         std::io::ErrorKind::PermissionDenied => ErrorCode::NotPermitted,
+        _ if is_misused => ErrorCode::NotPermitted,
         _ => ErrorCode::SystemError,
     };
     let fault = Fault::new(code, format!("{path}: {error}"));

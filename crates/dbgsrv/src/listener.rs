@@ -37,8 +37,8 @@ struct Session {
     _journal: Journal,
 }
 
-/// Serves clients until a session ends the server, or the process is asked to end. All sessions have
-/// ended then.
+/// Serves clients until a session ends the server, or the process is asked to end. All sessions
+/// have ended then.
 ///
 /// A client that cannot be given a session, because the system has no more processes or
 /// descriptors, is turned away, and the server goes on.

@@ -83,8 +83,8 @@ impl Outbox {
         }
     }
 
-    /// Tells the client that the session ends, and why, and ends the link. A client that takes nothing
-    /// is not waited for.
+    /// Tells the client that the session ends, and why, and ends the link. A client that takes
+    /// nothing is not waited for.
     pub(crate) fn end(&self, reason: &str) {
         let (outbox, reason) = (self.clone(), reason.to_owned());
         let (said, is_said) = mpsc::channel();

@@ -10,8 +10,8 @@ use crate::verbs::module::ModuleDescription;
 pub enum StopKind {
     /// Never sent; what a message without the field reads as.
     Unspecified = 0,
-    /// A program that was launched, or executed by a target, has its libraries mapped and nothing of
-    /// it has run.
+    /// A program that was launched, or executed by a target, has its libraries mapped and nothing
+    /// of it has run.
     InitialBreak = 1,
     /// The session attached.
     Attached = 2,

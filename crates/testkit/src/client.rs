@@ -17,7 +17,7 @@ use dbgwire::verbs::resume::{Interrupt, Resume, RunKind, ThreadAction};
 use dbgwire::verbs::server::Ping;
 use dbgwire::verbs::site::{InsertSites, RemoveSites, Site, SiteKind};
 use dbgwire::verbs::thread::ListThreads;
-use dbgwire::{AnyEvent, Deframer, Fault, Frame, FrameKind, Verb, convert, message};
+use dbgwire::{AnyEvent, Deframer, ErrorCode, Fault, Frame, FrameKind, Verb, convert, message};
 
 use crate::stop::{Event, Stop};
 use crate::wait::is_readable_before;
@@ -127,6 +127,20 @@ impl Client {
     pub fn call<V: Verb>(&mut self, verb: &V) -> Result<V::Reply, Fault> {
         let id = self.send(verb, Bytes::new());
         self.answer::<V>(id).map(|(reply, _)| reply)
+    }
+
+    /// Waits for a fault that answers a request of this number and verb, which may be no verb.
+    #[track_caller]
+    pub fn answer_code(&mut self, id: u32, opcode: u16) -> ErrorCode {
+        while !self.answers.contains_key(&id) {
+            assert_eq!(self.receive(), Ok(()), "waited in vain for the answer to {opcode:#06x}");
+        }
+        let frame = self.answers.remove(&id).expect("it was just there");
+        assert_eq!((frame.kind, frame.opcode), (FrameKind::Fault, opcode));
+        // Every verb's fault is the same message.
+        let frame = Frame { opcode: Ping::OPCODE, ..frame };
+        let answer = message::read_answer::<Ping>(frame).expect("a fault");
+        answer.expect_err("a fault").code
     }
 
     /// Sends raw bytes.

@@ -1,5 +1,5 @@
-//! What a debugger must leave as it found it, seen from outside: code, signals, tracer, descriptors,
-//! debug registers and trap flags. It uses no debugger of the project.
+//! What a debugger must leave as it found it, seen from outside: code, signals, tracer,
+//! descriptors, debug registers and trap flags. It uses no debugger of the project.
 
 use std::collections::BTreeMap;
 use std::fs::File;

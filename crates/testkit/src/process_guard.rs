@@ -1,5 +1,5 @@
-//! What a test starts, and the proof that nothing of it is left when the test ends, however it ends.
-//! Processes are recognised by an entry in their environment, which their children inherit.
+//! What a test starts, and the proof that nothing of it is left when the test ends, however it
+//! ends. Processes are recognised by an entry in their environment, which their children inherit.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};

@@ -110,8 +110,9 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// A session process and its client. `program` is as for [`Server::npipe`], and `journal` an empty
-    /// journal, of which a duplicate is kept. The session's standard output is the test's to read.
+    /// A session process and its client. `program` is as for [`Server::npipe`], and `journal` an
+    /// empty journal, of which a duplicate is kept. The session's standard output is the test's to
+    /// read.
     #[track_caller]
     pub fn start(
         guard: &Guard,

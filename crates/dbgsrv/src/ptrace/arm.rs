@@ -13,9 +13,9 @@ use crate::journal::{BYTES_MAX, Entry};
 impl Tracer {
     /// Adds a reason to stop at an address, arming it if it is the first.
     ///
-    /// **Errors**: [`ErrorCode::NoSuchSite`] if the client's id is in use, [`ErrorCode::Unreadable`]
-    /// or [`ErrorCode::Unwritable`] if the address takes no trap instruction,
-    /// [`ErrorCode::LimitReached`] if the journal is full.
+    /// **Errors**: [`ErrorCode::NoSuchSite`] if the client's id is in use,
+    /// [`ErrorCode::Unreadable`] or [`ErrorCode::Unwritable`] if the address takes no trap
+    /// instruction, [`ErrorCode::LimitReached`] if the journal is full.
     pub(super) fn arm(
         &mut self,
         id: TargetId,

@@ -1,6 +1,6 @@
-//! What a thread of a target makes: threads, which belong to the target, and processes, which are let
-//! go. A forked process takes its parent's trap instructions with it, and is rid of them first; one
-//! that borrows its parent's memory makes the parent do without sites for as long.
+//! What a thread of a target makes: threads, which belong to the target, and processes, which are
+//! let go. A forked process takes its parent's trap instructions with it, and is rid of them first;
+//! one that borrows its parent's memory makes the parent do without sites for as long.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -1,5 +1,5 @@
-//! Which signals a thread is given as it leaves a stop. Only a signal-delivery-stop takes one; what is
-//! due beyond that is sent to the thread anew, and recognised when it arrives.
+//! Which signals a thread is given as it leaves a stop. Only a signal-delivery-stop takes one; what
+//! is due beyond that is sent to the thread anew, and recognised when it arrives.
 
 use dbgbase::{Pid, Signal};
 
@@ -41,9 +41,9 @@ fn resend(pid: Pid, thread: &mut Thread, due: DueSignal) {
     }
 }
 
-/// Takes note that a signal has been sent to a target: one that continues it revokes those that stop
-/// it and are still to be delivered, and the other way round (signal(7), "Signal mask and pending
-/// signals"). The kernel does so with those that are pending in it.
+/// Takes note that a signal has been sent to a target: one that continues it revokes those that
+/// stop it and are still to be delivered, and the other way round (signal(7), "Signal mask and
+/// pending signals"). The kernel does so with those that are pending in it.
 pub(super) fn revoke_opposites<'a>(threads: impl Iterator<Item = &'a mut Thread>, signal: Signal) {
     let is_opposite = |due: &DueSignal| match signal {
         Signal::SIGCONT => is_stop(due.signal),

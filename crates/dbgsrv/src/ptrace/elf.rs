@@ -1,6 +1,6 @@
-//! What an ELF image says of itself in a target's memory: program headers, build-id, and the symbols
-//! of its dynamic section. Pure, over a target's memory; every count is bounded. Files and symbols
-//! for people are the client's business.
+//! What an ELF image says of itself in a target's memory: program headers, build-id, and the
+//! symbols of its dynamic section. Pure, over a target's memory; every count is bounded. Files and
+//! symbols for people are the client's business.
 //!
 //! Sources: System V ABI, "Object Files" and "Dynamic Linking"; `<elf.h>`.
 

@@ -1,5 +1,6 @@
-//! The few instructions that stepping has to know, by their first bytes. Pure; of AArch64, none needs
-//! to be known but `svc`. Source: Intel SDM volume 2, chapters 2.1 (prefixes) and 2.2.1 (REX).
+//! The few instructions that stepping has to know, by their first bytes. Pure; of AArch64, none
+//! needs to be known but `svc`. Source: Intel SDM volume 2, chapters 2.1 (prefixes) and 2.2.1
+//! (REX).
 
 use dbgbase::Arch;
 

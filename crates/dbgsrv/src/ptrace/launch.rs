@@ -72,8 +72,8 @@ impl Tracer {
         }
     }
 
-    /// Prepares a program that has just been executed to stop once its libraries are mapped. Whether
-    /// it will: a static program has nothing to wait for.
+    /// Prepares a program that has just been executed to stop once its libraries are mapped.
+    /// Whether it will: a static program has nothing to wait for.
     pub(super) fn await_initial_break(&mut self, id: TargetId) -> bool {
         self.arm_rendezvous(id);
         let Some(pid) = self.targets.get(&id).map(|target| target.pid) else { return false };
@@ -86,8 +86,8 @@ impl Tracer {
         is_awaited
     }
 
-    /// Arms the function by which the dynamic linker announces changes, if the target has one and it
-    /// is not armed yet. Its threads stand still.
+    /// Arms the function by which the dynamic linker announces changes, if the target has one and
+    /// it is not armed yet. Its threads stand still.
     pub(super) fn arm_rendezvous(&mut self, id: TargetId) {
         let Some(target) = self.targets.get_mut(&id) else {
             return;

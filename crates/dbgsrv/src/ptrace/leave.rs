@@ -114,9 +114,9 @@ impl Tracer {
         }
     }
 
-    /// Leaves every target as it is, because some do not stop or the tracer can go on no longer: code
-    /// is restored and threads that stand still are let go properly. The kernel lets the others go
-    /// with the tracer thread.
+    /// Leaves every target as it is, because some do not stop or the tracer can go on no longer:
+    /// code is restored and threads that stand still are let go properly. The kernel lets the
+    /// others go with the tracer thread.
     pub(super) fn leave_all(&mut self) {
         let targets: Vec<TargetId> = self.targets.keys().copied().collect();
         for id in targets {

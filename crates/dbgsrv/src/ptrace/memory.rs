@@ -1,6 +1,6 @@
 //! A target's memory through /proc/PID/mem, with the debugger's trap instructions hidden. Reads may
-//! come from any thread; writes are made by the tracer thread, because Linux may let only the tracer
-//! write through a page's protection (proc_pid_mem(5), `proc_mem.force_override`).
+//! come from any thread; writes are made by the tracer thread, because Linux may let only the
+//! tracer write through a page's protection (proc_pid_mem(5), `proc_mem.force_override`).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -1,5 +1,6 @@
-//! Which images a target has mapped, and where its dynamic linker announces changes. Reads /proc and
-//! the target's memory; knows no symbols beyond the two names of the dynamic linker's interface.
+//! Which images a target has mapped, and where its dynamic linker announces changes. Reads /proc
+//! and the target's memory; knows no symbols beyond the two names of the dynamic linker's
+//! interface.
 
 use dbgbase::{Address, Pid, ReadMemory, read_u32};
 use dbgwire::verbs::module::ModuleDescription;
@@ -68,8 +69,8 @@ fn describe(mapping: &Mapping, memory: &impl ReadMemory) -> Option<ModuleDescrip
 pub(super) struct Rendezvous {
     /// The function it calls before and after the list changes.
     pub(super) notify: Address,
-    /// Its `struct r_debug`, if it exports it. glibc does; musl calls `notify` only when its list is
-    /// whole.
+    /// Its `struct r_debug`, if it exports it. glibc does; musl calls `notify` only when its list
+    /// is whole.
     pub(super) r_debug: Option<Address>,
 }
 

@@ -37,7 +37,8 @@ impl Tracer {
             self.end_target(id, status);
             return;
         }
-        // Who steps a thread waits for a stop; if the step is the thread's last, it comes from here.
+        // Who steps a thread waits for a stop; if the step is the thread's last, it comes from
+        // here.
         let is_stepped = target.threads.get(&tid).is_some_and(|thread| thread.wish == Wish::Step);
         target.asked.interrupt |= is_stepped && !target.is_stopped();
         target.remove_thread(tid);
@@ -155,10 +156,10 @@ impl Tracer {
 
 /// Lets a thread run into the trap that it has executed already, if there is one. Whether it does.
 ///
-/// An interruption, or the stop of its whole group, is reported before a SIGTRAP that the CPU raised
-/// a moment earlier. Left pending, that would come when the site it belongs to may be gone, or would
-/// kill a target that has been left. So it is fetched at once: the thread executes nothing before
-/// the kernel reports it.
+/// An interruption, or the stop of its whole group, is reported before a SIGTRAP that the CPU
+/// raised a moment earlier. Left pending, that would come when the site it belongs to may be gone,
+/// or would kill a target that has been left. So it is fetched at once: the thread executes nothing
+/// before the kernel reports it.
 fn fetch_trap(thread: &mut Thread, stop: Stop, how: How) -> bool {
     let may_hide_one = matches!(stop, Stop::Event | Stop::Group(_)) && how != How::Listen;
     if !may_hide_one || !sys::has_pending_trap(thread.tid) {

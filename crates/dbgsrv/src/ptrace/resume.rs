@@ -155,8 +155,8 @@ impl Tracer {
         if bytes.is_empty() {
             return Ok(0);
         }
-        // A page that holds a site can be written, or the site could not have been armed; so what the
-        // sites keep is changed first, and a write that ends early ends behind them.
+        // A page that holds a site can be written, or the site could not have been armed; so what
+        // the sites keep is changed first, and a write that ends early ends behind them.
         let mut patched = bytes.to_vec();
         let changed = memory.sites.absorb(address, &mut patched);
         for (entry, original) in &changed {

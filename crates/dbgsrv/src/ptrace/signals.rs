@@ -1,5 +1,5 @@
-//! The signals a process of the server handles, as descriptors to poll: SIGCHLD, by which the tracer
-//! thread learns of reports, and those that ask the process to end. It knows no targets.
+//! The signals a process of the server handles, as descriptors to poll: SIGCHLD, by which the
+//! tracer thread learns of reports, and those that ask the process to end. It knows no targets.
 
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
@@ -84,8 +84,8 @@ impl AsFd for Termination {
     }
 }
 
-/// Blocks signals in the calling thread and those it starts from now on, and opens a descriptor that
-/// is readable while one is pending (signalfd(2)).
+/// Blocks signals in the calling thread and those it starts from now on, and opens a descriptor
+/// that is readable while one is pending (signalfd(2)).
 fn block(signals: &[libc::c_int]) -> std::io::Result<OwnedFd> {
     // SAFETY: sigset_t is plain data; sigemptyset initialises it and sigaddset adds valid signals.
     let set = unsafe {

@@ -1,5 +1,6 @@
-//! The armed addresses of one target: what was there before, and why each is armed. Pure book-keeping
-//! plus the overlay that hides trap instructions from readers; it writes no memory itself.
+//! The armed addresses of one target: what was there before, and why each is armed. Pure
+//! book-keeping plus the overlay that hides trap instructions from readers; it writes no memory
+//! itself.
 
 use std::collections::BTreeMap;
 

@@ -95,8 +95,8 @@ impl Begun {
 
 /// Forks a child for a launch.
 ///
-/// **Errors**: [`ErrorCode::LaunchFailed`] for a program that is not found or not executable, and for
-/// arguments with NUL bytes; [`ErrorCode::Unsupported`] for a terminal this server cannot give.
+/// **Errors**: [`ErrorCode::LaunchFailed`] for a program that is not found or not executable, and
+/// for arguments with NUL bytes; [`ErrorCode::Unsupported`] for a terminal this server cannot give.
 pub(super) fn fork(launch: &Launch, may_share_terminal: bool) -> Result<Child, Fault> {
     let plan = plan(launch, may_share_terminal)?;
     let system = |error: rustix::io::Errno| {
@@ -107,8 +107,9 @@ pub(super) fn fork(launch: &Launch, may_share_terminal: bool) -> Result<Child, F
     let (go_child, go) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(system)?;
     let arguments = pointers(&plan.arguments);
     let environment = pointers(&plan.environment);
-    // SAFETY: between fork and exec the child calls only async-signal-safe functions (signal-safety(7))
-    // on memory that was allocated before, and then executes or exits; see `run_child`.
+    // SAFETY: between fork and exec the child calls only async-signal-safe functions
+    // (signal-safety(7)) on memory that was allocated before, and then executes or exits; see
+    // `run_child`.
     let pid = unsafe { libc::fork() };
     match pid {
         -1 => {
@@ -141,8 +142,8 @@ struct ChildFds {
 ///
 /// # Safety
 ///
-/// Only in the child of a fork. `arguments` and `environment` are NULL-terminated arrays of pointers
-/// into `plan`. Calls nothing that is not async-signal-safe, and does not return.
+/// Only in the child of a fork. `arguments` and `environment` are NULL-terminated arrays of
+/// pointers into `plan`. Calls nothing that is not async-signal-safe, and does not return.
 unsafe fn run_child(
     plan: &Plan,
     arguments: &[*const libc::c_char],
@@ -171,8 +172,8 @@ unsafe fn run_child(
                 libc::dup2(null, standard);
             }
         }
-        // Descriptors that the server itself was started with end here too. Kernels before 5.11 know
-        // no such call, and keep them.
+        // Descriptors that the server itself was started with end here too. Kernels before 5.11
+        // know no such call, and keep them.
         libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
         let directory = plan.directory.as_ref();
         let mut step = STEP_DIRECTORY;

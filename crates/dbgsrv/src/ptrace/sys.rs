@@ -1,5 +1,5 @@
-//! The calls of ptrace(2), each as a safe function with a name for what it does. It knows nothing of
-//! targets or policy; every `unsafe` of process control that is not fork or exec is here.
+//! The calls of ptrace(2), each as a safe function with a name for what it does. It knows nothing
+//! of targets or policy; every `unsafe` of process control that is not fork or exec is here.
 //!
 //! All calls must come from the thread that seized the tracee (ptrace(2): "tracer" is one thread).
 
@@ -87,8 +87,8 @@ pub(super) fn listen(tid: Tid) -> Result<(), Errno> {
     call(libc::PTRACE_LISTEN, tid, 0, 0)
 }
 
-/// Clears what a stopped tracee's debug status register, DR6, says of its last step (Intel SDM volume
-/// 3, 18.2.3), which otherwise the next debugger would find there.
+/// Clears what a stopped tracee's debug status register, DR6, says of its last step (Intel SDM
+/// volume 3, 18.2.3), which otherwise the next debugger would find there.
 pub(super) fn forget_steps(tid: Tid) {
     #[cfg(target_arch = "x86_64")]
     {
@@ -123,8 +123,8 @@ pub(super) struct SigInfo {
     raw: libc::siginfo_t,
 }
 
-// SAFETY: siginfo_t is plain data that the kernel copied; the addresses in it are the tracee's, never
-// followed here.
+// SAFETY: siginfo_t is plain data that the kernel copied; the addresses in it are the tracee's,
+// never followed here.
 unsafe impl Send for SigInfo {}
 
 impl SigInfo {

@@ -1,6 +1,6 @@
-//! Telling the client that a target stands still, with everything it will ask next: registers, code,
-//! stack, what it read at its last stops, births and deaths of threads, and the modules if they
-//! changed.
+//! Telling the client that a target stands still, with everything it will ask next: registers,
+//! code, stack, what it read at its last stops, births and deaths of threads, and the modules if
+//! they changed.
 
 use bytes::Bytes;
 use dbgbase::{Address, AddressRange, StopNumber, StopReason, TargetId, Tid};

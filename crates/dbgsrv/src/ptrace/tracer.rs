@@ -1,8 +1,8 @@
 //! The tracer: the one thread that owns every ptrace call and every wait of a session. It wakes on
 //! commands and on SIGCHLD, lets reports change its targets, and settles each target afterwards.
 //!
-//! The rooms around it: `report` says what a report means, `settle` decides what a target does next,
-//! `arm` changes code bytes, `attach`, `launch` and `leave` bring targets in and out.
+//! The rooms around it: `report` says what a report means, `settle` decides what a target does
+//! next, `arm` changes code bytes, `attach`, `launch` and `leave` bring targets in and out.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};

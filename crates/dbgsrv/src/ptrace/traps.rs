@@ -122,8 +122,8 @@ impl Tracer {
         }
         let is_out_of_syscall =
             std::mem::take(&mut thread.begins_in_syscall) && info.code() == TRAP_BRKPT;
-        // A string instruction traps after each repetition. The site is passed when all are done, or
-        // it would be hit again by each.
+        // A string instruction traps after each repetition. The site is passed when all are done,
+        // or it would be hit again by each.
         let repeats = stepped_off == Some(pc)
             && thread.wish == Wish::Run
             && is_repeated(&target.memory, arch, pc);
@@ -188,8 +188,8 @@ fn steps_off(target: &Target, tid: Tid) -> Option<Address> {
 }
 
 /// Whether a trap at this address is a site's. While sites are lifted for a vforked child, threads
-/// still report traps that they executed before; but where the program has a trap instruction of its
-/// own, that is what it was.
+/// still report traps that they executed before; but where the program has a trap instruction of
+/// its own, that is what it was.
 fn is_site(target: &Target, at: Address) -> bool {
     let trap = target.arch.trap_instruction();
     let memory = target.memory.lock();

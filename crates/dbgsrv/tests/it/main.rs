@@ -6,9 +6,12 @@ mod breakpoints; // sites: hit, counted, hidden, moved, filtered
 mod children; // what a target makes runs clean, and what it becomes is told
 mod detach; // leaving a target as it was found, at any moment
 mod ends; // exits, kills, threads and leaders that end
+mod files; // files of the server's machine, and as a target sees them
+mod hostile; // peers that are no clients
 mod launch; // from a program's file to its initial break, and what keeps it from there
 mod memory; // reading, writing, what is mapped
 mod running; // resume, interrupt, and what is refused
+mod sessions; // what becomes of targets when the client, the session or the server ends
 mod signals; // told, passed, dropped, and never twice
 mod stepping; // one instruction at a time
 mod threads; // sites and many threads

@@ -56,8 +56,9 @@ pub(super) fn check_line_length(tree: &Tree) -> Vec<Finding> {
     for file in tree.files().filter(|file| is_code(file) || file.path.ends_with(".md")) {
         for (index, line) in file.text.lines().enumerate() {
             let columns = line.chars().count();
-            let is_row = file.path.ends_with(".md") && line.starts_with('|');
-            if columns > LINE_COLUMNS_MAX && !is_row && !line.contains("://") {
+            // Rows of tables and headings cannot be broken.
+            let is_whole = file.path.ends_with(".md") && line.starts_with(['|', '#']);
+            if columns > LINE_COLUMNS_MAX && !is_whole && !line.contains("://") {
                 let message = format!("{columns} columns; the limit is {LINE_COLUMNS_MAX}");
                 findings.push(Finding::new(&file.path, index + 1, message, "break the line"));
             }
@@ -163,6 +164,7 @@ mod tests {
         assert_eq!(check_one(check_line_length, "a.rs", &line), NONE);
         assert_eq!(check_one(check_line_length, "a.md", &format!("x\n{line}x")), [(2, 1)]);
         assert_eq!(check_one(check_line_length, "a.md", &format!("|{line}|")), NONE);
+        assert_eq!(check_one(check_line_length, "a.md", &format!("# {line}")), NONE);
         assert_eq!(check_one(check_line_length, "a.rs", &format!("// https://{line}")), NONE);
         assert_eq!(check_one(check_line_length, "Cargo.toml", &format!("{line}x")), NONE);
     }
