@@ -10,6 +10,7 @@ mod console;
 mod interrupts;
 mod line_editor;
 mod options;
+mod progress;
 mod server;
 mod session;
 mod terminal;

@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use dbgbase::Pid;
@@ -11,12 +12,19 @@ use dbgeng::{Engine, LaunchOptions};
 
 use crate::args::{DebugOptions, Target};
 use crate::console::{Answer, Console};
+use crate::progress::Progress;
 use crate::server::{Connection, numbered};
 use crate::{banner, interrupts};
 
 /// Runs the session that the options ask for, to its end.
 pub(crate) fn run(options: &DebugOptions, connection: Connection) -> Result<()> {
-    let Connection { engine, server } = connection;
+    let Connection { mut engine, server } = connection;
+    let mut progress = Progress::default();
+    engine.set_transfer_progress(Some(Box::new(move |transfer| {
+        if let Some(line) = progress.note(&transfer, Instant::now()) {
+            eprintln!("{line}");
+        }
+    })));
     interrupts::forward(engine.interrupter()).context("cannot listen for Ctrl+C")?;
     let mut console = Console::new(engine.server().shares_terminal());
     let mut interpreter = Interpreter::new(engine);
@@ -60,14 +68,10 @@ fn get_target(
         Target::Name(name) => process_named(interpreter.engine(), name)?,
         Target::Program(program, arguments) => {
             let launch = launch_options(program, arguments, interpreter.engine());
-            let what = || format!("cannot create a process of {}", program.to_string_lossy());
-            return interpreter.launch(&launch, console).map_err(numbered).with_context(what);
+            return interpreter.launch(&launch, console).map_err(numbered);
         }
     };
-    interpreter
-        .attach(pid, console)
-        .map_err(numbered)
-        .with_context(|| format!("cannot debug process {pid}"))
+    interpreter.attach(pid, console).map_err(numbered)
 }
 
 fn launch_options(program: &OsStr, arguments: &[OsString], engine: &Engine) -> LaunchOptions {
