@@ -64,3 +64,7 @@ pub trait Backend: Send {
     /// what it attached to runs on. Returns when that is done.
     fn end(&mut self);
 }
+
+#[cfg(test)]
+#[path = "backend/fake.rs"]
+pub(crate) mod fake;

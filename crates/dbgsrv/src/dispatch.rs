@@ -62,10 +62,7 @@ impl<'a> Dispatch<'a> {
                 self.send::<ServerInfo>(id, Ok(processes::server_info()));
             }
             Request::Ping(Ping {}) => self.send::<Ping>(id, Ok(PingReply {})),
-            Request::EndServer(EndServer {}) => {
-                let reply = self.end_server();
-                self.send::<EndServer>(id, reply);
-            }
+            Request::EndServer(EndServer {}) => self.end_server(id),
             Request::ListProcesses(request) => {
                 self.send::<process::ListProcesses>(id, Ok(processes::list(&request)));
             }
@@ -164,16 +161,14 @@ impl<'a> Dispatch<'a> {
         self.outbox.send_outcome::<V>(id, reply.map(|reply| (reply, Bytes::new())));
     }
 
-    fn end_server(&self) -> Result<EndServerReply, Fault> {
-        match &self.end_server {
-            Some(end) => {
-                end();
-                Ok(EndServerReply {})
-            }
-            None => {
-                let detail = "there is no process server beyond this session";
-                Err(Fault::new(ErrorCode::Unsupported, detail))
-            }
+    fn end_server(&self, id: u32) {
+        let detail = "there is no process server beyond this session";
+        let unsupported = || Fault::new(ErrorCode::Unsupported, detail);
+        let end = self.end_server.as_ref();
+        // The answer goes first: the end closes this link, too.
+        self.send::<EndServer>(id, end.map(|_| EndServerReply {}).ok_or_else(unsupported));
+        if let Some(end) = end {
+            end();
         }
     }
 
@@ -203,3 +198,7 @@ fn check_len(len: usize, len_max: usize) -> Result<(), Fault> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "dispatch/tests.rs"]
+mod tests;

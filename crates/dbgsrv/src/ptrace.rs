@@ -260,7 +260,7 @@ impl Backend for PtraceBackend {
 
     fn list_regions(&mut self, request: ListRegions) -> Result<ListRegionsReply, Fault> {
         let target = self.shared(TargetId::new(request.target))?;
-        let maps = procfs::parse_maps(&procfs::read(target.pid, "maps").unwrap_or_default());
+        let maps = procfs::parse_maps(&procfs::read_shared(target.pid, "maps"));
         let mut regions = Vec::new();
         let mut len = 0;
         let mut more = false;

@@ -203,3 +203,7 @@ impl Frames {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "session/tests.rs"]
+mod tests;

@@ -100,11 +100,26 @@ impl Client {
     /// Sends a request and does not wait. Its number is for [`answer`](Client::answer).
     #[track_caller]
     pub fn send<V: Verb>(&mut self, verb: &V, tail: impl Into<Bytes>) -> u32 {
+        self.try_send(verb, tail.into()).expect("the server reads")
+    }
+
+    #[track_caller]
+    fn try_send<V: Verb>(&mut self, verb: &V, tail: Bytes) -> Result<u32, LinkEnded> {
         self.last_id += 1;
-        let encoded = message::request(self.last_id, verb, tail.into()).expect("a small request");
+        let encoded = message::request(self.last_id, verb, tail).expect("a small request");
         let mut slices = [IoSlice::new(&encoded.head), IoSlice::new(&encoded.tail)];
-        self.writer.write_all_vectored(&mut slices).expect("the server reads");
-        self.last_id
+        let sent = self.writer.write_all_vectored(&mut slices);
+        sent.map(|()| self.last_id).map_err(|_| LinkEnded)
+    }
+
+    /// Sends a request and waits for its answer, if the link lives as long.
+    #[track_caller]
+    pub fn try_call<V: Verb>(&mut self, verb: &V) -> Result<Result<V::Reply, Fault>, LinkEnded> {
+        let id = self.try_send(verb, Bytes::new())?;
+        while !self.answers.contains_key(&id) {
+            self.receive()?;
+        }
+        Ok(self.answer::<V>(id).map(|(reply, _)| reply))
     }
 
     /// Waits for the answer to a request.
@@ -160,11 +175,17 @@ impl Client {
     /// The next event.
     #[track_caller]
     pub fn wait_event(&mut self) -> Event {
+        self.try_wait_event().expect("the server lives")
+    }
+
+    /// The next event, if the link lives as long.
+    #[track_caller]
+    pub fn try_wait_event(&mut self) -> Result<Event, LinkEnded> {
         loop {
             if let Some(event) = self.events.pop_front() {
-                return event;
+                return Ok(event);
             }
-            assert_eq!(self.receive(), Ok(()), "waited in vain for an event");
+            self.receive()?;
             self.round_trips += 1;
         }
     }

@@ -31,7 +31,7 @@ mod wait;
 
 pub use client::{Client, LinkEnded, Target, site};
 pub use footprint::Footprint;
-pub use process_guard::{Guard, Process};
+pub use process_guard::{Guard, Process, send_signal};
 pub use server::{Embedded, Server};
 pub use stop::{Event, Stop};
 pub use testee::Testee;

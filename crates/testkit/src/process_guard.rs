@@ -240,6 +240,17 @@ fn exit_status(status: std::process::ExitStatus) -> ExitStatus {
     signal.unwrap_or_else(|| ExitStatus::Exited(status.code().unwrap_or(-1) as u8))
 }
 
+/// Sends a signal to a process that need not be our child.
+///
+/// **Panics** for a real-time signal, and if there is no such process.
+#[track_caller]
+pub fn send_signal(pid: Pid, signal: Signal) {
+    let raw = rustix::process::Pid::from_raw(pid.value().cast_signed()).expect("a process id");
+    let named = rustix::process::Signal::from_named_raw(signal.number());
+    let named = named.expect("a signal with a name");
+    rustix::process::kill_process(raw, named).expect("the process exists");
+}
+
 /// Ends a hung test with its whole test program.
 struct Watchdog {
     is_done: Arc<(Mutex<bool>, Condvar)>,

@@ -1,9 +1,11 @@
 //! Changing a target's code: arming and disarming sites, each with its journal entry written first
 //! and taken back last. Tracer thread only.
 
-use dbgbase::{Address, SiteId, TargetId};
+use dbgbase::{Address, Arch, SiteId, TargetId};
 use dbgwire::{ErrorCode, Fault};
 
+use super::instruction::{self, Kind};
+use super::memory::Inner;
 use super::probe::Step;
 use super::site::{Reason, Site};
 use super::target::Target;
@@ -42,6 +44,7 @@ impl Tracer {
         memory.peek(address, head).map_err(|error| {
             fault_at(ErrorCode::Unreadable, address, "memory cannot be read", &error)
         })?;
+        let is_call = is_call(&memory, self.arch, address);
         let entry = self
             .journal
             .add(Entry::Bytes {
@@ -66,7 +69,8 @@ impl Tracer {
             ));
         }
         reach(&mut self.probe, Step::SiteArmed);
-        memory.sites.add(address, Site { original, is_armed, entry, reasons: vec![reason] });
+        let reasons = vec![reason];
+        memory.sites.add(address, Site { original, is_armed, is_call, entry, reasons });
         Ok(())
     }
 
@@ -101,14 +105,17 @@ impl Tracer {
             return;
         }
         let (is_armed, original) = (site.is_armed, site.original);
-        let len = memory.sites.trap_len();
-        if is_armed && let Some(bytes) = original.get(..len) {
-            // Memory that cannot be written any more is not mapped any more: nothing to restore.
-            let _ = memory.poke(address, bytes);
+        let trap = self.arch.trap_instruction();
+        let mut is_ours = false;
+        if is_armed && let Some(bytes) = original.get(..trap.len()) {
+            is_ours = exchange(&memory, address, trap, bytes) == Exchange::Refused;
             reach(&mut self.probe, Step::SiteRestored);
         }
         if let Some(site) = memory.sites.forget(address) {
-            self.journal.remove(site.entry);
+            // A trap that cannot be taken back stays in the journal.
+            if !is_ours {
+                self.journal.remove(site.entry);
+            }
             reach(&mut self.probe, Step::SiteForgotten);
         }
     }
@@ -121,17 +128,19 @@ impl Tracer {
         }
     }
 
-    /// Forgets the sites of a target whose memory is gone.
-    pub(super) fn forget_sites(&mut self, id: TargetId) {
+    /// Forgets the sites of a target whose memory is gone. What the program had there.
+    pub(super) fn forget_sites(&mut self, id: TargetId) -> Vec<(Address, Vec<u8>)> {
         let Some(target) = self.targets.get_mut(&id) else {
-            return;
+            return Vec::new();
         };
         let mut memory = target.memory.write();
+        let originals = memory.sites.originals();
         for address in memory.sites.addresses() {
             if let Some(site) = memory.sites.forget(address) {
                 self.journal.remove(site.entry);
             }
         }
+        originals
     }
 
     /// Puts the program's bytes back at one site for a while, or the trap instruction again. The
@@ -167,12 +176,53 @@ fn set_armed(target: &mut Target, address: Address, is_armed: bool) {
     if site.is_armed == is_armed {
         return;
     }
-    site.is_armed = is_armed;
     let original = site.original;
     let trap = target.arch.trap_instruction();
-    let bytes = if is_armed { Some(trap) } else { original.get(..len) };
-    // Memory that cannot be written any more is not mapped any more.
-    let _ = bytes.map(|bytes| memory.poke(address, bytes));
+    let Some(program) = original.get(..len) else {
+        return;
+    };
+    let (expected, bytes) = if is_armed { (program, trap) } else { (trap, program) };
+    let exchanged = exchange(&memory, address, expected, bytes);
+    if let Some(site) = memory.sites.get_mut(address) {
+        // Where the program has put something else meanwhile, the site has died.
+        site.is_armed = is_armed && exchanged == Exchange::Done;
+    }
+}
+
+/// What became of an exchange of bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Exchange {
+    /// The bytes are exchanged.
+    Done,
+    /// Something else is there, or nothing: the program has changed its memory.
+    Other,
+    /// The system does not let the bytes be written.
+    Refused,
+}
+
+/// Writes `bytes` over `expected`, and over nothing else.
+fn exchange(memory: &Inner, address: Address, expected: &[u8], bytes: &[u8]) -> Exchange {
+    let mut found = [0; BYTES_MAX];
+    let Some(found) = found.get_mut(..expected.len()) else {
+        return Exchange::Other;
+    };
+    if memory.peek(address, found).is_err() || found != expected {
+        return Exchange::Other;
+    }
+    match memory.poke(address, bytes) {
+        Ok(_) => Exchange::Done,
+        Err(_) => Exchange::Refused,
+    }
+}
+
+/// Whether the program's instruction at an address enters the kernel.
+fn is_call(memory: &Inner, arch: Arch, address: Address) -> bool {
+    let mut code = [0; instruction::CALL_LEN];
+    if memory.peek(address, &mut code).is_err() {
+        return false;
+    }
+    memory.sites.hide(address, &mut code);
+    instruction::kind(arch, &code) == Kind::EntersKernel
 }
 
 /// Calls the probe, if there is one.

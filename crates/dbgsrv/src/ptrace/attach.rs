@@ -35,28 +35,23 @@ impl Tracer {
             return Err(Fault::new(ErrorCode::AlreadyTraced, detail));
         }
         let start_time = check_attachable(pid)?;
-        sys::seize(Tid::from(pid)).map_err(|errno| refusal(pid, errno))?;
-        let id = match self.begin_target(pid, start_time, false) {
+        // The leader, unless it has ended before the others.
+        let first = procfs::living_thread(pid).unwrap_or(Tid::from(pid));
+        sys::seize(first).map_err(|errno| refusal(pid, errno))?;
+        let _ = sys::interrupt(first);
+        let id = match self.begin_target(pid, first, start_time, false) {
             Ok(id) => id,
             Err(fault) => {
                 // A seized thread can be detached only from a stop; it is stopped for a moment.
-                let _ = sys::interrupt(Tid::from(pid));
-                self.departing.insert(Tid::from(pid), Departing::Abandoned);
+                self.departing.insert(first, Departing::Abandoned);
                 return Err(fault);
             }
         };
-        self.seize_others(id, pid);
+        self.add_seized(id, first);
+        self.seize_listed(id, pid);
         self.set_phase(id, Phase::Stopping);
         self.dirty.insert(id);
         Ok(AttachReply { target: id.value() })
-    }
-
-    /// Seizes thread after thread, until a pass over the thread list finds nothing new.
-    fn seize_others(&mut self, id: TargetId, pid: Pid) {
-        let leader = Tid::from(pid);
-        let _ = sys::interrupt(leader);
-        self.add_seized(id, leader);
-        self.seize_listed(id, pid);
     }
 
     /// Looks once more for threads, now that all those that we know stand still. Whether there are
@@ -72,6 +67,7 @@ impl Tracer {
         self.targets.get(&id).is_some_and(|target| !target.all_stopped())
     }
 
+    /// Seizes thread after thread, until a pass over the thread list finds nothing new.
     fn seize_listed(&mut self, id: TargetId, pid: Pid) {
         let mut dead: BTreeSet<Tid> = BTreeSet::new();
         for _ in 0..PASSES_MAX {
@@ -109,14 +105,16 @@ impl Tracer {
         }
     }
 
-    /// A new target without threads, in the journal before anything is done to it.
+    /// A new target without threads, in the journal before anything is done to it. Its memory is
+    /// reached through a thread that lives.
     pub(super) fn begin_target(
         &mut self,
         pid: Pid,
+        living: Tid,
         start_time: u64,
         is_created: bool,
     ) -> Result<TargetId, Fault> {
-        let memory = TargetMemory::open(pid, self.arch).map_err(|error| {
+        let memory = TargetMemory::open(living, self.arch).map_err(|error| {
             Fault::new(ErrorCode::NotPermitted, format!("memory of process {pid}: {error}"))
         })?;
         let entry = self
@@ -192,7 +190,7 @@ fn check_attachable(pid: Pid) -> Result<u64, Fault> {
         return Err(Fault::new(ErrorCode::NotPermitted, detail));
     }
     let stat = procfs::stat(pid).ok_or_else(no_process)?;
-    if matches!(stat.state, b'Z' | b'X') {
+    if procfs::living_thread(pid).is_none() {
         let detail = format!("process {pid} ({}) has ended and waits to be reaped", stat.name);
         return Err(Fault::new(ErrorCode::NoSuchProcess, detail));
     }

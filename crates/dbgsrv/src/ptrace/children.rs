@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use dbgbase::{Address, TargetId, Tid};
+use dbgbase::{Address, Pid, TargetId, Tid};
 
 use super::procfs;
 use super::sys;
@@ -36,7 +36,8 @@ impl Tracer {
             self.take_fork(id, parent);
             return;
         }
-        let early = self.early.remove(&child);
+        let early = self.take_early(child);
+        let Some(target) = self.targets.get_mut(&id) else { return };
         self.owner.insert(child, id);
         if !target.threads.contains_key(&child) {
             let mut thread = Thread::running(child, target.wish_of_newborn);
@@ -86,8 +87,34 @@ impl Tracer {
     /// Takes note of a process that is to be let go, or does so at once if it has reported already.
     fn depart(&mut self, child: Tid, departing: Departing) {
         self.departing.insert(child, departing);
-        if let Some(status) = self.early.remove(&child) {
+        if let Some(status) = self.take_early(child) {
             self.take_departing(child, status);
+        }
+    }
+
+    /// What a thread or process reported before anybody announced it. The end of an earlier one
+    /// that had the same number is none.
+    fn take_early(&mut self, child: Tid) -> Option<WaitStatus> {
+        let is_gone = || !std::path::Path::new(&format!("/proc/{child}")).exists();
+        let early = self.early.remove(&child)?;
+        (matches!(early, WaitStatus::Stopped(_)) || is_gone()).then_some(early)
+    }
+
+    /// Lets those forked processes go that stand still and that nobody will announce any more,
+    /// because the thread of `dead` that made them is gone. `originals` is what its program had
+    /// where its sites were.
+    pub(super) fn release_orphans(&mut self, dead: Pid, originals: &[(Address, Vec<u8>)]) {
+        let is_stopped = |status: &WaitStatus| matches!(status, WaitStatus::Stopped(_));
+        let stopped = self.early.iter().filter(|(_, status)| is_stopped(status));
+        let tids: Vec<Tid> = stopped.map(|(tid, _)| *tid).collect();
+        for tid in tids {
+            let parent = procfs::parent_of_process(tid);
+            // One whose parent lives is announced by it.
+            let is_orphan =
+                parent.is_some_and(|parent| parent == dead || self.target_of(parent).is_none());
+            if is_orphan {
+                self.depart(tid, Departing::Copy(originals.to_vec()));
+            }
         }
     }
 
@@ -96,11 +123,15 @@ impl Tracer {
         let Some(departing) = self.departing.remove(&child) else { return };
         match (departing, status) {
             (Departing::Copy(originals), WaitStatus::Stopped(_)) => {
-                restore(child, &originals);
+                restore(child, self.arch.trap_instruction(), &originals);
                 let _ = sys::detach(child, None);
             }
-            (Departing::Borrower | Departing::Abandoned, WaitStatus::Stopped(_)) => {
-                let _ = sys::detach(child, None);
+            (Departing::Borrower | Departing::Abandoned, WaitStatus::Stopped(stop)) => {
+                let signal = match stop {
+                    Stop::Signal(signal) => Some(signal),
+                    _ => None,
+                };
+                let _ = sys::detach(child, signal);
             }
             (Departing::Sharer(id), WaitStatus::Stopped(stop)) if stop != Stop::Exec => {
                 self.departing.insert(child, Departing::Sharer(id));
@@ -139,12 +170,16 @@ impl Tracer {
     }
 }
 
-/// Puts the program's own bytes into a copy of its memory.
-fn restore(child: Tid, originals: &[(Address, Vec<u8>)]) {
-    let file = File::options().write(true).open(format!("/proc/{child}/mem"));
+/// Puts the program's own bytes over the trap instructions in a copy of its memory.
+fn restore(child: Tid, trap: &[u8], originals: &[(Address, Vec<u8>)]) {
+    let file = File::options().read(true).write(true).open(format!("/proc/{child}/mem"));
     let Ok(file) = file else { return };
     for (address, bytes) in originals {
-        // What cannot be written is not mapped in the copy (madvise(2), `MADV_DONTFORK`).
-        let _ = file.write_all_at(bytes, address.value());
+        let mut found = vec![0; trap.len()];
+        let is_trap = file.read_exact_at(&mut found, address.value()).is_ok() && found == trap;
+        if is_trap {
+            // What cannot be written is not mapped in the copy (madvise(2), `MADV_DONTFORK`).
+            let _ = file.write_all_at(bytes, address.value());
+        }
     }
 }

@@ -7,6 +7,9 @@ use dbgbase::Arch;
 /// How many bytes have to be looked at: prefixes, REX, opcode.
 pub(super) const HEAD_LEN: usize = 8;
 
+/// How many bytes an instruction has that enters the kernel.
+pub(super) const CALL_LEN: usize = if cfg!(target_arch = "aarch64") { 4 } else { 2 };
+
 /// What is particular about stepping over an instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {

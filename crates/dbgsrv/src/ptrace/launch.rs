@@ -31,7 +31,7 @@ impl Tracer {
         let start_time = procfs::stat(pid).map_or(0, |stat| stat.start_time);
         let begun = sys::seize(tid)
             .map_err(|errno| spawn::failed(&launch.program, errno.raw_os_error()))
-            .and_then(|()| self.begin_target(pid, start_time, true));
+            .and_then(|()| self.begin_target(pid, tid, start_time, true));
         let id = match begun {
             Ok(id) => id,
             Err(fault) => {

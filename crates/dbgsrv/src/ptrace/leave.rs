@@ -69,11 +69,12 @@ impl Tracer {
 
     /// A target's process is gone.
     pub(super) fn end_target(&mut self, id: TargetId, status: ExitStatus) {
-        self.forget_sites(id);
+        let originals = self.forget_sites(id);
         let Some(mut target) = self.targets.remove(&id) else {
             return;
         };
         self.forget(&target);
+        self.release_orphans(target.pid, &originals);
         if let Phase::Launching(launching) = target.phase {
             launching.answer.fault(launching.child.why_it_ended());
             return;
@@ -105,7 +106,7 @@ impl Tracer {
             let Some(target) = self.targets.get_mut(&id) else {
                 continue;
             };
-            if target.is_created {
+            if target.is_created && target.asked.detach.is_none() {
                 let _ = sys::kill(target.pid);
             } else if target.asked.detach.is_none() {
                 target.asked.detach = Some(None);

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use dbgbase::{Address, Arch, Pid, ReadMemory, Unreadable};
+use dbgbase::{Address, Arch, Pid, ReadMemory, Tid, Unreadable};
 
 use super::site::SiteTable;
 
@@ -24,18 +24,18 @@ pub(super) struct Inner {
 }
 
 impl TargetMemory {
-    /// The memory of a process.
+    /// The memory of a process, through one of its threads that has not ended.
     ///
     /// **Errors**: of open(2); EACCES where ptrace(2) would be refused too.
-    pub(super) fn open(pid: Pid, arch: Arch) -> std::io::Result<TargetMemory> {
-        let inner = Inner { file: open_file(pid)?, sites: SiteTable::new(arch) };
+    pub(super) fn open(living: Tid, arch: Arch) -> std::io::Result<TargetMemory> {
+        let inner = Inner { file: open_file(living)?, sites: SiteTable::new(arch) };
         Ok(TargetMemory { inner: RwLock::new(inner) })
     }
 
     /// Turns to the address space of the program that the process has just executed. The sites are
     /// forgotten: they went with the old one.
     pub(super) fn reopen(&self, pid: Pid, arch: Arch) -> std::io::Result<()> {
-        let file = open_file(pid)?;
+        let file = open_file(Tid::from(pid))?;
         *self.write() = Inner { file, sites: SiteTable::new(arch) };
         Ok(())
     }
@@ -109,6 +109,6 @@ impl Inner {
     }
 }
 
-fn open_file(pid: Pid) -> std::io::Result<File> {
-    File::options().read(true).write(true).open(format!("/proc/{pid}/mem"))
+fn open_file(tid: Tid) -> std::io::Result<File> {
+    File::options().read(true).write(true).open(format!("/proc/{tid}/mem"))
 }

@@ -24,8 +24,8 @@ const RT_CONSISTENT: u32 = 0;
 
 /// The images a process has mapped: the program first, the others by address.
 pub(super) fn list(pid: Pid, memory: &impl ReadMemory) -> Vec<ModuleDescription> {
-    let maps = procfs::parse_maps(&procfs::read(pid, "maps").unwrap_or_default());
-    let auxv = procfs::read(pid, "auxv").unwrap_or_default();
+    let maps = procfs::parse_maps(&procfs::read_shared(pid, "maps"));
+    let auxv = procfs::read_shared(pid, "auxv");
     let program_headers = procfs::auxv_value(&auxv, AT_PHDR).map(Address::new);
     let mut modules: Vec<ModuleDescription> =
         maps.iter().filter_map(|mapping| describe(mapping, memory)).collect();
@@ -77,7 +77,7 @@ pub(super) struct Rendezvous {
 /// The interface of the process's dynamic linker; `None` for a static program, or a linker that
 /// does not export the name that glibc's and musl's do.
 pub(super) fn rendezvous(pid: Pid, memory: &impl ReadMemory) -> Option<Rendezvous> {
-    let auxv = procfs::read(pid, "auxv").ok()?;
+    let auxv = procfs::read_shared(pid, "auxv");
     let base = procfs::auxv_value(&auxv, AT_BASE).filter(|base| *base != 0)?;
     let linker = MappedImage::at(memory, Address::new(base))?;
     Some(Rendezvous {
@@ -95,12 +95,12 @@ pub(super) fn is_consistent(rendezvous: &Rendezvous, memory: &impl ReadMemory) -
 
 /// Where the program proper begins.
 pub(super) fn entry(pid: Pid) -> Option<Address> {
-    let auxv = procfs::read(pid, "auxv").ok()?;
+    let auxv = procfs::read_shared(pid, "auxv");
     procfs::auxv_value(&auxv, AT_ENTRY).filter(|entry| *entry != 0).map(Address::new)
 }
 
 /// Whether the process has a dynamic linker.
 pub(super) fn has_linker(pid: Pid) -> bool {
-    let auxv = procfs::read(pid, "auxv").unwrap_or_default();
+    let auxv = procfs::read_shared(pid, "auxv");
     procfs::auxv_value(&auxv, AT_BASE).is_some_and(|base| base != 0)
 }

@@ -101,6 +101,23 @@ pub(crate) fn read(pid: Pid, file: &str) -> std::io::Result<Vec<u8>> {
     std::fs::read(format!("/proc/{pid}/{file}"))
 }
 
+/// Reads a file that is the same for all threads of a process, such as its memory map. A leader
+/// that has ended before the others shows nothing there.
+pub(crate) fn read_shared(pid: Pid, file: &str) -> Vec<u8> {
+    let of = |tid: Tid| std::fs::read(format!("/proc/{tid}/{file}")).unwrap_or_default();
+    let bytes = of(Tid::from(pid));
+    if bytes.is_empty() { living_thread(pid).map(of).unwrap_or_default() } else { bytes }
+}
+
+/// The first thread of a process that has not ended: its leader, as a rule.
+pub(crate) fn living_thread(pid: Pid) -> Option<Tid> {
+    let leader = Tid::from(pid);
+    if !is_zombie(pid, leader) {
+        return Some(leader);
+    }
+    tids(pid).ok()?.into_iter().find(|tid| !is_zombie(pid, *tid))
+}
+
 /// A process's stat.
 pub(crate) fn stat(pid: Pid) -> Option<Stat> {
     parse_stat(&read(pid, "stat").ok()?)
@@ -138,6 +155,15 @@ pub(crate) fn is_32_bit(pid: Pid) -> bool {
 /// Whether a thread belongs to a process.
 pub(crate) fn is_thread(pid: Pid, tid: Tid) -> bool {
     std::path::Path::new(&format!("/proc/{pid}/task/{tid}")).exists()
+}
+
+/// The parent of a process; `None` if the id is a thread's that does not lead its process, or
+/// nobody's.
+pub(crate) fn parent_of_process(tid: Tid) -> Option<Pid> {
+    let text = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    let number = |key| status_field(&text, key)?.parse::<u32>().ok();
+    (number("Tgid")? == tid.value()).then_some(())?;
+    number("PPid").map(Pid::new)
 }
 
 /// Whether a thread is dead but not reaped.

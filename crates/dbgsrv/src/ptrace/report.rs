@@ -42,6 +42,11 @@ impl Tracer {
         let is_stepped = target.threads.get(&tid).is_some_and(|thread| thread.wish == Wish::Step);
         target.asked.interrupt |= is_stepped && !target.is_stopped();
         target.remove_thread(tid);
+        // Of a leader that had ended before the session attached, nothing is ever reported.
+        if target.threads.is_empty() && !self.owner.contains_key(&Tid::from(target.pid)) {
+            self.end_target(id, status);
+            return;
+        }
         if let Phase::SteppingOff { tid: stepping, site } = target.phase
             && stepping == tid
         {
@@ -98,7 +103,7 @@ impl Tracer {
     /// The process executes a new program. Every thread but the leader is gone, and with the old
     /// memory all sites.
     fn take_exec(&mut self, id: TargetId, tid: Tid) {
-        self.forget_sites(id);
+        let originals = self.forget_sites(id);
         let arch = self.arch;
         let Some(target) = self.targets.get_mut(&id) else { return };
         for gone in target.tids().into_iter().filter(|other| *other != tid) {
@@ -109,15 +114,17 @@ impl Tracer {
         target.modules_changed = true;
         target.rendezvous = None;
         if let Some(thread) = target.threads.get_mut(&tid) {
-            thread.passed = None;
-            thread.report = None;
+            thread.begin_anew();
         }
         if matches!(target.phase, Phase::SteppingOff { .. }) {
             target.phase = Phase::Stopping;
         }
+        let pid = target.pid;
         // If the new program's memory cannot be opened, reads of it come up empty.
         let _ = target.memory.reopen(target.pid, arch);
-        if matches!(target.phase, Phase::Launching(_)) {
+        let is_launching = matches!(target.phase, Phase::Launching(_));
+        self.release_orphans(pid, &originals);
+        if is_launching {
             self.finish_launch(id);
         } else {
             self.await_initial_break(id);

@@ -155,14 +155,22 @@ impl Tracer {
         if bytes.is_empty() {
             return Ok(0);
         }
-        // A page that holds a site can be written, or the site could not have been armed; so what
-        // the sites keep is changed first, and a write that ends early ends behind them.
         let mut patched = bytes.to_vec();
+        let kept = memory.sites.kept(address, bytes.len());
         let changed = memory.sites.absorb(address, &mut patched);
         for (entry, original) in &changed {
             self.journal.set_original(*entry, *original);
         }
-        memory.poke(address, &patched).map_err(unwritable)
+        let written = memory.poke(address, &patched);
+        let end = address.wrapping_offset(*written.as_ref().unwrap_or(&0) as i64);
+        // What was not written is still what the sites behind it had kept.
+        for (at, original) in kept.into_iter().filter(|(at, _)| *at >= end) {
+            if let Some(site) = memory.sites.get_mut(at) {
+                site.original = original;
+                self.journal.set_original(site.entry, original);
+            }
+        }
+        written.map_err(unwritable)
     }
 
     /// The registers of the named threads, or of all.

@@ -17,7 +17,7 @@ impl Tracer {
     pub(super) fn settle(&mut self, id: TargetId) {
         let Some(target) = self.targets.get(&id) else { return };
         match target.phase {
-            Phase::Launching(_) => {}
+            Phase::Launching(_) => self.release_launching(id),
             Phase::Stopped if target.asked.detach.is_none() => {}
             Phase::Stopped => self.decide(id),
             Phase::SteppingOff { tid, site } => {
@@ -91,27 +91,30 @@ impl Tracer {
 
     /// The armed site that a stopped thread stands on and has to leave before it can run.
     fn must_step_off(&self, target: &Target, thread: &Thread) -> Option<Address> {
-        let site = thread.passed?;
-        let class = match thread.state {
-            State::Stopped(class) => class,
-            State::Running { .. } => return None,
-        };
+        let State::Stopped(class) = thread.state else { return None };
         if thread.wish == Wish::Stay || class == StopClass::Group {
             return None;
         }
-        let is_armed = target.memory.lock().sites.get(site).is_some_and(|site| site.is_armed);
-        if !is_armed {
+        let memory = target.memory.lock();
+        let is_armed = |at: &Address| memory.sites.get(*at).is_some_and(|site| site.is_armed);
+        let passed = thread.passed.filter(is_armed);
+        let may_restart = class != StopClass::Syscall && memory.sites.has_calls();
+        if passed.is_none() && !may_restart {
             return None;
         }
         // A fault of the very instruction under the site would only be raised again by stepping;
         // its handler has to run first.
         let info = thread.inject.and_then(|due| due.info);
-        let delivers_fault = info.is_some_and(|info| info.is_fault());
-        // Where a system call was interrupted the kernel moves the pc back to it, and its
-        // instruction, not the one at the pc, is executed next.
-        let is_there = sys::registers(thread.tid, self.arch)
-            .is_ok_and(|registers| registers.pc() == site && !sys::restarts_call(&registers));
-        (is_there && !delivers_fault).then_some(site)
+        if info.is_some_and(|info| info.is_fault()) {
+            return None;
+        }
+        let registers = sys::registers(thread.tid, self.arch).ok()?;
+        match sys::restarted_call(&registers) {
+            // Not what is at the pc comes next, but the interrupted system call once more. That is
+            // no new execution of it.
+            Some(call) => Some(call).filter(|call| may_restart && is_armed(call)),
+            None => passed.filter(|site| *site == registers.pc()),
+        }
     }
 
     /// Lets one thread execute the instruction under a site, while all others stand still.
@@ -143,6 +146,16 @@ impl Tracer {
         };
         thread.state = State::Running { how, is_interrupted: false };
         target.phase = Phase::SteppingOff { tid, site };
+    }
+
+    /// Lets a child that has not executed its program yet run on: a signal has reached it, as of
+    /// the terminal that it shares.
+    fn release_launching(&mut self, id: TargetId) {
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        for thread in target.threads.values_mut().filter(|thread| thread.is_stopped()) {
+            thread.report = None;
+            release(target.pid, thread);
+        }
     }
 
     /// Lets every stopped thread run as it is wished to.

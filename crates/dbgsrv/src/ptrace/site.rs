@@ -33,6 +33,8 @@ pub(super) struct Site {
     pub(super) original: [u8; BYTES_MAX],
     /// Whether the trap instruction is in memory now. It is not while a thread steps over it.
     pub(super) is_armed: bool,
+    /// Whether the program's instruction there enters the kernel.
+    pub(super) is_call: bool,
     /// The journal's entry for it.
     pub(super) entry: EntryIndex,
     /// Why; never empty.
@@ -77,6 +79,11 @@ impl SiteTable {
         self.sites.remove(&address)
     }
 
+    /// Whether any site is on an instruction that enters the kernel.
+    pub(super) fn has_calls(&self) -> bool {
+        self.sites.values().any(|site| site.is_call)
+    }
+
     /// All addresses in ascending order.
     pub(super) fn addresses(&self) -> Vec<Address> {
         self.sites.keys().copied().collect()
@@ -117,11 +124,14 @@ impl SiteTable {
         site.reasons.iter().filter_map(applies).collect()
     }
 
-    /// Puts the program's own bytes over those in `bytes`, which were read at `address`.
+    /// Puts the program's own bytes over the trap instructions in `bytes`, which were read at
+    /// `address`. Where the program has put something else meanwhile, that is shown.
     pub(super) fn hide(&self, address: Address, bytes: &mut [u8]) {
+        let trap = self.arch.trap_instruction();
         self.each_overlap(address, bytes.len(), |site, in_bytes, in_site| {
             if let (Some(byte), Some(original)) =
                 (bytes.get_mut(in_bytes), site.original.get(in_site))
+                && Some(&*byte) == trap.get(in_site)
             {
                 *byte = *original;
             }
@@ -157,6 +167,21 @@ impl SiteTable {
             changed.push((site.entry, site.original));
         }
         changed
+    }
+
+    /// What the sites that overlap `len` bytes at `address` keep.
+    pub(super) fn kept(&self, address: Address, len: usize) -> Vec<(Address, [u8; BYTES_MAX])> {
+        let mut kept = Vec::new();
+        for (start, site) in &self.sites {
+            let range = AddressRange::with_len(*start, self.trap_len() as u64);
+            let written = AddressRange::with_len(address, len as u64);
+            if let (Some(range), Some(written)) = (range, written)
+                && range.intersection(&written).is_some()
+            {
+                kept.push((*start, site.original));
+            }
+        }
+        kept
     }
 
     fn each_overlap(

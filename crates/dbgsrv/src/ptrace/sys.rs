@@ -7,6 +7,8 @@ use dbgbase::{Address, Arch, GeneralRegisters, Pid, Signal, Tid};
 use libc::c_void;
 use rustix::io::Errno;
 
+use super::instruction::CALL_LEN;
+
 /// What each seized thread reports: births of threads and processes, exec, and system calls marked
 /// as such. Not EXITKILL: a target survives its tracer.
 const OPTIONS: i32 = libc::PTRACE_O_TRACECLONE
@@ -244,14 +246,16 @@ pub(super) fn registers(tid: Tid, arch: Arch) -> Result<GeneralRegisters, Errno>
     Ok(registers)
 }
 
-/// Whether the kernel will begin an interrupted system call anew when these registers run on: its
-/// result is one of the `ERESTART` numbers of the kernel's `<linux/errno.h>`, 512 to 514 and 516.
-/// On AArch64 that cannot be seen in the general registers.
-pub(super) fn restarts_call(registers: &GeneralRegisters) -> bool {
+/// Where the kernel will begin an interrupted system call anew when these registers run on, if it
+/// will: the result is one of the `ERESTART` numbers of the kernel's `<linux/errno.h>`, 512 to 514
+/// and 516. On AArch64 that cannot be seen in the general registers.
+pub(super) fn restarted_call(registers: &GeneralRegisters) -> Option<Address> {
+    if registers.arch() != Arch::X86_64 {
+        return None;
+    }
     let is_in_call = registers.get(dbgbase::x86_64::ORIG_RAX) as i64 >= 0;
-    registers.arch() == Arch::X86_64
-        && is_in_call
-        && matches!(registers.get(dbgbase::x86_64::RAX) as i64, -516 | -514..=-512)
+    let restarts = matches!(registers.get(dbgbase::x86_64::RAX) as i64, -516 | -514..=-512);
+    (is_in_call && restarts).then(|| registers.pc().checked_sub(CALL_LEN as u64)).flatten()
 }
 
 /// Writes the general registers of a stopped tracee.

@@ -128,6 +128,16 @@ impl Thread {
         }
     }
 
+    /// Forgets what belonged to a program that another one has taken the place of.
+    pub(super) fn begin_anew(&mut self) {
+        self.report = None;
+        self.passed = None;
+        self.inject = None;
+        self.resent.clear();
+        self.pushes_flags = false;
+        self.leaves_group_stop = false;
+    }
+
     /// Whether it is in a ptrace-stop.
     pub(super) fn is_stopped(&self) -> bool {
         matches!(self.state, State::Stopped(_))

@@ -16,6 +16,7 @@ use super::children::Departing;
 use super::probe::Probe;
 use super::signals::ChildSignals;
 use super::target::{Phase, Target, Targets};
+use super::thread::Thread;
 use super::wait::{self, WaitStatus};
 use crate::journal::Journal;
 
@@ -120,6 +121,11 @@ impl Tracer {
     /// The target with this id.
     pub(super) fn target(&mut self, id: TargetId) -> Result<&mut Target, Fault> {
         self.targets.get_mut(&id).ok_or_else(|| no_such_target(id))
+    }
+
+    /// A thread of a target.
+    pub(super) fn thread_mut(&mut self, id: TargetId, tid: Tid) -> Option<&mut Thread> {
+        self.targets.get_mut(&id)?.threads.get_mut(&tid)
     }
 
     /// The number of the next report.

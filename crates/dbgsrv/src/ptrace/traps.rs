@@ -102,6 +102,10 @@ impl Tracer {
             thread.passed = None;
         }
         let signal = Signal::SIGTRAP;
+        // The program may have a handler for it; a detach delivers it.
+        if let Some(thread) = self.thread_mut(id, tid) {
+            thread.inject = Some(DueSignal { signal, info: Some(*info) });
+        }
         let (code, address) = (info.code(), info.address());
         let reason = match is_trap_instruction {
             true => StopReason::ProgramTrap,

@@ -1,13 +1,14 @@
 //! Attaching: every thread, whatever it is doing, and what may not be attached to.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 
 use dbgbase::{Address, ExitStatus, Pid, Signal, StopReason, Tid};
 use dbgwire::ErrorCode;
 use dbgwire::verbs::process::Attach;
 use dbgwire::verbs::server::ServerInfo;
 use testkit::footprint::changed_code;
-use testkit::{Footprint, Testee, memory_file, procfs, until};
+use testkit::{Footprint, Process, Testee, memory_file, procfs, until};
 
 use crate::{address_of, begin};
 
@@ -229,20 +230,11 @@ fn a_process_has_one_debugger() {
     let (target, _) = other.attach(pid);
     other.detach(target);
     // A debugger that is none of ours.
-    let mut gdb = guard.start(
-        "gdb",
-        &[
-            "-nx",
-            "-q",
-            "-batch",
-            "-p",
-            &pid.to_string(),
-            "-ex",
-            "echo attached\\n",
-            "-ex",
-            "shell read line",
-        ],
-    );
+    let mut command = guard.command("gdb");
+    command.args(["-nx", "-q", "-batch", "-p", &pid.to_string()]);
+    command.args(["-ex", "echo attached\\n", "-ex", "shell read line"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut gdb = Process::spawn(&mut command);
     while gdb.read_line() != "attached" {}
     let fault = client.try_attach(pid).expect_err("gdb has it");
     assert_eq!(fault.code, ErrorCode::AlreadyTraced);
@@ -251,6 +243,35 @@ fn a_process_has_one_debugger() {
     assert_eq!(gdb.wait(), ExitStatus::Exited(0));
     process.close_input();
     assert_eq!(process.wait(), ExitStatus::Exited(0));
+}
+
+#[test]
+fn a_process_whose_leader_has_ended_is_attached_to() {
+    let (guard, _server, mut client) = begin();
+    let testee = Testee::build("leader_ends", &[]);
+    let mut process = guard.start(testee.path(), &[]);
+    assert_eq!(process.read_line(), "ready");
+    let pid = process.pid();
+    let thread = procfs::tids(pid)[1];
+    for is_left in [true, false] {
+        let (target, stop) = client.attach(pid);
+        assert_eq!(stop.tid(), thread);
+        assert_eq!(client.tids(target), [thread]);
+        let alone = address_of(&testee, &stop, "alone");
+        client.insert(target, 1, alone);
+        assert_eq!(client.read(target, alone, 1), client.read(target, alone, 2)[..1]);
+        client.go(target);
+        if is_left {
+            client.detach(target);
+            assert_eq!(procfs::tracer(pid, thread), Some(0));
+            continue;
+        }
+        process.close_input();
+        assert_eq!(client.wait_stop().sites(), [1]);
+        client.go(target);
+        assert_eq!(client.wait_exit(), ExitStatus::Exited(6));
+    }
+    assert_eq!(process.wait(), ExitStatus::Exited(6));
 }
 
 #[test]

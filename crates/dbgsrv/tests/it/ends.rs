@@ -3,7 +3,7 @@
 use dbgbase::{ExitStatus, Signal, StopReason, Tid};
 use dbgwire::ErrorCode;
 use dbgwire::verbs::process::{Detach, Kill};
-use testkit::{Testee, memory_file, procfs, until};
+use testkit::{Testee, memory_file, procfs, send_signal, until};
 
 use crate::{address_of, begin};
 
@@ -62,9 +62,9 @@ fn kill_ends_stopped_and_running_targets() {
 
 #[test]
 fn a_kill_from_elsewhere_is_told_while_stopped() {
-    let (guard, _server, mut client) = begin();
+    let (_guard, _server, mut client) = begin();
     let (target, _) = client.start(&Testee::build("waits", &[]), &["4"]);
-    guard.output("kill", &["-KILL", &target.pid.to_string()]);
+    send_signal(target.pid, Signal::SIGKILL);
     assert_eq!(client.wait_exit(), ExitStatus::Killed(Signal::SIGKILL));
 }
 

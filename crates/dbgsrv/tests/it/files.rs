@@ -146,7 +146,7 @@ fn a_target_sees_its_own_files() {
         && ln -s /../../../../../../../../"$0"/file "$0/link" && exec "$1""#;
     let directory = directory.display().to_string();
     let program = testee.path().display().to_string();
-    let arguments = ["--mount", "sh", "-c", script, &directory, &program];
+    let arguments = ["--map-root-user", "--mount", "sh", "-c", script, &directory, &program];
     let mut process = guard.start("unshare", &arguments);
     assert_eq!(process.read_line(), "ready");
     let (target, _) = client.attach(process.pid());

@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
-use dbgbase::{Address, ExitStatus};
+use dbgbase::{Address, ExitStatus, StopReason};
 use dbgwire::verbs::process::{Launch, Terminal};
 use dbgwire::{ErrorCode, Fault};
 use testkit::{Testee, memory_file};
@@ -181,6 +181,24 @@ fn a_server_without_a_terminal_shares_none() {
     };
     let fault = client.call(&request).expect_err("no terminal");
     assert_eq!(fault.code, ErrorCode::Unsupported);
+}
+
+#[test]
+fn an_interruption_does_not_hide_the_initial_break() {
+    let (_guard, _server, mut client) = begin();
+    let testee = Testee::build("count", &[]);
+    for _ in 0..20 {
+        let target = client.launch(testee.path(), &["3"]).expect("it can be launched");
+        client.interrupt(target);
+        let mut stop = client.wait_stop();
+        if stop.reason() == StopReason::Interrupted {
+            client.go(target);
+            stop = client.wait_stop();
+        }
+        assert_eq!(stop.reason(), StopReason::InitialBreak);
+        client.go(target);
+        assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
+    }
 }
 
 #[test]

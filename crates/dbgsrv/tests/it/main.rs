@@ -3,11 +3,13 @@
 
 mod attach; // every thread of a running process, and what may not be attached to
 mod breakpoints; // sites: hit, counted, hidden, moved, filtered
+mod calls; // sites and steps on system calls
 mod children; // what a target makes runs clean, and what it becomes is told
 mod detach; // leaving a target as it was found, at any moment
 mod ends; // exits, kills, threads and leaders that end
 mod files; // files of the server's machine, and as a target sees them
 mod hostile; // peers that are no clients
+mod journal; // a session that is killed at any step can be undone
 mod launch; // from a program's file to its initial break, and what keeps it from there
 mod memory; // reading, writing, what is mapped
 mod running; // resume, interrupt, and what is refused

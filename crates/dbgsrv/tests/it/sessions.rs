@@ -9,7 +9,9 @@ use dbgwire::verbs::server::{EndServer, ServerInfo};
 use dbgwire::verbs::site::Site;
 use dbgwire::version::Capabilities;
 use testkit::footprint::changed_code;
-use testkit::{Client, Event, Guard, Process, Server, Testee, memory_file, procfs, site, until};
+use testkit::{
+    Client, Event, Guard, Process, Server, Testee, memory_file, procfs, send_signal, site, until,
+};
 
 use crate::{PROGRAM, address_of, begin};
 
@@ -81,7 +83,7 @@ fn a_session_that_is_asked_to_end_says_so_and_leaves_nothing_behind() {
     let (guard, _server, mut client) = begin();
     let scene = set_up(&guard, &mut client);
     let session = client.call(&ServerInfo {}).expect("it answers").pid;
-    guard.output("kill", &["-TERM", &session.to_string()]);
+    send_signal(Pid::new(session), Signal::SIGTERM);
     let Event::Ending(reason) = client.wait_event() else { panic!("the end is not told") };
     assert_eq!(reason, "the process server is ending");
     client.wait_end();

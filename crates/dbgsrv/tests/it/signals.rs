@@ -2,7 +2,9 @@
 
 use dbgbase::{Address, ExitStatus, Pid, Signal, StopReason};
 use dbgwire::verbs::site::Site;
-use testkit::{Client, Process, Stop, Target, Testee, memory_file, procfs, site, until};
+use testkit::{
+    Client, Process, Stop, Target, Testee, memory_file, procfs, send_signal, site, until,
+};
 
 use crate::{address_of, begin};
 
@@ -235,7 +237,7 @@ fn stops_by_signal_work_as_without_a_debugger() {
     };
     until("it to stop", is_stopped);
     assert_eq!(client.pending_events(), []);
-    guard.output("kill", &["-CONT", &target.pid.to_string()]);
+    send_signal(target.pid, Signal::SIGCONT);
     let stop = client.wait_stop();
     assert_eq!(signal_of(&stop), Signal::SIGCONT);
     pass(&mut client, target, &stop);

@@ -1,0 +1,161 @@
+//! A backend without debuggees: it notes what it is asked and answers from a script. For tests of
+//! what is in front of the door.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use dbgwire::verbs::memory::{ListRegions, ListRegionsReply, WriteMemory, WriteMemoryReply};
+use dbgwire::verbs::module::ListModulesReply;
+use dbgwire::verbs::process::{
+    Attach, AttachReply, Detach, DetachReply, Kill, KillReply, Launch, LaunchReply,
+};
+use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
+use dbgwire::verbs::resume::Resume;
+use dbgwire::verbs::site::{InsertSites, InsertSitesReply, RemoveSites};
+use dbgwire::verbs::thread::ListThreadsReply;
+use dbgwire::{ErrorCode, Fault};
+
+use crate::answer::Answer;
+use crate::backend::Backend;
+
+/// The only target there is.
+pub(crate) const TARGET: u32 = 5;
+/// Where its memory begins; a byte's value is the lowest byte of its address.
+pub(crate) const MEMORY_START: u64 = 0x1000;
+/// Where it ends.
+pub(crate) const MEMORY_END: u64 = 0x0200_0000;
+
+/// What a backend has been asked, in order.
+pub(crate) type Log = Arc<Mutex<Vec<String>>>;
+
+/// The backend. Attaching to process 13 is a defect.
+#[derive(Default)]
+pub(crate) struct FakeBackend {
+    pub(crate) log: Log,
+    /// Answers that are given when the next target is killed.
+    waiting: Vec<Answer<LaunchReply>>,
+}
+
+impl FakeBackend {
+    fn note(&self, what: impl Into<String>) {
+        self.log.lock().expect("no test panics with it").push(what.into());
+    }
+
+    fn target(&self, target: u32) -> Result<(), Fault> {
+        if target == TARGET {
+            return Ok(());
+        }
+        Err(Fault::new(ErrorCode::NoSuchTarget, format!("no target {target}")))
+    }
+}
+
+impl Backend for FakeBackend {
+    fn launch(&mut self, request: Launch, answer: Answer<LaunchReply>) {
+        self.note(format!("launch {}", String::from_utf8_lossy(&request.program)));
+        match request.program.as_slice() {
+            b"later" => self.waiting.push(answer),
+            b"never" => drop(answer),
+            _ => answer.reply(LaunchReply { target: TARGET, pid: 42 }),
+        }
+    }
+
+    fn attach(&mut self, request: Attach) -> Result<AttachReply, Fault> {
+        self.note(format!("attach {}", request.pid));
+        assert_ne!(request.pid, 13, "a defect");
+        Ok(AttachReply { target: TARGET })
+    }
+
+    fn detach(&mut self, request: Detach, answer: Answer<DetachReply>) {
+        match self.target(request.target) {
+            Ok(()) => answer.reply(DetachReply {}),
+            Err(fault) => answer.fault(fault),
+        }
+    }
+
+    fn kill(&mut self, _: Kill, answer: Answer<KillReply>) {
+        for launch in self.waiting.drain(..) {
+            launch.reply(LaunchReply { target: TARGET, pid: 43 });
+        }
+        answer.reply(KillReply {});
+    }
+
+    fn list_threads(&mut self, target: u32) -> Result<ListThreadsReply, Fault> {
+        self.target(target)?;
+        Ok(ListThreadsReply::default())
+    }
+
+    fn resume(&mut self, request: Resume) -> Result<(), Fault> {
+        self.note(format!("resume {} at stop {}", request.target, request.stop));
+        self.target(request.target)
+    }
+
+    fn interrupt(&mut self, target: u32) -> Result<(), Fault> {
+        self.target(target)
+    }
+
+    fn read_memory(
+        &mut self,
+        target: u32,
+        address: u64,
+        buffer: &mut [u8],
+    ) -> Result<usize, Fault> {
+        self.target(target)?;
+        let readable = address..MEMORY_END.max(address);
+        let mut count = 0;
+        for (byte, at) in buffer.iter_mut().zip(readable.skip_while(|at| *at < MEMORY_START)) {
+            if at != address + count as u64 {
+                break;
+            }
+            *byte = at as u8;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn write_memory(
+        &mut self,
+        request: WriteMemory,
+        bytes: Bytes,
+    ) -> Result<WriteMemoryReply, Fault> {
+        self.note(format!("write {bytes:?} at {:#x}", request.address));
+        Ok(WriteMemoryReply { written: bytes.len() as u32 })
+    }
+
+    fn list_regions(&mut self, request: ListRegions) -> Result<ListRegionsReply, Fault> {
+        self.target(request.target)?;
+        Ok(ListRegionsReply::default())
+    }
+
+    fn read_registers(&mut self, request: ReadRegisters) -> Result<ReadRegistersReply, Fault> {
+        self.target(request.target)?;
+        Ok(ReadRegistersReply::default())
+    }
+
+    fn write_registers(&mut self, request: WriteRegisters) -> Result<(), Fault> {
+        self.target(request.target)
+    }
+
+    fn insert_sites(&mut self, request: InsertSites) -> Result<InsertSitesReply, Fault> {
+        self.target(request.target)?;
+        Ok(InsertSitesReply::default())
+    }
+
+    fn remove_sites(&mut self, request: RemoveSites) -> Result<(), Fault> {
+        self.target(request.target)
+    }
+
+    fn list_modules(&mut self, target: u32) -> Result<ListModulesReply, Fault> {
+        self.target(target)?;
+        Ok(ListModulesReply::default())
+    }
+
+    fn root_directory(&mut self, target: u32) -> Result<PathBuf, Fault> {
+        self.target(target)?;
+        Ok(PathBuf::from("/"))
+    }
+
+    fn end(&mut self) {
+        self.note("end");
+    }
+}
