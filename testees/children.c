@@ -1,8 +1,13 @@
 // Makes a child that calls the same function as its parent, and passes its exit status on. The
-// first argument says how: fork, vfork   in these ways; the vforked one executes this program spawn
-// posix_spawn sharing       a process that shares the memory, and is not waited for by the kernel
-// waiting       fork, when a line comes; the child waits, too many          fork, again and again
-// until the input ends zombie        fork; the child is not waited for until the input ends
+// first argument says how:
+//
+//   fork, vfork   in these ways; the vforked one executes this program
+//   spawn         posix_spawn
+//   sharing       a process that shares the memory, and that the kernel does not wait for; with a
+//                 second argument it is made when a line comes, and waits for the input's end
+//   waiting       fork, when a line comes; the child waits for the input's end
+//   many          fork, again and again until the input ends
+//   zombie        fork; the child is not waited for until the input ends
 
 #include "testee.h"
 
@@ -18,6 +23,12 @@ volatile int child;
 STOP_HERE void work(void)
 {
     calls++;
+}
+
+static int wait_often(void *argument)
+{
+    wait_for_end_of_input();
+    return argument != NULL;
 }
 
 static int work_often(void *argument)
@@ -83,7 +94,18 @@ int main(int count, char **arguments)
         child = pid;
     } else if (strcmp(how, "sharing") == 0) {
         static char stack[65536] __attribute__((aligned(16)));
-        child = clone(work_often, stack + sizeof stack, CLONE_VM | SIGCHLD, NULL);
+        int waits = count > 2;
+        if (waits) {
+            say("ready");
+            char line[2];
+            CHECK(fgets(line, sizeof line, stdin) != NULL);
+        }
+        int (*function)(void *) = waits ? wait_often : work_often;
+        child = clone(function, stack + sizeof stack, CLONE_VM | SIGCHLD, NULL);
+        if (waits) {
+            printf("%d\n", child);
+            fflush(stdout);
+        }
         int status = status_of(child);
         work();
         return status;

@@ -146,6 +146,17 @@ impl Tracer {
         }
     }
 
+    /// Lets those processes go that share the memory of a target which has been left.
+    pub(super) fn leave_sharers(&mut self, id: TargetId) {
+        for (child, departing) in &mut self.departing {
+            if matches!(departing, Departing::Sharer(of) if *of == id) {
+                *departing = Departing::Borrower;
+                // The only failure is ESRCH: it is ending, and that is reported next.
+                let _ = sys::interrupt(*child);
+            }
+        }
+    }
+
     /// Lets a process run on that is watched only for its end.
     fn keep_going(&mut self, id: TargetId, child: Tid, stop: Stop) {
         let signal = match stop {

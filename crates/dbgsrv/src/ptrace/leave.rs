@@ -58,6 +58,7 @@ impl Tracer {
             let _ = sys::detach(thread.tid, signal);
         }
         self.forget(&target);
+        self.leave_sharers(id);
         if let Some(Some(answer)) = target.asked.detach.take() {
             answer.reply(DetachReply {});
         }

@@ -89,6 +89,27 @@ fn a_process_that_shares_the_memory_hits_nothing() {
     assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
 }
 
+#[test]
+fn a_process_that_shares_the_memory_is_left_with_its_target() {
+    let (guard, _server, mut client) = begin();
+    let testee = Testee::build("children", &[]);
+    let mut process = guard.start(testee.path(), &["sharing", "waiting"]);
+    assert_eq!(process.read_line(), "ready");
+    let (target, _) = client.attach(process.pid());
+    client.go(target);
+    process.write_line("");
+    let child = dbgbase::Pid::new(process.read_line().parse().expect("the child's id"));
+    client.interrupt(target);
+    client.wait_stop();
+    assert_ne!(procfs::tracer(child, Tid::from(child)), Some(0));
+    client.detach(target);
+    until("the child to be let go", || {
+        (procfs::tracer(child, Tid::from(child)) == Some(0)).then_some(())
+    });
+    process.close_input();
+    assert_eq!(process.wait(), ExitStatus::Exited(0));
+}
+
 fn address_of_calls(
     client: &mut testkit::Client,
     target: testkit::Target,
