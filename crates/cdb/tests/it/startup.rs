@@ -1,7 +1,7 @@
 //! Starting and ending: what is refused and how it is said, what becomes of targets, Ctrl+C.
 
 use dbgbase::ExitStatus;
-use testkit::{Guard, Testee};
+use testkit::{Guard, Testee, until};
 
 use crate::console::Console;
 
@@ -90,7 +90,11 @@ fn q_ends_what_cdb_started_and_qd_lets_it_run() {
     let mut cdb = Console::start(&guard, &["/bin/sleep", "1000"]);
     cdb.type_line("qd");
     assert_eq!(cdb.wait(), 0);
-    let [left] = guard.processes()[..] else { panic!("only sleep goes on") };
+    // The session process ends a moment after cdb does.
+    let left = until("all but sleep to end", || match guard.processes()[..] {
+        [left] => Some(left),
+        _ => None,
+    });
     let comm = std::fs::read_to_string(format!("/proc/{left}/comm")).expect("it runs");
     assert_eq!(comm, "sleep\n");
     let pid = rustix::process::Pid::from_raw(left.value().cast_signed()).expect("a pid");
