@@ -5,7 +5,7 @@
 //! Reading order: [`connect_string`] (the written form, pure), [`Link`] (a pipe and its two
 //! halves), [`connect`] and [`listen`] (from the written form to a pipe), [`LinkError`]. Then one
 //! file for each transport: `unix` for `npipe:`, `tcp` for `tcp:`, `pair` for a pipe within one
-//! machine without a name.
+//! machine without a name. [`registry`] is beside all that: which servers there are.
 //!
 //! ```no_run
 //! use dbglink::{ClientEndpoint, RunDir, ServerEndpoint};
@@ -37,10 +37,12 @@ mod link;
 mod listen;
 mod pair;
 mod peer;
+pub mod registry;
 mod run_dir;
 pub mod same_user;
 mod tcp;
 mod unix;
+mod user_name;
 
 pub use connect::connect;
 pub use connect_string::{ClientEndpoint, ParseError, ServerEndpoint};
@@ -49,3 +51,5 @@ pub use link::{Link, LinkReader, LinkShutdown, LinkWriter};
 pub use listen::{Listener, listen};
 pub use peer::PeerInfo;
 pub use run_dir::RunDir;
+pub use unix::is_this_machine;
+pub use user_name::user_name;

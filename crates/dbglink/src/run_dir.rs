@@ -77,32 +77,52 @@ impl RunDir {
         std::iter::once(&self.own).chain(&self.others).map(PathBuf::as_path)
     }
 
+    /// Where servers of root are: the last of the directories that are searched.
+    pub(crate) fn of_machine(&self) -> &Path {
+        self.others.last().unwrap_or(&self.own)
+    }
+
     /// Makes the own directory if there is none, and checks it.
     pub(crate) fn prepare(&self) -> Result<(), LinkError> {
-        match DirBuilder::new().mode(self.own_mode).create(&self.own) {
-            // The process's umask may have taken permissions away.
-            Ok(()) => fs::set_permissions(&self.own, Permissions::from_mode(self.own_mode))
-                .map_err(|reason| fault(&self.own, RunDirFault::Inaccessible(reason.kind())))?,
-            Err(reason) if reason.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(reason) => return Err(fault(&self.own, RunDirFault::Inaccessible(reason.kind()))),
-        }
-        check(&self.own)
+        make(&self.own, self.own_mode)
+    }
+
+    /// The same for a directory within the own one.
+    pub(crate) fn prepare_below(&self, path: &Path) -> Result<(), LinkError> {
+        make(path, self.own_mode)
     }
 
     /// Waits until no other server is taking or replacing a name in the own directory. The lock
     /// ends with the returned file, and so also when this process is killed.
     pub(crate) fn lock(&self) -> Result<File, LinkError> {
-        // Mode 0600: who could open the file could hold the lock, and stop all servers of root.
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-            .open(self.own.join(LOCK));
-        file.and_then(|file| file.lock().map(|()| file))
-            .map_err(|reason| fault(&self.own, RunDirFault::Inaccessible(reason.kind())))
+        lock(&self.own)
     }
+}
+
+/// Makes a directory if there is none, and checks it.
+fn make(path: &Path, mode: u32) -> Result<(), LinkError> {
+    match DirBuilder::new().mode(mode).create(path) {
+        // The process's umask may have taken permissions away.
+        Ok(()) => fs::set_permissions(path, Permissions::from_mode(mode))
+            .map_err(|reason| fault(path, RunDirFault::Inaccessible(reason.kind())))?,
+        Err(reason) if reason.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(reason) => return Err(fault(path, RunDirFault::Inaccessible(reason.kind()))),
+    }
+    check(path)
+}
+
+/// Waits until no other server changes what is in a directory, as [`RunDir::lock`] says.
+pub(crate) fn lock(directory: &Path) -> Result<File, LinkError> {
+    // Mode 0600: who could open the file could hold the lock, and stop all servers of root.
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+        .open(directory.join(LOCK));
+    file.and_then(|file| file.lock().map(|()| file))
+        .map_err(|reason| fault(directory, RunDirFault::Inaccessible(reason.kind())))
 }
 
 /// Checks that nobody but the current user and root can put a socket into the directory.

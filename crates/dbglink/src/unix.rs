@@ -102,8 +102,7 @@ pub(crate) fn connect_to(
     run_dir: &RunDir,
     timeout: Duration,
 ) -> Result<Link, LinkError> {
-    let uname = rustix::system::uname();
-    if !is_this_machine(server.as_str(), uname.nodename().to_str().unwrap_or_default()) {
+    if !is_this_machine(server.as_str()) {
         return Err(LinkError::OtherMachine { server: server.to_string() });
     }
     // The best explanation so far why no directory had a live server.
@@ -159,9 +158,15 @@ fn is_alive(address: &SocketAddrUnix) -> rustix::io::Result<bool> {
     }
 }
 
-/// Whether a name in `server=` means the machine whose host name is `nodename`: `.`, `localhost`, a
-/// loopback address, the host name, or its first part.
-fn is_this_machine(name: &str, nodename: &str) -> bool {
+/// Whether a name, as in `server=`, means this machine: `.`, `localhost`, a loopback address, the
+/// host name, or its first part. Case does not matter.
+pub fn is_this_machine(name: &str) -> bool {
+    let uname = rustix::system::uname();
+    is_machine(name, uname.nodename().to_str().unwrap_or_default())
+}
+
+/// The same for the machine whose host name is `nodename`.
+fn is_machine(name: &str, nodename: &str) -> bool {
     let short = nodename.split('.').next().unwrap_or(nodename);
     let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
     [".", "localhost", nodename, short].iter().any(|own| name.eq_ignore_ascii_case(own))

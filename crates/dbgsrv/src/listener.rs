@@ -14,7 +14,7 @@ use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use crate::error::{ServerError, system};
 use crate::journal::Journal;
 use crate::ptrace::Termination;
-use crate::spawn::{self, Inheritance};
+use crate::spawn::{self, ClientWords, Inheritance};
 
 /// What a session process writes on its control socket to end the whole server.
 pub(crate) const END_SERVER: u8 = b'E';
@@ -63,16 +63,20 @@ pub fn run(listener: &Listener, admission: Admission) -> Result<(), ServerError>
             continue;
         }
         match listener.try_accept() {
-            Ok(Some(link)) => match refusal(&link, admission) {
-                Some(reason) => refuse(link, reason),
-                None => {
-                    last_number += 1;
-                    match start_session(link, last_number) {
-                        Ok(session) => sessions.push(session),
-                        Err(error) => complain(&error),
+            Ok(Some(link)) => {
+                let peer = link.peer().ok();
+                let uid = peer.as_ref().and_then(PeerInfo::local_uid);
+                match refusal(uid, admission) {
+                    Some(reason) => refuse(link, reason),
+                    None => {
+                        last_number += 1;
+                        match start_session(link, last_number, &client_words(uid, peer)) {
+                            Ok(session) => sessions.push(session),
+                            Err(error) => complain(&error),
+                        }
                     }
                 }
-            },
+            }
             Ok(None) => {}
             Err(error) => {
                 complain(&error.into());
@@ -141,33 +145,33 @@ fn end_sessions(sessions: Vec<Session>) {
     }
 }
 
-fn start_session(link: Link, number: u32) -> Result<Session, ServerError> {
+fn start_session(link: Link, number: u32, client: &ClientWords) -> Result<Session, ServerError> {
     let journal = Journal::create().map_err(system("create a journal"))?;
     let (control, theirs) = UnixStream::pair().map_err(system("make a control socket"))?;
     let theirs_journal = journal
         .as_fd()
         .try_clone_to_owned()
         .map_err(system("hand a journal to a session process"))?;
-    let child = spawn::start(Inheritance {
+    let inheritance = Inheritance {
         link: link.into_fd()?,
         journal: theirs_journal,
         control: Some(OwnedFd::from(theirs)),
         number,
         may_share_terminal: false,
-    })?;
+    };
+    let child = spawn::start(inheritance, client)?;
     let pid = rustix::process::Pid::from_child(&child);
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(system("watch a session process"))?;
     Ok(Session { child, pidfd, control, _journal: journal })
 }
 
-/// Why a peer is not let in, if it is not.
-fn refusal(link: &Link, admission: Admission) -> Option<String> {
+/// Why a peer is not let in, if it is not. `uid` is the user of a peer of this machine.
+fn refusal(uid: Option<u32>, admission: Admission) -> Option<String> {
     if admission == Admission::Unprotected {
         return None;
     }
     let ours = rustix::process::geteuid().as_raw();
-    let peer = link.peer().ok();
-    match peer.as_ref().and_then(PeerInfo::local_uid) {
+    match uid {
         Some(uid) if uid == ours || uid == 0 => None,
         Some(uid) => Some(format!(
             "this process server serves uid {ours}, as which it runs, and root; you are uid {uid}"
@@ -178,6 +182,15 @@ fn refusal(link: &Link, admission: Admission) -> Option<String> {
                 .to_owned(),
         ),
     }
+}
+
+/// What the command line of a session process says of its client.
+fn client_words(uid: Option<u32>, peer: Option<PeerInfo>) -> ClientWords {
+    let peer = peer.and_then(|peer| match peer {
+        PeerInfo::Process { pid, .. } => pid.map(|pid| format!("process {pid}")),
+        PeerInfo::Tcp { peer, .. } => Some(peer.to_string()),
+    });
+    ClientWords { user: uid.map(dbglink::user_name), peer }
 }
 
 fn refuse(link: Link, detail: String) {

@@ -10,7 +10,7 @@ use crate::error::{ServerError, system};
 use crate::journal::Journal;
 use crate::ptrace::{ProcessSignals, PtraceBackend};
 use crate::session::{self, SessionSettings};
-use crate::spawn::{self, Inheritance};
+use crate::spawn::{self, ClientWords, Inheritance};
 
 /// An embedded server. Its session ends when the link does.
 pub struct LocalServer {
@@ -32,13 +32,14 @@ pub fn start() -> Result<LocalServer, ServerError> {
         .try_clone_to_owned()
         .map_err(system("hand a journal to a session process"))?;
     // The session process is nobody's to wait for: it ends with the link, and is reaped with us.
-    let _child = spawn::start(Inheritance {
+    let inheritance = Inheritance {
         link: theirs.into_fd()?,
         journal: theirs_journal,
         control: None,
         number: 1,
         may_share_terminal: true,
-    })?;
+    };
+    let _child = spawn::start(inheritance, &ClientWords::default())?;
     Ok(LocalServer { link, journal })
 }
 

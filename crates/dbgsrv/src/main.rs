@@ -7,8 +7,8 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use dbglink::RunDir;
 use dbglink::connect_string::ServerTransport;
+use dbglink::{RunDir, registry};
 use dbgsrv::args::{self, Invocation};
 use dbgsrv::listener::{self, Admission};
 
@@ -39,9 +39,14 @@ fn main() -> ExitCode {
         );
         return ExitCode::FAILURE;
     }
-    let result = dbglink::listen(&endpoint, &RunDir::of_this_user())
-        .map_err(dbgsrv::ServerError::from)
-        .and_then(|listener| listener::run(&listener, admission));
+    let run_dir = RunDir::of_this_user();
+    let result = dbglink::listen(&endpoint, &run_dir).map_err(dbgsrv::ServerError::from).and_then(
+        |listener| {
+            // A server that cannot be listed works all the same.
+            let _registration = registry::register(listener.endpoint(), &run_dir);
+            listener::run(&listener, admission)
+        },
+    );
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -5,6 +5,7 @@
 mod arm;
 mod attach;
 mod children;
+mod debugger;
 mod deliver;
 mod elf;
 mod instruction;

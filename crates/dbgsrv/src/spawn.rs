@@ -3,23 +3,26 @@
 //! not what a session does.
 //!
 //! ```text
-//!   dbgsrv @session LINK JOURNAL CONTROL NUMBER TERMINAL
+//!   dbgsrv @session LINK JOURNAL CONTROL NUMBER TERMINAL USER PEER
 //!     LINK, JOURNAL, CONTROL  descriptors; CONTROL is - for a session without a listener
 //!     NUMBER                  what the server calls the session
 //!     TERMINAL                1 if programs may be launched on its terminal, otherwise 0
+//!     USER, PEER              as whom the client was let in, and who it is; - if not known
 //! ```
+//!
+//! The last two are for people, who see them in ps(1) and `dbgsrvctl list`
+//! ([`dbglink::registry::SessionLine`]); a session process itself does not look at them.
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
+use dbglink::registry::{NOTHING, SESSION_MARK as MARK};
 use rustix::io::FdFlags;
 
 use crate::error::{ServerError, system};
 
-/// The first argument of a session process.
-const MARK: &str = "@session";
 /// The program that runs, whatever became of its file.
 const SELF: &str = "/proc/self/exe";
 
@@ -37,11 +40,20 @@ pub(crate) struct Inheritance {
     pub(crate) may_share_terminal: bool,
 }
 
+/// Who a session is for, in words for people.
+#[derive(Default)]
+pub(crate) struct ClientWords {
+    /// The user as whom the client was let in, if that is known.
+    pub(crate) user: Option<String>,
+    /// Who the client is, if that is known.
+    pub(crate) peer: Option<String>,
+}
+
 /// Starts a session process. The descriptors are closed in this one.
 ///
 /// **Errors**: [`ServerError::System`].
 /// **Threads**: no other thread may start a process meanwhile, as that would inherit them too.
-pub(crate) fn start(inheritance: Inheritance) -> Result<Child, ServerError> {
+pub(crate) fn start(inheritance: Inheritance, client: &ClientWords) -> Result<Child, ServerError> {
     let inherit = |fd: &OwnedFd| -> Result<String, ServerError> {
         rustix::io::fcntl_setfd(fd.as_fd(), FdFlags::empty())
             .map_err(system("hand a descriptor to a session process"))?;
@@ -49,7 +61,7 @@ pub(crate) fn start(inheritance: Inheritance) -> Result<Child, ServerError> {
     };
     let control = match &inheritance.control {
         Some(control) => inherit(control)?,
-        None => "-".to_owned(),
+        None => NOTHING.to_owned(),
     };
     #[expect(clippy::disallowed_methods, reason = "this is where session processes are started")]
     let mut command = Command::new(SELF);
@@ -57,6 +69,7 @@ pub(crate) fn start(inheritance: Inheritance) -> Result<Child, ServerError> {
     command.arg(inherit(&inheritance.link)?).arg(inherit(&inheritance.journal)?);
     command.arg(control).arg(inheritance.number.to_string());
     command.arg(if inheritance.may_share_terminal { "1" } else { "0" });
+    command.args([&client.user, &client.peer].map(|word| word.as_deref().unwrap_or(NOTHING)));
     command.spawn().map_err(system("start a session process"))
 }
 
@@ -72,11 +85,11 @@ pub(crate) fn is_session(arguments: &[OsString]) -> bool {
 /// **Threads**: to be called once, before anything else opens descriptors.
 pub(crate) fn adopt(arguments: &[OsString]) -> Result<Inheritance, ServerError> {
     let text: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
-    let [_, MARK, link, journal, control, number, terminal] = text.as_slice() else {
+    let [_, MARK, link, journal, control, number, terminal, _, _] = text.as_slice() else {
         return Err(ServerError::NotASession);
     };
     let control = match *control {
-        "-" => None,
+        NOTHING => None,
         control => Some(adopt_fd(control)?),
     };
     Ok(Inheritance {

@@ -21,6 +21,7 @@
 mod client;
 pub mod footprint;
 pub mod memory_file;
+mod private_run;
 mod process_guard;
 pub mod procfs;
 pub mod programs;
@@ -31,6 +32,7 @@ mod wait;
 
 pub use client::{Client, LinkEnded, Target, site};
 pub use footprint::Footprint;
+pub use private_run::PrivateRun;
 pub use process_guard::{Guard, Process, send_signal};
 pub use server::{Embedded, Server};
 pub use stop::{Event, Stop};

@@ -39,13 +39,14 @@ impl Server {
     /// A server at a TCP port that the system chooses.
     #[track_caller]
     pub fn tcp(guard: &Guard, program: impl AsRef<OsStr>) -> Server {
+        let run_dir = guard.directory().join("run");
         let mut command = guard.command(program);
-        command.args(["-t", "tcp:port=0"]);
+        command.args(["-t", "tcp:port=0"]).env("DBGSRV_RUN_DIR", &run_dir);
         let process = Process::spawn(&mut command);
         let port = until("the server's port", || listening_port(process.pid()));
         let endpoint = format!("tcp:server=localhost,port={port}");
         let endpoint = endpoint.parse().expect("a port's endpoint");
-        Server { process, run_dir: guard.directory().join("run"), endpoint }
+        Server { process, run_dir, endpoint }
     }
 
     /// A client that has been welcomed.
@@ -123,7 +124,7 @@ impl Embedded {
         let kept = journal.try_clone().expect("a descriptor");
         // A shell gives the descriptors the numbers that the command line names, so that no process
         // that another test starts in this moment inherits them.
-        let script = r#"exec "$0" @session 3 4 - 1 1 3<&0 4>&2 </dev/null 2>/dev/null"#;
+        let script = r#"exec "$0" @session 3 4 - 1 1 - - 3<&0 4>&2 </dev/null 2>/dev/null"#;
         let mut command = guard.command("sh");
         command.args(["-c", script]).arg(program.as_ref());
         command.stdin(theirs.into_fd().expect("nobody shares it"));

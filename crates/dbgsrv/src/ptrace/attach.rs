@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::SharedTarget;
 use super::children::Departing;
+use super::debugger::who_debugs;
 use super::memory::TargetMemory;
 use super::procfs;
 use super::sys;
@@ -201,11 +202,8 @@ fn check_attachable(pid: Pid) -> Result<u64, Fault> {
     match number("TracerPid") {
         0 => Ok(stat.start_time),
         tracer => {
-            let name = procfs::stat(Pid::new(tracer)).map_or_else(String::new, |stat| stat.name);
-            let detail = format!(
-                "process {pid} ({}) is being debugged already, by process {tracer} ({name})",
-                stat.name
-            );
+            let by = who_debugs(Tid::new(tracer));
+            let detail = format!("process {pid} ({}) is being debugged already, {by}", stat.name);
             Err(Fault::new(ErrorCode::AlreadyTraced, detail))
         }
     }

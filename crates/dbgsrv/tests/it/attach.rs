@@ -10,7 +10,7 @@ use dbgwire::verbs::server::ServerInfo;
 use testkit::footprint::changed_code;
 use testkit::{Footprint, Process, Testee, memory_file, procfs, until};
 
-use crate::{address_of, begin};
+use crate::{PROGRAM, address_of, begin};
 
 /// Who traces the threads of a process; 0 stands for nobody.
 fn tracers(pid: Pid) -> BTreeSet<u32> {
@@ -213,9 +213,13 @@ fn what_cannot_be_attached_to_is_explained() {
     assert_eq!(client.pending_events(), []);
 }
 
+fn process_name(pid: Pid) -> String {
+    procfs::status(pid, Tid::from(pid), "Name").expect("it lives")
+}
+
 #[test]
 fn a_process_has_one_debugger() {
-    let (guard, server, mut client) = begin();
+    let (guard, mut server, mut client) = begin();
     let mut process = guard.start(Testee::build("waits", &[]).path(), &[]);
     assert_eq!(process.read_line(), "ready");
     let pid = process.pid();
@@ -225,7 +229,16 @@ fn a_process_has_one_debugger() {
     let mut other = server.connect();
     let fault = other.try_attach(pid).expect_err("a target of another session");
     assert_eq!(fault.code, ErrorCode::AlreadyTraced);
-    assert!(fault.detail.contains("being debugged already"), "{}", fault.detail);
+    let (name, user) = (process_name(pid), dbglink::user_name(rustix::process::geteuid().as_raw()));
+    let begins = format!("process {pid} ({name}) is being debugged already, by session ");
+    let session = client.welcome().session;
+    let whose = format!("{session} of {user} (process server {})", server.pid());
+    assert_eq!(fault.detail, format!("{begins}{whose}"));
+    server.process().signal(Signal::SIGKILL);
+    assert_eq!(server.process().wait(), ExitStatus::Killed(Signal::SIGKILL));
+    let fault = other.try_attach(pid).expect_err("sessions outlive a server that is killed");
+    let whose = format!("{session} of {user} (its process server is gone)");
+    assert_eq!(fault.detail, format!("{begins}{whose}"));
     client.detach(target);
     let (target, _) = other.attach(pid);
     other.detach(target);
@@ -238,9 +251,29 @@ fn a_process_has_one_debugger() {
     while gdb.read_line() != "attached" {}
     let fault = client.try_attach(pid).expect_err("gdb has it");
     assert_eq!(fault.code, ErrorCode::AlreadyTraced);
-    assert!(fault.detail.contains("gdb"), "{}", fault.detail);
+    let gdb_pid = gdb.pid();
+    assert!(fault.detail.ends_with(&format!("by process {gdb_pid} (gdb)")), "{}", fault.detail);
     gdb.write_line("");
     assert_eq!(gdb.wait(), ExitStatus::Exited(0));
+    process.close_input();
+    assert_eq!(process.wait(), ExitStatus::Exited(0));
+}
+
+/// The session process of a local debugger is named by the debugger, which is what its user knows.
+#[test]
+fn a_debugger_without_a_server_is_named_by_its_process() {
+    let (guard, _server, mut client) = begin();
+    let mut process = guard.start(Testee::build("waits", &[]).path(), &[]);
+    assert_eq!(process.read_line(), "ready");
+    let journal = dbgsrv::journal::Journal::create().expect("a journal");
+    let journal = std::os::fd::AsFd::as_fd(&journal).try_clone_to_owned().expect("a descriptor");
+    let (_session, mut local) = testkit::Embedded::start(&guard, PROGRAM, journal);
+    let (target, _) = local.attach(process.pid());
+    let fault = client.try_attach(process.pid()).expect_err("it has a debugger");
+    let this = Pid::new(std::process::id());
+    let expected = format!("by process {this} ({})", process_name(this));
+    assert!(fault.detail.ends_with(&expected), "{}", fault.detail);
+    local.detach(target);
     process.close_input();
     assert_eq!(process.wait(), ExitStatus::Exited(0));
 }

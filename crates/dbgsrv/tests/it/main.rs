@@ -12,6 +12,7 @@ mod hostile; // peers that are no clients
 mod journal; // a session that is killed at any step can be undone
 mod launch; // from a program's file to its initial break, and what keeps it from there
 mod memory; // reading, writing, what is mapped
+mod registry; // which servers others find, and whose a session is
 mod running; // resume, interrupt, and what is refused
 mod sessions; // what becomes of targets when the client, the session or the server ends
 mod signals; // told, passed, dropped, and never twice
