@@ -15,6 +15,8 @@ pub(crate) enum Invocation {
     Help,
     /// The version.
     Version,
+    /// The servers of a machine, by its name as it was typed.
+    ListServers(String),
     /// A session.
     Debug(Box<DebugOptions>),
 }
@@ -74,6 +76,8 @@ pub(crate) enum UsageError {
     NoTarget,
     /// The value is no text.
     NotText(&'static str),
+    /// The option is given with others.
+    NotAlone(&'static str),
 }
 
 impl fmt::Display for UsageError {
@@ -94,6 +98,9 @@ impl fmt::Display for UsageError {
                 f.write_str("no target: name a program, or a process by -p PID or -pn NAME")
             }
             UsageError::NotText(name) => write!(f, "the value of -{name} is not valid text"),
+            UsageError::NotAlone(name) => {
+                write!(f, "-{name} must stand alone: it starts no session and takes no other word")
+            }
         }
     }
 }
@@ -101,6 +108,7 @@ impl fmt::Display for UsageError {
 /// Reads the words behind the program's own name.
 pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, UsageError> {
     let mut reading = Reading::default();
+    let count = words.len();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let Some(rows) = options_in(word)? else {
@@ -122,12 +130,25 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, UsageError> {
                         }
                         None => "",
                     };
+                    if meaning == Meaning::ListServers {
+                        return list_servers(row, value, count);
+                    }
                     reading.option(row, meaning, value)?;
                 }
             }
         }
     }
     reading.finish()
+}
+
+/// `-QR`, which is all there may be.
+fn list_servers(row: &OptionRow, host: &str, count: usize) -> Result<Invocation, UsageError> {
+    if count != 2 {
+        return Err(UsageError::NotAlone(row.name));
+    }
+    let is_name = !host.trim_start_matches('\\').is_empty() && !host.starts_with('-');
+    let missing = UsageError::MissingValue(row.name, row.value.unwrap_or_default());
+    is_name.then(|| Invocation::ListServers(host.to_owned())).ok_or(missing)
 }
 
 /// The options that a word stands for; `None` if it is no option.
@@ -211,7 +232,7 @@ impl Reading {
             Meaning::DetachAtEnd => self.detaches_at_end = true,
             Meaning::DebugChildren => self.debugs_children = true,
             Meaning::Verbose => self.is_verbose = true,
-            Meaning::Help | Meaning::Version => {}
+            Meaning::Help | Meaning::Version | Meaning::ListServers => {}
         }
         Ok(())
     }

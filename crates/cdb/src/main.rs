@@ -12,6 +12,7 @@ mod line_editor;
 mod options;
 mod progress;
 mod server;
+mod servers;
 mod session;
 mod terminal;
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
             println!("{}", banner::version());
             return ExitCode::SUCCESS;
         }
+        Ok(Invocation::ListServers(host)) => return report(servers::list(&host)),
         Err(error) => {
             eprintln!("cdb: {error}\ncdb: cdb -? shows what can be said");
             return ExitCode::from(2);
@@ -44,7 +46,11 @@ fn main() -> ExitCode {
         Some(endpoint) => server::connect(endpoint),
         None => server::start(),
     };
-    match connection.and_then(|connection| session::run(&options, connection)) {
+    report(connection.and_then(|connection| session::run(&options, connection)))
+}
+
+fn report(result: anyhow::Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cdb: {error:#}");

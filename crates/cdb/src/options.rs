@@ -40,6 +40,7 @@ pub(crate) enum Meaning {
     Commands,
     SymbolPath,
     Verbose,
+    ListServers,
 }
 
 const fn works(
@@ -102,6 +103,12 @@ pub(crate) const OPTIONS: &[OptionRow] = &[
         Meaning::SymbolPath,
     ),
     works("v", None, "say more", Meaning::Verbose),
+    works(
+        "QR",
+        Some("HOST"),
+        "list the process servers of this machine: localhost; must stand alone",
+        Meaning::ListServers,
+    ),
     works("version", None, "show the version", Meaning::Version),
     works("?", None, "show this text", Meaning::Help),
     // Line numbers, debug heap, read-only pages: as asked for, or without effect on what is shown.
@@ -139,7 +146,6 @@ pub(crate) const OPTIONS: &[OptionRow] = &[
     refused_with("logo", "FILE", NOT_YET),
     refused_with("logau", "FILE", NOT_YET),
     refused_with("logou", "FILE", NOT_YET),
-    refused_with("QR", "HOST", NOT_YET),
     refused_with("ee", "masm", NOT_YET),
     refused("x", NOT_YET),
     refused_with("xe", "EVENT", NOT_YET),
@@ -208,7 +214,8 @@ pub(crate) fn help() -> String {
     let mut text = String::from(
         "usage: cdb [options] PROGRAM [ARGUMENTS]\n\
          \u{20}      cdb [options] -p PID\n\
-         \u{20}      cdb [options] -pn NAME\n\n",
+         \u{20}      cdb [options] -pn NAME\n\
+         \u{20}      cdb -QR HOST\n\n",
     );
     for row in OPTIONS.iter().filter(|row| !row.summary.is_empty()) {
         let head = match row.value {

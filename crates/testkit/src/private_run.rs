@@ -2,9 +2,14 @@
 //! they are without being seen outside. It knows how to start programs there, not which.
 
 use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::process_guard::{Guard, Process};
+
+/// A user who owns nothing.
+const NOBODY: u32 = 65534;
 
 /// The namespace. It ends with its last process; this holds one.
 pub struct PrivateRun {
@@ -38,11 +43,25 @@ impl PrivateRun {
         command
     }
 
-    /// The same as a user without privileges, if this test may become another user: root may.
-    pub fn command_as_nobody(&self, guard: &Guard, program: impl AsRef<OsStr>) -> Option<Command> {
+    /// The same as a user without privileges, with the run directory of that user: a new one in
+    /// the test's folder. `None` if this test may not become another user: only root may.
+    pub fn command_as_nobody(
+        &self,
+        guard: &Guard,
+        program: impl AsRef<OsStr>,
+    ) -> Option<(Command, PathBuf)> {
+        if !is_root() {
+            return None;
+        }
+        let session = guard.directory().join("nobody");
+        std::fs::create_dir(&session).expect("one for each test");
+        std::os::unix::fs::chown(&session, Some(NOBODY), Some(NOBODY)).expect("root may");
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(guard.directory(), open).expect("own directory");
         let mut command = self.command(guard, "setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(program);
-        is_root().then_some(command)
+        command.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}")]);
+        command.args(["--clear-groups", "--"]).arg(program).env("XDG_RUNTIME_DIR", &session);
+        Some((command, session.join("dbgsrv")))
     }
 }
 

@@ -104,6 +104,30 @@ fn help_and_version_need_no_target() {
 }
 
 #[test]
+fn servers_are_listed_and_nothing_else() {
+    for host in ["localhost", "\\\\BOX17", ".", "::1"] {
+        for option in ["-QR", "/QR", "-qr"] {
+            assert_eq!(read(&[option, host]), Ok(Invocation::ListServers(host.to_owned())));
+        }
+    }
+    for words in [
+        &["-g", "-QR", "localhost"][..],
+        &["-QR", "localhost", "-g"],
+        &["-QR", "localhost", "prog"],
+        &["-p", "1", "-QR", "localhost"],
+        &["-QR", "localhost", "-QR", "localhost"],
+        &["-QR", "localhost", "-frob"],
+    ] {
+        assert_eq!(read(words), Err(UsageError::NotAlone("QR")), "{words:?}");
+    }
+    for words in [&["-QR"][..], &["-QR", ""], &["-QR", "\\\\"], &["-QR", "-g"]] {
+        assert_eq!(error(words), "-QR needs HOST behind it", "{words:?}");
+    }
+    // Behind the program it is the program's.
+    assert!(matches!(options(&["prog", "-QR", "x"]).target, Target::Program(_, _)));
+}
+
+#[test]
 fn a_path_is_no_option() {
     assert_eq!(options(&["/tmp/x"]).target, Target::Program("/tmp/x".into(), vec![]));
     assert_eq!(options(&["/usr"]).target, Target::Program("/usr".into(), vec![]));

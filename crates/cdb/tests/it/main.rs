@@ -4,6 +4,8 @@
 
 // A dialogue with the program; used by all others.
 mod console;
+// Which servers are listed.
+mod discovery;
 // What is printed in which form, on a program with a known stack.
 mod forms;
 // Other languages: C++, Rust, assembly.

@@ -179,15 +179,9 @@ fn elevated_servers_are_in_the_registry_of_the_machine() {
     };
     assert_eq!((mode(&registry), mode(&entry)), (0o755, 0o644));
     // One that is not elevated does not come there, and works.
-    if let Some(mut command) = room.command_as_nobody(&guard, PROGRAM) {
-        let mine = guard.directory().join("nobody");
-        std::fs::create_dir(&mine).expect("own directory");
-        std::os::unix::fs::chown(&mine, Some(65534), Some(65534)).expect("root may");
-        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(guard.directory(), open).expect("own directory");
-        command.args(["-t", "npipe:pipe=unelevated"]).env("XDG_RUNTIME_DIR", &mine);
-        let mut unelevated = Process::spawn(&mut command);
-        let own = mine.join(format!("dbgsrv/registry/{}.server", unelevated.pid()));
+    if let Some((mut command, mine)) = room.command_as_nobody(&guard, PROGRAM) {
+        let mut unelevated = Process::spawn(command.args(["-t", "npipe:pipe=unelevated"]));
+        let own = mine.join(format!("registry/{}.server", unelevated.pid()));
         until("its entry", || own.exists().then_some(()));
         assert_eq!(std::fs::read_dir(&registry).expect("it exists").count(), 2);
         unelevated.signal(Signal::SIGTERM);
