@@ -35,8 +35,9 @@ pub(crate) fn connect(endpoint: &ClientEndpoint) -> Result<Connection> {
 /// Starts an embedded server.
 pub(crate) fn start() -> Result<Connection> {
     let what = "cannot start a process server of its own";
-    let server = dbgsrv::local::start().context(what)?;
-    let engine = Engine::connect(server.link, PROGRAM).map_err(numbered).context(what)?;
+    let report = |report: dbgsrv::guardian::Report| eprintln!("cdb: {report}");
+    let link = dbgsrv::local::start(report).context(what)?;
+    let engine = Engine::connect(link, PROGRAM).map_err(numbered).context(what)?;
     Ok(Connection { engine, server: None })
 }
 

@@ -10,16 +10,17 @@
 //!   +----------+----------------+------------+---------+----------+-------+----------+
 //!   | kind     | pid | tid << 32| start time | address | original | len   | reserved |
 //!   +----------+----------------+------------+---------+----------+-------+----------+
-//!   kind: 0 free, 1 target created, 2 target attached, 3 bytes changed
+//!   kind: 0 free, 1 target created, 2 target attached, 3 bytes changed, 4 signal taken
 //! ```
 //!
-//! Word 0 is written last and cleared last, so that an entry is either whole or free. Kinds above 3
-//! (debug registers, trap flags, slots, suspended threads, terminals) fit the same words.
+//! Word 0 is written last and cleared last, so that an entry is either whole or free. Of a signal
+//! the number is in the place of the address. Debug registers and trap flags have no entries: who
+//! repairs a target looks for them in every thread.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dbgbase::{Address, Pid};
+use dbgbase::{Address, Pid, Signal, Tid};
 use rustix::fs::MemfdFlags;
 
 /// Words in one entry.
@@ -34,6 +35,7 @@ const KIND_FREE: u64 = 0;
 const KIND_CREATED: u64 = 1;
 const KIND_ATTACHED: u64 = 2;
 const KIND_BYTES: u64 = 3;
+const KIND_SIGNAL: u64 = 4;
 
 /// What one entry says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +62,30 @@ pub enum Entry {
         /// How many bytes, 1 to [`BYTES_MAX`].
         len: usize,
     },
+    /// A signal on its way to a thread was taken out of the kernel's hands, and waits for the client
+    /// to say what becomes of it.
+    Signal {
+        /// Which process.
+        pid: Pid,
+        /// When it started.
+        start_time: u64,
+        /// The thread it is for.
+        tid: Tid,
+        /// Which signal.
+        signal: Signal,
+    },
+}
+
+impl Entry {
+    /// Which process it is about, and when that started, to tell it from a later one with the same
+    /// id.
+    pub fn process(&self) -> (Pid, u64) {
+        match *self {
+            Entry::Target { pid, start_time, .. }
+            | Entry::Bytes { pid, start_time, .. }
+            | Entry::Signal { pid, start_time, .. } => (pid, start_time),
+        }
+    }
 }
 
 /// An entry's place, to take it back.
@@ -184,6 +210,10 @@ fn to_words(entry: Entry) -> [u64; ENTRY_WORDS] {
             0,
             0,
         ],
+        Entry::Signal { pid, start_time, tid, signal } => {
+            let ids = u64::from(pid.value()) | u64::from(tid.value()) << 32;
+            [KIND_SIGNAL, ids, start_time, signal.number() as u64, 0, 0, 0, 0]
+        }
     }
 }
 
@@ -200,6 +230,12 @@ fn from_words(words: [u64; ENTRY_WORDS]) -> Option<Entry> {
             address: Address::new(address),
             original: original.to_le_bytes(),
             len: usize::try_from(len).ok().filter(|len| (1..=BYTES_MAX).contains(len))?,
+        }),
+        KIND_SIGNAL => Some(Entry::Signal {
+            pid,
+            start_time,
+            tid: Tid::new((ids >> 32) as u32),
+            signal: Signal::new(i32::try_from(address).ok()?)?,
         }),
         _ => None,
     }
@@ -233,6 +269,16 @@ mod tests {
         assert_eq!(reader.entries(), [target, bytes(0x2000)]);
         journal.add(bytes(0x3000)).expect("room");
         assert_eq!(reader.entries(), [target, bytes(0x3000), bytes(0x2000)]);
+    }
+
+    #[test]
+    fn a_signal_is_read_as_it_was_written() {
+        let mut journal = Journal::create().expect("memfd");
+        let (pid, tid) = (Pid::new(42), Tid::new(4_000_000_000));
+        let entry = Entry::Signal { pid, start_time: 7, tid, signal: Signal::SIGTERM };
+        journal.add(entry).expect("room");
+        assert_eq!(journal.entries(), [entry]);
+        assert_eq!(entry.process(), (pid, 7));
     }
 
     #[test]

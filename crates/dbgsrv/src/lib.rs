@@ -18,6 +18,7 @@ pub mod backend;
 pub mod dispatch;
 pub mod error;
 mod files;
+pub mod guardian;
 #[expect(unsafe_code, reason = "the journal's shared memory is read and written as atomics")]
 pub mod journal;
 pub mod listener;

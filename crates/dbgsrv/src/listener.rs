@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::error::{ServerError, system};
+use crate::guardian;
 use crate::journal::Journal;
 use crate::ptrace::Termination;
 use crate::spawn::{self, ClientWords, Inheritance};
@@ -33,8 +34,6 @@ struct Session {
     child: Child,
     pidfd: OwnedFd,
     control: UnixStream,
-    /// Kept so that what the session changed can be known when it is gone.
-    _journal: Journal,
 }
 
 /// Serves clients until a session ends the server, or the process is asked to end. All sessions
@@ -88,9 +87,14 @@ pub fn run(listener: &Listener, admission: Admission) -> Result<(), ServerError>
 
 /// Says on standard error what a client could not be given.
 fn complain(error: &ServerError) {
+    warn(&format!("a client was turned away: {error}"));
+}
+
+/// Says something on standard error.
+fn warn(text: &str) {
     #[expect(clippy::print_stderr, reason = "a listener has nobody else to tell")]
     {
-        eprintln!("dbgsrv: a client was turned away: {error}");
+        eprintln!("dbgsrv: {text}");
     }
 }
 
@@ -160,9 +164,10 @@ fn start_session(link: Link, number: u32, client: &ClientWords) -> Result<Sessio
         may_share_terminal: false,
     };
     let child = spawn::start(inheritance, client)?;
+    guardian::watch(&child, journal, |report| warn(&report.to_string()))?;
     let pid = rustix::process::Pid::from_child(&child);
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(system("watch a session process"))?;
-    Ok(Session { child, pidfd, control, _journal: journal })
+    Ok(Session { child, pidfd, control })
 }
 
 /// Why a peer is not let in, if it is not. `uid` is the user of a peer of this machine.

@@ -7,24 +7,21 @@ use std::process::ExitCode;
 use dbglink::Link;
 
 use crate::error::{ServerError, system};
+use crate::guardian::{self, Report};
 use crate::journal::Journal;
 use crate::ptrace::{ProcessSignals, PtraceBackend};
 use crate::session::{self, SessionSettings};
 use crate::spawn::{self, ClientWords, Inheritance};
 
-/// An embedded server. Its session ends when the link does.
-pub struct LocalServer {
-    /// The link to it.
-    pub link: Link,
-    /// What its session changes in targets, readable even after it has been killed.
-    pub journal: Journal,
-}
-
-/// Starts an embedded server. The program must call [`run_if_session`] first thing in `main`.
+/// Starts an embedded server, and returns the link to it. Its session ends when the link does. Should
+/// the session process be killed, its targets are repaired, and `report` is told.
+///
+/// The program must call [`run_if_session`] first thing in `main`.
 ///
 /// **Errors**: [`ServerError`].
-/// **Threads**: before the program starts threads that start processes.
-pub fn start() -> Result<LocalServer, ServerError> {
+/// **Threads**: before the program starts threads that start processes. Starts one that guards the
+/// session process; `report` is called from it.
+pub fn start(report: impl FnOnce(Report) + Send + 'static) -> Result<Link, ServerError> {
     let (link, theirs) = Link::pair()?;
     let journal = Journal::create().map_err(system("create a journal"))?;
     let theirs_journal = journal
@@ -39,8 +36,9 @@ pub fn start() -> Result<LocalServer, ServerError> {
         number: 1,
         may_share_terminal: true,
     };
-    let _child = spawn::start(inheritance, &ClientWords::default())?;
-    Ok(LocalServer { link, journal })
+    let child = spawn::start(inheritance, &ClientWords::default())?;
+    guardian::watch(&child, journal, report)?;
+    Ok(link)
 }
 
 /// Serves as a session process, if that is what this process was started for; otherwise `None`, at

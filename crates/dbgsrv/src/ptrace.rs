@@ -16,7 +16,9 @@ mod modules;
 mod probe;
 pub(crate) mod procfs;
 mod recent;
+mod repair;
 mod report;
+mod rest;
 mod resume;
 mod settle;
 pub(crate) mod signals;
@@ -54,6 +56,7 @@ use dbgwire::verbs::thread::{ListThreadsReply, ThreadDescription};
 use dbgwire::{ErrorCode, Fault};
 
 pub use probe::{Probe, Step};
+pub use repair::{Repaired, repair};
 pub use signals::Termination;
 
 use crate::answer::Answer;
@@ -147,6 +150,7 @@ impl PtraceBackend {
             last_stop: StopNumber::new(0),
             last_sequence: 0,
             dirty: BTreeSet::new(),
+            restless: BTreeSet::new(),
             ended: None,
         };
         let thread = std::thread::Builder::new()

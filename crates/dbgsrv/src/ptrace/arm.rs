@@ -58,7 +58,11 @@ impl Tracer {
                 Fault::new(ErrorCode::LimitReached, "this session has too many breakpoints")
             })?;
         reach(&mut self.probe, Step::SiteJournaled);
+        // It is written all the same if it is to be lifted: what cannot be armed is known at once.
         let is_armed = target.vforks == 0;
+        if target.is_at_rest {
+            self.restless.insert(id);
+        }
         if is_armed && let Err(error) = memory.poke(address, trap) {
             self.journal.remove(entry);
             return Err(fault_at(

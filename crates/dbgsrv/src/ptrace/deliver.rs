@@ -1,10 +1,40 @@
 //! Which signals a thread is given as it leaves a stop. Only a signal-delivery-stop takes one; what
-//! is due beyond that is sent to the thread anew, and recognised when it arrives.
+//! is due beyond that is sent to the thread anew, and recognised when it arrives. While a target
+//! stands still, the journal has those that are due: the kernel would drop them with its tracer.
 
-use dbgbase::{Pid, Signal};
+use dbgbase::{Pid, Signal, TargetId};
 
 use super::sys;
 use super::thread::{DueSignal, StopClass, Thread};
+use super::tracer::Tracer;
+use crate::journal::Entry;
+
+impl Tracer {
+    /// Writes the signals that are due to a target's threads into the journal, but for those that
+    /// their instructions raise again.
+    pub(super) fn journal_signals(&mut self, id: TargetId) {
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        let (pid, start_time) = (target.pid, target.start_time);
+        for thread in target.threads.values() {
+            let is_raised_again =
+                |due: &&DueSignal| due.info.as_ref().is_some_and(sys::SigInfo::is_fault);
+            for due in thread.inject.iter().chain(&thread.held).filter(|due| !is_raised_again(due))
+            {
+                let entry = Entry::Signal { pid, start_time, tid: thread.tid, signal: due.signal };
+                // A journal without room keeps what is worse to lose.
+                target.signal_entries.extend(self.journal.add(entry));
+            }
+        }
+    }
+
+    /// Takes those entries back.
+    pub(super) fn forget_signals(&mut self, id: TargetId) {
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        for entry in target.signal_entries.drain(..) {
+            self.journal.remove(entry);
+        }
+    }
+}
 
 /// The signal to inject as a thread leaves its stop. Others that are due are sent anew.
 pub(super) fn due_signal(pid: Pid, thread: &mut Thread, class: StopClass) -> Option<Signal> {

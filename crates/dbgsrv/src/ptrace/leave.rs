@@ -42,6 +42,7 @@ impl Tracer {
     /// be delivered delivered.
     pub(super) fn leave(&mut self, id: TargetId) {
         self.disarm_all(id);
+        self.forget_signals(id);
         let Some(mut target) = self.targets.remove(&id) else {
             return;
         };
@@ -71,6 +72,7 @@ impl Tracer {
     /// A target's process is gone.
     pub(super) fn end_target(&mut self, id: TargetId, status: ExitStatus) {
         let originals = self.forget_sites(id);
+        self.forget_signals(id);
         let Some(mut target) = self.targets.remove(&id) else {
             return;
         };
@@ -95,6 +97,7 @@ impl Tracer {
         self.journal.remove(target.entry);
         self.owner.retain(|_, owner| *owner != target.id);
         self.dirty.remove(&target.id);
+        self.restless.remove(&target.id);
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).remove(&target.id);
     }
 

@@ -157,6 +157,12 @@ pub(crate) fn is_thread(pid: Pid, tid: Tid) -> bool {
     std::path::Path::new(&format!("/proc/{pid}/task/{tid}")).exists()
 }
 
+/// The process that a thread belongs to.
+pub(crate) fn process_of(tid: Tid) -> Option<Pid> {
+    let text = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    status_field(&text, "Tgid")?.parse().ok().map(Pid::new)
+}
+
 /// The parent of a process; `None` if the id is a thread's that does not lead its process, or
 /// nobody's.
 pub(crate) fn parent_of_process(tid: Tid) -> Option<Pid> {

@@ -45,6 +45,8 @@ impl Tracer {
         for site in &resume.remove {
             self.disarm_client(id, SiteId::new(*site));
         }
+        self.forget_signals(id);
+        self.wake(id);
         self.set_wishes(id, &actions);
         self.set_phase(id, Phase::Running);
         self.dirty.insert(id);

@@ -64,6 +64,11 @@ pub(super) fn seize(tid: Tid) -> Result<(), Errno> {
     call(libc::PTRACE_SEIZE, tid, 0, OPTIONS as usize)
 }
 
+/// The same for a tracee that is to be let go at its first stop: it reports nothing else.
+pub(super) fn seize_plainly(tid: Tid) -> Result<(), Errno> {
+    call(libc::PTRACE_SEIZE, tid, 0, 0)
+}
+
 /// Asks a running or listening tracee to stop; it will report an event-stop.
 pub(super) fn interrupt(tid: Tid) -> Result<(), Errno> {
     call(libc::PTRACE_INTERRUPT, tid, 0, 0)
@@ -102,6 +107,39 @@ pub(super) fn forget_steps(tid: Tid) {
     let _ = tid;
 }
 
+/// Disables every hardware breakpoint of a stopped tracee, and forgets where they were (Intel SDM
+/// volume 3, 18.2.4). A program has none of its own: only a tracer can set these registers.
+pub(super) fn clear_debug_registers(tid: Tid) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        // DR7 enables, DR0 to DR3 are addresses. What is 0 is left alone, as the kernel would make
+        // an event of it.
+        for index in [7, 0, 1, 2, 3] {
+            let offset = std::mem::offset_of!(libc::user, u_debugreg) + index * size_of::<u64>();
+            if peek_user(tid, offset) != 0 {
+                // The only failure is ESRCH: it has just been killed.
+                let _ = call(libc::PTRACE_POKEUSER, tid, offset, 0);
+            }
+        }
+        forget_steps(tid);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = tid;
+}
+
+/// A word of a stopped tracee's `struct user` (sys/user.h); 0 if it cannot be read.
+#[cfg(target_arch = "x86_64")]
+fn peek_user(tid: Tid, offset: usize) -> u64 {
+    // SAFETY: the request takes a number and gives one; the C library hands it a place of its own.
+    // A failure reads as -1, and errno tells it from that value.
+    unsafe {
+        *libc::__errno_location() = 0;
+        let pid = tid.value() as libc::pid_t;
+        let word = libc::ptrace(libc::PTRACE_PEEKUSER, pid, offset as *mut c_void, 0_usize);
+        if word == -1 && *libc::__errno_location() != 0 { 0 } else { word as u64 }
+    }
+}
+
 /// Lets a stopped tracee go for good.
 pub(super) fn detach(tid: Tid, signal: Option<Signal>) -> Result<(), Errno> {
     call(libc::PTRACE_DETACH, tid, 0, number(signal))
@@ -138,6 +176,12 @@ impl SigInfo {
     /// Which signal.
     pub(super) fn signal(&self) -> Option<Signal> {
         Signal::new(self.raw.si_signo)
+    }
+
+    /// Whether the CPU raised it because an instruction was executed (sigaction(2): `TRAP_TRACE`).
+    pub(super) fn is_step(&self) -> bool {
+        const TRAP_TRACE: i32 = 2;
+        self.raw.si_signo == libc::SIGTRAP && self.raw.si_code == TRAP_TRACE
     }
 
     /// Whether the CPU raised it at this very instruction, which would raise it again.

@@ -77,6 +77,8 @@ pub(super) struct Target {
     pub(super) shares_terminal: bool,
     /// The journal's entry for it.
     pub(super) entry: EntryIndex,
+    /// The journal's entries for signals that wait for what the client says.
+    pub(super) signal_entries: Vec<EntryIndex>,
     /// Its memory, shared with the session thread.
     pub(super) memory: Arc<TargetMemory>,
     /// Its threads by id; `Thread::ordinal` keeps the order in which they were met.
@@ -85,6 +87,8 @@ pub(super) struct Target {
     pub(super) next_ordinal: u64,
     /// What it is doing.
     pub(super) phase: Phase,
+    /// Whether it stands still and its sites are lifted meanwhile.
+    pub(super) is_at_rest: bool,
     /// What has been asked of it.
     pub(super) asked: Asked,
     /// Its last stop.

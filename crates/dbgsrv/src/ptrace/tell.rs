@@ -44,6 +44,7 @@ impl Tracer {
         if self.targets.get(&id).is_some_and(|target| !target.has_begun) {
             self.arm_rendezvous(id);
         }
+        self.journal_signals(id);
         let stop = StopNumber::new(self.last_stop.value() + 1);
         let (arch, stack_len) = (self.arch, self.stack_window_len);
         let Some(target) = self.targets.get_mut(&id) else { return };
@@ -52,6 +53,7 @@ impl Tracer {
         // Whoever looks at a thread at a site and lets it run does not want to hit it at once.
         thread.passed = registers.map(|registers| registers.pc());
         self.last_stop = stop;
+        self.restless.insert(id);
         target.stop = stop;
         target.event_thread = tid;
         target.phase = Phase::Stopped;

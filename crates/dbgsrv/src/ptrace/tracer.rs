@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use super::SharedTargets;
 use super::children::Departing;
 use super::probe::Probe;
+use super::rest;
 use super::signals::ChildSignals;
 use super::target::{Phase, Target, Targets};
 use super::thread::Thread;
@@ -51,6 +52,8 @@ pub(super) struct Tracer {
     pub(super) last_sequence: u64,
     /// Targets to be settled.
     pub(super) dirty: BTreeSet<TargetId>,
+    /// Targets that stand still and are not at rest yet.
+    pub(super) restless: BTreeSet<TargetId>,
     /// Once the session is over: who waits for the last target to be gone.
     pub(super) ended: Option<Sender<()>>,
 }
@@ -59,7 +62,9 @@ impl Tracer {
     /// Runs until all senders of commands are gone.
     pub(super) fn run(&mut self, commands: &Receiver<Command>, signals: &ChildSignals) {
         loop {
-            self.wait(signals);
+            if !self.wait(signals) {
+                self.rest();
+            }
             loop {
                 match commands.try_recv() {
                     Ok(command) => command(self),
@@ -76,17 +81,22 @@ impl Tracer {
         }
     }
 
-    /// Sleeps until there is a command, a report, or a target to be looked at again.
-    fn wait(&self, signals: &ChildSignals) {
+    /// Sleeps until there is a command, a report, or a target to be looked at again. Returns whether
+    /// there is, or may be, a command or a report.
+    fn wait(&self, signals: &ChildSignals) -> bool {
         let mut fds = [
             PollFd::from_borrowed_fd(signals.commands(), PollFlags::IN),
             PollFd::from_borrowed_fd(signals.children(), PollFlags::IN),
         ];
         let is_stopping = |target: &Target| matches!(target.phase, Phase::Stopping);
-        let timeout = self.targets.values().any(is_stopping).then_some(&STOPPING_RECHECK);
+        let timeout = match self.restless.is_empty() {
+            true => self.targets.values().any(is_stopping).then_some(&STOPPING_RECHECK),
+            false => Some(&rest::PATIENCE),
+        };
         // EINTR and time-outs alike lead to another look at everything.
-        let _ = rustix::event::poll(&mut fds, timeout);
+        let is_woken = rustix::event::poll(&mut fds, timeout) != Ok(0);
         signals.take();
+        is_woken
     }
 
     /// Takes in all reports there are, and settles the targets they concern, until none is left.

@@ -8,6 +8,7 @@ mod children; // what a target makes runs clean, and what it becomes is told
 mod detach; // leaving a target as it was found, at any moment
 mod ends; // exits, kills, threads and leaders that end
 mod files; // files of the server's machine, and as a target sees them
+mod guardian; // a session process that is killed
 mod hostile; // peers that are no clients
 mod journal; // a session that is killed at any step can be undone
 mod launch; // from a program's file to its initial break, and what keeps it from there

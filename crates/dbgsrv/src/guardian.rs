@@ -1,0 +1,67 @@
+//! The guardian of one session process: a thread, in the process that started it, that waits for
+//! its end, and repairs what it leaves behind if it was killed. It knows when; what there is to
+//! repair is in the journal, and how is in `ptrace`.
+
+use std::os::fd::OwnedFd;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use dbgbase::Pid;
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::{PidfdFlags, pidfd_open};
+
+use crate::error::{ServerError, system};
+use crate::journal::Journal;
+use crate::ptrace::{Repaired, repair};
+
+/// What a guardian found to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// The session process that was killed.
+    pub session: Pid,
+    /// The processes that it had for targets.
+    pub repaired: Vec<Repaired>,
+    /// How long it took from the notice of its end to the last byte of code.
+    pub took: Duration,
+}
+
+/// Watches a session process, and hands what was to be repaired after its end to `report`: nothing,
+/// and so no call, if it left its targets itself.
+///
+/// **Errors**: [`ServerError::System`].
+/// **Threads**: starts one, which ends after the session process.
+pub(crate) fn watch(
+    session: &Child,
+    journal: Journal,
+    report: impl FnOnce(Report) + Send + 'static,
+) -> Result<(), ServerError> {
+    let pid = rustix::process::Pid::from_child(session);
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(system("watch a session process"))?;
+    let session = Pid::new(pid.as_raw_nonzero().get().unsigned_abs());
+    let watch = move || {
+        wait_for_end(&pidfd);
+        let began = Instant::now();
+        let (repaired, took) = (repair(&journal, session), began.elapsed());
+        if !repaired.is_empty() {
+            report(Report { session, repaired, took });
+        }
+    };
+    let thread = std::thread::Builder::new().name("guardian".to_owned()).spawn(watch);
+    thread.map(drop).map_err(system("start a guardian thread"))
+}
+
+fn wait_for_end(pidfd: &OwnedFd) {
+    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+    while rustix::event::poll(&mut fds, None) == Err(rustix::io::Errno::INTR) {}
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "session process {} was killed", self.session)?;
+        for Repaired { pid, sites, is_alive } in &self.repaired {
+            let fate = if *is_alive { "runs on" } else { "has ended" };
+            write!(f, "; process {pid} {fate}, {sites} breakpoints taken back")?;
+        }
+        Ok(())
+    }
+}

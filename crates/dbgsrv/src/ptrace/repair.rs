@@ -1,0 +1,205 @@
+//! Repairing the targets of a session process that was killed, from its journal: their code first,
+//! as every moment counts, then what the kernel keeps of a tracer in their threads. It knows the
+//! journal and processes, and nothing of targets as a living session has them.
+//!
+//! When a tracer is killed the kernel lets its tracees run on at once, also those that a client has
+//! stopped. A signal whose stop the tracer had heard of is then dropped; one that is a trap of the
+//! debugger's own is well lost, others are sent anew. Whatever executes a trap instruction from then
+//! on dies of it, so this is a race that code which runs all the time may lose.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+use dbgbase::{Address, Arch, Pid, Signal, Tid};
+use rustix::io::Errno;
+
+use super::procfs;
+use super::sys;
+use super::wait::{self, Stop, WaitStatus};
+use crate::journal::{BYTES_MAX, Entry, Journal};
+
+/// How long the kernel may take to let the tracees of a killed process go, and they to stop.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait before looking again, for what nobody announces.
+const INTERVAL: Duration = Duration::from_micros(100);
+
+/// What was found, and mended, in one process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Repaired {
+    /// The process.
+    pub pid: Pid,
+    /// How many changes of its code were taken back.
+    pub sites: usize,
+    /// Whether it was still there when that was done.
+    pub is_alive: bool,
+}
+
+/// A change of code.
+struct Change {
+    address: Address,
+    original: [u8; BYTES_MAX],
+    len: usize,
+}
+
+/// A process to repair.
+struct Patient {
+    pid: Pid,
+    changes: Vec<Change>,
+    /// Signals that were taken and not given to their threads.
+    signals: Vec<(Tid, Signal)>,
+}
+
+impl Patient {
+    fn new(pid: Pid) -> Patient {
+        Patient { pid, changes: Vec::new(), signals: Vec::new() }
+    }
+}
+
+/// Takes back what the journal of a killed session process says was changed, in every process that
+/// still is the one it was.
+///
+/// **Shape**: one element for each target of the session, in no order; none if it left all of them.
+/// **Threads**: becomes the tracer of their threads for a moment; the calling thread must have no
+/// other tracees, and no children.
+/// **Source**: ptrace(2), "Death under ptrace"; exit_ptrace does not clear the trap flag.
+pub fn repair(journal: &Journal, session: Pid) -> Vec<Repaired> {
+    let patients = patients(journal);
+    let mut repaired = Vec::new();
+    for patient in &patients {
+        repaired.push(restore_code(patient));
+    }
+    for (patient, result) in patients.iter().zip(&mut repaired) {
+        release_threads(patient, session);
+        for (tid, signal) in &patient.signals {
+            // The only failure is ESRCH: the thread has ended.
+            let _ = sys::signal_thread(patient.pid, *tid, *signal);
+        }
+        result.is_alive = procfs::living_thread(patient.pid).is_some();
+    }
+    repaired
+}
+
+fn patients(journal: &Journal) -> Vec<Patient> {
+    let mut patients: HashMap<Pid, Patient> = HashMap::new();
+    let mut is_same: HashMap<Pid, bool> = HashMap::new();
+    for entry in journal.entries() {
+        let (pid, start_time) = entry.process();
+        let lives = || procfs::stat(pid).is_some_and(|stat| stat.start_time == start_time);
+        if !*is_same.entry(pid).or_insert_with(lives) {
+            continue;
+        }
+        let patient = patients.entry(pid).or_insert_with(|| Patient::new(pid));
+        match entry {
+            Entry::Target { .. } => {}
+            Entry::Bytes { address, original, len, .. } => {
+                patient.changes.push(Change { address, original, len });
+            }
+            Entry::Signal { tid, signal, .. } => patient.signals.push((tid, signal)),
+        }
+    }
+    patients.into_values().collect()
+}
+
+/// Puts the program's bytes back wherever a trap instruction is in their place.
+fn restore_code(patient: &Patient) -> Repaired {
+    let pid = patient.pid;
+    let mut repaired = Repaired { pid, sites: 0, is_alive: false };
+    if patient.changes.is_empty() {
+        return repaired;
+    }
+    let Some(memory) = procfs::living_thread(pid).and_then(open_memory) else { return repaired };
+    let Some(trap) = Arch::native().map(Arch::trap_instruction) else { return repaired };
+    for change in &patient.changes {
+        let mut found = [0; BYTES_MAX];
+        let (Some(found), Some(original)) =
+            (found.get_mut(..change.len), change.original.get(..change.len))
+        else {
+            continue;
+        };
+        let at = change.address.value();
+        // Memory that has been given back, or to another program, is not ours to mend.
+        let is_ours = memory.read_exact_at(found, at).is_ok() && found == trap;
+        if is_ours && memory.write_all_at(original, at).is_ok() {
+            repaired.sites += 1;
+        }
+    }
+    repaired
+}
+
+fn open_memory(tid: Tid) -> Option<File> {
+    File::options().read(true).write(true).open(format!("/proc/{tid}/mem")).ok()
+}
+
+/// Takes trap flag and debug registers out of every thread, and those back that have executed a
+/// trap instruction. Threads that do not stop in time are left.
+fn release_threads(patient: &Patient, session: Pid) {
+    let deadline = Instant::now() + PATIENCE;
+    let mut waiting: Vec<Tid> = procfs::tids(patient.pid).unwrap_or_default();
+    let mut stopping = 0_usize;
+    // Until the killed process is gone altogether its tracees are still its own.
+    while Instant::now() < deadline {
+        waiting.retain(|tid| match sys::seize_plainly(*tid) {
+            Ok(()) => {
+                // The only failure is ESRCH: it has just been killed.
+                let _ = sys::interrupt(*tid);
+                stopping += 1;
+                false
+            }
+            Err(Errno::PERM) => is_still_held(*tid, session),
+            Err(_) => false,
+        });
+        while let Some((tid, status)) = wait::next_report() {
+            if let WaitStatus::Stopped(stop) = status {
+                release(patient, tid, stop);
+            }
+            stopping = stopping.saturating_sub(1);
+        }
+        if waiting.is_empty() && stopping == 0 {
+            return;
+        }
+        std::thread::sleep(INTERVAL);
+    }
+}
+
+/// Whether a thread could not be seized only because the killed process is not gone altogether.
+/// Somebody else who has taken it meanwhile is responsible for it.
+fn is_still_held(tid: Tid, session: Pid) -> bool {
+    procfs::tracer_of(tid)
+        .is_none_or(|tracer| procfs::process_of(Tid::new(tracer)) == Some(session))
+}
+
+/// Lets one stopped thread go, clean.
+fn release(patient: &Patient, tid: Tid, stop: Stop) {
+    sys::clear_debug_registers(tid);
+    let signal = match stop {
+        Stop::Signal(signal) if signal == Signal::SIGTRAP && is_of_the_debugger(patient, tid) => {
+            None
+        }
+        Stop::Signal(signal) => Some(signal),
+        _ => None,
+    };
+    // The kernel takes the trap flag back that it has set (ptrace(2), PTRACE_DETACH).
+    let _ = sys::detach(tid, signal);
+}
+
+/// Whether the SIGTRAP that a thread is about to be given comes from a site, whose instruction it
+/// then has still to execute, or from a step.
+fn is_of_the_debugger(patient: &Patient, tid: Tid) -> bool {
+    let Some(arch) = Arch::native() else { return false };
+    let (Ok(info), Ok(mut registers)) = (sys::siginfo(tid), sys::registers(tid, arch)) else {
+        return false;
+    };
+    if info.is_step() {
+        return true;
+    }
+    let at = registers.pc().wrapping_offset(-(arch.pc_after_trap_bytes() as i64));
+    let is_site = info.code() > 0 && patient.changes.iter().any(|change| change.address == at);
+    if is_site {
+        registers.set_pc(at);
+        // It fails only for a thread that has just been killed.
+        let _ = sys::set_registers(tid, &registers);
+    }
+    is_site
+}
