@@ -35,7 +35,7 @@ pub(crate) fn connect(endpoint: &ClientEndpoint) -> Result<Connection> {
 /// Starts an embedded server.
 pub(crate) fn start() -> Result<Connection> {
     let what = "cannot start a process server of its own";
-    let report = |report: dbgsrv::guardian::Report| eprintln!("cdb: {report}");
+    let report = |report: dbgsrv::local::Report| eprintln!("cdb: {report}");
     let link = dbgsrv::local::start(report).context(what)?;
     let engine = Engine::connect(link, PROGRAM).map_err(numbered).context(what)?;
     Ok(Connection { engine, server: None })

@@ -7,7 +7,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use dbgbase::Pid;
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::error::{ServerError, system};
@@ -39,7 +39,7 @@ pub(crate) fn watch(
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(system("watch a session process"))?;
     let session = Pid::new(pid.as_raw_nonzero().get().unsigned_abs());
     let watch = move || {
-        wait_for_end(&pidfd);
+        journal.wait_for_death(|| has_ended(&pidfd));
         let began = Instant::now();
         let (repaired, took) = (repair(&journal, session), began.elapsed());
         if !repaired.is_empty() {
@@ -50,9 +50,10 @@ pub(crate) fn watch(
     thread.map(drop).map_err(system("start a guardian thread"))
 }
 
-fn wait_for_end(pidfd: &OwnedFd) {
+fn has_ended(pidfd: &OwnedFd) -> bool {
+    const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
     let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
-    while rustix::event::poll(&mut fds, None) == Err(rustix::io::Errno::INTR) {}
+    matches!(rustix::event::poll(&mut fds, Some(&AT_ONCE)), Ok(1..))
 }
 
 impl std::fmt::Display for Report {
@@ -60,7 +61,8 @@ impl std::fmt::Display for Report {
         write!(f, "session process {} was killed", self.session)?;
         for Repaired { pid, sites, is_alive } in &self.repaired {
             let fate = if *is_alive { "runs on" } else { "has ended" };
-            write!(f, "; process {pid} {fate}, {sites} breakpoints taken back")?;
+            let plural = if *sites == 1 { "" } else { "s" };
+            write!(f, "; process {pid} {fate}, {sites} breakpoint{plural} taken back")?;
         }
         Ok(())
     }

@@ -15,19 +15,26 @@
 //!
 //! Word 0 is written last and cleared last, so that an entry is either whole or free. Of a signal
 //! the number is in the place of the address. Debug registers and trap flags have no entries: who
-//! repairs a target looks for them in every thread.
+//! repairs a target looks for them in every thread. Behind the entries is what tells of the death
+//! of the thread that writes them.
 
+mod lifeline;
+
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dbgbase::{Address, Pid, Signal, Tid};
 use rustix::fs::MemfdFlags;
+
+use lifeline::Lifeline;
 
 /// Words in one entry.
 const ENTRY_WORDS: usize = 8;
 /// Entries in a journal. The file is sparse; unused entries cost no memory.
 pub const ENTRIES_MAX: usize = 65_536;
-const FILE_LEN: usize = ENTRIES_MAX * ENTRY_WORDS * size_of::<u64>();
+const ENTRIES_LEN: usize = ENTRIES_MAX * ENTRY_WORDS * size_of::<u64>();
+const FILE_LEN: usize = ENTRIES_LEN + lifeline::LEN;
 /// The most bytes one entry can keep.
 pub const BYTES_MAX: usize = 8;
 
@@ -62,8 +69,8 @@ pub enum Entry {
         /// How many bytes, 1 to [`BYTES_MAX`].
         len: usize,
     },
-    /// A signal on its way to a thread was taken out of the kernel's hands, and waits for the client
-    /// to say what becomes of it.
+    /// A signal on its way to a thread was taken out of the kernel's hands, and waits for the
+    /// client to say what becomes of it.
     Signal {
         /// Which process.
         pid: Pid,
@@ -99,7 +106,10 @@ pub struct JournalFull;
 /// The journal, open in this process.
 pub struct Journal {
     file: OwnedFd,
-    map: memmap2::MmapRaw,
+    map: ManuallyDrop<memmap2::MmapRaw>,
+    /// Whether a thread of this process is or was the holder: the kernel may look there when it
+    /// dies, so the memory stays mapped.
+    is_held: AtomicBool,
     free: Vec<usize>,
     used_count: usize,
 }
@@ -123,7 +133,13 @@ impl Journal {
             return Err(std::io::Error::new(kind, "the descriptor is not a journal's"));
         }
         let map = memmap2::MmapOptions::new().len(FILE_LEN).map_raw(&file)?;
-        Ok(Journal { file, map, free: Vec::new(), used_count: 0 })
+        Ok(Journal {
+            file,
+            map: ManuallyDrop::new(map),
+            is_held: AtomicBool::new(false),
+            free: Vec::new(),
+            used_count: 0,
+        })
     }
 
     /// Writes an entry. When this returns it is in the shared memory, whole.
@@ -165,6 +181,21 @@ impl Journal {
             .collect()
     }
 
+    /// From now on the calling thread is the one whose death [`Journal::wait_for_death`] waits for;
+    /// before, it may have been another one.
+    ///
+    /// **Threads**: the memory stays mapped from now on, also after the journal is dropped.
+    pub fn hold(&self) {
+        self.is_held.store(true, Ordering::Relaxed);
+        self.lifeline().hold();
+    }
+
+    /// Waits, in another process, until the thread that holds the journal has died, whatever killed
+    /// it. While no thread holds it, `is_over` is asked now and then whether any ever will.
+    pub fn wait_for_death(&self, is_over: impl Fn() -> bool) {
+        self.lifeline().wait(is_over);
+    }
+
     fn store(&self, index: usize, word: usize, value: u64) {
         if let Some(cell) = self.words().get(index * ENTRY_WORDS + word) {
             cell.store(value.to_le(), Ordering::SeqCst);
@@ -176,6 +207,13 @@ impl Journal {
         cell.map_or(0, |cell| u64::from_le(cell.load(Ordering::SeqCst)))
     }
 
+    fn lifeline(&self) -> &Lifeline {
+        // SAFETY: the mapping is FILE_LEN bytes long, page-aligned, readable and writable, and
+        // lives as long as `self`; behind the entries there is room for this, which is made of
+        // atomics and has no invalid values.
+        unsafe { &*self.map.as_mut_ptr().add(ENTRIES_LEN).cast::<Lifeline>() }
+    }
+
     fn words(&self) -> &[AtomicU64] {
         // SAFETY: the mapping is FILE_LEN bytes long, page-aligned, readable and writable, lives as
         // long as `self`, and is only ever accessed as atomics, here and in every other process.
@@ -184,6 +222,15 @@ impl Journal {
                 self.map.as_mut_ptr().cast::<AtomicU64>(),
                 ENTRIES_MAX * ENTRY_WORDS,
             )
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        if !*self.is_held.get_mut() {
+            // SAFETY: the map is dropped once, here, and not used again.
+            unsafe { ManuallyDrop::drop(&mut self.map) };
         }
     }
 }
@@ -279,6 +326,24 @@ mod tests {
         journal.add(entry).expect("room");
         assert_eq!(journal.entries(), [entry]);
         assert_eq!(entry.process(), (pid, 7));
+    }
+
+    #[test]
+    fn the_death_of_the_holder_is_noticed() {
+        let journal = Journal::create().expect("memfd");
+        let copy = journal.as_fd().try_clone_to_owned().expect("dup");
+        let reader = Journal::open(copy).expect("a journal");
+        reader.wait_for_death(|| true);
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let holder = std::thread::spawn(move || {
+            journal.hold();
+            hold.send(()).expect("somebody listens");
+            let _ = hold.send(());
+        });
+        held.recv().expect("it is held");
+        reader.wait_for_death(|| panic!("it is held"));
+        holder.join().expect("it has ended");
+        reader.wait_for_death(|| panic!("it was held"));
     }
 
     #[test]

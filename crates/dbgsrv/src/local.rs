@@ -7,14 +7,15 @@ use std::process::ExitCode;
 use dbglink::Link;
 
 use crate::error::{ServerError, system};
-use crate::guardian::{self, Report};
+use crate::guardian;
+pub use crate::guardian::Report;
 use crate::journal::Journal;
 use crate::ptrace::{ProcessSignals, PtraceBackend};
 use crate::session::{self, SessionSettings};
 use crate::spawn::{self, ClientWords, Inheritance};
 
-/// Starts an embedded server, and returns the link to it. Its session ends when the link does. Should
-/// the session process be killed, its targets are repaired, and `report` is told.
+/// Starts an embedded server, and returns the link to it. Its session ends when the link does.
+/// Should the session process be killed, its targets are repaired, and `report` is told.
 ///
 /// The program must call [`run_if_session`] first thing in `main`.
 ///
@@ -66,6 +67,8 @@ fn run_session(arguments: &[std::ffi::OsString]) -> Result<(), ServerError> {
     let inheritance = spawn::adopt(arguments)?;
     let signals = ProcessSignals::prepare()?;
     let journal = Journal::open(inheritance.journal).map_err(system("open the journal"))?;
+    // Until there is a tracer thread, which takes this over.
+    journal.hold();
     let end_server = inheritance.control.map(|control| {
         let end: Box<dyn Fn() + Send> = Box::new(move || {
             // A listener that is gone has ended already.

@@ -28,10 +28,15 @@ pub fn read_u64(pid: Pid, address: Address) -> u64 {
 
 /// The same, or `None` if it cannot be read because the process is ending.
 pub fn try_read_u64(pid: Pid, address: Address) -> Option<u64> {
-    let mut bytes = [0; 8];
+    try_read(pid, address).map(u64::from_le_bytes)
+}
+
+/// Reads bytes as they are in memory, or `None` if the process is ending.
+pub fn try_read<const LEN: usize>(pid: Pid, address: Address) -> Option<[u8; LEN]> {
+    let mut bytes = [0; LEN];
     let file = File::open(procfs::path(pid, "mem")).ok()?;
     file.read_exact_at(&mut bytes, address.value()).ok()?;
-    Some(u64::from_le_bytes(bytes))
+    Some(bytes)
 }
 
 /// Writes bytes, past protection.

@@ -4,8 +4,8 @@
 //!
 //! When a tracer is killed the kernel lets its tracees run on at once, also those that a client has
 //! stopped. A signal whose stop the tracer had heard of is then dropped; one that is a trap of the
-//! debugger's own is well lost, others are sent anew. Whatever executes a trap instruction from then
-//! on dies of it, so this is a race that code which runs all the time may lose.
+//! debugger's own is well lost, others are sent anew. Whatever executes a trap instruction from
+//! then on dies of it, so this is a race that code which runs all the time may lose.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,6 +13,7 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use dbgbase::{Address, Arch, Pid, Signal, Tid};
+use rustix::event::Timespec;
 use rustix::io::Errno;
 
 use super::procfs;
@@ -23,7 +24,7 @@ use crate::journal::{BYTES_MAX, Entry, Journal};
 /// How long the kernel may take to let the tracees of a killed process go, and they to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait before looking again, for what nobody announces.
-const INTERVAL: Duration = Duration::from_micros(100);
+const INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000 };
 
 /// What was found, and mended, in one process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +42,8 @@ struct Change {
     address: Address,
     original: [u8; BYTES_MAX],
     len: usize,
+    /// Whether nothing is left to do about it.
+    is_settled: bool,
 }
 
 /// A process to repair.
@@ -65,13 +68,13 @@ impl Patient {
 /// other tracees, and no children.
 /// **Source**: ptrace(2), "Death under ptrace"; exit_ptrace does not clear the trap flag.
 pub fn repair(journal: &Journal, session: Pid) -> Vec<Repaired> {
-    let patients = patients(journal);
+    let mut patients = patients(journal);
     let mut repaired = Vec::new();
-    for patient in &patients {
-        repaired.push(restore_code(patient));
+    for patient in &mut patients {
+        repaired.push(Repaired { pid: patient.pid, sites: restore_code(patient), is_alive: false });
     }
-    for (patient, result) in patients.iter().zip(&mut repaired) {
-        release_threads(patient, session);
+    for (patient, result) in patients.iter_mut().zip(&mut repaired) {
+        result.sites += release_threads(patient, session);
         for (tid, signal) in &patient.signals {
             // The only failure is ESRCH: the thread has ended.
             let _ = sys::signal_thread(patient.pid, *tid, *signal);
@@ -94,7 +97,7 @@ fn patients(journal: &Journal) -> Vec<Patient> {
         match entry {
             Entry::Target { .. } => {}
             Entry::Bytes { address, original, len, .. } => {
-                patient.changes.push(Change { address, original, len });
+                patient.changes.push(Change { address, original, len, is_settled: false });
             }
             Entry::Signal { tid, signal, .. } => patient.signals.push((tid, signal)),
         }
@@ -102,16 +105,16 @@ fn patients(journal: &Journal) -> Vec<Patient> {
     patients.into_values().collect()
 }
 
-/// Puts the program's bytes back wherever a trap instruction is in their place.
-fn restore_code(patient: &Patient) -> Repaired {
-    let pid = patient.pid;
-    let mut repaired = Repaired { pid, sites: 0, is_alive: false };
-    if patient.changes.is_empty() {
-        return repaired;
+/// Puts the program's bytes back wherever a trap instruction is in their place. In how many places;
+/// those that the system does not let us write to yet are tried again by the next call.
+fn restore_code(patient: &mut Patient) -> usize {
+    if patient.changes.iter().all(|change| change.is_settled) {
+        return 0;
     }
-    let Some(memory) = procfs::living_thread(pid).and_then(open_memory) else { return repaired };
-    let Some(trap) = Arch::native().map(Arch::trap_instruction) else { return repaired };
-    for change in &patient.changes {
+    let memory = procfs::living_thread(patient.pid).and_then(open_memory);
+    let (Some(memory), Some(arch)) = (memory, Arch::native()) else { return 0 };
+    let mut count = 0;
+    for change in patient.changes.iter_mut().filter(|change| !change.is_settled) {
         let mut found = [0; BYTES_MAX];
         let (Some(found), Some(original)) =
             (found.get_mut(..change.len), change.original.get(..change.len))
@@ -119,13 +122,13 @@ fn restore_code(patient: &Patient) -> Repaired {
             continue;
         };
         let at = change.address.value();
+        let is_ours = memory.read_exact_at(found, at).is_ok() && found == arch.trap_instruction();
+        let is_restored = is_ours && memory.write_all_at(original, at).is_ok();
+        count += usize::from(is_restored);
         // Memory that has been given back, or to another program, is not ours to mend.
-        let is_ours = memory.read_exact_at(found, at).is_ok() && found == trap;
-        if is_ours && memory.write_all_at(original, at).is_ok() {
-            repaired.sites += 1;
-        }
+        change.is_settled = is_restored || !is_ours;
     }
-    repaired
+    count
 }
 
 fn open_memory(tid: Tid) -> Option<File> {
@@ -133,8 +136,10 @@ fn open_memory(tid: Tid) -> Option<File> {
 }
 
 /// Takes trap flag and debug registers out of every thread, and those back that have executed a
-/// trap instruction. Threads that do not stop in time are left.
-fn release_threads(patient: &Patient, session: Pid) {
+/// trap instruction. Threads that do not stop in time are left. In how many places code was still
+/// to be restored.
+fn release_threads(patient: &mut Patient, session: Pid) -> usize {
+    let mut sites = 0;
     let deadline = Instant::now() + PATIENCE;
     let mut waiting: Vec<Tid> = procfs::tids(patient.pid).unwrap_or_default();
     let mut stopping = 0_usize;
@@ -152,15 +157,21 @@ fn release_threads(patient: &Patient, session: Pid) {
         });
         while let Some((tid, status)) = wait::next_report() {
             if let WaitStatus::Stopped(stop) = status {
-                release(patient, tid, stop);
+                // Where only a tracer may write to code, this is the first chance.
+                sites += restore_code(patient);
+                if !release(patient, tid, stop) {
+                    continue;
+                }
             }
             stopping = stopping.saturating_sub(1);
         }
         if waiting.is_empty() && stopping == 0 {
-            return;
+            break;
         }
-        std::thread::sleep(INTERVAL);
+        // Nothing tells when the kernel lets the tracees go.
+        let _ = rustix::event::poll(&mut [], Some(&INTERVAL));
     }
+    sites
 }
 
 /// Whether a thread could not be seized only because the killed process is not gone altogether.
@@ -170,8 +181,14 @@ fn is_still_held(tid: Tid, session: Pid) -> bool {
         .is_none_or(|tracer| procfs::process_of(Tid::new(tracer)) == Some(session))
 }
 
-/// Lets one stopped thread go, clean.
-fn release(patient: &Patient, tid: Tid, stop: Stop) {
+/// Lets one stopped thread go, clean. Whether it could be; otherwise it will stop once more.
+///
+/// A step into a system call ends where our interruption ends the call; its SIGTRAP is reported
+/// after that. Left pending, it would kill.
+fn release(patient: &Patient, tid: Tid, stop: Stop) -> bool {
+    if !matches!(stop, Stop::Signal(_)) && sys::has_pending_trap(tid) {
+        return sys::cont(tid, None).is_err();
+    }
     sys::clear_debug_registers(tid);
     let signal = match stop {
         Stop::Signal(signal) if signal == Signal::SIGTRAP && is_of_the_debugger(patient, tid) => {
@@ -182,6 +199,7 @@ fn release(patient: &Patient, tid: Tid, stop: Stop) {
     };
     // The kernel takes the trap flag back that it has set (ptrace(2), PTRACE_DETACH).
     let _ = sys::detach(tid, signal);
+    true
 }
 
 /// Whether the SIGTRAP that a thread is about to be given comes from a site, whose instruction it

@@ -1,7 +1,7 @@
 //! Targets at rest. While one stands still and its client takes its time, no trap instruction needs
-//! to be in its code. Should this process be killed then, the kernel lets the target run on at once,
-//! and nothing of the debugger is in its way: a breakpoint at which a thread stands would otherwise
-//! end the program before anybody could repair it.
+//! to be in its code. Should this process be killed then, the kernel lets the target run on at
+//! once, and nothing of the debugger is in its way: a breakpoint at which a thread stands would
+//! otherwise end the program before anybody could repair it.
 
 use dbgbase::TargetId;
 use rustix::event::Timespec;

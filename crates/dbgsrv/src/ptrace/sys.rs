@@ -178,10 +178,13 @@ impl SigInfo {
         Signal::new(self.raw.si_signo)
     }
 
-    /// Whether the CPU raised it because an instruction was executed (sigaction(2): `TRAP_TRACE`).
+    /// Whether it tells that a step is done (sigaction(2): `TRAP_TRACE`), on x86 also one out of a
+    /// system call (`TRAP_BRKPT`, which on AArch64 tells of a trap instruction).
     pub(super) fn is_step(&self) -> bool {
+        const TRAP_BRKPT: i32 = 1;
         const TRAP_TRACE: i32 = 2;
-        self.raw.si_signo == libc::SIGTRAP && self.raw.si_code == TRAP_TRACE
+        let out_of_call = if cfg!(target_arch = "x86_64") { TRAP_BRKPT } else { TRAP_TRACE };
+        self.raw.si_signo == libc::SIGTRAP && [TRAP_TRACE, out_of_call].contains(&self.raw.si_code)
     }
 
     /// Whether the CPU raised it at this very instruction, which would raise it again.

@@ -61,6 +61,7 @@ pub(super) struct Tracer {
 impl Tracer {
     /// Runs until all senders of commands are gone.
     pub(super) fn run(&mut self, commands: &Receiver<Command>, signals: &ChildSignals) {
+        self.journal.hold();
         loop {
             if !self.wait(signals) {
                 self.rest();
@@ -81,8 +82,8 @@ impl Tracer {
         }
     }
 
-    /// Sleeps until there is a command, a report, or a target to be looked at again. Returns whether
-    /// there is, or may be, a command or a report.
+    /// Sleeps until there is a command, a report, or a target to be looked at again. Returns
+    /// whether there is, or may be, a command or a report.
     fn wait(&self, signals: &ChildSignals) -> bool {
         let mut fds = [
             PollFd::from_borrowed_fd(signals.commands(), PollFlags::IN),

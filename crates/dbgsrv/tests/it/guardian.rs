@@ -14,9 +14,14 @@ use testkit::{
 
 use crate::{PROGRAM, address_of, begin};
 
+/// The number of read(2) on x86-64.
+const SYS_READ: u64 = 0;
+
 /// Kills the session process of this client, and waits until its guardian is done.
 fn kill_session(server: &Server, client: &mut Client) {
-    let guardians = guardians(server.pid());
+    // A thread gives itself its name, a moment after it has been started.
+    let count = || Some(guardians(server.pid())).filter(|count| *count > 0);
+    let guardians = until("a guardian", count);
     let session = client.call(&ServerInfo {}).expect("it answers").pid;
     send_signal(Pid::new(session), Signal::SIGKILL);
     client.wait_end();
@@ -50,7 +55,9 @@ fn ticking(guard: &Guard, client: &mut Client, sleepers: &str) -> (Process, Targ
     let testee = Testee::build("ticks", &[]);
     let mut process = guard.start(testee.path(), &[sleepers]);
     assert_eq!(process.read_line(), "ready");
-    let (target, stop) = client.attach(process.pid());
+    let (pid, leader) = (process.pid(), process.leader());
+    until("it to wait", || procfs::is_sleeping_in(pid, leader, SYS_READ).then_some(()));
+    let (target, stop) = client.attach(pid);
     (process, target, stop, testee)
 }
 
@@ -117,7 +124,7 @@ fn breakpoints_of_a_running_target_are_taken_back() {
 
 #[test]
 fn a_target_that_was_created_runs_on_as_well() {
-    let (guard, server, mut client) = begin();
+    let (_guard, server, mut client) = begin();
     let testee = Testee::build("spin", &[]);
     let (target, stop) = client.start(&testee, &[]);
     client.insert_site(target, site(1, address_of(&testee, &stop, "main")));
@@ -137,6 +144,8 @@ fn a_step_into_a_call_that_blocks_is_forgotten() {
     let (process, target, stop, _) = ticking(&guard, &mut client, "2");
     // It waits for input; the step ends when the call does.
     client.step(target, stop.tid());
+    let (pid, tid) = (process.pid(), stop.tid());
+    until("it to wait", || procfs::is_sleeping_in(pid, tid, SYS_READ).then_some(()));
     kill_session(&server, &mut client);
     assert_repaired(process.pid());
     let registers = Footprint::take(&guard, process.pid()).registers;
