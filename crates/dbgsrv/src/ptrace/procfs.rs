@@ -172,12 +172,6 @@ pub(crate) fn parent_of_process(tid: Tid) -> Option<Pid> {
     number("PPid").map(Pid::new)
 }
 
-/// The process that a thread belongs to.
-pub(crate) fn process_of(tid: Tid) -> Option<Pid> {
-    let text = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
-    status_field(&text, "Tgid")?.parse().ok().map(Pid::new)
-}
-
 /// Whether a thread is dead but not reaped.
 pub(crate) fn is_zombie(pid: Pid, tid: Tid) -> bool {
     let stat = read(pid, &format!("task/{tid}/stat")).ok().and_then(|text| parse_stat(&text));
