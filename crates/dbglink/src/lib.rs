@@ -52,4 +52,4 @@ pub use listen::{Listener, listen};
 pub use peer::PeerInfo;
 pub use run_dir::RunDir;
 pub use unix::is_this_machine;
-pub use user_name::user_name;
+pub use user_name::{UserNames, user_name};

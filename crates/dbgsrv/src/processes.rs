@@ -1,9 +1,8 @@
 //! The verbs that look at the server's machine without touching a process: who it is, and what runs
 //! on it. Everything comes from /proc and uname(2).
 
-use std::collections::HashMap;
-
 use dbgbase::Pid;
+use dbglink::UserNames;
 use dbgwire::verbs::process::{
     ARGUMENTS_LEN_MAX, ListProcesses, ListProcessesReply, PROCESSES_MAX, ProcessDescription,
 };
@@ -40,7 +39,7 @@ pub(crate) fn list(request: &ListProcesses) -> ListProcessesReply {
     pids.retain(|pid| *pid > request.after);
     pids.sort_unstable();
     let more = pids.len() > PROCESSES_MAX;
-    let users = user_names();
+    let users = UserNames::read();
     let processes = pids
         .into_iter()
         .take(PROCESSES_MAX)
@@ -59,7 +58,7 @@ fn all_pids() -> Vec<u32> {
     entries.filter_map(pid).collect()
 }
 
-fn describe(pid: Pid, details: bool, users: &HashMap<u32, String>) -> Option<ProcessDescription> {
+fn describe(pid: Pid, details: bool, users: &UserNames) -> Option<ProcessDescription> {
     let stat = procfs::stat(pid)?;
     let status = procfs::read(pid, "status").unwrap_or_default();
     let status = String::from_utf8_lossy(&status);
@@ -82,7 +81,7 @@ fn describe(pid: Pid, details: bool, users: &HashMap<u32, String>) -> Option<Pro
         executable: if details { executable } else { Vec::new() },
         arguments: if details { arguments(pid) } else { Vec::new() },
         uid,
-        user: users.get(&uid).cloned().unwrap_or_else(|| uid.to_string()),
+        user: users.get(uid).map_or_else(|| uid.to_string(), str::to_owned),
         threads: stat.threads,
         start_time: stat.start_time,
         tracer: tracer.unwrap_or(0),
@@ -101,15 +100,4 @@ fn arguments(pid: Pid) -> Vec<Vec<u8>> {
         return Vec::new();
     }
     line.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
-}
-
-/// Names by uid from /etc/passwd (passwd(5)); users of other sources are shown by number.
-fn user_names() -> HashMap<u32, String> {
-    let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let entry = |line: &str| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        Some((fields.nth(1)?.parse().ok()?, name.to_owned()))
-    };
-    text.lines().filter_map(entry).collect()
 }

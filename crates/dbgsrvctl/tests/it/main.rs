@@ -1,0 +1,11 @@
+//! dbgsrvctl as its users start it, beside real servers with real sessions.
+
+#![forbid(unsafe_code)]
+
+// Servers, sessions and targets, as they come and go.
+mod list;
+// What is said of wrong command lines.
+mod usage;
+
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_dbgsrvctl");
