@@ -1,7 +1,7 @@
 //! Rows of words as a table of aligned columns. Pure.
 
-/// The table, each line with its end. A column is as wide as its widest cell. Two blanks lie between
-/// columns, none behind the last.
+/// The table, each line with its end. A column is as wide as its widest cell. Two blanks lie
+/// between columns, none behind the last.
 pub(crate) fn text<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
     let width = |column: usize| {
         let of = |cell: &str| cell.chars().count();
