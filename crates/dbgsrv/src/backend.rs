@@ -1,11 +1,13 @@
 //! The door between a session, which speaks the protocol, and whatever controls debuggees: the
 //! ptrace backend, or a test's script. It knows messages, not frames.
 
+use dbgbase::Pid;
 use dbgwire::Fault;
 use dbgwire::verbs::memory::{ListRegions, ListRegionsReply, WriteMemory, WriteMemoryReply};
 use dbgwire::verbs::module::ListModulesReply;
 use dbgwire::verbs::process::{
-    Attach, AttachReply, Detach, DetachReply, Kill, KillReply, Launch, LaunchReply,
+    Abandon, Attach, AttachReply, Claim, ClaimReply, Detach, DetachReply, Kill, KillReply, Launch,
+    LaunchReply,
 };
 use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
 use dbgwire::verbs::resume::Resume;
@@ -60,8 +62,19 @@ pub trait Backend: Send {
     fn list_modules(&mut self, target: u32) -> Result<ListModulesReply, Fault>;
     /// The directory that is the root of a target's file names, as `/proc/PID/root`.
     fn root_directory(&mut self, target: u32) -> Result<std::path::PathBuf, Fault>;
-    /// Ends the session's hold on all targets as the session's end demands: what it created ends,
-    /// what it attached to runs on. Returns when that is done.
+    /// Leaves a target stopped, for a later client.
+    fn abandon(&mut self, request: Abandon) -> Result<(), Fault>;
+    /// Gives the client a target that was abandoned in this session.
+    fn claim(&mut self, request: Claim) -> Result<ClaimReply, Fault>;
+    /// The processes that were abandoned in this session and nobody has claimed.
+    fn abandoned(&mut self) -> Vec<Pid>;
+    /// The session's client is gone: ends the hold on all targets that are not abandoned, as the
+    /// client's end demands: what it created ends, what it attached to runs on. Returns when that is
+    /// done.
+    fn leave(&mut self);
+    /// Another client has come, whose stop events carry this much of a stack.
+    fn welcome(&mut self, stack_window_len: u64);
+    /// Ends the hold on all targets as [`leave`](Backend::leave) does, and on abandoned ones.
     fn end(&mut self);
 }
 

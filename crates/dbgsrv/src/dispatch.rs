@@ -4,16 +4,18 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
+use dbgbase::Pid;
 use dbgwire::verbs::memory::{
     RANGES_MAX, READ_LEN_MAX, ReadMemory, ReadMemoryReply, WRITE_LEN_MAX,
 };
-use dbgwire::verbs::process::{Attach, Detach, Kill, Launch};
+use dbgwire::verbs::process::{Abandon, AbandonReply, Attach, Detach, Kill, Launch};
 use dbgwire::verbs::server::{EndServer, EndServerReply, Ping, PingReply, ServerInfo};
 use dbgwire::verbs::{file, memory, module, process, registers, resume, site, thread};
 use dbgwire::{ErrorCode, Fault, Request, Verb};
 
 use crate::answer::Outcome;
 use crate::backend::Backend;
+use crate::control::{Control, Message};
 use crate::files::Files;
 use crate::outbox::Outbox;
 use crate::processes;
@@ -23,7 +25,7 @@ pub(crate) struct Dispatch<'a> {
     backend: &'a mut dyn Backend,
     outbox: Outbox,
     files: Files,
-    end_server: Option<Box<dyn Fn() + Send>>,
+    listener: Option<&'a Control>,
 }
 
 impl<'a> Dispatch<'a> {
@@ -31,9 +33,14 @@ impl<'a> Dispatch<'a> {
     pub(crate) fn new(
         backend: &'a mut dyn Backend,
         outbox: Outbox,
-        end_server: Option<Box<dyn Fn() + Send>>,
+        listener: Option<&'a Control>,
     ) -> Dispatch<'a> {
-        Dispatch { backend, outbox, files: Files::default(), end_server }
+        Dispatch { backend, outbox, files: Files::default(), listener }
+    }
+
+    /// Whether a process was abandoned in this session.
+    pub(crate) fn keeps(&mut self, pid: Pid) -> bool {
+        self.backend.abandoned().contains(&pid)
     }
 
     /// Carries out one request. A panic in it is answered as a fault, and the session goes on.
@@ -57,6 +64,14 @@ impl<'a> Dispatch<'a> {
             Request::Attach(request) => {
                 let reply = self.backend.attach(request);
                 self.send::<Attach>(id, reply);
+            }
+            Request::Abandon(request) => {
+                let reply = self.abandon(request);
+                self.send::<Abandon>(id, reply);
+            }
+            Request::Claim(request) => {
+                let reply = self.backend.claim(request);
+                self.send::<process::Claim>(id, reply);
             }
             Request::ServerInfo(ServerInfo {}) => {
                 self.send::<ServerInfo>(id, Ok(processes::server_info()));
@@ -164,12 +179,22 @@ impl<'a> Dispatch<'a> {
     fn end_server(&self, id: u32) {
         let detail = "there is no process server beyond this session";
         let unsupported = || Fault::new(ErrorCode::Unsupported, detail);
-        let end = self.end_server.as_ref();
         // The answer goes first: the end closes this link, too.
-        self.send::<EndServer>(id, end.map(|_| EndServerReply {}).ok_or_else(unsupported));
-        if let Some(end) = end {
-            end();
+        let reply = self.listener.map(|_| EndServerReply {}).ok_or_else(unsupported);
+        self.send::<EndServer>(id, reply);
+        if let Some(listener) = self.listener {
+            // A listener that is gone has ended already.
+            let _ = listener.send(&Message::EndServer);
         }
+    }
+
+    fn abandon(&mut self, request: Abandon) -> Result<AbandonReply, Fault> {
+        if self.listener.is_none() {
+            let detail = "only a process server can keep a process; this session ends with its \
+                          debugger";
+            return Err(Fault::new(ErrorCode::Unsupported, detail));
+        }
+        self.backend.abandon(request).map(|()| AbandonReply {})
     }
 
     fn read_memory(&mut self, request: &ReadMemory) -> Outcome<ReadMemoryReply> {

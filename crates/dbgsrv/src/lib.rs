@@ -15,6 +15,7 @@
 pub mod answer;
 pub mod args;
 pub mod backend;
+mod control;
 pub mod dispatch;
 pub mod error;
 mod files;
@@ -28,6 +29,7 @@ mod processes;
 #[expect(unsafe_code, reason = "ptrace(2), waitpid(2), fork and exec of debuggees")]
 pub mod ptrace;
 pub mod session;
+mod sessions;
 #[expect(unsafe_code, reason = "adopting the descriptors that a session process inherits")]
 pub mod spawn;
 

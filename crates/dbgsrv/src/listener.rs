@@ -1,24 +1,18 @@
 //! The listener: lets clients in and gives each one a session process. It never reads a byte of a
 //! peer; whether a peer is let in is decided by what the system says of it.
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
-use std::process::Child;
-
 use dbglink::{Link, Listener, PeerInfo};
 use dbgwire::ErrorCode;
 use dbgwire::handshake::Refusal;
-use rustix::event::{PollFd, PollFlags};
-use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::error::{ServerError, system};
-use crate::guardian;
-use crate::journal::Journal;
 use crate::ptrace::Termination;
-use crate::spawn::{self, ClientWords, Inheritance};
+use crate::sessions::Sessions;
+use crate::spawn::ClientWords;
 
-/// What a session process writes on its control socket to end the whole server.
-pub(crate) const END_SERVER: u8 = b'E';
+/// How long a client that cannot be accepted, for want of descriptors, waits for the next attempt.
+const RETRY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// Who may connect without having shown a password or certificate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,13 +21,6 @@ pub enum Admission {
     SameUser,
     /// Anybody.
     Unprotected,
-}
-
-/// One session process.
-struct Session {
-    child: Child,
-    pidfd: OwnedFd,
-    control: UnixStream,
 }
 
 /// Serves clients until a session ends the server, or the process is asked to end. All sessions
@@ -45,43 +32,41 @@ struct Session {
 /// **Errors**: [`ServerError`] if clients cannot be waited for at all.
 pub fn run(listener: &Listener, admission: Admission) -> Result<(), ServerError> {
     let termination = Termination::open().map_err(system("prepare for signals"))?;
-    let mut sessions: Vec<Session> = Vec::new();
-    let mut last_number = 0;
-    // While nothing can be accepted the listener is left alone until a session ends.
+    let mut sessions = Sessions::new(|report| warn(&report.to_string()));
     let mut is_accepting = true;
     loop {
         let woken = wait(&termination, is_accepting.then_some(listener), &sessions)?;
-        if woken.is_terminated || sessions.iter().any(wants_end) {
-            end_sessions(sessions);
+        is_accepting = true;
+        sessions.attend();
+        if woken.is_terminated || sessions.want_end() {
+            sessions.end();
             return Ok(());
         }
-        let count = sessions.len();
-        sessions.retain_mut(|session| matches!(session.child.try_wait(), Ok(None)));
-        is_accepting |= sessions.len() < count;
         if !woken.has_client {
             continue;
         }
         match listener.try_accept() {
-            Ok(Some(link)) => {
-                let peer = link.peer().ok();
-                let uid = peer.as_ref().and_then(PeerInfo::local_uid);
-                match refusal(uid, admission) {
-                    Some(reason) => refuse(link, reason),
-                    None => {
-                        last_number += 1;
-                        match start_session(link, last_number, &client_words(uid, peer)) {
-                            Ok(session) => sessions.push(session),
-                            Err(error) => complain(&error),
-                        }
-                    }
-                }
-            }
+            Ok(Some(link)) => admit(link, admission, &mut sessions),
             Ok(None) => {}
             Err(error) => {
                 complain(&error.into());
-                is_accepting = sessions.is_empty();
+                // The client still waits; it is looked at again when something has changed, or
+                // after a while.
+                is_accepting = false;
             }
         }
+    }
+}
+
+/// Gives a client a session, or tells it why not.
+fn admit(link: Link, admission: Admission, sessions: &mut Sessions) {
+    let peer = link.peer().ok();
+    let uid = peer.as_ref().and_then(PeerInfo::local_uid);
+    if let Some(reason) = refusal(uid, admission) {
+        return refuse(link, reason);
+    }
+    if let Err(error) = sessions.start(link, &client_words(uid, peer)) {
+        complain(&error);
     }
 }
 
@@ -106,21 +91,18 @@ struct Woken {
     has_client: bool,
 }
 
-/// Sleeps until a client, a control message, the end of a session or the server's own comes.
+/// Sleeps until a client, a control message, the end of a session or the server's own comes; while
+/// no client can be accepted, only for a while.
 fn wait(
     termination: &Termination,
     listener: Option<&Listener>,
-    sessions: &[Session],
+    sessions: &Sessions,
 ) -> Result<Woken, ServerError> {
     let mut fds = vec![PollFd::new(termination, PollFlags::IN)];
-    for session in sessions {
-        fds.push(PollFd::new(&session.control, PollFlags::IN));
-        fds.push(PollFd::new(&session.pidfd, PollFlags::IN));
-    }
-    if let Some(listener) = listener {
-        fds.push(PollFd::new(listener, PollFlags::IN));
-    }
-    match rustix::event::poll(&mut fds, None) {
+    fds.extend(sessions.poll_fds());
+    fds.extend(listener.map(|listener| PollFd::new(listener, PollFlags::IN)));
+    let timeout = listener.is_none().then_some(&RETRY);
+    match rustix::event::poll(&mut fds, timeout) {
         Ok(_) => {
             let is_ready = |fd: Option<&PollFd<'_>>| fd.is_some_and(|fd| !fd.revents().is_empty());
             let has_client = is_ready(fds.last().filter(|_| listener.is_some()));
@@ -129,45 +111,6 @@ fn wait(
         Err(rustix::io::Errno::INTR) => Ok(Woken { is_terminated: false, has_client: false }),
         Err(errno) => Err(system("wait for clients")(errno)),
     }
-}
-
-fn wants_end(session: &Session) -> bool {
-    let mut byte = [0];
-    let flags = rustix::net::RecvFlags::DONTWAIT;
-    matches!(rustix::net::recv(&session.control, &mut byte, flags), Ok((1, 1)))
-        && byte == [END_SERVER]
-}
-
-/// Asks every session process to leave its targets, and waits until they have.
-fn end_sessions(sessions: Vec<Session>) {
-    for session in &sessions {
-        // The only failure is ESRCH: it has ended already.
-        let _ = pidfd_send_signal(&session.pidfd, Signal::TERM);
-    }
-    for mut session in sessions {
-        let _ = session.child.wait();
-    }
-}
-
-fn start_session(link: Link, number: u32, client: &ClientWords) -> Result<Session, ServerError> {
-    let journal = Journal::create().map_err(system("create a journal"))?;
-    let (control, theirs) = UnixStream::pair().map_err(system("make a control socket"))?;
-    let theirs_journal = journal
-        .as_fd()
-        .try_clone_to_owned()
-        .map_err(system("hand a journal to a session process"))?;
-    let inheritance = Inheritance {
-        link: link.into_fd()?,
-        journal: theirs_journal,
-        control: Some(OwnedFd::from(theirs)),
-        number,
-        may_share_terminal: false,
-    };
-    let child = spawn::start(inheritance, client)?;
-    guardian::watch(&child, journal, |report| warn(&report.to_string()))?;
-    let pid = rustix::process::Pid::from_child(&child);
-    let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(system("watch a session process"))?;
-    Ok(Session { child, pidfd, control })
 }
 
 /// Why a peer is not let in, if it is not. `uid` is the user of a peer of this machine.

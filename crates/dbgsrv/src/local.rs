@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use dbglink::Link;
 
+use crate::control::Control;
 use crate::error::{ServerError, system};
 use crate::guardian;
 pub use crate::guardian::Report;
@@ -69,18 +70,11 @@ fn run_session(arguments: &[std::ffi::OsString]) -> Result<(), ServerError> {
     let journal = Journal::open(inheritance.journal).map_err(system("open the journal"))?;
     // Until there is a tracer thread, which takes this over.
     journal.hold();
-    let end_server = inheritance.control.map(|control| {
-        let end: Box<dyn Fn() + Send> = Box::new(move || {
-            // A listener that is gone has ended already.
-            let _ = rustix::io::write(&control, &[crate::listener::END_SERVER]);
-        });
-        end
-    });
     let termination = signals.termination().as_fd().try_clone_to_owned();
     let settings = SessionSettings {
         number: inheritance.number,
         may_share_terminal: inheritance.may_share_terminal,
-        end_server,
+        listener: inheritance.control.map(Control::adopt),
         termination: Some(termination.map_err(system("watch for the end"))?),
     };
     session::serve(Link::from(inheritance.link), settings, |settings| {

@@ -19,7 +19,7 @@ const ENDING_PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(crate) struct Outbox {
     inner: Arc<Mutex<Inner>>,
-    shutdown: LinkShutdown,
+    shutdown: Arc<Mutex<LinkShutdown>>,
 }
 
 struct Inner {
@@ -31,7 +31,19 @@ impl Outbox {
     /// Sends through `writer`; `shutdown` ends the link.
     pub(crate) fn new(writer: LinkWriter, shutdown: LinkShutdown) -> Outbox {
         let inner = Arc::new(Mutex::new(Inner { writer, last_event: 0 }));
-        Outbox { inner, shutdown }
+        Outbox { inner, shutdown: Arc::new(Mutex::new(shutdown)) }
+    }
+
+    /// Sends to another client from now on, which has been sent no event yet.
+    pub(crate) fn reopen(&self, writer: LinkWriter, shutdown: LinkShutdown) {
+        *self.inner.lock().unwrap_or_else(PoisonError::into_inner) =
+            Inner { writer, last_event: 0 };
+        *self.shutdown.lock().unwrap_or_else(PoisonError::into_inner) = shutdown;
+    }
+
+    /// Whether the client has been sent any event.
+    pub(crate) fn has_sent_events(&self) -> bool {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).last_event != 0
     }
 
     /// Sends bytes that are not a frame of a verb or event: those of the handshake.
@@ -100,7 +112,8 @@ impl Outbox {
 
     /// Ends the link: the session's reader sees its end.
     pub(crate) fn close(&self) {
-        let _ = self.shutdown.shutdown();
+        let shutdown = self.shutdown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let _ = shutdown.shutdown();
     }
 
     fn send(&self, encoded: &Encoded) {

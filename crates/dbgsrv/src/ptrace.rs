@@ -2,6 +2,7 @@
 //! the tracer thread, except for memory reads, which any thread may do. Only files below this one
 //! call ptrace or wait for tracees.
 
+mod abandon;
 mod arm;
 mod attach;
 mod children;
@@ -47,7 +48,8 @@ use dbgwire::verbs::memory::{
 };
 use dbgwire::verbs::module::ListModulesReply;
 use dbgwire::verbs::process::{
-    Attach, AttachReply, Detach, DetachReply, Kill, KillReply, Launch, LaunchReply,
+    Abandon, Attach, AttachReply, Claim, ClaimReply, Detach, DetachReply, Kill, KillReply, Launch,
+    LaunchReply,
 };
 use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
 use dbgwire::verbs::resume::Resume;
@@ -152,13 +154,14 @@ impl PtraceBackend {
             dirty: BTreeSet::new(),
             restless: BTreeSet::new(),
             ended: None,
+            keeps_abandoned: false,
         };
         let thread = std::thread::Builder::new()
             .name("tracer".to_owned())
             .spawn(move || {
                 let run = || tracer.run(&receiver, &signals.children);
                 if std::panic::catch_unwind(AssertUnwindSafe(run)).is_err() {
-                    tracer.leave_all();
+                    tracer.leave_all(false);
                     (settings.terminate)();
                 }
             })
@@ -193,6 +196,18 @@ impl PtraceBackend {
         receiver.recv().unwrap_or_else(|_| {
             Err(Fault::new(ErrorCode::Internal, "the session's tracer has a defect and is gone"))
         })
+    }
+
+    /// Ends or leaves every target, but abandoned ones if they are to be kept.
+    fn end_targets(&self, keeps_abandoned: bool) {
+        let (sender, receiver) = mpsc::channel();
+        self.post(move |tracer| tracer.end_session(sender, keeps_abandoned));
+        if receiver.recv_timeout(END_PATIENCE).is_err() {
+            let _ = self.call(move |tracer| {
+                tracer.leave_all(keeps_abandoned);
+                Ok(())
+            });
+        }
     }
 
     fn shared(&self, id: TargetId) -> Result<SharedTarget, Fault> {
@@ -318,15 +333,28 @@ impl Backend for PtraceBackend {
         Ok(PathBuf::from(format!("/proc/{}/root", target.pid)))
     }
 
+    fn abandon(&mut self, request: Abandon) -> Result<(), Fault> {
+        self.call(move |tracer| tracer.abandon(TargetId::new(request.target)))
+    }
+
+    fn claim(&mut self, request: Claim) -> Result<ClaimReply, Fault> {
+        self.call(move |tracer| tracer.claim(Pid::new(request.pid)))
+    }
+
+    fn abandoned(&mut self) -> Vec<Pid> {
+        self.call(|tracer| Ok(tracer.abandoned())).unwrap_or_default()
+    }
+
+    fn leave(&mut self) {
+        self.end_targets(true);
+    }
+
+    fn welcome(&mut self, stack_window_len: u64) {
+        self.post(move |tracer| tracer.stack_window_len = stack_window_len);
+    }
+
     fn end(&mut self) {
-        let (sender, receiver) = mpsc::channel();
-        self.post(move |tracer| tracer.end_session(sender));
-        if receiver.recv_timeout(END_PATIENCE).is_err() {
-            let _ = self.call(|tracer| {
-                tracer.leave_all();
-                Ok(())
-            });
-        }
+        self.end_targets(false);
         // Without a sender the tracer thread returns.
         self.commands = None;
         self.waker.wake();

@@ -1,10 +1,13 @@
 //! One client's session: greets it, takes its requests one after another, and ends its targets when
 //! the link does. It knows frames and the handshake; `dispatch` knows the verbs.
 
-use std::io::{BufReader, Read};
-use std::os::fd::OwnedFd;
+mod hand_over;
+
+use std::io::{BufReader, Chain, Cursor, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread::JoinHandle;
 
+use dbgbase::Pid;
 use dbglink::{Link, LinkReader};
 use dbgwire::event::Ending;
 use dbgwire::handshake::{Hello, Welcome};
@@ -14,8 +17,10 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::pipe::PipeFlags;
 
 use crate::backend::Backend;
+use crate::control::Control;
 use crate::dispatch::Dispatch;
 use crate::outbox::Outbox;
+use hand_over::{HandOver, Parking, hand_over, take_over};
 
 /// How much is read from the link at once, for the sake of many small requests.
 const READ_AHEAD: usize = 64 * 1024;
@@ -30,10 +35,18 @@ pub struct SessionSettings {
     pub number: u32,
     /// Whether programs may be launched on the terminal of this process.
     pub may_share_terminal: bool,
-    /// Ends the whole server; `None` if there is none beyond this session.
-    pub end_server: Option<Box<dyn Fn() + Send>>,
+    /// The way to the listener; `None` if there is no server beyond this session.
+    pub listener: Option<Control>,
     /// Readable when the process is asked to end.
     pub termination: Option<OwnedFd>,
+}
+
+/// What was settled with a client when it was greeted.
+struct Terms {
+    /// The version of the protocol.
+    version: u32,
+    /// How much of a stopped thread's stack an event carries.
+    stack_window_len: u32,
 }
 
 /// What a backend is made with.
@@ -48,8 +61,8 @@ pub struct BackendSettings {
     pub may_share_terminal: bool,
 }
 
-/// Serves one client until its link ends, with the backend that `make` makes. Its targets have been
-/// left or ended when this returns.
+/// Serves one client until its link ends, with the backend that `make` makes; after that, whoever
+/// claims a target that was abandoned. All targets have been left or ended when this returns.
 pub fn serve<B: Backend>(
     link: Link,
     settings: SessionSettings,
@@ -58,20 +71,26 @@ pub fn serve<B: Backend>(
     let shutdown = link.shutdown_handle();
     let (reader, writer) = link.split();
     let outbox = Outbox::new(writer, shutdown);
-    let mut frames = Frames::new(reader);
+    let mut frames = Frames::new(Vec::new(), reader);
     let _watch = settings.termination.as_ref().and_then(|fd| Watch::start(fd, &outbox));
-    let Some(hello) = greet(&mut frames, &outbox, &settings) else {
+    let Some(mut terms) = greet(&mut frames, &outbox, &settings) else {
         return;
     };
-    let stack_window_len = match hello.stack_window_len {
-        0 => STACK_WINDOW_DEFAULT,
-        wanted => wanted.clamp(*STACK_WINDOW.start(), *STACK_WINDOW.end()),
+    let Ok((exited, exits)) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
+    else {
+        return;
     };
     let (for_events, for_end) = (outbox.clone(), outbox.clone());
     let backend = make(BackendSettings {
-        events: Box::new(move |event, tail| for_events.send_event(&event, tail)),
+        events: Box::new(move |event, tail| {
+            for_events.send_event(&event, tail);
+            if matches!(event, AnyEvent::Exited(_)) {
+                // Nobody has to be woken twice.
+                let _ = rustix::io::write(&exits, &[0]);
+            }
+        }),
         terminate: Box::new(move || for_end.end("the server has a defect")),
-        stack_window_len: u64::from(stack_window_len),
+        stack_window_len: u64::from(terms.stack_window_len),
         may_share_terminal: settings.may_share_terminal,
     });
     let mut backend = match backend {
@@ -82,13 +101,48 @@ pub fn serve<B: Backend>(
             return;
         }
     };
-    let mut dispatch = Dispatch::new(&mut backend, outbox.clone(), settings.end_server);
-    while let Some(frame) = frames.next() {
-        take_request(&mut dispatch, &outbox, &frame);
+    let parking = Parking {
+        listener: settings.listener.as_ref(),
+        termination: settings.termination.as_ref(),
+        exited: &exited,
+    };
+    while serve_client(&mut frames, &mut backend, &outbox, &settings, &terms) {
+        // Nothing more can be sent; what the backend still reports goes nowhere.
+        outbox.close();
+        backend.leave();
+        let Some(claim) = parking.wait(&mut backend) else { break };
+        (frames, terms) = take_over(claim, &mut backend, &outbox);
     }
-    // Nothing more can be sent; what the backend still reports goes nowhere.
-    outbox.close();
     backend.end();
+}
+
+/// Takes a client's requests until its link ends. Returns `false` if the client has been handed over
+/// to another session process: the link is that one's then.
+fn serve_client(
+    frames: &mut Frames,
+    backend: &mut dyn Backend,
+    outbox: &Outbox,
+    settings: &SessionSettings,
+    terms: &Terms,
+) -> bool {
+    let listener = settings.listener.as_ref();
+    let mut dispatch = Dispatch::new(backend, outbox.clone(), listener);
+    while let Some(frame) = frames.next() {
+        if let (Ok(Request::Claim(claim)), Some(listener)) = (Request::decode(&frame), listener)
+            && !dispatch.keeps(Pid::new(claim.pid))
+        {
+            match hand_over(&frame, claim.pid, frames, outbox, listener, terms) {
+                HandOver::Done => return false,
+                HandOver::Nobody => {}
+                HandOver::Refused(fault) => {
+                    outbox.send_fault(frame.id, frame.opcode, &fault);
+                    continue;
+                }
+            }
+        }
+        take_request(&mut dispatch, outbox, &frame);
+    }
+    true
 }
 
 /// Ends the link when the process is asked to end, also if the client has not greeted us yet, or
@@ -145,7 +199,7 @@ fn take_request(dispatch: &mut Dispatch<'_>, outbox: &Outbox, frame: &Frame) {
 }
 
 /// Answers the client's Hello. `None` if it is not let in, or is no client.
-fn greet(frames: &mut Frames, outbox: &Outbox, settings: &SessionSettings) -> Option<Hello> {
+fn greet(frames: &mut Frames, outbox: &Outbox, settings: &SessionSettings) -> Option<Terms> {
     let hello = Hello::decode(&frames.next()?).ok()?;
     let version = match hello.negotiate() {
         Ok(version) => version,
@@ -155,7 +209,7 @@ fn greet(frames: &mut Frames, outbox: &Outbox, settings: &SessionSettings) -> Op
         }
     };
     let mut capabilities = Capabilities::FILE_WRITE;
-    if settings.end_server.is_some() {
+    if settings.listener.is_some() {
         capabilities = capabilities.with(Capabilities::END_SERVER);
     }
     if settings.may_share_terminal {
@@ -173,19 +227,36 @@ fn greet(frames: &mut Frames, outbox: &Outbox, settings: &SessionSettings) -> Op
     };
     outbox.send_raw(welcome.encode());
     frames.deframer.set_length_max(dbgwire::frame::FRAME_LEN_MAX);
-    Some(hello)
+    let stack_window_len = match hello.stack_window_len {
+        0 => STACK_WINDOW_DEFAULT,
+        wanted => wanted.clamp(*STACK_WINDOW.start(), *STACK_WINDOW.end()),
+    };
+    Some(Terms { version, stack_window_len })
 }
 
 /// The frames that arrive on a link.
 struct Frames {
-    reader: BufReader<LinkReader>,
+    reader: BufReader<Chain<Cursor<Vec<u8>>, LinkReader>>,
     deframer: Deframer,
 }
 
 impl Frames {
-    fn new(reader: LinkReader) -> Frames {
+    /// Those in `first`, and then those that arrive.
+    fn new(first: Vec<u8>, reader: LinkReader) -> Frames {
+        let reader = Cursor::new(first).chain(reader);
         let reader = BufReader::with_capacity(READ_AHEAD, reader);
         Frames { reader, deframer: Deframer::new() }
+    }
+
+    /// What has been read and is no frame yet.
+    fn unread(&self) -> Vec<u8> {
+        let (first, _) = self.reader.get_ref().get_ref();
+        let behind = first.get_ref().get(first.position() as usize..).unwrap_or_default();
+        [self.reader.buffer(), behind].concat()
+    }
+
+    fn link(&self) -> BorrowedFd<'_> {
+        self.reader.get_ref().get_ref().1.as_fd()
     }
 
     /// The next frame; `None` when the link has ended or its bytes are no frames.

@@ -133,6 +133,8 @@ verbs! {
     0x0203 Attach => AttachReply, once, since 1, "make a running process a target";
     0x0204 Detach => DetachReply, once, since 1, "leave a target as it was found";
     0x0205 Kill => KillReply, once, since 1, "end a target";
+    0x0206 Abandon => AbandonReply, once, since 1, "leave a target stopped for another client";
+    0x0207 Claim => ClaimReply, once, since 1, "take over an abandoned target";
 
     0x0301 ListThreads => ListThreadsReply, idempotent, since 1, "threads of a target";
 

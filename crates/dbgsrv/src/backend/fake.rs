@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use dbgbase::Pid;
 use dbgwire::verbs::memory::{ListRegions, ListRegionsReply, WriteMemory, WriteMemoryReply};
 use dbgwire::verbs::module::ListModulesReply;
 use dbgwire::verbs::process::{
-    Attach, AttachReply, Detach, DetachReply, Kill, KillReply, Launch, LaunchReply,
+    Abandon, Attach, AttachReply, Claim, ClaimReply, Detach, DetachReply, Kill, KillReply, Launch,
+    LaunchReply,
 };
 use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
 use dbgwire::verbs::resume::Resume;
@@ -33,6 +35,8 @@ pub(crate) type Log = Arc<Mutex<Vec<String>>>;
 #[derive(Default)]
 pub(crate) struct FakeBackend {
     pub(crate) log: Log,
+    /// Whether the target, of process 42, was abandoned.
+    is_abandoned: bool,
     /// Answers that are given when the next target is killed.
     waiting: Vec<Answer<LaunchReply>>,
 }
@@ -153,6 +157,33 @@ impl Backend for FakeBackend {
     fn root_directory(&mut self, target: u32) -> Result<PathBuf, Fault> {
         self.target(target)?;
         Ok(PathBuf::from("/"))
+    }
+
+    fn abandon(&mut self, request: Abandon) -> Result<(), Fault> {
+        self.target(request.target)?;
+        self.note("abandon");
+        self.is_abandoned = true;
+        Ok(())
+    }
+
+    fn claim(&mut self, request: Claim) -> Result<ClaimReply, Fault> {
+        self.note(format!("claim {}", request.pid));
+        match std::mem::take(&mut self.is_abandoned) {
+            true => Ok(ClaimReply { target: TARGET, created: false }),
+            false => Err(Fault::new(ErrorCode::NoSuchProcess, "nothing is abandoned")),
+        }
+    }
+
+    fn abandoned(&mut self) -> Vec<Pid> {
+        if self.is_abandoned { vec![Pid::new(42)] } else { Vec::new() }
+    }
+
+    fn leave(&mut self) {
+        self.note("leave");
+    }
+
+    fn welcome(&mut self, stack_window_len: u64) {
+        self.note(format!("welcome {stack_window_len}"));
     }
 
     fn end(&mut self) {

@@ -32,7 +32,10 @@ impl Tracer {
     /// **Source**: ptrace(2), `PTRACE_SEIZE`.
     pub(super) fn attach(&mut self, pid: Pid) -> Result<AttachReply, Fault> {
         if let Some(target) = self.target_of(pid) {
-            let detail = format!("process {pid} is target {} of this session already", target.id);
+            let detail = match target.is_abandoned {
+                true => format!("process {pid} was abandoned here; take it over instead"),
+                false => format!("process {pid} is target {} of this session already", target.id),
+            };
             return Err(Fault::new(ErrorCode::AlreadyTraced, detail));
         }
         let start_time = check_attachable(pid)?;
@@ -129,6 +132,7 @@ impl Tracer {
             arch: self.arch,
             start_time,
             is_created,
+            is_abandoned: false,
             shares_terminal: false,
             entry,
             signal_entries: Vec::new(),
@@ -172,7 +176,7 @@ fn is_ours(tid: Tid) -> bool {
 
 /// Looks at what can be known before a process is seized. Its start time, if nothing speaks against
 /// it.
-fn check_attachable(pid: Pid) -> Result<u64, Fault> {
+pub(super) fn check_attachable(pid: Pid) -> Result<u64, Fault> {
     let no_process = || Fault::new(ErrorCode::NoSuchProcess, format!("there is no process {pid}"));
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|_| no_process())?;
     let number = |key| {

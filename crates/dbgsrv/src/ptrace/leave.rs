@@ -102,11 +102,11 @@ impl Tracer {
     }
 
     /// The session is over: targets it created end, others are left. `ended` is told when all are
-    /// gone.
-    pub(super) fn end_session(&mut self, ended: Sender<()>) {
+    /// gone. Abandoned ones may be kept.
+    pub(super) fn end_session(&mut self, ended: Sender<()>, keeps_abandoned: bool) {
         self.ended = Some(ended);
-        let targets: Vec<TargetId> = self.targets.keys().copied().collect();
-        for id in targets {
+        self.keeps_abandoned = keeps_abandoned;
+        for id in self.leavable(keeps_abandoned) {
             let Some(target) = self.targets.get_mut(&id) else {
                 continue;
             };
@@ -122,15 +122,19 @@ impl Tracer {
     /// Leaves every target as it is, because some do not stop or the tracer can go on no longer:
     /// code is restored and threads that stand still are let go properly. The kernel lets the
     /// others go with the tracer thread.
-    pub(super) fn leave_all(&mut self) {
-        let targets: Vec<TargetId> = self.targets.keys().copied().collect();
-        for id in targets {
+    pub(super) fn leave_all(&mut self, keeps_abandoned: bool) {
+        for id in self.leavable(keeps_abandoned) {
             self.leave(id);
         }
     }
 
-    /// Whether every target is gone.
+    /// Whether every target is gone that is to go.
     pub(super) fn is_empty(&self) -> bool {
-        self.targets.is_empty() && self.departing.is_empty()
+        self.leavable(self.keeps_abandoned).is_empty() && self.departing.is_empty()
+    }
+
+    fn leavable(&self, keeps_abandoned: bool) -> Vec<TargetId> {
+        let goes = |target: &&Target| !(keeps_abandoned && target.is_abandoned);
+        self.targets.values().filter(goes).map(|target| target.id).collect()
     }
 }

@@ -73,6 +73,8 @@ pub(super) struct Target {
     pub(super) start_time: u64,
     /// Whether the session created it; otherwise it attached.
     pub(super) is_created: bool,
+    /// Whether its client has left it stopped, for another one.
+    pub(super) is_abandoned: bool,
     /// Whether it was launched on the terminal of the session process.
     pub(super) shares_terminal: bool,
     /// The journal's entry for it.

@@ -56,6 +56,8 @@ pub(super) struct Tracer {
     pub(super) restless: BTreeSet<TargetId>,
     /// Once the session is over: who waits for the last target to be gone.
     pub(super) ended: Option<Sender<()>>,
+    /// Whether abandoned targets stay then.
+    pub(super) keeps_abandoned: bool,
 }
 
 impl Tracer {
@@ -131,7 +133,8 @@ impl Tracer {
 
     /// The target with this id.
     pub(super) fn target(&mut self, id: TargetId) -> Result<&mut Target, Fault> {
-        self.targets.get_mut(&id).ok_or_else(|| no_such_target(id))
+        let target = self.targets.get_mut(&id).filter(|target| !target.is_abandoned);
+        target.ok_or_else(|| no_such_target(id))
     }
 
     /// A thread of a target.

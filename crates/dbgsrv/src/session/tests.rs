@@ -13,6 +13,7 @@ use testkit::{Client, Event};
 
 use super::*;
 use crate::backend::fake::{FakeBackend, Log, TARGET};
+use crate::control::Message;
 
 /// A session with a fake backend, in a thread of its own.
 struct Scene {
@@ -20,8 +21,8 @@ struct Scene {
     thread: Option<JoinHandle<()>>,
     log: Log,
     settings: BackendSettings,
-    /// Whether the whole server was asked to end.
-    ends: mpsc::Receiver<()>,
+    /// The listener's end of the way to the session.
+    listener: Control,
     /// Asks the session's process to end.
     termination: Option<OwnedFd>,
 }
@@ -30,11 +31,11 @@ impl Scene {
     fn begin(hello: &Hello) -> Scene {
         let (ours, theirs) = Link::pair().expect("a socket pair");
         let (asked, termination) = rustix::pipe::pipe().expect("a pipe");
-        let (end, ends) = mpsc::channel();
+        let (listener, theirs_control) = Control::pair().expect("a socket pair");
         let settings = SessionSettings {
             number: 7,
             may_share_terminal: false,
-            end_server: Some(Box::new(move || end.send(()).expect("the test listens"))),
+            listener: Some(theirs_control),
             termination: Some(asked),
         };
         let backend = FakeBackend::default();
@@ -53,7 +54,7 @@ impl Scene {
             thread: Some(thread),
             log,
             settings,
-            ends,
+            listener,
             termination: Some(termination),
         }
     }
@@ -109,7 +110,7 @@ fn requests_may_follow_the_greeting_at_once() {
         let settings = SessionSettings {
             number: 1,
             may_share_terminal: true,
-            end_server: None,
+            listener: None,
             termination: None,
         };
         std::thread::spawn(move || serve(theirs, settings, |_| Ok(backend)))
@@ -120,7 +121,7 @@ fn requests_may_follow_the_greeting_at_once() {
     testkit::until("the request", || (log.lock().expect("held shortly").len() == 1).then_some(()));
     drop(reader);
     shutdown.join().expect("no panic");
-    assert_eq!(*log.lock().expect("nobody holds it"), ["attach 4", "end"]);
+    assert_eq!(*log.lock().expect("nobody holds it"), ["attach 4", "leave", "end"]);
 }
 
 #[test]
@@ -167,7 +168,7 @@ fn the_link_ends_the_session_and_its_targets() {
     assert!(scene.client().call(&Resume { target: TARGET, ..Resume::default() }).is_ok());
     scene.client = None;
     scene.join();
-    assert_eq!(scene.log(), ["resume 5 at stop 0", "end"]);
+    assert_eq!(scene.log(), ["resume 5 at stop 0", "leave", "end"]);
 }
 
 #[test]
@@ -178,7 +179,7 @@ fn a_session_is_ended_from_outside() {
     assert_eq!(reason, "the process server is ending");
     scene.client().wait_end();
     scene.join();
-    assert_eq!(scene.log(), ["end"]);
+    assert_eq!(scene.log(), ["leave", "end"]);
 }
 
 #[test]
@@ -193,12 +194,8 @@ fn a_backend_ends_the_session() {
 #[test]
 fn a_backend_that_cannot_be_made_is_told() {
     let (ours, theirs) = Link::pair().expect("a socket pair");
-    let settings = SessionSettings {
-        number: 1,
-        may_share_terminal: false,
-        end_server: None,
-        termination: None,
-    };
+    let settings =
+        SessionSettings { number: 1, may_share_terminal: false, listener: None, termination: None };
     let thread = std::thread::spawn(move || {
         serve(theirs, settings, |_| -> Result<FakeBackend, Fault> {
             Err(Fault::new(ErrorCode::Internal, "no such luck"))
@@ -214,5 +211,5 @@ fn a_backend_that_cannot_be_made_is_told() {
 fn the_server_is_ended_through_the_session() {
     let mut scene = Scene::begin(&Hello::new("test"));
     assert!(scene.client().call(&EndServer {}).is_ok());
-    assert_eq!(scene.ends.recv_timeout(testkit::DEADLINE), Ok(()));
+    assert!(matches!(scene.listener.receive(), Some(Message::EndServer)));
 }

@@ -1,6 +1,7 @@
 //! The process server as its clients see it: the program itself, over real sockets, on real
 //! debuggees.
 
+mod abandon; // targets that are left stopped, and taken over
 mod attach; // every thread of a running process, and what may not be attached to
 mod breakpoints; // sites: hit, counted, hidden, moved, filtered
 mod calls; // sites and steps on system calls

@@ -153,3 +153,36 @@ pub struct Kill {
 /// The target has ended.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct KillReply {}
+
+/// Leaves a target stopped, for whoever claims it. It must stand still. The client's sites are
+/// removed; its session stays, without a client, until the target is claimed or has ended.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Abandon {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+}
+
+/// The target is left, and stands still.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct AbandonReply {}
+
+/// Takes over a target that was abandoned in a session of the same server. A client that takes over
+/// from another session must not have had targets before. The stop follows as an event.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Claim {
+    /// Which process.
+    #[prost(uint32, tag = "1")]
+    pub pid: u32,
+}
+
+/// The process is a target.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct ClaimReply {
+    /// What the session calls it.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// Whether it was launched for debugging; otherwise it was attached to.
+    #[prost(bool, tag = "2")]
+    pub created: bool,
+}

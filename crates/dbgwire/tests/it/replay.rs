@@ -205,7 +205,7 @@ macro_rules! every_verb {
 
 every_verb! {
     ServerInfo Ping EndServer
-    ListProcesses Launch Attach Detach Kill
+    ListProcesses Launch Attach Detach Kill Abandon Claim
     ListThreads
     Resume Interrupt
     ReadMemory WriteMemory ListRegions

@@ -134,6 +134,7 @@ pub(crate) fn all() -> Vec<Sample> {
     registers(&mut all);
     sites(&mut all);
     file(&mut all);
+    abandoned(&mut all);
     events(&mut all);
     all.samples
 }
@@ -308,6 +309,11 @@ fn file(all: &mut Collection) {
     let request = WriteFile { file: 2, offset: 4096 };
     all.verb((request, b"text\n"), (WriteFileReply {}, b""));
     all.verb((CloseFile { file: 2 }, b""), (CloseFileReply {}, b""));
+}
+
+fn abandoned(all: &mut Collection) {
+    all.verb((Abandon { target: 1 }, b""), (AbandonReply {}, b""));
+    all.verb((Claim { pid: 4711 }, b""), (ClaimReply { target: 1, created: true }, b""));
 }
 
 fn events(all: &mut Collection) {

@@ -1,0 +1,231 @@
+//! What a session process and its listener say to each other: whole messages over a socket pair,
+//! some with a descriptor. It knows what they look like, not what becomes of them.
+//!
+//! ```text
+//!   session ──► listener
+//!     E                              end the whole server
+//!     P  pid*                        parked: it has no client, and keeps these processes stopped
+//!     C  pid, version, stack, bytes  claim: with its client's link
+//!   listener ──► session
+//!     C  as above                    to the session that keeps the process
+//!     A                              to the one that claims: its client has been taken over
+//!     N                              nobody keeps the process
+//!   pid, version, stack: 32 bits, little-endian; stack: how much of it stop events carry;
+//!   bytes: what the client has sent and nobody has read, the request that claims first
+//! ```
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use dbgbase::Pid;
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+
+/// The most bytes a client may have sent behind the request that claims.
+pub(crate) const BYTES_MAX: usize = 64 * 1024;
+/// The most bytes of a message.
+const LEN_MAX: usize = BYTES_MAX + 64;
+
+/// One message.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// The whole server is to end.
+    EndServer,
+    /// The session has no client and keeps these processes stopped for whoever claims one.
+    Parked(Vec<Pid>),
+    /// A client wants a process that another session keeps.
+    Claim(Claim),
+    /// The client has been taken over.
+    Accepted,
+    /// Nobody keeps the process.
+    Nobody,
+}
+
+/// A client on its way from one session process to another.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    /// The process that it wants.
+    pub(crate) pid: Pid,
+    /// The version of the protocol it speaks.
+    pub(crate) version: u32,
+    /// How much of a stack its stop events carry.
+    pub(crate) stack_window_len: u32,
+    /// What it has sent and nobody has read.
+    pub(crate) bytes: Vec<u8>,
+    /// Its link.
+    pub(crate) link: OwnedFd,
+}
+
+/// One end of the way between a session process and its listener.
+#[derive(Debug)]
+pub struct Control {
+    socket: OwnedFd,
+}
+
+impl Control {
+    /// Both ends of a new one. Both are close-on-exec.
+    pub(crate) fn pair() -> std::io::Result<(Control, Control)> {
+        let flags = SocketFlags::CLOEXEC;
+        let (one, other) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        Ok((Control { socket: one }, Control { socket: other }))
+    }
+
+    /// The end that a session process inherits.
+    pub(crate) fn adopt(socket: OwnedFd) -> Control {
+        Control { socket }
+    }
+
+    /// The descriptor, for a session process to inherit.
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        self.socket
+    }
+
+    /// Sends a message. It is not waited for room.
+    ///
+    /// **Errors**: of sendmsg(2); EPIPE if the other end is gone.
+    pub(crate) fn send(&self, message: &Message) -> Result<(), Errno> {
+        let bytes = encode(message);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let fds: Vec<BorrowedFd<'_>> = match message {
+            Message::Claim(claim) => vec![claim.link.as_fd()],
+            _ => Vec::new(),
+        };
+        if !fds.is_empty() {
+            ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+        }
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        rustix::net::sendmsg(&self.socket, &[IoSlice::new(&bytes)], &mut ancillary, flags)?;
+        Ok(())
+    }
+
+    /// Waits for the next message. `None` if the other end is gone, or speaks another language.
+    pub(crate) fn receive(&self) -> Option<Message> {
+        self.receive_with(RecvFlags::empty()).ok().flatten()
+    }
+
+    /// The next message, if there is one now. What is no message is passed over.
+    pub(crate) fn try_receive(&self) -> Option<Message> {
+        self.receive_with(RecvFlags::DONTWAIT).ok().flatten()
+    }
+
+    fn receive_with(&self, flags: RecvFlags) -> Result<Option<Message>, Errno> {
+        let mut bytes = vec![0; LEN_MAX];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let flags = flags | RecvFlags::CMSG_CLOEXEC;
+        let len = loop {
+            let mut buffers = [IoSliceMut::new(&mut bytes)];
+            match rustix::net::recvmsg(&self.socket, &mut buffers, &mut ancillary, flags) {
+                Ok(received) => break received.bytes,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        };
+        let is_rights = |message| match message {
+            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        };
+        let link = ancillary.drain().find_map(is_rights);
+        bytes.truncate(len);
+        Ok(decode(&bytes, link))
+    }
+}
+
+impl AsFd for Control {
+    /// For poll(2).
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn encode(message: &Message) -> Vec<u8> {
+    match message {
+        Message::EndServer => b"E".to_vec(),
+        Message::Accepted => b"A".to_vec(),
+        Message::Nobody => b"N".to_vec(),
+        Message::Parked(pids) => {
+            let pids = pids.iter().flat_map(|pid| pid.value().to_le_bytes());
+            b"P".iter().copied().chain(pids).collect()
+        }
+        Message::Claim(claim) => {
+            let numbers = [claim.pid.value(), claim.version, claim.stack_window_len];
+            let numbers = numbers.into_iter().flat_map(u32::to_le_bytes);
+            b"C".iter().copied().chain(numbers).chain(claim.bytes.iter().copied()).collect()
+        }
+    }
+}
+
+fn decode(bytes: &[u8], link: Option<OwnedFd>) -> Option<Message> {
+    let (kind, rest) = bytes.split_first()?;
+    match (kind, link) {
+        (b'E', None) => Some(Message::EndServer),
+        (b'A', None) => Some(Message::Accepted),
+        (b'N', None) => Some(Message::Nobody),
+        (b'P', None) => {
+            let (pids, []) = rest.as_chunks::<4>() else { return None };
+            Some(Message::Parked(
+                pids.iter().map(|pid| Pid::new(u32::from_le_bytes(*pid))).collect(),
+            ))
+        }
+        (b'C', Some(link)) => {
+            let (numbers, bytes) = rest.split_at_checked(12)?;
+            let [pid, version, stack] = numbers.as_chunks::<4>().0 else { return None };
+            Some(Message::Claim(Claim {
+                pid: Pid::new(u32::from_le_bytes(*pid)),
+                version: u32::from_le_bytes(*version),
+                stack_window_len: u32::from_le_bytes(*stack),
+                bytes: bytes.to_vec(),
+                link,
+            }))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_arrive_whole_and_in_order() {
+        let (one, other) = Control::pair().expect("a socket pair");
+        assert!(one.try_receive().is_none());
+        one.send(&Message::EndServer).expect("room");
+        one.send(&Message::Parked(vec![Pid::new(42), Pid::new(70_000)])).expect("room");
+        one.send(&Message::Parked(Vec::new())).expect("room");
+        assert!(matches!(other.receive(), Some(Message::EndServer)));
+        let Some(Message::Parked(pids)) = other.receive() else { panic!("it was sent") };
+        assert_eq!(pids, [Pid::new(42), Pid::new(70_000)]);
+        assert!(matches!(other.try_receive(), Some(Message::Parked(pids)) if pids.is_empty()));
+        drop(one);
+        assert!(other.receive().is_none());
+    }
+
+    #[test]
+    fn a_claim_brings_its_link_and_the_unread_bytes() {
+        let (one, other) = Control::pair().expect("a socket pair");
+        let (link, theirs) = rustix::pipe::pipe().expect("a pipe");
+        let bytes = vec![7; BYTES_MAX];
+        let pid = Pid::new(42);
+        let claim = Claim { pid, version: 1, stack_window_len: 512, bytes, link };
+        one.send(&Message::Claim(claim)).expect("room");
+        let Some(Message::Claim(claim)) = other.receive() else { panic!("it was sent") };
+        assert_eq!((claim.pid, claim.version, claim.stack_window_len), (pid, 1, 512));
+        assert_eq!(claim.bytes, vec![7; BYTES_MAX]);
+        rustix::io::write(&theirs, b"x").expect("the link is open");
+        assert_eq!(rustix::io::read(&claim.link, &mut [0; 2]), Ok(1));
+    }
+
+    #[test]
+    fn what_is_no_message_is_nothing() {
+        for bytes in [&b""[..], b"X", b"P12", b"C", b"C12345678901", b"C123456789012"] {
+            assert!(decode(bytes, None).is_none(), "{bytes:?}");
+        }
+    }
+}
