@@ -32,6 +32,8 @@ pub(crate) struct DebugOptions {
     pub(crate) runs_at_start: bool,
     /// `-G`
     pub(crate) ends_with_target: bool,
+    /// `-pe`
+    pub(crate) takes_over: bool,
     /// `-pd`
     pub(crate) detaches_at_end: bool,
     /// `-o`
@@ -74,6 +76,8 @@ pub(crate) enum UsageError {
     TwoTargets,
     /// No target is named.
     NoTarget,
+    /// The option is about a running process, and none is named.
+    NeedsProcess(&'static str),
     /// The value is no text.
     NotText(&'static str),
     /// The option is given with others.
@@ -96,6 +100,9 @@ impl fmt::Display for UsageError {
             }
             UsageError::NoTarget => {
                 f.write_str("no target: name a program, or a process by -p PID or -pn NAME")
+            }
+            UsageError::NeedsProcess(name) => {
+                write!(f, "-{name} needs a running process: add -p PID or -pn NAME")
             }
             UsageError::NotText(name) => write!(f, "the value of -{name} is not valid text"),
             UsageError::NotAlone(name) => {
@@ -193,6 +200,7 @@ fn concatenated(names: &str) -> Option<Vec<&'static OptionRow>> {
 struct Reading {
     server: Option<ClientEndpoint>,
     target: Option<Target>,
+    takes_over: bool,
     runs_at_start: bool,
     ends_with_target: bool,
     detaches_at_end: bool,
@@ -227,6 +235,7 @@ impl Reading {
                 return self.target(Target::Pid(pid.ok_or_else(bad)?));
             }
             Meaning::ProcessName => return self.target(Target::Name(value.to_owned())),
+            Meaning::Existing => self.takes_over = true,
             Meaning::RunAtStart => self.runs_at_start = true,
             Meaning::EndWithTarget => self.ends_with_target = true,
             Meaning::DetachAtEnd => self.detaches_at_end = true,
@@ -245,9 +254,13 @@ impl Reading {
     }
 
     fn finish(self) -> Result<Invocation, UsageError> {
+        if self.takes_over && !matches!(self.target, Some(Target::Pid(_) | Target::Name(_))) {
+            return Err(UsageError::NeedsProcess("pe"));
+        }
         Ok(Invocation::Debug(Box::new(DebugOptions {
             server: self.server,
             target: self.target.ok_or(UsageError::NoTarget)?,
+            takes_over: self.takes_over,
             runs_at_start: self.runs_at_start,
             ends_with_target: self.ends_with_target,
             detaches_at_end: self.detaches_at_end,

@@ -71,7 +71,11 @@ fn get_target(
             return interpreter.launch(&launch, console).map_err(numbered);
         }
     };
-    interpreter.attach(pid, console).map_err(numbered)
+    let flow = match options.takes_over {
+        true => interpreter.claim(pid, console),
+        false => interpreter.attach(pid, console),
+    };
+    flow.map_err(numbered)
 }
 
 fn launch_options(program: &OsStr, arguments: &[OsString], engine: &Engine) -> LaunchOptions {

@@ -168,6 +168,7 @@ impl Interpreter {
     fn acquire(&mut self, acquisition: &Acquisition) -> Result<ProcessNumber, dbgeng::Error> {
         match acquisition {
             Acquisition::Attach(pid) => self.engine.attach(*pid),
+            Acquisition::Claim(pid) => self.engine.claim(*pid),
             Acquisition::Launch(options) => {
                 let number = self.engine.launch(options)?;
                 self.state.launched.insert(number, options.clone());

@@ -81,4 +81,6 @@ pub(crate) enum Acquisition {
     Launch(LaunchOptions),
     /// Take a running process.
     Attach(Pid),
+    /// Take over a process that was abandoned.
+    Claim(Pid),
 }

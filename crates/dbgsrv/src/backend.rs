@@ -69,8 +69,8 @@ pub trait Backend: Send {
     /// The processes that were abandoned in this session and nobody has claimed.
     fn abandoned(&mut self) -> Vec<Pid>;
     /// The session's client is gone: ends the hold on all targets that are not abandoned, as the
-    /// client's end demands: what it created ends, what it attached to runs on. Returns when that is
-    /// done.
+    /// client's end demands: what it created ends, what it attached to runs on. Returns when that
+    /// is done.
     fn leave(&mut self);
     /// Another client has come, whose stop events carry this much of a stack.
     fn welcome(&mut self, stack_window_len: u64);

@@ -116,8 +116,8 @@ pub fn serve<B: Backend>(
     backend.end();
 }
 
-/// Takes a client's requests until its link ends. Returns `false` if the client has been handed over
-/// to another session process: the link is that one's then.
+/// Takes a client's requests until its link ends. Returns `false` if the client has been handed
+/// over to another session process: the link is that one's then.
 fn serve_client(
     frames: &mut Frames,
     backend: &mut dyn Backend,

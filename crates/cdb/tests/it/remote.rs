@@ -101,3 +101,46 @@ fn a_client_without_the_programs_files_still_knows_its_names() {
     debug_depths(&mut cdb);
     cdb.finish("q");
 }
+
+#[test]
+fn a_process_is_abandoned_and_taken_over() {
+    let guard = Guard::new();
+    let testee = Testee::build("ticks", &[]);
+    let mut process = guard.start(testee.path(), &["1"]);
+    assert_eq!(process.read_line(), "ready");
+    let pid = process.pid().to_string();
+    let server = Server::npipe(&guard, programs::dbgsrv());
+    drop(server.connect());
+    let mut first = Console::spawn(premote(&guard, &server, &["-p", &pid]));
+    first.command("bp tick");
+    process.write_line("");
+    let stop = first.command("g");
+    assert!(stop.contains("Breakpoint 0 hit"), "{stop}");
+    assert_eq!(first.command(".abandon"), "Abandoned\n");
+    let listed = first.command(".tlist ticks*");
+    assert!(listed.contains(&pid), "{listed}");
+    let refused = first.command(&format!(".attach 0n{pid};g"));
+    assert!(refused.contains("take it over instead"), "{refused}");
+    // Who has left it may take it back.
+    let back = first.command(&format!(".attach -e 0n{pid};g"));
+    assert!(back.contains("tick"), "{back}");
+    first.command(".abandon");
+    let (_, status) = first.finish("q");
+    assert_eq!(status, 0);
+    // Its session may not have noticed at once that the first debugger is gone.
+    let output = testkit::until("the process to be taken over", || {
+        let mut command = premote(&guard, &server, &["-pe", "-p", &pid, "-c", "r rip;qd"]);
+        let output = command.stdin(std::process::Stdio::null()).output().expect("it runs");
+        output.status.success().then_some(output)
+    });
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("rip="), "{text}");
+    assert_eq!(process.read_line(), "ticked 1");
+    let mut command = premote(&guard, &server, &["-pe", "-p", &pid]);
+    let output = command.stdin(std::process::Stdio::null()).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("nobody debugs it, so it can be attached to"), "{text}");
+    assert!(!output.status.success());
+    process.close_input();
+    assert_eq!(process.wait(), dbgbase::ExitStatus::Exited(0));
+}

@@ -1,5 +1,5 @@
 //! Commands that get, leave and end targets, and those about the process server: `.tlist`,
-//! `.attach`, `.create`, `.detach`, `.kill`, `.restart`, `||`, `.endpsrv`.
+//! `.attach`, `.create`, `.detach`, `.abandon`, `.kill`, `.restart`, `||`, `.endpsrv`.
 
 use dbgbase::Pid;
 use dbgeng::{LaunchOptions, ProcessNumber};
@@ -28,11 +28,11 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         names: &[".attach"],
-        syntax: "PID",
+        syntax: "[-e] PID",
         summary: "debug a running process",
         manual: "Takes the process of the server's machine as a target at the next command that \
             lets targets run. PID is an expression in the current radix: write 0n in front of a \
-            decimal number, as .tlist does.",
+            decimal number, as .tlist does. -e takes over a process that was left by .abandon.",
         shape: Shape::Word,
         extent: Extent::Semicolon,
         action: Action::Run(attach),
@@ -66,6 +66,18 @@ pub(crate) const COMMANDS: &[Command] = &[
         shape: Shape::Word,
         extent: Extent::Semicolon,
         action: Action::Run(detach),
+    },
+    Command {
+        names: &[".abandon"],
+        syntax: "[/h | /n]",
+        summary: "leave the current process stopped",
+        manual: "Ends debugging of the current process, which stays stopped as it is, its \
+            breakpoints removed. The process server keeps it: .attach -e takes it back, and a \
+            debugger that is started with -pe does so once this one has ended. If the server ends, \
+            the process runs on, or ends if it was created by a debugger.",
+        shape: Shape::Word,
+        extent: Extent::Semicolon,
+        action: Action::Run(abandon),
     },
     Command {
         names: &[".kill"],
@@ -149,17 +161,24 @@ fn attach(
     context: &mut Context<'_>,
     arguments: &mut Arguments<'_>,
 ) -> Result<Outcome, CommandError> {
-    if let Some(option) = arguments.option() {
-        return Err(CommandError::refused(format!(
-            "The option -{option} of .attach is not available"
-        )));
+    let mut is_existing = false;
+    while let Some(option) = arguments.option() {
+        match option {
+            "e" | "E" => is_existing = true,
+            _ => {
+                let text = format!("The option -{option} of .attach is not available");
+                return Err(CommandError::refused(text));
+            }
+        }
     }
     let pid = arguments.expression(&context.expressions())?;
     arguments.finish()?;
     let pid = u32::try_from(pid).map_err(|_overflow| {
         CommandError::refused(format!("0x{pid:x} is not the id of a process"))
     })?;
-    context.state.acquisitions.push_back(Acquisition::Attach(Pid::new(pid)));
+    let pid = Pid::new(pid);
+    let acquisition = if is_existing { Acquisition::Claim(pid) } else { Acquisition::Attach(pid) };
+    context.state.acquisitions.push_back(acquisition);
     context.write("Attach will occur on next execution\n");
     Ok(Outcome::Done)
 }
@@ -254,6 +273,18 @@ fn detach(
     context.engine.detach(number)?;
     context.state.forget(number);
     context.write("Detached\n");
+    Ok(Outcome::Done)
+}
+
+fn abandon(
+    context: &mut Context<'_>,
+    arguments: &mut Arguments<'_>,
+) -> Result<Outcome, CommandError> {
+    event_option(arguments)?;
+    let number = current(context)?;
+    context.engine.abandon(number)?;
+    context.state.forget(number);
+    context.write("Abandoned\n");
     Ok(Outcome::Done)
 }
 

@@ -95,7 +95,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     ),
     row(&[".nvload", ".nvlist", ".nvunload"], "visualizers", NEEDS_TYPES),
     row(&[".copysym", ".fiximports"], "copy symbol files", NO_SUCH_THING),
-    row(&[".abandon"], "leave a process stopped", NOT_YET),
     row(&[".childdbg"], "debug child processes", NOT_YET),
     row(&[".send_file"], "copy a file to the server's machine", NOT_YET),
     row(

@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 use dbgbase::{Pid, TargetId};
-use dbgwire::verbs::process::{Attach, Detach, Kill, Launch, ListProcesses, Terminal};
+use dbgwire::verbs::process::{
+    Abandon, Attach, Claim, Detach, Kill, Launch, ListProcesses, Terminal,
+};
 use dbgwire::verbs::thread::ListThreads;
 
 use crate::modules::name::file_name;
@@ -104,6 +106,39 @@ impl Engine {
         self.client.call(&Detach { target })?;
         self.forget(process);
         Ok(())
+    }
+
+    /// Leaves a process, which must stand still, as it stands, for whoever claims it. Its
+    /// breakpoints are gone. No event follows.
+    ///
+    /// **Errors**: `NoSuchProcess`, `NotStopped`, `Unsupported` by an embedded server; those of the
+    /// connection.
+    /// **Cost**: one round trip.
+    /// **Source**: IDebugClient5::AbandonCurrentProcess.
+    pub fn abandon(&mut self, process: ProcessNumber) -> Result<(), Error> {
+        self.check_connected()?;
+        let target = self.process(process)?.target.value();
+        self.client.call(&Abandon { target })?;
+        self.forget(process);
+        Ok(())
+    }
+
+    /// Takes over a process that was abandoned through the same server. The stop comes by
+    /// [`Engine::wait_for_event`].
+    ///
+    /// **Errors**: `NoSuchProcess` if nobody debugs it, `AlreadyTraced` if it was not abandoned,
+    /// both with the server's words; those of the connection.
+    /// **Cost**: one round trip.
+    /// **Source**: IDebugClient5::AttachProcess with `DEBUG_ATTACH_EXISTING`.
+    pub fn claim(&mut self, pid: Pid) -> Result<ProcessNumber, Error> {
+        self.check_connected()?;
+        let claimed = self.client.send(&Claim { pid: pid.value() }, Bytes::new());
+        let listing = ListProcesses { after: 0, pid: pid.value(), details: false };
+        let listed = self.client.send(&listing, Bytes::new());
+        let (reply, _) = claimed.wait()?;
+        let listed = listed.wait().map(|(reply, _)| reply.processes).unwrap_or_default();
+        let name = listed.into_iter().next().map(|process| process.name).unwrap_or_default();
+        self.new_process(pid, TargetId::new(reply.target), reply.created, name)
     }
 
     /// Ends a process. No event follows.

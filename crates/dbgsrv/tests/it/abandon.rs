@@ -54,7 +54,8 @@ fn an_abandoned_process_waits_for_the_next_client() {
     let (mut other, target, found) = claim(&server, process.pid());
     assert_eq!(session_of(&mut other), session, "the session goes on");
     assert_eq!(found.reason(), dbgbase::StopReason::Attached);
-    assert_eq!(changed_code(process.pid()), []);
+    let is_clean = || changed_code(process.pid()).is_empty().then_some(());
+    until("the dynamic linker's site to be lifted, too", is_clean);
     let registers = other.registers(target, stop.tid());
     assert_eq!(registers.pc(), stop.pc(), "it has not moved");
     assert_eq!(other.tids(target), procfs::tids(process.pid()));
