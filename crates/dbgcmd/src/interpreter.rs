@@ -115,7 +115,8 @@ impl Interpreter {
         self.start_and_show(&Acquisition::Attach(pid), output)
     }
 
-    /// Takes over a process that was abandoned and shows where it stands, as `.attach -e` and `g` do.
+    /// Takes over a process that was abandoned and shows where it stands, as `.attach -e` and `g`
+    /// do.
     ///
     /// **Errors**: those of [`Engine::claim`]; what goes wrong later is written to `output`.
     pub fn claim(&mut self, pid: Pid, output: &mut dyn Output) -> Result<Flow, dbgeng::Error> {

@@ -1,5 +1,5 @@
-//! What a session process and its listener say to each other: whole messages over a socket pair,
-//! some with a descriptor. It knows what they look like, not what becomes of them.
+//! What a session or login process and its listener say to each other: whole messages over a socket
+//! pair, some with a descriptor. It knows what they look like, not what becomes of them.
 //!
 //! ```text
 //!   session ──► listener
@@ -10,6 +10,8 @@
 //!     C  as above                    to the session that keeps the process
 //!     A                              to the one that claims: its client has been taken over
 //!     N                              nobody keeps the process
+//!   login process ──► listener
+//!     L  user                        the client was let in: with the session's end of a pair
 //!   pid, version, stack: 32 bits, little-endian; stack: how much of it stop events carry;
 //!   bytes: what the client has sent and nobody has read, the request that claims first
 //! ```
@@ -43,6 +45,17 @@ pub(crate) enum Message {
     Accepted,
     /// Nobody keeps the process.
     Nobody,
+    /// A client was let in.
+    Admitted(Admitted),
+}
+
+/// A client that a login process has let in.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    /// As whom.
+    pub(crate) user: String,
+    /// The link on which its frames come, for a session process.
+    pub(crate) link: OwnedFd,
 }
 
 /// A client on its way from one session process to another.
@@ -94,6 +107,7 @@ impl Control {
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         let fds: Vec<BorrowedFd<'_>> = match message {
             Message::Claim(claim) => vec![claim.link.as_fd()],
+            Message::Admitted(admitted) => vec![admitted.link.as_fd()],
             _ => Vec::new(),
         };
         if !fds.is_empty() {
@@ -149,6 +163,7 @@ fn encode(message: &Message) -> Vec<u8> {
         Message::EndServer => b"E".to_vec(),
         Message::Accepted => b"A".to_vec(),
         Message::Nobody => b"N".to_vec(),
+        Message::Admitted(admitted) => [b"L", admitted.user.as_bytes()].concat(),
         Message::Parked(pids) => {
             let pids = pids.iter().flat_map(|pid| pid.value().to_le_bytes());
             b"P".iter().copied().chain(pids).collect()
@@ -172,6 +187,11 @@ fn decode(bytes: &[u8], link: Option<OwnedFd>) -> Option<Message> {
             Some(Message::Parked(
                 pids.iter().map(|pid| Pid::new(u32::from_le_bytes(*pid))).collect(),
             ))
+        }
+        (b'L', Some(link)) => {
+            let user = String::from_utf8(rest.to_vec()).ok()?;
+            let is_name = !user.is_empty() && !user.contains(char::is_control);
+            is_name.then_some(Message::Admitted(Admitted { user, link }))
         }
         (b'C', Some(link)) => {
             let (numbers, bytes) = rest.split_at_checked(12)?;
@@ -220,6 +240,18 @@ mod tests {
         assert_eq!(claim.bytes, vec![7; BYTES_MAX]);
         rustix::io::write(&theirs, b"x").expect("the link is open");
         assert_eq!(rustix::io::read(&claim.link, &mut [0; 2]), Ok(1));
+    }
+
+    #[test]
+    fn who_was_let_in_has_a_name() {
+        for (user, is_told) in [("alice", true), ("", false), ("a\nb", false)] {
+            let (one, other) = Control::pair().expect("a socket pair");
+            let (link, _) = rustix::pipe::pipe().expect("a pipe");
+            let admitted = Admitted { user: user.to_owned(), link };
+            one.send(&Message::Admitted(admitted)).expect("room");
+            let told = other.try_receive();
+            assert_eq!(matches!(told, Some(Message::Admitted(told)) if told.user == user), is_told);
+        }
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub mod guardian;
 pub mod journal;
 pub mod listener;
 pub mod local;
+pub mod login;
+pub mod logins;
 mod outbox;
 mod processes;
 #[expect(unsafe_code, reason = "ptrace(2), waitpid(2), fork and exec of debuggees")]

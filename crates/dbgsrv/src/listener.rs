@@ -1,18 +1,21 @@
 //! The listener: lets clients in and gives each one a session process. It never reads a byte of a
 //! peer; whether a peer is let in is decided by what the system says of it.
 
+use std::time::{Duration, Instant};
+
 use dbglink::{Link, Listener, PeerInfo};
 use dbgwire::ErrorCode;
 use dbgwire::handshake::Refusal;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::error::{ServerError, system};
+use crate::logins::{Entrant, LoginLimits, Logins};
 use crate::ptrace::Termination;
 use crate::sessions::Sessions;
 use crate::spawn::ClientWords;
 
 /// How long a client that cannot be accepted, for want of descriptors, waits for the next attempt.
-const RETRY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Who may connect without having shown a password or certificate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,6 +24,9 @@ pub enum Admission {
     SameUser,
     /// Anybody.
     Unprotected,
+    /// Whom a login process lets in. The program must call
+    /// [`run_if_login`](crate::login::run_if_login) first thing in `main`.
+    Login(LoginLimits),
 }
 
 /// Serves clients until a session ends the server, or the process is asked to end. All sessions
@@ -33,20 +39,38 @@ pub enum Admission {
 pub fn run(listener: &Listener, admission: Admission) -> Result<(), ServerError> {
     let termination = Termination::open().map_err(system("prepare for signals"))?;
     let mut sessions = Sessions::new(|report| warn(&report.to_string()));
+    let mut logins = match admission {
+        Admission::Login(limits) => Some(Logins::new(limits)),
+        Admission::SameUser | Admission::Unprotected => None,
+    };
     let mut is_accepting = true;
     loop {
-        let woken = wait(&termination, is_accepting.then_some(listener), &sessions)?;
+        let woken =
+            wait(&termination, is_accepting.then_some(listener), &sessions, logins.as_ref())?;
         is_accepting = true;
         sessions.attend();
         if woken.is_terminated || sessions.want_end() {
+            logins.into_iter().for_each(Logins::end);
             sessions.end();
             return Ok(());
+        }
+        for Entrant { link, words } in logins.as_mut().map(Logins::attend).unwrap_or_default() {
+            sessions.start(link, &words).unwrap_or_else(|error| complain(&error));
         }
         if !woken.has_client {
             continue;
         }
         match listener.try_accept() {
-            Ok(Some(link)) => admit(link, admission, &mut sessions),
+            Ok(Some(link)) => {
+                let begun = match &mut logins {
+                    Some(logins) => {
+                        let words = client_words(None, link.peer().ok());
+                        logins.start(link, words.peer)
+                    }
+                    None => admit(link, admission, &mut sessions),
+                };
+                begun.unwrap_or_else(|error| complain(&error));
+            }
             Ok(None) => {}
             Err(error) => {
                 complain(&error.into());
@@ -59,15 +83,14 @@ pub fn run(listener: &Listener, admission: Admission) -> Result<(), ServerError>
 }
 
 /// Gives a client a session, or tells it why not.
-fn admit(link: Link, admission: Admission, sessions: &mut Sessions) {
+fn admit(link: Link, admission: Admission, sessions: &mut Sessions) -> Result<(), ServerError> {
     let peer = link.peer().ok();
     let uid = peer.as_ref().and_then(PeerInfo::local_uid);
     if let Some(reason) = refusal(uid, admission) {
-        return refuse(link, reason);
+        refuse(link, reason);
+        return Ok(());
     }
-    if let Err(error) = sessions.start(link, &client_words(uid, peer)) {
-        complain(&error);
-    }
+    sessions.start(link, &client_words(uid, peer))
 }
 
 /// Says on standard error what a client could not be given.
@@ -97,12 +120,19 @@ fn wait(
     termination: &Termination,
     listener: Option<&Listener>,
     sessions: &Sessions,
+    logins: Option<&Logins>,
 ) -> Result<Woken, ServerError> {
     let mut fds = vec![PollFd::new(termination, PollFlags::IN)];
     fds.extend(sessions.poll_fds());
+    fds.extend(logins.iter().flat_map(|logins| logins.poll_fds()));
     fds.extend(listener.map(|listener| PollFd::new(listener, PollFlags::IN)));
-    let timeout = listener.is_none().then_some(&RETRY);
-    match rustix::event::poll(&mut fds, timeout) {
+    let deadline = logins.and_then(Logins::deadline);
+    let login_left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+    let retry = listener.is_none().then_some(RETRY);
+    // Both are far below what a Timespec holds.
+    let timeout = [login_left, retry].into_iter().flatten().min();
+    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    match rustix::event::poll(&mut fds, timeout.as_ref()) {
         Ok(_) => {
             let is_ready = |fd: Option<&PollFd<'_>>| fd.is_some_and(|fd| !fd.revents().is_empty());
             let has_client = is_ready(fds.last().filter(|_| listener.is_some()));
@@ -115,7 +145,7 @@ fn wait(
 
 /// Why a peer is not let in, if it is not. `uid` is the user of a peer of this machine.
 fn refusal(uid: Option<u32>, admission: Admission) -> Option<String> {
-    if admission == Admission::Unprotected {
+    if admission != Admission::SameUser {
         return None;
     }
     let ours = rustix::process::geteuid().as_raw();

@@ -131,8 +131,8 @@ impl Sessions {
                     let _ = session.control.send(&answer);
                 }
             }
-            // A listener says these, and is not told them.
-            Message::Accepted | Message::Nobody => {}
+            // A listener says these, and a login process that.
+            Message::Accepted | Message::Nobody | Message::Admitted(_) => {}
         }
     }
 

@@ -1,6 +1,6 @@
-//! Starting a session process, and being one: the program executes itself anew with a link, a
-//! journal and a control socket as inherited descriptors. It knows descriptors and command lines,
-//! not what a session does.
+//! Starting a session or login process, and being one: the program executes itself anew with a
+//! link, a journal and a control socket as inherited descriptors. It knows descriptors and command
+//! lines, not what a session does.
 //!
 //! ```text
 //!   dbgsrv @session LINK JOURNAL CONTROL NUMBER TERMINAL USER PEER
@@ -9,6 +9,8 @@
 //!     TERMINAL                1 if programs may be launched on its terminal, otherwise 0
 //!     USER, PEER              as whom the client was let in, and who it is; - if not known
 //! ```
+//!
+//! `dbgsrv @login LINK CONTROL` is a login process.
 //!
 //! The last two are for people, who see them in ps(1) and `dbgsrvctl list`
 //! ([`dbglink::registry::SessionLine`]); a session process itself does not look at them.
@@ -25,6 +27,8 @@ use crate::error::{ServerError, system};
 
 /// The program that runs, whatever became of its file.
 const SELF: &str = "/proc/self/exe";
+/// The first argument of a login process.
+const LOGIN_MARK: &str = "@login";
 
 /// What a session process inherits.
 pub(crate) struct Inheritance {
@@ -54,11 +58,6 @@ pub(crate) struct ClientWords {
 /// **Errors**: [`ServerError::System`].
 /// **Threads**: no other thread may start a process meanwhile, as that would inherit them too.
 pub(crate) fn start(inheritance: Inheritance, client: &ClientWords) -> Result<Child, ServerError> {
-    let inherit = |fd: &OwnedFd| -> Result<String, ServerError> {
-        rustix::io::fcntl_setfd(fd.as_fd(), FdFlags::empty())
-            .map_err(system("hand a descriptor to a session process"))?;
-        Ok(fd.as_raw_fd().to_string())
-    };
     let control = match &inheritance.control {
         Some(control) => inherit(control)?,
         None => NOTHING.to_owned(),
@@ -71,6 +70,42 @@ pub(crate) fn start(inheritance: Inheritance, client: &ClientWords) -> Result<Ch
     command.arg(if inheritance.may_share_terminal { "1" } else { "0" });
     command.args([&client.user, &client.peer].map(|word| word.as_deref().unwrap_or(NOTHING)));
     command.spawn().map_err(system("start a session process"))
+}
+
+/// What a login process inherits.
+pub(crate) struct LoginInheritance {
+    /// The client's link.
+    pub(crate) link: OwnedFd,
+    /// The way to the listener.
+    pub(crate) control: OwnedFd,
+}
+
+/// Starts a login process. The descriptors are closed in this one.
+///
+/// **Errors**: [`ServerError::System`].
+/// **Threads**: as [`start`].
+pub(crate) fn start_login(inheritance: LoginInheritance) -> Result<Child, ServerError> {
+    #[expect(clippy::disallowed_methods, reason = "this is where login processes are started")]
+    let mut command = Command::new(SELF);
+    command.arg0("dbgsrv").arg(LOGIN_MARK);
+    command.arg(inherit(&inheritance.link)?).arg(inherit(&inheritance.control)?);
+    command.spawn().map_err(system("start a login process"))
+}
+
+/// Whether this process was started as a login process.
+pub(crate) fn is_login(arguments: &[OsString]) -> bool {
+    arguments.get(1).is_some_and(|argument| argument == LOGIN_MARK)
+}
+
+/// What this process inherited as a login process.
+///
+/// **Errors**, **Threads**: as [`adopt`].
+pub(crate) fn adopt_login(arguments: &[OsString]) -> Result<LoginInheritance, ServerError> {
+    let text: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    let [_, LOGIN_MARK, link, control] = text.as_slice() else {
+        return Err(ServerError::NotASession);
+    };
+    Ok(LoginInheritance { link: adopt_fd(link)?, control: adopt_fd(control)? })
 }
 
 /// Whether this process was started as a session process.
@@ -99,6 +134,14 @@ pub(crate) fn adopt(arguments: &[OsString]) -> Result<Inheritance, ServerError> 
         number: number.parse().map_err(|_| ServerError::NotASession)?,
         may_share_terminal: *terminal == "1",
     })
+}
+
+/// Lets the next process that is started inherit a descriptor. Its number, for that one's command
+/// line.
+fn inherit(fd: &OwnedFd) -> Result<String, ServerError> {
+    rustix::io::fcntl_setfd(fd.as_fd(), FdFlags::empty())
+        .map_err(system("hand a descriptor to a process"))?;
+    Ok(fd.as_raw_fd().to_string())
 }
 
 fn adopt_fd(text: &str) -> Result<OwnedFd, ServerError> {

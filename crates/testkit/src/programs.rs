@@ -11,23 +11,34 @@ use std::sync::OnceLock;
 #[track_caller]
 pub fn dbgsrv() -> PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| build("dbgsrv")).clone()
+    PATH.get_or_init(|| build("dbgsrv", ["--bin", "dbgsrv"]).join("dbgsrv")).clone()
 }
 
-/// Builds one program with the running test program's profile.
+/// The process server that asks its clients who they are: an example of the crate dbgsrv.
+///
+/// **Panics** if it cannot be built.
+#[track_caller]
+pub fn doorkeeper() -> PathBuf {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    let build = || build("dbgsrv", ["--example", "doorkeeper"]).join("examples/doorkeeper");
+    PATH.get_or_init(build).clone()
+}
+
+/// Builds a target of a package with the running test program's profile. The folder in which that
+/// profile's programs are.
 #[expect(clippy::disallowed_methods, reason = "this is where Cargo is started")]
-fn build(name: &str) -> PathBuf {
+fn build(package: &str, target: [&str; 2]) -> PathBuf {
     let test = std::env::current_exe().expect("the running program has a path");
     // PROFILE/deps/NAME
     let folder = test.ancestors().nth(2).expect("a test program lies in deps").to_owned();
     let mut command = Command::new(env!("CARGO"));
-    command.args(["build", "--quiet", "--locked", "--package", name, "--bin", name]);
+    command.args(["build", "--quiet", "--locked", "--package", package]).args(target);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     command.env("CARGO_TARGET_DIR", folder.parent().expect("a target folder"));
     if folder.ends_with("release") {
         command.arg("--release");
     }
     let status = command.status().expect("Cargo starts");
-    assert!(status.success(), "cannot build {name}");
-    folder.join(name)
+    assert!(status.success(), "cannot build {target:?} of {package}");
+    folder
 }

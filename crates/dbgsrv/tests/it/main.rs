@@ -13,6 +13,7 @@ mod guardian; // a session process that is killed
 mod hostile; // peers that are no clients
 mod journal; // a session that is killed at any step can be undone
 mod launch; // from a program's file to its initial break, and what keeps it from there
+mod login; // clients that have to show who they are
 mod memory; // reading, writing, what is mapped
 mod registry; // which servers others find, and whose a session is
 mod running; // resume, interrupt, and what is refused
