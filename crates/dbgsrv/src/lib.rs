@@ -26,6 +26,7 @@ pub mod listener;
 pub mod local;
 pub mod login;
 pub mod logins;
+mod memory_shortage;
 mod outbox;
 mod processes;
 #[expect(unsafe_code, reason = "ptrace(2), waitpid(2), fork and exec of debuggees")]

@@ -11,6 +11,7 @@ use crate::error::{ServerError, system};
 use crate::guardian;
 pub use crate::guardian::Report;
 use crate::journal::Journal;
+use crate::memory_shortage;
 use crate::ptrace::{ProcessSignals, PtraceBackend};
 use crate::session::{self, SessionSettings};
 use crate::spawn::{self, ClientWords, Inheritance};
@@ -66,6 +67,7 @@ pub fn run_if_session() -> Option<ExitCode> {
 
 fn run_session(arguments: &[std::ffi::OsString]) -> Result<(), ServerError> {
     let inheritance = spawn::adopt(arguments)?;
+    memory_shortage::be_spared();
     let signals = ProcessSignals::prepare()?;
     let journal = Journal::open(inheritance.journal).map_err(system("open the journal"))?;
     // Until there is a tracer thread, which takes this over.

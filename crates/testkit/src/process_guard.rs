@@ -40,13 +40,18 @@ impl Guard {
     /// The guard of the running test.
     #[expect(clippy::new_without_default, reason = "making one begins a test")]
     pub fn new() -> Guard {
+        Guard::with_patience(TEST_TIME_MAX)
+    }
+
+    /// The same for a test that is known to take longer than others.
+    pub fn with_patience(time_max: Duration) -> Guard {
         let name = std::thread::current().name().unwrap_or("a test without a name").to_owned();
         let number = LAST.fetch_add(1, Ordering::Relaxed);
         // With an end of its own, so that it is not the beginning of another test's.
         let entry = format!("{}{number}.", entry_of_all());
         Guard {
             directory: tempfile::tempdir().expect("a temporary directory"),
-            watchdog: Watchdog::start(name, entry.clone()),
+            watchdog: Watchdog::start(name, entry.clone(), time_max),
             entry,
         }
     }
@@ -257,15 +262,15 @@ struct Watchdog {
 }
 
 impl Watchdog {
-    fn start(name: String, entry: String) -> Watchdog {
+    fn start(name: String, entry: String, time_max: Duration) -> Watchdog {
         let is_done = Arc::new((Mutex::new(false), Condvar::new()));
         let shared = Arc::clone(&is_done);
         let watch = move || {
             let (lock, ended) = &*shared;
             let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
-            let waited = ended.wait_timeout_while(guard, TEST_TIME_MAX, |is_done| !*is_done);
+            let waited = ended.wait_timeout_while(guard, time_max, |is_done| !*is_done);
             if waited.is_ok_and(|(_, result)| result.timed_out()) {
-                give_up(&name, &entry);
+                give_up(&name, &entry, time_max);
             }
         };
         std::thread::Builder::new()
@@ -282,10 +287,10 @@ impl Watchdog {
     }
 }
 
-fn give_up(name: &str, entry: &str) {
+fn give_up(name: &str, entry: &str, time_max: Duration) {
     let processes = procfs::with_environment(entry);
     let described: Vec<String> = processes.into_iter().map(describe).collect();
-    let seconds = TEST_TIME_MAX.as_secs();
+    let seconds = time_max.as_secs();
     let message = format!(
         "\n{name} hangs: it has not ended after {seconds} s. Its processes:\n{}\n",
         described.join("\n")

@@ -39,6 +39,14 @@ const STEPS: &[Step] = &[
         name: "build",
         run: |root| cargo(root, &["build", "--workspace", "--bins", "--locked"], &[]),
     },
+    // The other tests do it for a few seconds only.
+    Step {
+        name: "chaos",
+        run: |root| {
+            let words = ["test", "--package", "cdb", "--test", "chaos", "--locked", "--", "120"];
+            cargo(root, &words, &[])
+        },
+    },
     Step { name: "test", run: |root| cargo(root, &["test", "--workspace", "--locked"], &[]) },
 ];
 

@@ -13,12 +13,16 @@ use dbgwire::{ErrorCode, Fault};
 use rustix::fs::{Access, Mode, OFlags};
 use rustix::pipe::PipeFlags;
 
+use crate::memory_shortage;
+
 /// A program ready to be executed: everything the child needs, allocated before the fork.
 struct Plan {
     program: CString,
     arguments: Vec<CString>,
     environment: Vec<CString>,
     directory: Option<CString>,
+    /// What the child writes to be treated as others when memory runs out; empty for nothing.
+    memory_shortage: &'static [u8],
     /// What becomes of descriptors 0, 1 and 2, if they are not kept.
     null: Option<OwnedFd>,
 }
@@ -172,6 +176,11 @@ unsafe fn run_child(
                 libc::dup2(null, standard);
             }
         }
+        if !plan.memory_shortage.is_empty() {
+            let file = libc::open(memory_shortage::PATH.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+            libc::write(file, plan.memory_shortage.as_ptr().cast(), plan.memory_shortage.len());
+            libc::close(file);
+        }
         // Descriptors that the server itself was started with end here too. Kernels before 5.11
         // know no such call, and keep them.
         libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
@@ -226,6 +235,7 @@ fn plan(launch: &Launch, may_share_terminal: bool) -> Result<Plan, Fault> {
         arguments: arguments.into_iter().map(c_string).collect::<Result<_, _>>()?,
         environment: environment(&launch.environment)?,
         directory: directory.map(c_string).transpose()?,
+        memory_shortage: memory_shortage::of_children(),
         null,
     })
 }

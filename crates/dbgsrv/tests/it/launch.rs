@@ -3,8 +3,9 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
-use dbgbase::{Address, ExitStatus, StopReason};
+use dbgbase::{Address, ExitStatus, Pid, StopReason};
 use dbgwire::verbs::process::{Launch, Terminal};
+use dbgwire::verbs::server::ServerInfo;
 use dbgwire::{ErrorCode, Fault};
 use testkit::{Testee, memory_file};
 
@@ -94,7 +95,7 @@ fn arguments_directory_and_environment_arrive_as_given() {
     assert_eq!(stop.event.target, target);
     let run = dbgwire::verbs::resume::RunKind::Continue as i32;
     let all = dbgwire::verbs::resume::ThreadAction { tid: 0, run, signal: 0 };
-    let pid = dbgbase::Pid::new(stop.event.tid);
+    let pid = Pid::new(stop.event.tid);
     client.resume(testkit::Target { id: target, pid }, &[all]);
     assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
     let mut expected = b"zero\n".to_vec();
@@ -119,6 +120,23 @@ fn a_launched_program_begins_as_under_a_shell() {
     assert_eq!(testkit::procfs::descriptors(target.pid), null);
     client.go(target);
     assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
+}
+
+#[test]
+fn only_the_session_is_spared_when_memory_is_short() {
+    let (_guard, server, mut client) = begin();
+    let (target, _) = client.start(&Testee::build("exits", &[]), &["0"]);
+    let session = client.call(&ServerInfo {}).expect("it answers").pid;
+    let score =
+        |pid: Pid| std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).expect("it lives");
+    let listener = score(server.pid());
+    let own =
+        testkit::procfs::status(server.pid(), server.pid().into(), "CapEff").expect("it lives");
+    // CAP_SYS_RESOURCE of capabilities(7).
+    let may_lower = u64::from_str_radix(&own, 16).expect("hexadecimal") & 1 << 24 != 0;
+    assert_eq!(score(Pid::new(session)), if may_lower { "-1000\n" } else { &listener });
+    assert_eq!(score(target.pid), listener);
+    client.kill(target);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod breakpoints; // sites: hit, counted, hidden, moved, filtered
 mod calls; // sites and steps on system calls
 mod children; // what a target makes runs clean, and what it becomes is told
 mod detach; // leaving a target as it was found, at any moment
+mod endings; // the table: what ends, and what becomes of targets
 mod ends; // exits, kills, threads and leaders that end
 mod files; // files of the server's machine, and as a target sees them
 mod guardian; // a session process that is killed
