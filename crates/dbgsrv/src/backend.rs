@@ -10,7 +10,7 @@ use dbgwire::verbs::process::{
     LaunchReply,
 };
 use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
-use dbgwire::verbs::resume::Resume;
+use dbgwire::verbs::resume::{Resume, SendSignal};
 use dbgwire::verbs::site::{InsertSites, InsertSitesReply, RemoveSites};
 use dbgwire::verbs::thread::ListThreadsReply;
 
@@ -34,6 +34,8 @@ pub trait Backend: Send {
     fn list_threads(&mut self, target: u32) -> Result<ListThreadsReply, Fault>;
     /// Lets threads run.
     fn resume(&mut self, request: Resume) -> Result<(), Fault>;
+    /// Sends a signal to a target.
+    fn send_signal(&mut self, request: SendSignal) -> Result<(), Fault>;
     /// Stops a running target.
     fn interrupt(&mut self, target: u32) -> Result<(), Fault>;
     /// Reads one range into `buffer`.

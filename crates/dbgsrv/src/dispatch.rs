@@ -10,7 +10,7 @@ use dbgwire::verbs::memory::{
 };
 use dbgwire::verbs::process::{Abandon, AbandonReply, Attach, Detach, Kill, Launch};
 use dbgwire::verbs::server::{EndServer, EndServerReply, Ping, PingReply, ServerInfo};
-use dbgwire::verbs::{file, memory, module, process, registers, resume, site, thread};
+use dbgwire::verbs::{file, memory, module, process, registers, resume, site, terminal, thread};
 use dbgwire::{ErrorCode, Fault, Request, Verb};
 
 use crate::answer::Outcome;
@@ -85,6 +85,12 @@ impl<'a> Dispatch<'a> {
                 let outcome = self.read_memory(&request);
                 self.outbox.send_outcome::<ReadMemory>(id, outcome);
             }
+            Request::WriteTerminal(_) => {
+                self.send::<terminal::WriteTerminal>(id, Err(no_terminal()));
+            }
+            Request::ResizeTerminal(_) => {
+                self.send::<terminal::ResizeTerminal>(id, Err(no_terminal()));
+            }
             Request::OpenFile(_)
             | Request::ReadFile(_)
             | Request::WriteFile(_)
@@ -103,6 +109,11 @@ impl<'a> Dispatch<'a> {
             Request::Resume(request) => {
                 let reply = self.backend.resume(request).map(|()| resume::ResumeReply {});
                 self.send::<resume::Resume>(id, reply);
+            }
+            Request::SendSignal(request) => {
+                let reply = self.backend.send_signal(request);
+                let reply = reply.map(|()| resume::SendSignalReply {});
+                self.send::<resume::SendSignal>(id, reply);
             }
             Request::Interrupt(request) => {
                 let reply = self.backend.interrupt(request.target);
@@ -214,6 +225,13 @@ impl<'a> Dispatch<'a> {
         tail.truncate(filled);
         Ok((ReadMemoryReply { lengths }, Bytes::from(tail)))
     }
+}
+
+fn no_terminal() -> Fault {
+    Fault::new(
+        ErrorCode::Unsupported,
+        "the target has no terminal whose other side is the client's",
+    )
 }
 
 fn check_len(len: usize, len_max: usize) -> Result<(), Fault> {

@@ -52,7 +52,7 @@ use dbgwire::verbs::process::{
     LaunchReply,
 };
 use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
-use dbgwire::verbs::resume::Resume;
+use dbgwire::verbs::resume::{Resume, SendSignal};
 use dbgwire::verbs::site::{InsertSites, InsertSitesReply, RemoveSites};
 use dbgwire::verbs::thread::{ListThreadsReply, ThreadDescription};
 use dbgwire::{ErrorCode, Fault};
@@ -248,6 +248,10 @@ impl Backend for PtraceBackend {
 
     fn resume(&mut self, request: Resume) -> Result<(), Fault> {
         self.call(move |tracer| tracer.resume(&request))
+    }
+
+    fn send_signal(&mut self, request: SendSignal) -> Result<(), Fault> {
+        self.call(move |tracer| tracer.send_signal(&request))
     }
 
     fn interrupt(&mut self, target: u32) -> Result<(), Fault> {

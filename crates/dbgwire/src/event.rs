@@ -115,3 +115,12 @@ pub struct Ending {
     #[prost(string, tag = "1")]
     pub reason: String,
 }
+
+/// A target has written to its pseudo-terminal; the tail is what. Written before a stop or the end
+/// of the target, it comes before that one's event.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Output {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+}

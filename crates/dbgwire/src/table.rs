@@ -3,11 +3,11 @@
 
 use crate::codec;
 use crate::error::{DecodeError, ErrorCode};
-use crate::event::{Ending, Exited, Stopped};
+use crate::event::{Ending, Exited, Output, Stopped};
 use crate::frame::{Frame, FrameKind};
 use crate::message::{Verb, WireEvent};
 use crate::verbs::{file::*, memory::*, module::*, process::*, registers::*, resume::*};
-use crate::verbs::{server::*, site::*, thread::*};
+use crate::verbs::{server::*, site::*, terminal::*, thread::*};
 
 macro_rules! repeatable {
     (idempotent) => {
@@ -140,6 +140,7 @@ verbs! {
 
     0x0401 Resume => ResumeReply, once, since 1, "let threads run or step";
     0x0402 Interrupt => InterruptReply, idempotent, since 1, "stop a running target";
+    0x0403 SendSignal => SendSignalReply, once, since 1, "send a signal to a target";
 
     0x0501 ReadMemory => ReadMemoryReply, idempotent, since 1, "read many ranges";
     0x0502 WriteMemory => WriteMemoryReply, idempotent, since 1, "write bytes";
@@ -157,10 +158,14 @@ verbs! {
     0x0902 ReadFile => ReadFileReply, idempotent, since 1, "read ranges of it";
     0x0903 WriteFile => WriteFileReply, idempotent, since 1, "write into it";
     0x0904 CloseFile => CloseFileReply, idempotent, since 1, "close it";
+
+    0x0a01 WriteTerminal => WriteTerminalReply, once, since 1, "type into a target's terminal";
+    0x0a02 ResizeTerminal => ResizeTerminalReply, idempotent, since 1, "set its size";
 }
 
 events! {
     0x8001 Stopped, since 1, "a target stands still";
     0x8002 Exited, since 1, "a target has ended";
     0x8003 Ending, since 1, "the session is ended by the server";
+    0x8004 Output, since 1, "a target has written to its terminal";
 }

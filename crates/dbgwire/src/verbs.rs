@@ -10,4 +10,5 @@ pub mod registers;
 pub mod resume;
 pub mod server;
 pub mod site;
+pub mod terminal;
 pub mod thread;

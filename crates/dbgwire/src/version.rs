@@ -28,6 +28,8 @@ impl Capabilities {
     pub const FILE_WRITE: Capabilities = Capabilities(1 << 1);
     /// Launched programs share the terminal of the client; otherwise they have none or a pty.
     pub const SHARED_TERMINAL: Capabilities = Capabilities(1 << 2);
+    /// Launched programs can have a pseudo-terminal whose other side is the client's.
+    pub const PTY: Capabilities = Capabilities(1 << 3);
 
     /// Both sets together.
     pub const fn with(self, other: Capabilities) -> Capabilities {

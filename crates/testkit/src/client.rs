@@ -237,9 +237,8 @@ impl Client {
         let reply = self.call(&Launch {
             arguments: std::iter::once(program.clone()).chain(rest).collect(),
             program,
-            directory: Vec::new(),
-            environment: Vec::new(),
             terminal: Terminal::None as i32,
+            ..Launch::default()
         })?;
         Ok(Target { id: reply.target, pid: Pid::new(reply.pid) })
     }
@@ -453,5 +452,8 @@ fn read_event(frame: &Frame) -> Event {
             Event::Exited { target: event.target, status }
         }
         AnyEvent::Ending(event) => Event::Ending(event.reason),
+        AnyEvent::Output(event) => {
+            Event::Output { target: event.target, bytes: frame.tail.to_vec() }
+        }
     }
 }

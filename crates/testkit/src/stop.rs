@@ -20,6 +20,13 @@ pub enum Event {
     },
     /// The server ends the session, and why.
     Ending(String),
+    /// A target has written to its terminal.
+    Output {
+        /// Which.
+        target: u32,
+        /// What.
+        bytes: Vec<u8>,
+    },
 }
 
 /// A stop of a target.

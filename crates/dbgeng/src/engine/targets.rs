@@ -53,6 +53,7 @@ impl Engine {
             directory: options.directory.clone().unwrap_or_default(),
             environment: options.environment.clone(),
             terminal: if is_shared { Terminal::Shared } else { Terminal::None } as i32,
+            ..Launch::default()
         })?;
         let name = String::from_utf8_lossy(file_name(&options.program)).into_owned();
         self.new_process(Pid::new(reply.pid), TargetId::new(reply.target), true, name)

@@ -136,6 +136,7 @@ impl Engine {
                 self.has_ended = true;
                 Ok(Some(self.disconnected(EventKind::ServerEnding(ending.reason))))
             }
+            Arrival::Event(AnyEvent::Output(_), _) => Ok(None),
             Arrival::Lost(_) if self.has_ended => Ok(None),
             Arrival::Lost(reason) => Ok(Some(self.disconnected(EventKind::LinkLost(reason)))),
             Arrival::Refused { id, fault } => self.refused(id, fault).map(|()| None),

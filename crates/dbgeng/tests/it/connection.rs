@@ -244,7 +244,8 @@ fn events_that_come_before_the_reply_wait_for_their_turn() {
         let launch = peer.expect::<Launch>();
         // The stop overtakes the reply that says whose it is.
         Scene::new(1, 1, 1001, dbgwire::event::StopKind::InitialBreak, 0x40_1000).push(peer);
-        let reply = dbgwire::verbs::process::LaunchReply { target: 1, pid: 1001 };
+        let reply =
+            dbgwire::verbs::process::LaunchReply { target: 1, pid: 1001, words: Vec::new() };
         peer.answer(&launch, reply);
     });
     launch(session.engine());

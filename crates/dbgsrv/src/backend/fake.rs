@@ -13,7 +13,7 @@ use dbgwire::verbs::process::{
     LaunchReply,
 };
 use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
-use dbgwire::verbs::resume::Resume;
+use dbgwire::verbs::resume::{Resume, SendSignal};
 use dbgwire::verbs::site::{InsertSites, InsertSitesReply, RemoveSites};
 use dbgwire::verbs::thread::ListThreadsReply;
 use dbgwire::{ErrorCode, Fault};
@@ -60,7 +60,7 @@ impl Backend for FakeBackend {
         match request.program.as_slice() {
             b"later" => self.waiting.push(answer),
             b"never" => drop(answer),
-            _ => answer.reply(LaunchReply { target: TARGET, pid: 42 }),
+            _ => answer.reply(LaunchReply { target: TARGET, pid: 42, words: Vec::new() }),
         }
     }
 
@@ -79,7 +79,7 @@ impl Backend for FakeBackend {
 
     fn kill(&mut self, _: Kill, answer: Answer<KillReply>) {
         for launch in self.waiting.drain(..) {
-            launch.reply(LaunchReply { target: TARGET, pid: 43 });
+            launch.reply(LaunchReply { target: TARGET, pid: 43, words: Vec::new() });
         }
         answer.reply(KillReply {});
     }
@@ -92,6 +92,12 @@ impl Backend for FakeBackend {
     fn resume(&mut self, request: Resume) -> Result<(), Fault> {
         self.note(format!("resume {} at stop {}", request.target, request.stop));
         self.target(request.target)
+    }
+
+    fn send_signal(&mut self, request: SendSignal) -> Result<(), Fault> {
+        self.target(request.target)?;
+        self.note(format!("signal {} to {}", request.signal, request.tid));
+        Ok(())
     }
 
     fn interrupt(&mut self, target: u32) -> Result<(), Fault> {

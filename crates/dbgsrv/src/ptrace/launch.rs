@@ -65,7 +65,11 @@ impl Tracer {
             return;
         }
         if let Phase::Launching(launching) = std::mem::replace(&mut target.phase, Phase::Stopping) {
-            launching.answer.reply(LaunchReply { target: id.value(), pid: pid.value() });
+            launching.answer.reply(LaunchReply {
+                target: id.value(),
+                pid: pid.value(),
+                words: Vec::new(),
+            });
         }
         if !self.await_initial_break(id) {
             self.report(id, tid, StopReason::InitialBreak);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use dbgbase::{Address, RegisterId, SiteId, StopReason, TargetId, Tid};
 use dbgwire::error::FaultMessage;
 use dbgwire::verbs::registers::{ThreadRegisters, WriteRegisters};
-use dbgwire::verbs::resume::{Resume, RunKind, ThreadAction};
+use dbgwire::verbs::resume::{Resume, RunKind, SendSignal, ThreadAction};
 use dbgwire::verbs::site::{SITES_MAX, Site, SiteFault};
 use dbgwire::{ErrorCode, Fault, convert};
 
@@ -139,6 +139,25 @@ impl Tracer {
             self.dirty.insert(id);
         }
         Ok(())
+    }
+
+    /// Sends a signal to a target, as any other process could.
+    pub(super) fn send_signal(&mut self, request: &SendSignal) -> Result<(), Fault> {
+        let target = self.target(TargetId::new(request.target))?;
+        let Some(signal) = convert::signal(request.signal) else {
+            let detail = format!("{} is not the number of a signal", request.signal);
+            return Err(Fault::new(ErrorCode::Malformed, detail));
+        };
+        let tid = Tid::new(request.tid);
+        let sent = match request.tid {
+            0 => sys::signal_process(target.pid, signal),
+            _ if !target.threads.contains_key(&tid) => return Err(no_such_thread(target, tid)),
+            _ => sys::signal_thread(target.pid, tid, signal),
+        };
+        sent.map_err(|errno| {
+            let detail = format!("cannot send {signal} to process {}: {errno}", target.pid);
+            Fault::new(ErrorCode::NotPermitted, detail).with_errno(errno.raw_os_error())
+        })
     }
 
     /// Writes bytes, past protection; sites in them stay armed.

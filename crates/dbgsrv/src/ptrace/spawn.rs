@@ -207,6 +207,10 @@ fn plan(launch: &Launch, may_share_terminal: bool) -> Result<Plan, Fault> {
     }
     let null = match terminal {
         Terminal::Shared => None,
+        Terminal::Pty => {
+            let detail = "this server has no terminal for the program";
+            return Err(Fault::new(ErrorCode::Unsupported, detail));
+        }
         Terminal::None => {
             let flags = OFlags::RDWR | OFlags::CLOEXEC;
             let null = rustix::fs::open("/dev/null", flags, Mode::empty());

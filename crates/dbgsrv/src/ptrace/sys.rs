@@ -335,9 +335,14 @@ pub(super) fn signal_thread(pid: Pid, tid: Tid, signal: Signal) -> Result<(), Er
     if result == -1 { Err(last_error()) } else { Ok(()) }
 }
 
+/// Sends a signal to a whole process.
+pub(super) fn signal_process(pid: Pid, signal: Signal) -> Result<(), Errno> {
+    // SAFETY: kill takes two numbers.
+    let result = unsafe { libc::kill(pid.value() as libc::pid_t, signal.number()) };
+    if result == -1 { Err(last_error()) } else { Ok(()) }
+}
+
 /// Sends SIGKILL to a whole process.
 pub(super) fn kill(pid: Pid) -> Result<(), Errno> {
-    // SAFETY: kill takes two numbers.
-    let result = unsafe { libc::kill(pid.value() as libc::pid_t, libc::SIGKILL) };
-    if result == -1 { Err(last_error()) } else { Ok(()) }
+    signal_process(pid, Signal::SIGKILL)
 }

@@ -89,6 +89,7 @@ fn arguments_directory_and_environment_arrive_as_given() {
         directory: guard.directory().as_os_str().as_encoded_bytes().to_vec(),
         environment: vec![b"GREETING=hello there".to_vec(), b"PATH=/nowhere".to_vec()],
         terminal: Terminal::None as i32,
+        ..Launch::default()
     };
     let target = client.call(&request).expect("sh is found along the server's own PATH").target;
     let stop = client.wait_stop();
@@ -181,6 +182,7 @@ fn a_missing_directory_is_named() {
         directory: b"/no/such/directory".to_vec(),
         environment: Vec::new(),
         terminal: Terminal::None as i32,
+        ..Launch::default()
     };
     let fault = client.call(&request).expect_err("no directory");
     assert_eq!(fault.code, ErrorCode::LaunchFailed);
@@ -196,6 +198,7 @@ fn a_server_without_a_terminal_shares_none() {
         directory: Vec::new(),
         environment: Vec::new(),
         terminal: Terminal::Shared as i32,
+        ..Launch::default()
     };
     let fault = client.call(&request).expect_err("no terminal");
     assert_eq!(fault.code, ErrorCode::Unsupported);

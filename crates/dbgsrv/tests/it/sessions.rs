@@ -275,6 +275,7 @@ fn a_program_may_share_the_terminal_of_an_embedded_session() {
         directory: Vec::new(),
         environment: Vec::new(),
         terminal: Terminal::Shared as i32,
+        ..Launch::default()
     };
     let reply = client.call(&request).expect("it has a terminal to share");
     let target = testkit::Target { id: reply.target, pid: Pid::new(reply.pid) };

@@ -79,6 +79,8 @@ pub enum Terminal {
     None = 0,
     /// The session process's own: only on an embedded server, whose terminal is the user's.
     Shared = 1,
+    /// A pseudo-terminal of its own (pty(7)), whose other side is the client's.
+    Pty = 2,
 }
 
 /// Starts a program and makes it a target. Its first stop is announced by an event.
@@ -100,10 +102,19 @@ pub struct Launch {
     /// What its standard streams are.
     #[prost(enumeration = "Terminal", tag = "5")]
     pub terminal: i32,
+    /// How many rows its pseudo-terminal has; 0 for 24.
+    #[prost(uint32, tag = "6")]
+    pub rows: u32,
+    /// How many columns; 0 for 80.
+    #[prost(uint32, tag = "7")]
+    pub columns: u32,
+    /// Whether the server's implicit command line is started in place of program and arguments.
+    #[prost(bool, tag = "8")]
+    pub implicit: bool,
 }
 
 /// The program has been loaded.
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+#[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct LaunchReply {
     /// What the session calls it.
     #[prost(uint32, tag = "1")]
@@ -111,6 +122,9 @@ pub struct LaunchReply {
     /// Its process id.
     #[prost(uint32, tag = "2")]
     pub pid: u32,
+    /// Of an implicit command line: its words, the program first. Otherwise empty.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub words: Vec<Vec<u8>>,
 }
 
 /// Makes a running process a target: all its threads, also those born meanwhile. The stop follows

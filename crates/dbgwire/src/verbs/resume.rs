@@ -67,3 +67,22 @@ pub struct Interrupt {
 /// The stop is under way.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct InterruptReply {}
+
+/// Sends a signal to a target, as kill(2) and tgkill(2) do, whether it runs or stands still. What
+/// becomes of it is what becomes of every signal: the client is told, or it is delivered.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct SendSignal {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// Which thread; 0 for the process as a whole.
+    #[prost(uint32, tag = "2")]
+    pub tid: u32,
+    /// The signal's number.
+    #[prost(uint32, tag = "3")]
+    pub signal: u32,
+}
+
+/// The signal is on its way.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct SendSignalReply {}

@@ -230,6 +230,7 @@ fn the_handshake_is_documented() {
         (Capabilities::END_SERVER, "END_SERVER"),
         (Capabilities::FILE_WRITE, "FILE_WRITE"),
         (Capabilities::SHARED_TERMINAL, "SHARED_TERMINAL"),
+        (Capabilities::PTY, "PTY"),
     ];
     let bit = |capability: Capabilities| u64::from(capability.0.trailing_zeros());
     assert_eq!(bits, expected.map(|(capability, name)| (bit(capability), name)));

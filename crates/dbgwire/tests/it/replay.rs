@@ -11,7 +11,7 @@ use dbgwire::frame::FRAME_LEN_MAX;
 use dbgwire::handshake::{Hello, Welcome};
 use dbgwire::message::{self, Encoded};
 use dbgwire::verbs::{file::*, memory::*, module::*, process::*, registers::*, resume::*};
-use dbgwire::verbs::{server::*, site::*, thread::*};
+use dbgwire::verbs::{server::*, site::*, terminal::*, thread::*};
 use dbgwire::version::PREFACE;
 use dbgwire::{AnyEvent, Deframer, Frame, FrameError, Request, Verb};
 
@@ -129,6 +129,7 @@ fn check_event(frame: &Frame, event: &AnyEvent) {
             message::event(frame.id, exited, tail)
         }
         AnyEvent::Ending(ending) => message::event(frame.id, ending, tail),
+        AnyEvent::Output(output) => message::event(frame.id, output, tail),
     };
     if let Ok(encoded) = encoded {
         assert_eq!(AnyEvent::decode(&received(&encoded)), Ok(Some(event.clone())));
@@ -207,10 +208,11 @@ every_verb! {
     ServerInfo Ping EndServer
     ListProcesses Launch Attach Detach Kill Abandon Claim
     ListThreads
-    Resume Interrupt
+    Resume Interrupt SendSignal
     ReadMemory WriteMemory ListRegions
     ReadRegisters WriteRegisters
     InsertSites RemoveSites
     ListModules
     OpenFile ReadFile WriteFile CloseFile
+    WriteTerminal ResizeTerminal
 }

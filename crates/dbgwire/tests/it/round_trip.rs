@@ -149,9 +149,11 @@ proptest! {
     #[test]
     fn launches(
         program in bytes(), arguments in vec(bytes(), 0..6), directory in bytes(),
-        environment in vec(bytes(), 0..6), terminal: i32, chunk in 1..50_usize,
+        environment in vec(bytes(), 0..6), terminal: i32, rows: u32, columns: u32, implicit: bool,
+        chunk in 1..50_usize,
     ) {
-        let verb = Launch { program, arguments, directory, environment, terminal };
+        let standard = Launch { terminal, rows, columns, ..Launch::default() };
+        let verb = Launch { program, arguments, directory, environment, implicit, ..standard };
         prop_assert_eq!(sent(1, &verb, b"", chunk).0, Ok(Request::Launch(verb)));
     }
 

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use dbgwire::error::{ErrorCode, Fault, FaultMessage};
-use dbgwire::event::{Ending, Exited, Modules, SignalDetail, StopKind, Stopped};
+use dbgwire::event::{Ending, Exited, Modules, Output, SignalDetail, StopKind, Stopped};
 use dbgwire::frame::{FrameKind, HEADER_LEN};
 use dbgwire::message::{self, Encoded};
 use dbgwire::verbs::file::*;
@@ -17,6 +17,7 @@ use dbgwire::verbs::registers::*;
 use dbgwire::verbs::resume::*;
 use dbgwire::verbs::server::*;
 use dbgwire::verbs::site::*;
+use dbgwire::verbs::terminal::*;
 use dbgwire::verbs::thread::*;
 use dbgwire::{AnyEvent, Frame, Request, Verb, WireEvent};
 
@@ -135,6 +136,7 @@ pub(crate) fn all() -> Vec<Sample> {
     sites(&mut all);
     file(&mut all);
     abandoned(&mut all);
+    terminal(&mut all);
     events(&mut all);
     all.samples
 }
@@ -196,8 +198,14 @@ fn process(all: &mut Collection) {
         directory: b"/tmp".to_vec(),
         environment: vec![b"TZ=UTC".to_vec()],
         terminal: Terminal::Shared as i32,
+        rows: 50,
+        columns: 132,
+        implicit: true,
     };
-    all.verb((request, b""), (LaunchReply { target: 1, pid: 4711 }, b""));
+    all.verb(
+        (request, b""),
+        (LaunchReply { target: 1, pid: 4711, words: vec![b"sleep".to_vec(), b"9".to_vec()] }, b""),
+    );
     all.verb((Attach { pid: 4711 }, b""), (AttachReply { target: 1 }, b""));
     all.verb((Detach { target: 1 }, b""), (DetachReply {}, b""));
     all.verb((Kill { target: 1 }, b""), (KillReply {}, b""));
@@ -311,6 +319,14 @@ fn file(all: &mut Collection) {
     all.verb((CloseFile { file: 2 }, b""), (CloseFileReply {}, b""));
 }
 
+fn terminal(all: &mut Collection) {
+    let signal = SendSignal { target: 1, tid: 4712, signal: 18 };
+    all.verb((signal, b""), (SendSignalReply {}, b""));
+    all.verb((WriteTerminal { target: 1 }, b"ls\n"), (WriteTerminalReply {}, b""));
+    let size = ResizeTerminal { target: 1, rows: 50, columns: 132 };
+    all.verb((size, b""), (ResizeTerminalReply {}, b""));
+}
+
 fn abandoned(all: &mut Collection) {
     all.verb((Abandon { target: 1 }, b""), (AbandonReply {}, b""));
     all.verb((Claim { pid: 4711 }, b""), (ClaimReply { target: 1, created: true }, b""));
@@ -348,4 +364,5 @@ fn events(all: &mut Collection) {
     all.event(Exited { target: 1, status: Some(3), signal: None }, b"");
     all.event(Exited { target: 1, status: None, signal: Some(9) }, b"");
     all.event(Ending { reason: "the server is stopping".into() }, b"");
+    all.event(Output { target: 1 }, b"hi\n");
 }
