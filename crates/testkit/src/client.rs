@@ -16,6 +16,7 @@ use dbgwire::verbs::registers::{ReadRegisters, RegisterValue, WriteRegisters};
 use dbgwire::verbs::resume::{Interrupt, Resume, RunKind, ThreadAction};
 use dbgwire::verbs::server::Ping;
 use dbgwire::verbs::site::{InsertSites, RemoveSites, Site, SiteKind};
+use dbgwire::verbs::terminal::WriteTerminal;
 use dbgwire::verbs::thread::ListThreads;
 use dbgwire::{AnyEvent, Deframer, ErrorCode, Fault, Frame, FrameKind, Verb, convert, message};
 
@@ -241,6 +242,55 @@ impl Client {
             ..Launch::default()
         })?;
         Ok(Target { id: reply.target, pid: Pid::new(reply.pid) })
+    }
+
+    /// Starts a program on a pseudo-terminal of its own and waits for its initial break.
+    #[track_caller]
+    pub fn start_on_terminal(&mut self, program: &str, arguments: &[&str]) -> (Target, Stop) {
+        let words = std::iter::once(program).chain(arguments.iter().copied());
+        let request = Launch {
+            program: program.as_bytes().to_vec(),
+            arguments: words.map(|word| word.as_bytes().to_vec()).collect(),
+            terminal: Terminal::Pty as i32,
+            ..Launch::default()
+        };
+        let reply = self.call(&request).expect("it can be launched");
+        let stop = self.wait_stop();
+        assert_eq!(stop.reason(), StopReason::InitialBreak);
+        (Target { id: reply.target, pid: Pid::new(reply.pid) }, stop)
+    }
+
+    /// Types into a target's terminal.
+    #[track_caller]
+    pub fn type_in(&mut self, target: Target, input: &[u8]) -> Result<(), Fault> {
+        let verb = WriteTerminal { target: target.id };
+        let id = self.send(&verb, Bytes::copy_from_slice(input));
+        self.answer::<WriteTerminal>(id).map(|_| ())
+    }
+
+    /// What targets write to their terminals until something else happens, and what that is.
+    #[track_caller]
+    pub fn read_terminal(&mut self) -> (String, Event) {
+        let mut written = Vec::new();
+        loop {
+            match self.wait_event() {
+                Event::Output { bytes, .. } => written.extend(bytes),
+                other => return (String::from_utf8_lossy(&written).into_owned(), other),
+            }
+        }
+    }
+
+    /// What a target writes to its terminal until it has written `end`.
+    #[track_caller]
+    pub fn read_terminal_until(&mut self, end: &str) -> String {
+        let mut written = String::new();
+        while !written.contains(end) {
+            match self.wait_event() {
+                Event::Output { bytes, .. } => written += &String::from_utf8_lossy(&bytes),
+                other => panic!("waited for {end:?} behind {written:?}, not {other:?}"),
+            }
+        }
+        written
     }
 
     /// Attaches to a process and waits for the first stop.
