@@ -12,6 +12,7 @@ use dbgwire::verbs::process::{
 use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
 use dbgwire::verbs::resume::{Resume, SendSignal};
 use dbgwire::verbs::site::{InsertSites, InsertSitesReply, RemoveSites};
+use dbgwire::verbs::terminal::ResizeTerminal;
 use dbgwire::verbs::thread::ListThreadsReply;
 
 use crate::answer::Answer;
@@ -38,6 +39,10 @@ pub trait Backend: Send {
     fn send_signal(&mut self, request: SendSignal) -> Result<(), Fault>;
     /// Stops a running target.
     fn interrupt(&mut self, target: u32) -> Result<(), Fault>;
+    /// Types into a target's terminal.
+    fn write_terminal(&mut self, target: u32, bytes: &[u8]) -> Result<(), Fault>;
+    /// Sets the size of a target's terminal.
+    fn resize_terminal(&mut self, request: ResizeTerminal) -> Result<(), Fault>;
     /// Reads one range into `buffer`.
     ///
     /// **Shape**: how many bytes of its head could be read; 0 if none.

@@ -85,11 +85,16 @@ impl<'a> Dispatch<'a> {
                 let outcome = self.read_memory(&request);
                 self.outbox.send_outcome::<ReadMemory>(id, outcome);
             }
-            Request::WriteTerminal(_) => {
-                self.send::<terminal::WriteTerminal>(id, Err(no_terminal()));
+            Request::WriteTerminal(request) => {
+                let reply = check_len(tail.len(), terminal::INPUT_LEN_MAX)
+                    .and_then(|()| self.backend.write_terminal(request.target, &tail));
+                let reply = reply.map(|()| terminal::WriteTerminalReply {});
+                self.send::<terminal::WriteTerminal>(id, reply);
             }
-            Request::ResizeTerminal(_) => {
-                self.send::<terminal::ResizeTerminal>(id, Err(no_terminal()));
+            Request::ResizeTerminal(request) => {
+                let reply = self.backend.resize_terminal(request);
+                let reply = reply.map(|()| terminal::ResizeTerminalReply {});
+                self.send::<terminal::ResizeTerminal>(id, reply);
             }
             Request::OpenFile(_)
             | Request::ReadFile(_)
@@ -225,13 +230,6 @@ impl<'a> Dispatch<'a> {
         tail.truncate(filled);
         Ok((ReadMemoryReply { lengths }, Bytes::from(tail)))
     }
-}
-
-fn no_terminal() -> Fault {
-    Fault::new(
-        ErrorCode::Unsupported,
-        "the target has no terminal whose other side is the client's",
-    )
 }
 
 fn check_len(len: usize, len_max: usize) -> Result<(), Fault> {

@@ -35,6 +35,7 @@ pub mod session;
 mod sessions;
 #[expect(unsafe_code, reason = "adopting the descriptors that a session process inherits")]
 pub mod spawn;
+mod terminal;
 
 pub use backend::Backend;
 pub use error::ServerError;

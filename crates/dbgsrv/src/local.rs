@@ -15,6 +15,7 @@ use crate::memory_shortage;
 use crate::ptrace::{ProcessSignals, PtraceBackend};
 use crate::session::{self, SessionSettings};
 use crate::spawn::{self, ClientWords, Inheritance};
+use crate::terminal;
 
 /// Starts an embedded server, and returns the link to it. Its session ends when the link does.
 /// Should the session process be killed, its targets are repaired, and `report` is told.
@@ -44,14 +45,14 @@ pub fn start(report: impl FnOnce(Report) + Send + 'static) -> Result<Link, Serve
     Ok(link)
 }
 
-/// Serves as a session process, if that is what this process was started for; otherwise `None`, at
-/// once.
+/// Serves as a session process, or as the keeper of a terminal that one has started, if that is
+/// what this process was started for; otherwise `None`, at once.
 ///
 /// **Threads**: first thing in `main`.
 pub fn run_if_session() -> Option<ExitCode> {
     let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
     if !spawn::is_session(&arguments) {
-        return None;
+        return terminal::run_if_keeper(&arguments);
     }
     match run_session(&arguments) {
         Ok(()) => Some(ExitCode::SUCCESS),

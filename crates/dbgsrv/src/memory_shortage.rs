@@ -23,6 +23,14 @@ pub(crate) fn be_spared() {
     }
 }
 
+/// Adjusts the score of this process, with what [`of_children`] says in the one that started it.
+pub(crate) fn adjust(score: &[u8]) {
+    if !score.is_empty() {
+        // It only becomes likelier to be picked, which every process may.
+        let _ = std::fs::write(PATH.to_str().unwrap_or_default(), score);
+    }
+}
+
 /// What a child has to write to [`PATH`] to be treated as if it were not ours; empty if nothing.
 pub(crate) fn of_children() -> &'static [u8] {
     BEFORE.get().map_or(&[], Vec::as_slice)

@@ -49,11 +49,12 @@ use dbgwire::verbs::memory::{
 use dbgwire::verbs::module::ListModulesReply;
 use dbgwire::verbs::process::{
     Abandon, Attach, AttachReply, Claim, ClaimReply, Detach, DetachReply, Kill, KillReply, Launch,
-    LaunchReply,
+    LaunchReply, Terminal as TerminalKind,
 };
 use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
 use dbgwire::verbs::resume::{Resume, SendSignal};
 use dbgwire::verbs::site::{InsertSites, InsertSitesReply, RemoveSites};
+use dbgwire::verbs::terminal::ResizeTerminal;
 use dbgwire::verbs::thread::{ListThreadsReply, ThreadDescription};
 use dbgwire::{ErrorCode, Fault};
 
@@ -66,6 +67,7 @@ use crate::backend::Backend;
 use crate::error::{ServerError, system};
 use crate::journal::Journal;
 use crate::session::BackendSettings;
+use crate::terminal::{Events, Pty, Terminal};
 use memory::TargetMemory;
 use recent::RecentReads;
 use signals::{ChildSignals, Waker};
@@ -84,6 +86,7 @@ pub(crate) struct SharedTarget {
     pid: Pid,
     memory: Arc<TargetMemory>,
     recent: Arc<RecentReads>,
+    pty: Option<Arc<Pty>>,
 }
 
 /// The targets whose memory the session thread may read.
@@ -120,6 +123,7 @@ pub struct PtraceBackend {
     waker: Waker,
     thread: Option<JoinHandle<()>>,
     shared: SharedTargets,
+    events: Events,
     may_share_terminal: bool,
 }
 
@@ -145,7 +149,7 @@ impl PtraceBackend {
             early: HashMap::new(),
             departing: HashMap::new(),
             journal,
-            events: settings.events,
+            events: Arc::clone(&settings.events),
             probe,
             stack_window_len: settings.stack_window_len,
             last_target: 0,
@@ -171,6 +175,7 @@ impl PtraceBackend {
             waker,
             thread: Some(thread),
             shared,
+            events: settings.events,
             may_share_terminal: settings.may_share_terminal,
         })
     }
@@ -214,12 +219,29 @@ impl PtraceBackend {
         let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.get(&id).cloned().ok_or_else(|| tracer::no_such_target(id))
     }
+
+    fn pty(&self, id: TargetId) -> Result<Arc<Pty>, Fault> {
+        let SharedTarget { pid, pty, .. } = self.shared(id)?;
+        pty.ok_or_else(|| {
+            let detail = format!(
+                "process {pid} was not launched on a pseudo-terminal, so nothing can be typed to it"
+            );
+            Fault::new(ErrorCode::Unsupported, detail)
+        })
+    }
 }
 
 impl Backend for PtraceBackend {
     fn launch(&mut self, request: Launch, answer: Answer<LaunchReply>) {
         let may_share_terminal = self.may_share_terminal;
-        self.post(move |tracer| tracer.launch(&request, may_share_terminal, answer));
+        let open = || Terminal::open(request.rows, request.columns, Arc::clone(&self.events));
+        let terminal = (request.terminal == TerminalKind::Pty as i32).then(open).transpose();
+        match terminal {
+            Ok(terminal) => self.post(move |tracer| {
+                tracer.launch(&request, may_share_terminal, terminal, answer);
+            }),
+            Err(fault) => answer.fault(fault),
+        }
     }
 
     fn attach(&mut self, request: Attach) -> Result<AttachReply, Fault> {
@@ -252,6 +274,14 @@ impl Backend for PtraceBackend {
 
     fn send_signal(&mut self, request: SendSignal) -> Result<(), Fault> {
         self.call(move |tracer| tracer.send_signal(&request))
+    }
+
+    fn write_terminal(&mut self, target: u32, bytes: &[u8]) -> Result<(), Fault> {
+        self.pty(TargetId::new(target))?.write(bytes)
+    }
+
+    fn resize_terminal(&mut self, request: ResizeTerminal) -> Result<(), Fault> {
+        self.pty(TargetId::new(request.target))?.resize(request.rows, request.columns)
     }
 
     fn interrupt(&mut self, target: u32) -> Result<(), Fault> {

@@ -5,6 +5,7 @@ mod hand_over;
 
 use std::io::{BufReader, Chain, Cursor, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use dbgbase::Pid;
@@ -52,7 +53,7 @@ struct Terms {
 /// What a backend is made with.
 pub struct BackendSettings {
     /// Where its events go.
-    pub events: Box<dyn Fn(AnyEvent, bytes::Bytes) + Send>,
+    pub events: Arc<dyn Fn(AnyEvent, bytes::Bytes) + Send + Sync>,
     /// Ends the session because the backend cannot go on.
     pub terminate: Box<dyn Fn() + Send>,
     /// How much of a stopped thread's stack an event carries.
@@ -82,7 +83,7 @@ pub fn serve<B: Backend>(
     };
     let (for_events, for_end) = (outbox.clone(), outbox.clone());
     let backend = make(BackendSettings {
-        events: Box::new(move |event, tail| {
+        events: Arc::new(move |event, tail| {
             for_events.send_event(&event, tail);
             if matches!(event, AnyEvent::Exited(_)) {
                 // Nobody has to be woken twice.
@@ -208,7 +209,7 @@ fn greet(frames: &mut Frames, outbox: &Outbox, settings: &SessionSettings) -> Op
             return None;
         }
     };
-    let mut capabilities = Capabilities::FILE_WRITE;
+    let mut capabilities = Capabilities::FILE_WRITE.with(Capabilities::PTY);
     if settings.listener.is_some() {
         capabilities = capabilities.with(Capabilities::END_SERVER);
     }

@@ -1,6 +1,6 @@
-//! Starting a session or login process, and being one: the program executes itself anew with a
-//! link, a journal and a control socket as inherited descriptors. It knows descriptors and command
-//! lines, not what a session does.
+//! Starting a session process, login process or keeper, and being one: the program executes itself
+//! anew with a link, a journal and a control socket as inherited descriptors. It knows descriptors
+//! and command lines, not what a session does.
 //!
 //! ```text
 //!   dbgsrv @session LINK JOURNAL CONTROL NUMBER TERMINAL USER PEER
@@ -10,25 +10,31 @@
 //!     USER, PEER              as whom the client was let in, and who it is; - if not known
 //! ```
 //!
-//! `dbgsrv @login LINK CONTROL` is a login process.
+//! `dbgsrv @login LINK CONTROL` is a login process; `dbgsrv @terminal SCORE` keeps the terminal on
+//! its standard input, with this score when memory is short.
 //!
-//! The last two are for people, who see them in ps(1) and `dbgsrvctl list`
+//! The last two of a session process are for people, who see them in ps(1) and `dbgsrvctl list`
 //! ([`dbglink::registry::SessionLine`]); a session process itself does not look at them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use dbglink::registry::{NOTHING, SESSION_MARK as MARK};
 use rustix::io::FdFlags;
 
 use crate::error::{ServerError, system};
+use crate::memory_shortage;
 
 /// The program that runs, whatever became of its file.
 const SELF: &str = "/proc/self/exe";
 /// The first argument of a login process.
 const LOGIN_MARK: &str = "@login";
+
+/// The first argument of a terminal's keeper.
+const KEEPER_MARK: &str = "@terminal";
 
 /// What a session process inherits.
 pub(crate) struct Inheritance {
@@ -90,6 +96,38 @@ pub(crate) fn start_login(inheritance: LoginInheritance) -> Result<Child, Server
     command.arg0("dbgsrv").arg(LOGIN_MARK);
     command.arg(inherit(&inheritance.link)?).arg(inherit(&inheritance.control)?);
     command.spawn().map_err(system("start a login process"))
+}
+
+/// Starts the keeper of a terminal, whose master becomes its standard input, and the end of
+/// `lifeline` its standard output: they need no numbers, and no other process that is started in
+/// this moment inherits them.
+///
+/// **Errors**: [`ServerError::System`].
+pub(crate) fn start_keeper(master: OwnedFd, lifeline: OwnedFd) -> Result<Child, ServerError> {
+    #[expect(clippy::disallowed_methods, reason = "this is where keepers are started")]
+    let mut command = Command::new(SELF);
+    command.arg0("dbgsrv").arg(KEEPER_MARK);
+    command.arg(OsStr::from_bytes(memory_shortage::of_children().trim_ascii()));
+    command.stdin(master).stdout(lifeline).stderr(Stdio::null()).current_dir("/");
+    command.spawn().map_err(system("start the keeper of a terminal"))
+}
+
+/// What a keeper is to do about its score when memory is short; `None` if this process was not
+/// started as one.
+pub(crate) fn keeper_score(arguments: &[OsString]) -> Option<&[u8]> {
+    match arguments {
+        [_, mark, score] if mark == KEEPER_MARK => Some(score.as_bytes()),
+        _ => None,
+    }
+}
+
+/// Closes every descriptor but 0, 1 and 2: those that the server was started with.
+///
+/// **Threads**: before anything in this process has opened a descriptor.
+pub(crate) fn close_inherited() {
+    // SAFETY: nothing in this process owns a descriptor yet. Kernels before 5.9 know no such call,
+    // and keep them.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
 }
 
 /// Whether this process was started as a login process.

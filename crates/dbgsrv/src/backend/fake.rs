@@ -15,6 +15,7 @@ use dbgwire::verbs::process::{
 use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
 use dbgwire::verbs::resume::{Resume, SendSignal};
 use dbgwire::verbs::site::{InsertSites, InsertSitesReply, RemoveSites};
+use dbgwire::verbs::terminal::ResizeTerminal;
 use dbgwire::verbs::thread::ListThreadsReply;
 use dbgwire::{ErrorCode, Fault};
 
@@ -98,6 +99,16 @@ impl Backend for FakeBackend {
         self.target(request.target)?;
         self.note(format!("signal {} to {}", request.signal, request.tid));
         Ok(())
+    }
+
+    fn write_terminal(&mut self, target: u32, bytes: &[u8]) -> Result<(), Fault> {
+        self.note(format!("type {}", bytes.escape_ascii()));
+        self.target(target)
+    }
+
+    fn resize_terminal(&mut self, request: ResizeTerminal) -> Result<(), Fault> {
+        self.note(format!("resize to {} x {}", request.rows, request.columns));
+        self.target(request.target)
     }
 
     fn interrupt(&mut self, target: u32) -> Result<(), Fault> {

@@ -12,6 +12,7 @@ use super::procfs;
 use super::site::Reason;
 use super::target::Target;
 use super::tracer::Tracer;
+use crate::terminal::Terminal;
 
 impl Tracer {
     /// Leaves a target stopped. The client's sites are removed; signals that it was told of are
@@ -19,6 +20,9 @@ impl Tracer {
     pub(super) fn abandon(&mut self, id: TargetId) -> Result<(), Fault> {
         let target = self.stopped(id)?;
         target.is_abandoned = true;
+        if let Some(terminal) = &target.terminal {
+            terminal.hold();
+        }
         for thread in target.threads.values_mut() {
             let told = thread.inject.take();
             thread.held.extend(told);
@@ -41,10 +45,14 @@ impl Tracer {
         target.modules_changed = true;
         target.born = target.tids();
         target.ended.clear();
+        if let Some(terminal) = &target.terminal {
+            terminal.tell(target.id);
+        }
         let shared = SharedTarget {
             pid,
             memory: std::sync::Arc::clone(&target.memory),
             recent: std::sync::Arc::clone(&target.recent),
+            pty: target.terminal.as_ref().map(Terminal::pty),
         };
         let (id, created) = (target.id, target.is_created);
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).insert(id, shared);

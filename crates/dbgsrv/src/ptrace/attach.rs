@@ -134,6 +134,7 @@ impl Tracer {
             is_created,
             is_abandoned: false,
             shares_terminal: false,
+            terminal: None,
             entry,
             signal_entries: Vec::new(),
             memory: Arc::new(memory),
@@ -158,6 +159,7 @@ impl Tracer {
             pid,
             memory: Arc::clone(&target.memory),
             recent: Arc::clone(&target.recent),
+            pty: None,
         };
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).insert(id, shared);
         self.targets.insert(id, target);

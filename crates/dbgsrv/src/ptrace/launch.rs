@@ -1,8 +1,11 @@
 //! Starting a program as a target, up to its initial break: the dynamic linker has mapped the
 //! program's libraries, and none of their code or the program's has run.
 
+use std::os::fd::OwnedFd;
+use std::sync::PoisonError;
+
 use dbgbase::{StopReason, TargetId, Tid};
-use dbgwire::verbs::process::{Launch, LaunchReply, Terminal};
+use dbgwire::verbs::process::{Launch, LaunchReply, Terminal as TerminalKind};
 
 use super::children::Departing;
 use super::modules;
@@ -14,6 +17,7 @@ use super::target::{Launching, Phase};
 use super::thread::{Thread, Wish};
 use super::tracer::Tracer;
 use crate::answer::Answer;
+use crate::terminal::Terminal;
 
 impl Tracer {
     /// Starts a program. The answer comes when it has been loaded, the initial break as an event.
@@ -21,9 +25,11 @@ impl Tracer {
         &mut self,
         launch: &Launch,
         may_share_terminal: bool,
+        terminal: Option<(Terminal, OwnedFd)>,
         answer: Answer<LaunchReply>,
     ) {
-        let child = match spawn::fork(launch, may_share_terminal) {
+        let (terminal, slave) = terminal.unzip();
+        let child = match spawn::fork(launch, may_share_terminal, slave) {
             Ok(child) => child,
             Err(fault) => return answer.fault(fault),
         };
@@ -44,7 +50,15 @@ impl Tracer {
         self.owner.insert(tid, id);
         if let Some(target) = self.targets.get_mut(&id) {
             target.add_thread(Thread::running(tid, Wish::Run));
-            target.shares_terminal = launch.terminal == Terminal::Shared as i32;
+            target.shares_terminal = launch.terminal == TerminalKind::Shared as i32;
+            if let Some(terminal) = terminal {
+                terminal.tell(id);
+                let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(shared) = shared.get_mut(&id) {
+                    shared.pty = Some(terminal.pty());
+                }
+                target.terminal = Some(terminal);
+            }
             target.phase = Phase::Launching(Launching { answer, child: child.go(launch) });
         }
     }

@@ -43,6 +43,7 @@ impl Tracer {
     pub(super) fn leave(&mut self, id: TargetId) {
         self.disarm_all(id);
         self.forget_signals(id);
+        self.flush_terminal(id);
         let Some(mut target) = self.targets.remove(&id) else {
             return;
         };
@@ -60,6 +61,8 @@ impl Tracer {
         }
         self.forget(&target);
         self.leave_sharers(id);
+        // The keeper takes over; nothing is told of it after the answer.
+        target.terminal = None;
         if let Some(Some(answer)) = target.asked.detach.take() {
             answer.reply(DetachReply {});
         }
@@ -73,6 +76,7 @@ impl Tracer {
     pub(super) fn end_target(&mut self, id: TargetId, status: ExitStatus) {
         let originals = self.forget_sites(id);
         self.forget_signals(id);
+        self.flush_terminal(id);
         let Some(mut target) = self.targets.remove(&id) else {
             return;
         };

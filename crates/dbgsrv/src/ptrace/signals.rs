@@ -119,6 +119,16 @@ fn is_ignored(signal: libc::c_int) -> bool {
     }
 }
 
+/// Ignores everything that asks a process to end, for one that must outlive the session it was
+/// started by.
+pub(crate) fn outlive() {
+    ignore_terminal();
+    for signal in [libc::SIGHUP, libc::SIGTERM] {
+        // SAFETY: ignoring a signal installs no handler.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
 /// Ignores what the terminal's keys send: they are meant for the debuggee and for the debugger,
 /// whose terminal a session process shares. Debuggees get the default dispositions back before they
 /// begin.

@@ -24,7 +24,9 @@ struct Plan {
     /// What the child writes to be treated as others when memory runs out; empty for nothing.
     memory_shortage: &'static [u8],
     /// What becomes of descriptors 0, 1 and 2, if they are not kept.
-    null: Option<OwnedFd>,
+    standard: Option<OwnedFd>,
+    /// Whether that is to be its controlling terminal.
+    is_terminal: bool,
 }
 
 /// A child that waits to be seized.
@@ -97,12 +99,17 @@ impl Begun {
     }
 }
 
-/// Forks a child for a launch.
+/// Forks a child for a launch. `slave` is its end of a terminal, if it is to have one of its own;
+/// it is closed here.
 ///
 /// **Errors**: [`ErrorCode::LaunchFailed`] for a program that is not found or not executable, and
 /// for arguments with NUL bytes; [`ErrorCode::Unsupported`] for a terminal this server cannot give.
-pub(super) fn fork(launch: &Launch, may_share_terminal: bool) -> Result<Child, Fault> {
-    let plan = plan(launch, may_share_terminal)?;
+pub(super) fn fork(
+    launch: &Launch,
+    may_share_terminal: bool,
+    slave: Option<OwnedFd>,
+) -> Result<Child, Fault> {
+    let plan = plan(launch, may_share_terminal, slave)?;
     let system = |error: rustix::io::Errno| {
         Fault::new(ErrorCode::SystemError, format!("cannot start a process: {error}"))
             .with_errno(error.raw_os_error())
@@ -126,7 +133,7 @@ pub(super) fn fork(launch: &Launch, may_share_terminal: bool) -> Result<Child, F
                 go: go_child.as_raw_fd(),
                 go_parent: go.as_raw_fd(),
                 failure: failure_child.as_raw_fd(),
-                null: plan.null.as_ref().map(AsRawFd::as_raw_fd),
+                standard: plan.standard.as_ref().map(AsRawFd::as_raw_fd),
             };
             // SAFETY: this is the child of a fork; the plan and the arrays are its own copies.
             unsafe { run_child(&plan, &arguments, &environment, &fds) }
@@ -139,7 +146,7 @@ struct ChildFds {
     go: RawFd,
     go_parent: RawFd,
     failure: RawFd,
-    null: Option<RawFd>,
+    standard: Option<RawFd>,
 }
 
 /// The child's life until the program begins.
@@ -170,10 +177,13 @@ unsafe fn run_child(
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
-        if let Some(null) = fds.null {
+        if let Some(standard) = fds.standard {
             libc::setsid();
-            for standard in 0..=2 {
-                libc::dup2(null, standard);
+            if plan.is_terminal {
+                libc::ioctl(standard, libc::TIOCSCTTY, 0);
+            }
+            for number in 0..=2 {
+                libc::dup2(standard, number);
             }
         }
         if !plan.memory_shortage.is_empty() {
@@ -196,7 +206,7 @@ unsafe fn run_child(
     }
 }
 
-fn plan(launch: &Launch, may_share_terminal: bool) -> Result<Plan, Fault> {
+fn plan(launch: &Launch, may_share_terminal: bool, slave: Option<OwnedFd>) -> Result<Plan, Fault> {
     let terminal = Terminal::try_from(launch.terminal).map_err(|_| {
         let detail = format!("terminals of kind {} are not known to this server", launch.terminal);
         Fault::new(ErrorCode::Unsupported, detail)
@@ -205,12 +215,9 @@ fn plan(launch: &Launch, may_share_terminal: bool) -> Result<Plan, Fault> {
         let detail = "this server has no terminal to share with the program";
         return Err(Fault::new(ErrorCode::Unsupported, detail));
     }
-    let null = match terminal {
+    let standard = match terminal {
         Terminal::Shared => None,
-        Terminal::Pty => {
-            let detail = "this server has no terminal for the program";
-            return Err(Fault::new(ErrorCode::Unsupported, detail));
-        }
+        Terminal::Pty => slave,
         Terminal::None => {
             let flags = OFlags::RDWR | OFlags::CLOEXEC;
             let null = rustix::fs::open("/dev/null", flags, Mode::empty());
@@ -240,7 +247,8 @@ fn plan(launch: &Launch, may_share_terminal: bool) -> Result<Plan, Fault> {
         environment: environment(&launch.environment)?,
         directory: directory.map(c_string).transpose()?,
         memory_shortage: memory_shortage::of_children(),
-        null,
+        standard,
+        is_terminal: terminal == Terminal::Pty,
     })
 }
 

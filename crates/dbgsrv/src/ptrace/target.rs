@@ -14,6 +14,7 @@ use super::spawn::Begun;
 use super::thread::{State, Thread, Wish};
 use crate::answer::Answer;
 use crate::journal::EntryIndex;
+use crate::terminal::Terminal;
 
 /// What a target is doing as a whole.
 pub(super) enum Phase {
@@ -77,6 +78,8 @@ pub(super) struct Target {
     pub(super) is_abandoned: bool,
     /// Whether it was launched on the terminal of the session process.
     pub(super) shares_terminal: bool,
+    /// The session's hold on its terminal, if it was launched on one of its own.
+    pub(super) terminal: Option<Terminal>,
     /// The journal's entry for it.
     pub(super) entry: EntryIndex,
     /// The journal's entries for signals that wait for what the client says.

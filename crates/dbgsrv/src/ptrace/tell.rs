@@ -40,11 +40,21 @@ impl Tracer {
         self.tell(id, tid, &reason);
     }
 
+    /// Tells the client what the target has written to its terminal so far, so that it is told
+    /// before what comes next.
+    pub(super) fn flush_terminal(&self, id: TargetId) {
+        let terminal = self.targets.get(&id).and_then(|target| target.terminal.as_ref());
+        if let Some(terminal) = terminal {
+            terminal.flush();
+        }
+    }
+
     fn tell(&mut self, id: TargetId, tid: Tid, reason: &StopReason) {
         if self.targets.get(&id).is_some_and(|target| !target.has_begun) {
             self.arm_rendezvous(id);
         }
         self.journal_signals(id);
+        self.flush_terminal(id);
         let stop = StopNumber::new(self.last_stop.value() + 1);
         let (arch, stack_len) = (self.arch, self.stack_window_len);
         let Some(target) = self.targets.get_mut(&id) else { return };

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 
 use dbgbase::{Arch, Pid, StopNumber, TargetId, Tid};
-use dbgwire::{AnyEvent, ErrorCode, Fault};
+use dbgwire::{ErrorCode, Fault};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::SharedTargets;
@@ -20,13 +20,11 @@ use super::target::{Phase, Target, Targets};
 use super::thread::Thread;
 use super::wait::{self, WaitStatus};
 use crate::journal::Journal;
+use crate::terminal::Events;
 
 /// How often a target whose threads do not stop is looked at again: a thread may have died without
 /// a report (a leader whose other threads live on).
 const STOPPING_RECHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
-
-/// Where events go.
-pub(super) type Events = Box<dyn Fn(AnyEvent, bytes::Bytes) + Send>;
 
 /// Something for the tracer thread to do.
 pub(super) type Command = Box<dyn FnOnce(&mut Tracer) + Send>;

@@ -21,6 +21,7 @@ mod running; // resume, interrupt, and what is refused
 mod sessions; // what becomes of targets when the client, the session or the server ends
 mod signals; // told, passed, dropped, and never twice
 mod stepping; // one instruction at a time
+mod terminal; // a target's own pseudo-terminal, and what becomes of it
 mod threads; // sites and many threads
 
 use dbgbase::Address;
