@@ -2,7 +2,7 @@
 //! and that a program is none the worse when the session that gave it one is gone.
 
 use dbgbase::{ExitStatus, Pid, Signal, StopReason, Tid};
-use dbgwire::verbs::process::{Abandon, Claim, Launch, Terminal};
+use dbgwire::verbs::process::{Abandon, Claim, Kill, Launch, Terminal};
 use dbgwire::verbs::server::ServerInfo;
 use dbgwire::verbs::terminal::{INPUT_LEN_MAX, ResizeTerminal, WriteTerminal};
 use dbgwire::version::Capabilities;
@@ -10,6 +10,9 @@ use dbgwire::{ErrorCode, Fault};
 use testkit::{Client, Event, Guard, Server, Target, Testee, procfs, send_signal, until};
 
 use crate::{address_of, begin};
+
+/// The number of write(2).
+const WRITE: u64 = if cfg!(target_arch = "x86_64") { 1 } else { 64 };
 
 /// Starts a shell script on a terminal, and lets it run.
 #[track_caller]
@@ -138,7 +141,6 @@ fn a_slow_client_misses_nothing() {
     let (target, _) = client.start_on_terminal("dd", &arguments);
     client.go(target);
     let leader = Tid::from(target.pid);
-    const WRITE: u64 = 1;
     until("the program to wait for us", || {
         procfs::is_sleeping_in(target.pid, leader, WRITE).then_some(())
     });
@@ -146,6 +148,43 @@ fn a_slow_client_misses_nothing() {
     assert_eq!(event, Event::Exited { target: target.id, status: ExitStatus::Exited(0) });
     assert_eq!(written.len(), LEN);
     assert!(written.bytes().all(|byte| byte == 0));
+}
+
+#[test]
+fn a_client_that_reads_nothing_can_go() {
+    let (guard, _server, mut client) = begin();
+    let session = session_of(&mut client);
+    let (target, _) = client.start_on_terminal("dd", &["if=/dev/zero", "bs=4096", "status=none"]);
+    client.go(target);
+    // The link is full when the terminal is, too.
+    until("the program to wait for us", || {
+        let mut slept = 0;
+        while slept < 1000 && procfs::is_sleeping_in(target.pid, target.pid.into(), WRITE) {
+            slept += 1;
+        }
+        (slept == 1000).then_some(())
+    });
+    drop(client);
+    until("the session to end", || (!procfs::is_alive(session)).then_some(()));
+    until("the program to be ended", || (!procfs::is_alive(target.pid)).then_some(()));
+    wait_no_keeper(&guard);
+}
+
+#[test]
+fn others_that_write_without_end_do_not_hold_up_a_stop() {
+    let (_guard, _server, mut client) = begin();
+    let target = run_script(&mut client, "yes & read line");
+    client.read_terminal_until("y\r\n");
+    for _ in 0..10 {
+        client.interrupt(target);
+        let (_, event) = client.read_terminal();
+        assert!(matches!(event, Event::Stopped(_)), "{event:?}");
+        // What nobody debugs writes on meanwhile.
+        client.read_terminal_until("y\r\n");
+        client.go(target);
+    }
+    client.call(&Kill { target: target.id }).expect("it can be killed");
+    assert!(matches!(client.read_terminal().1, Event::Exited { .. }));
 }
 
 #[test]
@@ -217,7 +256,7 @@ fn a_program_that_does_not_read_harms_nobody() {
         assert!(runs || accepted >= INPUT_LEN_MAX - line.len(), "{accepted}");
         assert_eq!(session_of(&mut client), session);
     }
-    client.call(&dbgwire::verbs::process::Kill { target: target.id }).expect("it can be killed");
+    client.call(&Kill { target: target.id }).expect("it can be killed");
     let killed = ExitStatus::Killed(Signal::SIGKILL);
     assert_eq!(client.read_terminal().1, exited(target, killed));
 }
@@ -261,7 +300,7 @@ fn output_waits_for_whoever_takes_an_abandoned_process_over() {
     let (guard, server, mut client) = begin();
     make_fifo(&guard);
     let gate = gate(&guard);
-    let script = format!("(read l < {gate}; echo late) & echo ready; exec sleep 1000");
+    let script = format!("(read l < {gate}; echo late) & echo ready; read line");
     let target = run_script(&mut client, &script);
     client.read_terminal_until("ready\r\n");
     client.interrupt(target);
@@ -283,7 +322,7 @@ fn output_waits_for_whoever_takes_an_abandoned_process_over() {
         written += &client.read_terminal_until("late\r\n");
     }
     assert_eq!(written, "late\r\n");
-    client.call(&dbgwire::verbs::process::Kill { target: target.id }).expect("it can be killed");
+    client.call(&Kill { target: target.id }).expect("it can be killed");
     assert!(matches!(client.read_terminal().1, Event::Exited { .. }));
 }
 
