@@ -27,7 +27,10 @@ fn main() -> ExitCode {
     let limits = LoginLimits { at_once: 4, patience: Duration::from_secs(1) };
     let served = dbglink::listen(&endpoint, &RunDir::of_this_user())
         .map_err(dbgsrv::ServerError::from)
-        .and_then(|listener| listener::run(&listener, Admission::Login(limits)));
+        .and_then(|listener| {
+            let termination = listener::prepare()?;
+            listener::run(&listener, &termination, Admission::Login(limits), Vec::new())
+        });
     if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -1,28 +1,64 @@
-//! The command line of dbgsrv: options are case-sensitive, `-t` names the transport. Pure.
+//! The command line of dbgsrv: options are case-sensitive, `-t` names the transport, and `-c`,
+//! `-cs`, `-pc` and `-x` take the rest of the line. Pure.
 
 use std::ffi::OsString;
 
 use dbglink::ServerEndpoint;
 
+use crate::command_line::words;
+
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Invocation {
-    /// Serve at this endpoint.
-    Serve(Box<ServerEndpoint>),
+    /// Serve.
+    Serve(Box<Service>),
     /// Show the usage text.
     Help,
 }
 
+/// How to serve.
+#[derive(Debug)]
+pub struct Service {
+    /// Where clients connect.
+    pub endpoint: ServerEndpoint,
+    /// `-c`, `-cs`: a program to be started once the server listens.
+    pub program: Option<StartedProgram>,
+    /// `-pc`: the words of what a client gets that asks for the implicit command line; empty if
+    /// there is none.
+    pub implicit: Vec<Vec<u8>>,
+}
+
+/// A program that the server starts and does not debug.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StartedProgram {
+    /// The program and its arguments.
+    pub words: Vec<Vec<u8>>,
+    /// Whether it is left before its first instruction, stopped by SIGSTOP.
+    pub is_suspended: bool,
+}
+
 /// What `-?` shows, and what follows an error.
 pub const USAGE: &str = "\
-usage: dbgsrv -t <transport>
+usage: dbgsrv -t <transport> [[-sifeo <image>] -c[s] <command line>]
+       dbgsrv -t <transport> [-x | -pc <command line>]
 
   -t npipe:pipe=<name>[,hidden]
-        serve on this machine at a named pipe; %d and %x in the name stand for
-        the server's process id, a second one for its thread id
+        serve on this machine at a named pipe; %d, %x and the like in the name
+        stand for the server's process id, a second one for its thread id
   -t tcp:port=<port>[:<last port>][,hidden][,unprotected]
         serve at a TCP port, the first free one of a range; without
         'unprotected' only to this machine's own user and root
+  -c <command line>
+        start this program, which is not debugged; clients attach to it. The
+        rest of the line is the program and its arguments; a single word is
+        cut into words as a shell would
+  -cs <command line>
+        the same, stopped before its first instruction; cdb -pb lets it run
+  -sifeo <image>
+        with -c or -cs: do not hold the start of this image
+  -pc <command line>
+        what a client starts that asks for the implicit command line (cdb -cimp)
+  -x    ignore the rest of the line
   -?    show this text
 
 A client connects with the same transport and the server's name, as
@@ -35,59 +71,54 @@ A client connects with the same transport and the server's name, as
 /// **Errors**: a sentence that names the argument and what is wrong with it.
 pub fn parse(arguments: &[OsString]) -> Result<Invocation, String> {
     let mut transport = None;
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
+    let mut image = None;
+    let mut program = None;
+    let mut implicit = Vec::new();
+    let mut rest = arguments;
+    while let Some((argument, behind)) = rest.split_first() {
+        rest = behind;
         let text = argument.to_string_lossy();
         match text.as_ref() {
             "-?" => return Ok(Invocation::Help),
             "-t" if transport.is_some() => return Err("-t is given twice".to_owned()),
-            "-t" => {
-                let value = arguments.next().ok_or("-t needs a transport behind it")?;
-                let value = value.to_string_lossy();
-                let endpoint = value.parse::<ServerEndpoint>();
-                let explained = endpoint.map_err(|error| format!("-t {}", error.explain(&value)));
-                transport = Some(explained?);
+            "-t" => transport = Some(read_transport(&mut rest)?),
+            "-sifeo" => {
+                let (name, behind) = rest.split_first().ok_or("-sifeo needs an image behind it")?;
+                image = Some(name.to_string_lossy().into_owned());
+                rest = behind;
             }
+            "-c" | "-cs" | "-pc" => {
+                let words = words(rest).map_err(|fault| format!("{text} {fault}"))?;
+                match text.as_ref() {
+                    "-pc" => implicit = words,
+                    option => {
+                        let is_suspended = option == "-cs";
+                        program = Some(StartedProgram { words, is_suspended });
+                    }
+                }
+                break;
+            }
+            "-x" => break,
             other => return Err(format!("{other} is not an option of dbgsrv")),
         }
     }
     let endpoint = transport.ok_or("-t is missing: where clients connect must be said")?;
-    Ok(Invocation::Serve(Box::new(endpoint)))
+    if let Some(image) = image.filter(|_| program.is_none()) {
+        return Err(format!(
+            "-sifeo {image} is about a program that -c or -cs starts, and is alone"
+        ));
+    }
+    Ok(Invocation::Serve(Box::new(Service { endpoint, program, implicit })))
+}
+
+fn read_transport(rest: &mut &[OsString]) -> Result<ServerEndpoint, String> {
+    let (value, behind) = rest.split_first().ok_or("-t needs a transport behind it")?;
+    *rest = behind;
+    let value = value.to_string_lossy();
+    let endpoint = value.parse::<ServerEndpoint>();
+    endpoint.map_err(|error| format!("-t {}", error.explain(&value)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn error(arguments: &[&str]) -> String {
-        let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
-        parse(&arguments).expect_err("wrong")
-    }
-
-    #[test]
-    fn the_manual_page_has_the_options_of_the_usage_text() {
-        let manual = include_str!("../man/dbgsrv.1");
-        for line in USAGE.lines().filter_map(|line| line.strip_prefix("  -")) {
-            let option = &line[..1];
-            assert!(manual.contains(&format!(".It Fl {option}")), "-{option} is not in the manual");
-        }
-    }
-
-    #[test]
-    fn a_transport_is_served_and_help_is_help() {
-        let arguments = ["-t", "tcp:port=1025:1030"].map(OsString::from);
-        let Ok(Invocation::Serve(endpoint)) = parse(&arguments) else { panic!("it is right") };
-        assert_eq!(endpoint.to_string(), "tcp:port=1025:1030");
-        assert!(matches!(parse(&[OsString::from("-?")]), Ok(Invocation::Help)));
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        assert!(error(&[]).contains("-t is missing"));
-        assert!(error(&["-t"]).contains("-t needs"));
-        assert!(error(&["-t", "tcp:port=1", "-t", "tcp:port=2"]).contains("twice"));
-        assert!(error(&["-T", "tcp:port=1"]).starts_with("-T is not"));
-        assert!(error(&["-t", "tcp:port=99999"]).contains("99999"));
-        assert!(error(&["-t", "pigeon:loft=1"]).contains("pigeon"));
-    }
-}
+#[path = "args/tests.rs"]
+mod tests;

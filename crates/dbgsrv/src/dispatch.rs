@@ -26,6 +26,8 @@ pub(crate) struct Dispatch<'a> {
     outbox: Outbox,
     files: Files,
     listener: Option<&'a Control>,
+    /// The words of the implicit command line.
+    implicit: &'a [Vec<u8>],
 }
 
 impl<'a> Dispatch<'a> {
@@ -34,8 +36,9 @@ impl<'a> Dispatch<'a> {
         backend: &'a mut dyn Backend,
         outbox: Outbox,
         listener: Option<&'a Control>,
+        implicit: &'a [Vec<u8>],
     ) -> Dispatch<'a> {
-        Dispatch { backend, outbox, files: Files::default(), listener }
+        Dispatch { backend, outbox, files: Files::default(), listener, implicit }
     }
 
     /// Whether a process was abandoned in this session.
@@ -54,9 +57,7 @@ impl<'a> Dispatch<'a> {
 
     fn route(&mut self, id: u32, request: Request, tail: Bytes) {
         match request {
-            Request::Launch(request) => {
-                self.backend.launch(request, self.outbox.answer::<Launch>(id));
-            }
+            Request::Launch(request) => self.launch(id, request),
             Request::Detach(request) => {
                 self.backend.detach(request, self.outbox.answer::<Detach>(id));
             }
@@ -190,6 +191,19 @@ impl<'a> Dispatch<'a> {
 
     fn send<V: Verb>(&self, id: u32, reply: Result<V::Reply, Fault>) {
         self.outbox.send_outcome::<V>(id, reply.map(|reply| (reply, Bytes::new())));
+    }
+
+    fn launch(&mut self, id: u32, mut request: Launch) {
+        let answer = self.outbox.answer::<Launch>(id);
+        if request.implicit {
+            let Some(program) = self.implicit.first() else {
+                let detail = "this server has no implicit command line; dbgsrv -pc gives it one";
+                return answer.fault(Fault::new(ErrorCode::Unsupported, detail));
+            };
+            request.program.clone_from(program);
+            request.arguments = self.implicit.to_vec();
+        }
+        self.backend.launch(request, answer);
     }
 
     fn end_server(&self, id: u32) {

@@ -11,6 +11,12 @@ pub enum ServerError {
     /// The command line of a session process is none that a listener writes.
     #[error("session processes are started by dbgsrv itself, not by hand")]
     NotASession,
+    /// The program of `-c` or `-cs` cannot be started.
+    #[error("{reason}")]
+    Start {
+        /// Which, and why.
+        reason: String,
+    },
     /// This machine's CPU is none that is supported.
     #[error("this server does not know the CPU it was compiled for")]
     UnknownCpu,

@@ -15,6 +15,7 @@
 pub mod answer;
 pub mod args;
 pub mod backend;
+pub mod command_line;
 mod control;
 pub mod dispatch;
 pub mod error;

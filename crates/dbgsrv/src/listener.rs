@@ -29,16 +29,29 @@ pub enum Admission {
     Login(LoginLimits),
 }
 
+/// Prepares the process for being asked to end.
+///
+/// **Errors**: [`ServerError::System`].
+/// **Threads**: before the process has any other thread.
+pub fn prepare() -> Result<Termination, ServerError> {
+    Termination::open().map_err(system("prepare for signals"))
+}
+
 /// Serves clients until a session ends the server, or the process is asked to end. All sessions
 /// have ended then.
 ///
 /// A client that cannot be given a session, because the system has no more processes or
-/// descriptors, is turned away, and the server goes on.
+/// descriptors, is turned away, and the server goes on. `implicit` are the words of the implicit
+/// command line, none if there is none.
 ///
 /// **Errors**: [`ServerError`] if clients cannot be waited for at all.
-pub fn run(listener: &Listener, admission: Admission) -> Result<(), ServerError> {
-    let termination = Termination::open().map_err(system("prepare for signals"))?;
-    let mut sessions = Sessions::new(|report| warn(&report.to_string()));
+pub fn run(
+    listener: &Listener,
+    termination: &Termination,
+    admission: Admission,
+    implicit: Vec<Vec<u8>>,
+) -> Result<(), ServerError> {
+    let mut sessions = Sessions::new(|report| warn(&report.to_string()), implicit);
     let mut logins = match admission {
         Admission::Login(limits) => Some(Logins::new(limits)),
         Admission::SameUser | Admission::Unprotected => None,
@@ -46,7 +59,7 @@ pub fn run(listener: &Listener, admission: Admission) -> Result<(), ServerError>
     let mut is_accepting = true;
     loop {
         let woken =
-            wait(&termination, is_accepting.then_some(listener), &sessions, logins.as_ref())?;
+            wait(termination, is_accepting.then_some(listener), &sessions, logins.as_ref())?;
         is_accepting = true;
         sessions.attend();
         if woken.is_terminated || sessions.want_end() {

@@ -39,6 +39,7 @@ pub fn start(report: impl FnOnce(Report) + Send + 'static) -> Result<Link, Serve
         control: None,
         number: 1,
         may_share_terminal: true,
+        implicit: Vec::new(),
     };
     let child = spawn::start(inheritance, &ClientWords::default())?;
     guardian::watch(&child, journal, report)?;
@@ -77,6 +78,7 @@ fn run_session(arguments: &[std::ffi::OsString]) -> Result<(), ServerError> {
     let settings = SessionSettings {
         number: inheritance.number,
         may_share_terminal: inheritance.may_share_terminal,
+        implicit: inheritance.implicit,
         listener: inheritance.control.map(Control::adopt),
         termination: Some(termination.map_err(system("watch for the end"))?),
     };

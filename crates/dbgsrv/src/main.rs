@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use dbglink::connect_string::ServerTransport;
 use dbglink::{RunDir, registry};
-use dbgsrv::args::{self, Invocation};
+use dbgsrv::args::{self, Invocation, Service};
 use dbgsrv::listener::{self, Admission};
 
 fn main() -> ExitCode {
@@ -17,17 +17,18 @@ fn main() -> ExitCode {
         return code;
     }
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let endpoint = match args::parse(&arguments) {
+    let service = match args::parse(&arguments) {
         Ok(Invocation::Help) => {
             print!("{}", args::USAGE);
             return ExitCode::SUCCESS;
         }
-        Ok(Invocation::Serve(endpoint)) => endpoint,
+        Ok(Invocation::Serve(service)) => *service,
         Err(error) => {
             eprint!("Invalid Command Line: {error}\n\n{}", args::USAGE);
             return ExitCode::from(2);
         }
     };
+    let Service { endpoint, program, implicit } = service;
     let admission = match &endpoint.transport {
         ServerTransport::Tcp(tcp) if tcp.unprotected => Admission::Unprotected,
         _ => Admission::SameUser,
@@ -42,9 +43,13 @@ fn main() -> ExitCode {
     let run_dir = RunDir::of_this_user();
     let result = dbglink::listen(&endpoint, &run_dir).map_err(dbgsrv::ServerError::from).and_then(
         |listener| {
+            let termination = listener::prepare()?;
+            if let Some(program) = &program {
+                dbgsrv::ptrace::start(program)?;
+            }
             // A server that cannot be listed works all the same.
             let _registration = registry::register(listener.endpoint(), &run_dir);
-            listener::run(&listener, admission)
+            listener::run(&listener, &termination, admission, implicit)
         },
     );
     match result {

@@ -25,6 +25,7 @@ mod settle;
 pub(crate) mod signals;
 mod site;
 mod spawn;
+mod start;
 mod sys;
 mod target;
 mod tell;
@@ -61,6 +62,7 @@ use dbgwire::{ErrorCode, Fault};
 pub use probe::{Probe, Step};
 pub use repair::{Repaired, repair};
 pub use signals::Termination;
+pub use start::start;
 
 use crate::answer::Answer;
 use crate::backend::Backend;

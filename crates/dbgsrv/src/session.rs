@@ -38,6 +38,8 @@ pub struct SessionSettings {
     pub may_share_terminal: bool,
     /// The way to the listener; `None` if there is no server beyond this session.
     pub listener: Option<Control>,
+    /// The words of the implicit command line; empty if there is none.
+    pub implicit: Vec<Vec<u8>>,
     /// Readable when the process is asked to end.
     pub termination: Option<OwnedFd>,
 }
@@ -127,7 +129,7 @@ fn serve_client(
     terms: &Terms,
 ) -> bool {
     let listener = settings.listener.as_ref();
-    let mut dispatch = Dispatch::new(backend, outbox.clone(), listener);
+    let mut dispatch = Dispatch::new(backend, outbox.clone(), listener, &settings.implicit);
     while let Some(frame) = frames.next() {
         if let (Ok(Request::Claim(claim)), Some(listener)) = (Request::decode(&frame), listener)
             && !dispatch.keeps(Pid::new(claim.pid))

@@ -35,14 +35,17 @@ pub(crate) struct Sessions {
     last_number: u32,
     /// Told of what was repaired.
     report: fn(Report),
+    /// What they start for a client that asks for the implicit command line.
+    implicit: Vec<Vec<u8>>,
     /// Whether one of them has asked for the end of the server.
     end_wanted: bool,
 }
 
 impl Sessions {
     /// None yet. `report` is called from a thread when a killed one was repaired.
-    pub(crate) fn new(report: fn(Report)) -> Sessions {
-        Sessions { sessions: Vec::new(), last_number: 0, report, end_wanted: false }
+    /// They start the words `implicit` for a client that asks for the implicit command line.
+    pub(crate) fn new(report: fn(Report), implicit: Vec<Vec<u8>>) -> Sessions {
+        Sessions { sessions: Vec::new(), last_number: 0, report, implicit, end_wanted: false }
     }
 
     /// Whether one of them has asked for the end of the server.
@@ -67,6 +70,7 @@ impl Sessions {
             control: Some(theirs.into_fd()),
             number: self.last_number,
             may_share_terminal: false,
+            implicit: self.implicit.clone(),
         };
         let mut child = spawn::start(inheritance, client)?;
         let pid = rustix::process::Pid::from_child(&child);

@@ -3,11 +3,12 @@
 //! and command lines, not what a session does.
 //!
 //! ```text
-//!   dbgsrv @session LINK JOURNAL CONTROL NUMBER TERMINAL USER PEER
+//!   dbgsrv @session LINK JOURNAL CONTROL NUMBER TERMINAL USER PEER [-- WORDS]
 //!     LINK, JOURNAL, CONTROL  descriptors; CONTROL is - for a session without a listener
 //!     NUMBER                  what the server calls the session
 //!     TERMINAL                1 if programs may be launched on its terminal, otherwise 0
 //!     USER, PEER              as whom the client was let in, and who it is; - if not known
+//!     WORDS                   the implicit command line, if there is one
 //! ```
 //!
 //! `dbgsrv @login LINK CONTROL` is a login process; `dbgsrv @terminal SCORE` keeps the terminal on
@@ -30,6 +31,8 @@ use crate::memory_shortage;
 
 /// The program that runs, whatever became of its file.
 const SELF: &str = "/proc/self/exe";
+/// Where the words of the implicit command line begin among the arguments of a session process.
+const IMPLICIT_INDEX: usize = 10;
 /// The first argument of a login process.
 const LOGIN_MARK: &str = "@login";
 
@@ -48,6 +51,8 @@ pub(crate) struct Inheritance {
     pub(crate) number: u32,
     /// Whether programs may be launched on its terminal.
     pub(crate) may_share_terminal: bool,
+    /// The words of the implicit command line; empty if there is none.
+    pub(crate) implicit: Vec<Vec<u8>>,
 }
 
 /// Who a session is for, in words for people.
@@ -75,6 +80,10 @@ pub(crate) fn start(inheritance: Inheritance, client: &ClientWords) -> Result<Ch
     command.arg(control).arg(inheritance.number.to_string());
     command.arg(if inheritance.may_share_terminal { "1" } else { "0" });
     command.args([&client.user, &client.peer].map(|word| word.as_deref().unwrap_or(NOTHING)));
+    if !inheritance.implicit.is_empty() {
+        command.arg("--");
+        command.args(inheritance.implicit.iter().map(|word| OsStr::from_bytes(word)));
+    }
     command.spawn().map_err(system("start a session process"))
 }
 
@@ -157,9 +166,14 @@ pub(crate) fn is_session(arguments: &[OsString]) -> bool {
 /// descriptor on it is not open.
 /// **Threads**: to be called once, before anything else opens descriptors.
 pub(crate) fn adopt(arguments: &[OsString]) -> Result<Inheritance, ServerError> {
-    let text: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
-    let [_, MARK, link, journal, control, number, terminal, _, _] = text.as_slice() else {
+    let text: Vec<&str> = arguments.iter().map_while(|argument| argument.to_str()).collect();
+    let [_, MARK, link, journal, control, number, terminal, _, _, ..] = text.as_slice() else {
         return Err(ServerError::NotASession);
+    };
+    let implicit = match arguments.get(IMPLICIT_INDEX - 1) {
+        None => &[],
+        Some(mark) if mark == "--" => arguments.get(IMPLICIT_INDEX..).unwrap_or_default(),
+        Some(_) => return Err(ServerError::NotASession),
     };
     let control = match *control {
         NOTHING => None,
@@ -171,6 +185,7 @@ pub(crate) fn adopt(arguments: &[OsString]) -> Result<Inheritance, ServerError> 
         control,
         number: number.parse().map_err(|_| ServerError::NotASession)?,
         may_share_terminal: *terminal == "1",
+        implicit: implicit.iter().map(|word| word.as_bytes().to_vec()).collect(),
     })
 }
 

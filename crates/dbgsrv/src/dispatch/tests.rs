@@ -18,8 +18,13 @@ fn begin() -> (Client, Log) {
     let (ours, theirs) = Link::pair().expect("a socket pair");
     let backend = FakeBackend::default();
     let log = Log::clone(&backend.log);
-    let settings =
-        SessionSettings { number: 1, may_share_terminal: false, listener: None, termination: None };
+    let settings = SessionSettings {
+        number: 1,
+        may_share_terminal: false,
+        listener: None,
+        implicit: Vec::new(),
+        termination: None,
+    };
     std::thread::spawn(move || session::serve(theirs, settings, |_| Ok(backend)));
     (Client::open(ours), log)
 }

@@ -142,6 +142,7 @@ impl Tracer {
             next_ordinal: 0,
             phase: Phase::Running,
             is_at_rest: false,
+            continue_sent: false,
             asked: Asked::default(),
             stop: StopNumber::new(0),
             event_thread: Tid::from(pid),

@@ -59,7 +59,11 @@ impl Tracer {
                 }
                 target.terminal = Some(terminal);
             }
-            target.phase = Phase::Launching(Launching { answer, child: child.go(launch) });
+            target.phase = Phase::Launching(Launching {
+                answer,
+                child: child.go(launch),
+                words: if launch.implicit { launch.arguments.clone() } else { Vec::new() },
+            });
         }
     }
 
@@ -82,7 +86,7 @@ impl Tracer {
             launching.answer.reply(LaunchReply {
                 target: id.value(),
                 pid: pid.value(),
-                words: Vec::new(),
+                words: launching.words,
             });
         }
         if !self.await_initial_break(id) {

@@ -148,6 +148,7 @@ impl Tracer {
             let detail = format!("{} is not the number of a signal", request.signal);
             return Err(Fault::new(ErrorCode::Malformed, detail));
         };
+        target.continue_sent |= signal == dbgbase::Signal::SIGCONT;
         let tid = Tid::new(request.tid);
         let sent = match request.tid {
             0 => sys::signal_process(target.pid, signal),

@@ -69,6 +69,11 @@ pub(super) fn seize_plainly(tid: Tid) -> Result<(), Errno> {
     call(libc::PTRACE_SEIZE, tid, 0, 0)
 }
 
+/// Makes the calling process the tracee of its parent, from its next execve(2) on.
+pub(super) fn be_traced() -> Result<(), Errno> {
+    call(libc::PTRACE_TRACEME, Tid::new(0), 0, 0)
+}
+
 /// Asks a running or listening tracee to stop; it will report an event-stop.
 pub(super) fn interrupt(tid: Tid) -> Result<(), Errno> {
     call(libc::PTRACE_INTERRUPT, tid, 0, 0)

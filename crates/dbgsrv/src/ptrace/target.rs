@@ -39,6 +39,8 @@ pub(super) enum Phase {
 pub(super) struct Launching {
     /// Who asked.
     pub(super) answer: Answer<LaunchReply>,
+    /// What the answer says of an implicit command line.
+    pub(super) words: Vec<Vec<u8>>,
     /// What is known of the child that is to become the program.
     pub(super) child: Begun,
 }
@@ -94,6 +96,8 @@ pub(super) struct Target {
     pub(super) phase: Phase,
     /// Whether it stands still and its sites are lifted meanwhile.
     pub(super) is_at_rest: bool,
+    /// Whether its client has sent it a SIGCONT that has not arrived.
+    pub(super) continue_sent: bool,
     /// What has been asked of it.
     pub(super) asked: Asked,
     /// Its last stop.

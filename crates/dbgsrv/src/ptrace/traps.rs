@@ -55,10 +55,12 @@ impl Tracer {
         if !is_resent {
             super::deliver::revoke_opposites(target.threads.values_mut(), signal);
         }
-        let Some(thread) = target.threads.get_mut(&tid) else { return };
         let info = resent.and_then(|due| due.info).unwrap_or(info);
-        let is_quiet = is_key || is_resent || is_quiet(signal);
+        // What a client has sent to continue the process is no news to it.
+        let is_own = signal == Signal::SIGCONT && std::mem::take(&mut target.continue_sent);
+        let is_quiet = is_key || is_resent || is_own || is_quiet(signal);
         let due = DueSignal { signal, info: Some(info) };
+        let Some(thread) = target.threads.get_mut(&tid) else { return };
         if !is_quiet {
             thread.inject = Some(due);
             let (code, address, sender) = (info.code(), info.address(), info.sender());

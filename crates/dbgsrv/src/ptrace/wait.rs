@@ -66,6 +66,24 @@ pub(super) fn next_report() -> Option<(Tid, WaitStatus)> {
     }
 }
 
+/// Waits for the report of one tracee or child of the calling thread, which is about to stop or to
+/// end. `None` if it is none.
+pub(super) fn report_of(tid: Tid) -> Option<WaitStatus> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is a live, exclusive reference for the length of the call.
+        let result =
+            unsafe { libc::waitpid(tid.value() as libc::pid_t, &mut status, libc::__WALL) };
+        if result > 0 {
+            return Some(decode(status));
+        }
+        let error = std::io::Error::last_os_error();
+        if Errno::from_io_error(&error) != Some(Errno::INTR) {
+            return None;
+        }
+    }
+}
+
 /// Reads a status of waitpid(2).
 fn decode(status: i32) -> WaitStatus {
     if libc::WIFEXITED(status) {

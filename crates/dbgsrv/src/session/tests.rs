@@ -36,6 +36,7 @@ impl Scene {
             number: 7,
             may_share_terminal: false,
             listener: Some(theirs_control),
+            implicit: Vec::new(),
             termination: Some(asked),
         };
         let backend = FakeBackend::default();
@@ -111,6 +112,7 @@ fn requests_may_follow_the_greeting_at_once() {
             number: 1,
             may_share_terminal: true,
             listener: None,
+            implicit: Vec::new(),
             termination: None,
         };
         std::thread::spawn(move || serve(theirs, settings, |_| Ok(backend)))
@@ -194,8 +196,13 @@ fn a_backend_ends_the_session() {
 #[test]
 fn a_backend_that_cannot_be_made_is_told() {
     let (ours, theirs) = Link::pair().expect("a socket pair");
-    let settings =
-        SessionSettings { number: 1, may_share_terminal: false, listener: None, termination: None };
+    let settings = SessionSettings {
+        number: 1,
+        may_share_terminal: false,
+        listener: None,
+        implicit: Vec::new(),
+        termination: None,
+    };
     let thread = std::thread::spawn(move || {
         serve(theirs, settings, |_| -> Result<FakeBackend, Fault> {
             Err(Fault::new(ErrorCode::Internal, "no such luck"))

@@ -190,8 +190,13 @@ fn start_probed_session(guard: &Guard, journal: OwnedFd, step: u32) -> (Process,
 #[test]
 fn probed_session() {
     let step: Option<u32> = std::env::var(STEP).ok().and_then(|step| step.parse().ok());
-    let settings =
-        SessionSettings { number: 1, may_share_terminal: false, listener: None, termination: None };
+    let settings = SessionSettings {
+        number: 1,
+        may_share_terminal: false,
+        listener: None,
+        implicit: Vec::new(),
+        termination: None,
+    };
     let Some(mut steps_left) = step else {
         let (link, _) = Link::pair().expect("a socket pair");
         session::serve(link, settings, |_| -> Result<PtraceBackend, _> {

@@ -6,6 +6,7 @@ mod attach; // every thread of a running process, and what may not be attached t
 mod breakpoints; // sites: hit, counted, hidden, moved, filtered
 mod calls; // sites and steps on system calls
 mod children; // what a target makes runs clean, and what it becomes is told
+mod command_line; // what dbgsrv is told, and the programs that it starts
 mod detach; // leaving a target as it was found, at any moment
 mod endings; // the table: what ends, and what becomes of targets
 mod ends; // exits, kills, threads and leaders that end
