@@ -34,6 +34,8 @@ pub(crate) struct DebugOptions {
     pub(crate) ends_with_target: bool,
     /// `-pe`
     pub(crate) takes_over: bool,
+    /// Not `-pb`
+    pub(crate) breaks_in: bool,
     /// `-pd`
     pub(crate) detaches_at_end: bool,
     /// `-o`
@@ -55,6 +57,8 @@ pub(crate) enum Target {
     Name(String),
     /// A program, and its arguments.
     Program(OsString, Vec<OsString>),
+    /// What the server says.
+    Implicit,
 }
 
 /// What is wrong with the command line.
@@ -78,6 +82,10 @@ pub(crate) enum UsageError {
     NoTarget,
     /// The option is about a running process, and none is named.
     NeedsProcess(&'static str),
+    /// The option is about a process server, and none is named.
+    NeedsServer(&'static str),
+    /// What was abandoned stands still until it is looked at.
+    PassesExisting,
     /// The value is no text.
     NotText(&'static str),
     /// The option is given with others.
@@ -95,14 +103,20 @@ impl fmt::Display for UsageError {
             }
             UsageError::BadServer(reason) => write!(f, "-premote: {reason}"),
             UsageError::Twice(name) => write!(f, "-{name} is given twice"),
-            UsageError::TwoTargets => {
-                f.write_str("more than one target: give a program, -p or -pn, and one of them only")
-            }
+            UsageError::TwoTargets => f.write_str(
+                "more than one target: give a program, -p, -pn or -cimp, and one of them only",
+            ),
             UsageError::NoTarget => {
                 f.write_str("no target: name a program, or a process by -p PID or -pn NAME")
             }
             UsageError::NeedsProcess(name) => {
                 write!(f, "-{name} needs a running process: add -p PID or -pn NAME")
+            }
+            UsageError::NeedsServer(name) => {
+                write!(f, "-{name} needs a process server: add -premote TRANSPORT")
+            }
+            UsageError::PassesExisting => {
+                f.write_str("-pb and -pe exclude each other: what was abandoned stands still")
             }
             UsageError::NotText(name) => write!(f, "the value of -{name} is not valid text"),
             UsageError::NotAlone(name) => {
@@ -201,6 +215,7 @@ struct Reading {
     server: Option<ClientEndpoint>,
     target: Option<Target>,
     takes_over: bool,
+    passes: bool,
     runs_at_start: bool,
     ends_with_target: bool,
     detaches_at_end: bool,
@@ -236,6 +251,8 @@ impl Reading {
             }
             Meaning::ProcessName => return self.target(Target::Name(value.to_owned())),
             Meaning::Existing => self.takes_over = true,
+            Meaning::NoBreak => self.passes = true,
+            Meaning::Implicit => return self.target(Target::Implicit),
             Meaning::RunAtStart => self.runs_at_start = true,
             Meaning::EndWithTarget => self.ends_with_target = true,
             Meaning::DetachAtEnd => self.detaches_at_end = true,
@@ -254,13 +271,23 @@ impl Reading {
     }
 
     fn finish(self) -> Result<Invocation, UsageError> {
-        if self.takes_over && !matches!(self.target, Some(Target::Pid(_) | Target::Name(_))) {
-            return Err(UsageError::NeedsProcess("pe"));
+        if !matches!(self.target, Some(Target::Pid(_) | Target::Name(_))) {
+            let options = [("pe", self.takes_over), ("pb", self.passes)];
+            if let Some((name, _)) = options.into_iter().find(|(_, is_given)| *is_given) {
+                return Err(UsageError::NeedsProcess(name));
+            }
+        }
+        if self.takes_over && self.passes {
+            return Err(UsageError::PassesExisting);
+        }
+        if self.target == Some(Target::Implicit) && self.server.is_none() {
+            return Err(UsageError::NeedsServer("cimp"));
         }
         Ok(Invocation::Debug(Box::new(DebugOptions {
             server: self.server,
             target: self.target.ok_or(UsageError::NoTarget)?,
             takes_over: self.takes_over,
+            breaks_in: !self.passes,
             runs_at_start: self.runs_at_start,
             ends_with_target: self.ends_with_target,
             detaches_at_end: self.detaches_at_end,

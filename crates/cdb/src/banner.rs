@@ -24,6 +24,7 @@ pub(crate) fn text(options: &DebugOptions, engine: &Engine) -> String {
             let words: Vec<String> = words.map(|word| quoted(&word.to_string_lossy())).collect();
             text.push_str(&format!("CommandLine: {}\n", words.join(" ")));
         }
+        Target::Implicit => text.push_str("CommandLine: the process server's own\n"),
         Target::Pid(_) | Target::Name(_) => text.push_str("*** wait with pending attach\n"),
     }
     let path = engine.symbol_path();

@@ -3,13 +3,17 @@
 
 use std::io::{self, BufRead as _, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dbgcmd::{InputSource, Output};
+use dbgeng::TerminalInput;
 use rustix::stdio::{stdin, stdout};
 use rustix::termios::isatty;
 
 use crate::line_editor::LineEditor;
 use crate::terminal::SharedTerminal;
+use crate::typing::Typing;
 
 /// What came of asking for a line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,20 +30,43 @@ pub(crate) enum Answer {
 pub(crate) struct Console {
     editor: Option<LineEditor>,
     terminal: Option<SharedTerminal>,
+    /// Where to type while targets run, if they do not share the terminal.
+    input: Option<TerminalInput>,
+    typing: Option<Typing>,
+    /// Whether what is shown ends with a line that a target has not ended.
+    is_in_line: Arc<AtomicBool>,
     /// Whether nobody reads what is written any more.
     is_closed: bool,
 }
 
 impl Console {
-    /// The console of standard input and output. `shares_terminal` tells that programs which are
-    /// started will use the same terminal.
-    pub(crate) fn new(shares_terminal: bool) -> Console {
+    /// The console of standard input and output, whose terminal programs that are started will use
+    /// as well.
+    pub(crate) fn sharing() -> Console {
+        Console { terminal: SharedTerminal::of_stdin(), ..Console::new() }
+    }
+
+    /// The console of standard input and output. While targets run, what is typed goes to `input`,
+    /// if it is a terminal at which it is typed.
+    pub(crate) fn typing_into(input: TerminalInput) -> Console {
+        Console { input: isatty(stdin()).then_some(input), ..Console::new() }
+    }
+
+    fn new() -> Console {
         let is_interactive = isatty(stdin()) && isatty(stdout());
         Console {
             editor: is_interactive.then(|| LineEditor::new(history_path())).flatten(),
-            terminal: shares_terminal.then(SharedTerminal::of_stdin).flatten(),
+            terminal: None,
+            input: None,
+            typing: None,
+            is_in_line: Arc::default(),
             is_closed: false,
         }
+    }
+
+    /// Where what targets write is shown.
+    pub(crate) fn target_output(&self) -> TargetOutput {
+        TargetOutput { is_in_line: Arc::clone(&self.is_in_line) }
     }
 
     /// Whether a person answers.
@@ -75,9 +102,30 @@ impl Console {
     }
 }
 
+/// Shows what targets write to terminals of their own.
+pub(crate) struct TargetOutput {
+    is_in_line: Arc<AtomicBool>,
+}
+
+impl TargetOutput {
+    /// Shows it as it is.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        let mut stdout = io::stdout().lock();
+        // Nobody may read any more; the console notices by itself.
+        let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+        if let Some(last) = bytes.last() {
+            self.is_in_line.store(*last != b'\n', Ordering::Relaxed);
+        }
+    }
+}
+
 impl Output for Console {
     fn write(&mut self, text: &str) {
         let mut stdout = io::stdout().lock();
+        if self.is_in_line.swap(false, Ordering::Relaxed) {
+            // A failure is that of the text as well.
+            let _ = stdout.write_all(b"\n");
+        }
         // A debuggee may write to the same terminal, so nothing is held back.
         let result = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
         self.is_closed |= result.is_err();
@@ -88,12 +136,18 @@ impl Output for Console {
     }
 
     fn targets_running(&mut self) {
+        if let Some(input) = self.input.as_ref().filter(|input| input.has_terminal())
+            && self.typing.is_none()
+        {
+            self.typing = Typing::begin(input.clone());
+        }
         if let Some(terminal) = &self.terminal {
             terminal.give();
         }
     }
 
     fn targets_stopped(&mut self) {
+        self.typing = None;
         if let Some(terminal) = &mut self.terminal {
             terminal.take();
         }

@@ -15,6 +15,7 @@ mod server;
 mod servers;
 mod session;
 mod terminal;
+mod typing;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

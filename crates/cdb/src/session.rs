@@ -25,8 +25,16 @@ pub(crate) fn run(options: &DebugOptions, connection: Connection) -> Result<()> 
             eprintln!("{line}");
         }
     })));
-    interrupts::forward(engine.interrupter()).context("cannot listen for Ctrl+C")?;
-    let mut console = Console::new(engine.server().shares_terminal());
+    let input = engine.terminal_input();
+    interrupts::forward(engine.interrupter(), input.clone()).context("cannot listen for Ctrl+C")?;
+    let mut console = match engine.server().shares_terminal() {
+        true => Console::sharing(),
+        false => Console::typing_into(input),
+    };
+    let mut target_output = console.target_output();
+    let terminal_name = std::env::var("TERM").ok();
+    let show = move |_, bytes: &[u8]| target_output.write(bytes);
+    engine.set_output(Some(Box::new(show)), terminal_name);
     let mut interpreter = Interpreter::new(engine);
     let settings = interpreter.settings_mut();
     settings.runs_at_start = options.runs_at_start;
@@ -67,21 +75,25 @@ fn get_target(
         Target::Pid(pid) => Pid::new(*pid),
         Target::Name(name) => process_named(interpreter.engine(), name)?,
         Target::Program(program, arguments) => {
-            let launch = launch_options(program, arguments, interpreter.engine());
+            let launch = launch_options(program, arguments);
+            return interpreter.launch(&launch, console).map_err(numbered);
+        }
+        Target::Implicit => {
+            let launch = LaunchOptions { has_terminal: true, ..LaunchOptions::implicit() };
             return interpreter.launch(&launch, console).map_err(numbered);
         }
     };
     let flow = match options.takes_over {
         true => interpreter.claim(pid, console),
-        false => interpreter.attach(pid, console),
+        false => interpreter.attach(pid, options.breaks_in, console),
     };
     flow.map_err(numbered)
 }
 
-fn launch_options(program: &OsStr, arguments: &[OsString], engine: &Engine) -> LaunchOptions {
+fn launch_options(program: &OsStr, arguments: &[OsString]) -> LaunchOptions {
     LaunchOptions {
         arguments: arguments.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
-        share_terminal: engine.server().shares_terminal(),
+        has_terminal: true,
         ..LaunchOptions::new(program.as_bytes())
     }
 }

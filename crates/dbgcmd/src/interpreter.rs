@@ -108,11 +108,17 @@ impl Interpreter {
         self.start_and_show(&Acquisition::Launch(options.clone()), output)
     }
 
-    /// Takes a running process and shows its first stop, as `.attach` and `g` do.
+    /// Takes a running process and shows its first stop, as `.attach` and `g` do. If it is not to
+    /// break in, the process runs on, also if a signal had stopped it.
     ///
     /// **Errors**: those of [`Engine::attach`]; what goes wrong later is written to `output`.
-    pub fn attach(&mut self, pid: Pid, output: &mut dyn Output) -> Result<Flow, dbgeng::Error> {
-        self.start_and_show(&Acquisition::Attach(pid), output)
+    pub fn attach(
+        &mut self,
+        pid: Pid,
+        breaks_in: bool,
+        output: &mut dyn Output,
+    ) -> Result<Flow, dbgeng::Error> {
+        self.start_and_show(&Acquisition::Attach { pid, breaks_in }, output)
     }
 
     /// Takes over a process that was abandoned and shows where it stands, as `.attach -e` and `g`

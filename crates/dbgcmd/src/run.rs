@@ -139,15 +139,27 @@ impl Interpreter {
         self.state.next_code = None;
         output.targets_running();
         let event = match self.state.acquisitions.pop_front() {
-            Some(acquisition) => self.acquire_and_wait(&acquisition),
+            Some(acquisition) => self.acquire_and_wait(&acquisition, output),
             None => self.execute_and_wait(execution),
         };
         output.targets_stopped();
         Ok(event?)
     }
 
-    fn acquire_and_wait(&mut self, acquisition: &Acquisition) -> Result<DebugEvent, dbgeng::Error> {
-        self.acquire(acquisition)?;
+    fn acquire_and_wait(
+        &mut self,
+        acquisition: &Acquisition,
+        output: &mut dyn Output,
+    ) -> Result<DebugEvent, dbgeng::Error> {
+        let number = self.acquire(acquisition)?;
+        if matches!(acquisition, Acquisition::Attach { breaks_in: false, .. }) {
+            self.state.passing.insert(number);
+            if self.engine.process(number)?.is_suspended {
+                self.engine.continue_suspended(number)?;
+            }
+        }
+        // There may be a terminal by now.
+        output.targets_running();
         self.wait()
     }
 
@@ -167,7 +179,7 @@ impl Interpreter {
 
     fn acquire(&mut self, acquisition: &Acquisition) -> Result<ProcessNumber, dbgeng::Error> {
         match acquisition {
-            Acquisition::Attach(pid) => self.engine.attach(*pid),
+            Acquisition::Attach { pid, .. } => self.engine.attach(*pid),
             Acquisition::Claim(pid) => self.engine.claim(*pid),
             Acquisition::Launch(options) => {
                 let number = self.engine.launch(options)?;
@@ -185,7 +197,7 @@ impl Interpreter {
         output: &mut dyn Output,
     ) -> Result<Option<Ending>, CommandError> {
         output.targets_running();
-        let event = self.acquire_and_wait(acquisition);
+        let event = self.acquire_and_wait(acquisition, output);
         output.targets_stopped();
         match self.report(&event?, true, output)? {
             Next::Prompt => Ok(None),
@@ -232,7 +244,8 @@ impl Interpreter {
         }
         let is_start = matches!(cause, StopCause::InitialBreak | StopCause::Attached);
         let must_stop = std::mem::take(&mut self.state.stops_at_next_start);
-        if is_start && self.state.settings.runs_at_start && !must_stop {
+        let is_passing = self.state.passing.remove(&event.process) && *cause == StopCause::Attached;
+        if is_start && (self.state.settings.runs_at_start || is_passing) && !must_stop {
             return Ok(Next::Run(Plan::go()));
         }
         if let StopCause::Breakpoints(ids) = cause

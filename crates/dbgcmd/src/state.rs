@@ -49,6 +49,8 @@ pub(crate) struct State {
     pub(crate) modules: HashMap<ProcessNumber, Vec<(AddressRange, Vec<u8>)>>,
     /// The processes that have executed a new program whose libraries are not mapped yet.
     pub(crate) executed: HashSet<ProcessNumber>,
+    /// The processes that were attached to without breaking in and have not told their first stop.
+    pub(crate) passing: HashSet<ProcessNumber>,
     /// The breakpoints' commands as they were before the targets ran: a breakpoint that is hit may
     /// be gone when its commands are due.
     pub(crate) breakpoint_commands: HashMap<BreakpointId, String>,
@@ -64,6 +66,7 @@ impl State {
         self.modules.remove(&number);
         self.launched.remove(&number);
         self.executed.remove(&number);
+        self.passing.remove(&number);
     }
 
     /// The connection is lost, and all processes with it.
@@ -71,6 +74,7 @@ impl State {
         self.modules.clear();
         self.launched.clear();
         self.executed.clear();
+        self.passing.clear();
     }
 }
 
@@ -80,7 +84,13 @@ pub(crate) enum Acquisition {
     /// Start a program.
     Launch(LaunchOptions),
     /// Take a running process.
-    Attach(Pid),
+    Attach {
+        /// Which.
+        pid: Pid,
+        /// Whether it stops, for the user to see; otherwise it runs on, also if it was stopped by a
+        /// signal.
+        breaks_in: bool,
+    },
     /// Take over a process that was abandoned.
     Claim(Pid),
 }

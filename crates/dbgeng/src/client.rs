@@ -50,6 +50,12 @@ pub struct Nudger {
     shared: Weak<Shared>,
 }
 
+/// Posts requests from any thread. It does not keep the connection open.
+#[derive(Clone)]
+pub struct Sender {
+    shared: Weak<Shared>,
+}
+
 /// A request whose reply has not been taken yet. Dropping it gives the reply up.
 pub struct Pending<V: Verb> {
     shared: Arc<Shared>,
@@ -146,11 +152,14 @@ impl Client {
     ///
     /// **Cost**: none.
     pub fn post<V: Verb>(&self, verb: &V) -> u32 {
-        let mut outbox = self.shared.outbox();
-        let id = self.shared.reserve(&mut outbox);
-        self.shared.inbox.expect_fault_only(id);
-        self.shared.write(outbox, id, verb, Bytes::new());
-        id
+        post(&self.shared, verb, Bytes::new())
+    }
+
+    /// What posts requests from other threads.
+    ///
+    /// **Cost**: none.
+    pub fn sender(&self) -> Sender {
+        Sender { shared: Arc::downgrade(&self.shared) }
     }
 
     /// The next thing that arrives unasked; without a deadline it waits for ever.
@@ -192,6 +201,25 @@ impl Drop for Client {
             let _ = reader.join();
         }
     }
+}
+
+impl Sender {
+    /// Sends a request whose reply nobody waits for, as [`Client::post`] does.
+    ///
+    /// **Cost**: none.
+    pub fn post<V: Verb>(&self, verb: &V, tail: Bytes) {
+        if let Some(shared) = self.shared.upgrade() {
+            post(&shared, verb, tail);
+        }
+    }
+}
+
+fn post<V: Verb>(shared: &Shared, verb: &V, tail: Bytes) -> u32 {
+    let mut outbox = shared.outbox();
+    let id = shared.reserve(&mut outbox);
+    shared.inbox.expect_fault_only(id);
+    shared.write(outbox, id, verb, tail);
+    id
 }
 
 impl Nudger {

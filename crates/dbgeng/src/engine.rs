@@ -20,6 +20,7 @@ use crate::client::{CallError, Client};
 use crate::interrupt::Interrupter;
 use crate::step::Plan;
 use crate::symbols::{ImageFinder, ProcessSymbols};
+use crate::terminal::{OutputCallback, TerminalInput, TerminalState};
 use crate::{
     DebugEvent, Error, ErrorKind, Process, ProcessNumber, ServerDescription, Thread, ThreadNumber,
 };
@@ -46,6 +47,10 @@ pub struct Engine {
     pub(crate) interrupt: Arc<AtomicBool>,
     /// Whether the server has said good-bye.
     pub(crate) has_ended: bool,
+    pub(crate) terminal: Arc<TerminalState>,
+    /// What the user's terminal is called, as in TERM.
+    pub(crate) terminal_name: Option<String>,
+    pub(crate) output: Option<OutputCallback>,
 }
 
 /// Which process and thread are meant.
@@ -99,6 +104,9 @@ impl Engine {
             finder: ImageFinder::new(Arc::clone(&interrupt)),
             interrupt,
             has_ended: false,
+            terminal: Arc::default(),
+            terminal_name: None,
+            output: None,
         })
     }
 
@@ -114,6 +122,22 @@ impl Engine {
     /// **Cost**: none.
     pub fn interrupter(&self) -> Interrupter {
         Interrupter { wanted: Arc::clone(&self.interrupt), nudger: self.client.nudger() }
+    }
+
+    /// What types into terminals of launched programs, from any thread.
+    ///
+    /// **Cost**: none.
+    pub fn terminal_input(&self) -> TerminalInput {
+        TerminalInput { sender: self.client.sender(), state: Arc::clone(&self.terminal) }
+    }
+
+    /// Sets who is handed what launched programs write to their terminals, and what the terminal
+    /// that shows it is called (environ(7), `TERM`).
+    ///
+    /// **Cost**: none.
+    pub fn set_output(&mut self, output: Option<OutputCallback>, name: Option<String>) {
+        self.output = output;
+        self.terminal_name = name;
     }
 
     /// Whether a break-in was asked for and nothing has come of it yet; the wish is forgotten.
@@ -262,6 +286,9 @@ impl Engine {
             let other = self.processes.keys().next().copied();
             self.context.current = other.and_then(|other| self.default_thread(other));
         }
+        let on_terminal = self.processes.values().rev().find(|process| process.has_terminal);
+        let target = on_terminal.map_or(0, |process| process.target.value());
+        self.terminal.target.store(target, Ordering::Release);
         if self.processes.is_empty() {
             // Dormant: numbers begin anew.
             self.next_process = 0;

@@ -11,12 +11,20 @@ pub struct LaunchOptions {
     pub directory: Option<Vec<u8>>,
     /// `NAME=VALUE` entries added to the server's environment or replacing its entries.
     pub environment: Vec<Vec<u8>>,
-    /// Whether it shares the terminal of an embedded server's user; without effect on a server that
-    /// has no such terminal, where its standard streams are /dev/null.
-    pub share_terminal: bool,
+    /// Whether it has a terminal: of an embedded server the user's own, otherwise a pseudo-terminal
+    /// whose other side is the client's, see [`TerminalInput`](crate::TerminalInput). Without one
+    /// its standard streams are /dev/null.
+    pub has_terminal: bool,
+    /// Whether the server starts its implicit command line in place of program and arguments.
+    pub is_implicit: bool,
 }
 
 impl LaunchOptions {
+    /// The server's implicit command line, in the server's directory, without a terminal.
+    pub fn implicit() -> LaunchOptions {
+        LaunchOptions { is_implicit: true, ..LaunchOptions::new("") }
+    }
+
     /// A program without arguments, in the server's directory, without a terminal.
     pub fn new(program: impl Into<Vec<u8>>) -> LaunchOptions {
         LaunchOptions {
@@ -24,7 +32,8 @@ impl LaunchOptions {
             arguments: Vec::new(),
             directory: None,
             environment: Vec::new(),
-            share_terminal: false,
+            has_terminal: false,
+            is_implicit: false,
         }
     }
 }

@@ -44,6 +44,7 @@ mod step;
 mod symbol_files;
 mod symbol_path;
 mod symbols;
+mod terminal;
 mod thread;
 
 pub use breakpoints::{BreakpointLocation, BreakpointSpec, BreakpointView};
@@ -62,4 +63,5 @@ pub use process::Process;
 pub use server::{ProcessDescription, ServerDescription};
 pub use stack::{Stack, StackEnd, StackFrame, UnwindMethod};
 pub use symbols::{SymbolAt, SymbolKind, SymbolMatch, TransferCallback, TransferProgress};
+pub use terminal::{OutputCallback, TerminalInput};
 pub use thread::{Thread, ThreadDescription};

@@ -27,6 +27,11 @@ pub struct Process {
     pub created: bool,
     /// The name of its program's file, without directories.
     pub name: String,
+    /// Whether it was stopped by a signal, as SIGSTOP, when it was attached to, and has not been
+    /// continued since.
+    pub is_suspended: bool,
+    /// Whether it has a pseudo-terminal whose other side is ours.
+    pub(crate) has_terminal: bool,
     pub(crate) run: Run,
     /// The stop it stands at, or stood at last; 0 before the first.
     pub(crate) stop: StopNumber,
@@ -90,6 +95,8 @@ impl Process {
             target,
             created,
             name,
+            is_suspended: false,
+            has_terminal: false,
             run: Run::Starting { is_interrupted: false },
             stop: StopNumber::default(),
             threads,

@@ -37,6 +37,13 @@ impl ServerDescription {
         self.capabilities.has(dbgwire::version::Capabilities::SHARED_TERMINAL)
     }
 
+    /// Whether launched programs can have a pseudo-terminal whose other side is the client's.
+    ///
+    /// **Cost**: none.
+    pub fn has_pty(&self) -> bool {
+        self.capabilities.has(dbgwire::version::Capabilities::PTY)
+    }
+
     /// Whether the server can be ended by its clients.
     ///
     /// **Cost**: none.

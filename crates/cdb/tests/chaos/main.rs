@@ -25,20 +25,19 @@ const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
 /// What debuggers do at their first prompts. Those that do not end then wait to be killed.
 const DEEDS: [&str; 10] = [
-    "bp ticks!tick;g",
-    "bp ticks!tick;k;~*;lm;g",
+    "bp tick;g",
+    "bp tick;k;~*;lm;g",
     "k;r;u;qd",
     "p;p;p;t;t;t;qd",
-    "bp ticks!tick;bp ticks!main;bl;.detach;.tlist;q",
-    "bp ticks!tick;bp libc_so!write;bc 0;g",
+    "bp tick;bp main;bl;.detach;.tlist;q",
+    "bp tick;bp libc_so!write;bc 0;g",
     ".abandon;q",
     "g",
     "db rsp;dq rsp L40;qd",
-    "bp ticks!tick;.abandon;.tlist",
+    "bp tick;.abandon;.tlist",
 ];
 /// What they do with programs that they have started, besides.
-const DEEDS_OF_OWNERS: [&str; 3] =
-    ["bp ticks!main;g;eb rsp-1000 90;.kill", ".restart;.restart", "q"];
+const DEEDS_OF_OWNERS: [&str; 3] = ["bp main;g;eb rsp-1000 90;.kill", ".restart;.restart", "q"];
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter_map(|word| word.parse::<u64>().ok());
@@ -165,8 +164,26 @@ impl Chaos {
         };
         assert_eq!(left(&run_dir), Vec::<String>::new());
         assert_eq!(left(&run_dir.join("registry")), Vec::<String>::new());
+        self.end_detached(guard);
         for victim in self.victims {
             victim.assert_unharmed(guard);
+        }
+    }
+}
+
+impl Chaos {
+    /// Programs that were launched and then detached live on, untraced, with terminals that nobody
+    /// looks at; they are the test's to end.
+    fn end_detached(&self, guard: &Guard) {
+        let program = Testee::build("ticks", &[]);
+        let is_victim = |pid: Pid| self.victims.iter().any(|victim| victim.process.pid() == pid);
+        for pid in guard.processes() {
+            let exe = std::fs::read_link(format!("/proc/{pid}/exe"));
+            if exe.is_ok_and(|exe| exe == program.path()) && !is_victim(pid) {
+                assert_eq!(procfs::tracer(pid, pid.into()), Some(0));
+                assert_eq!(changed_code(pid), []);
+                testkit::send_signal(pid, Signal::SIGKILL);
+            }
         }
     }
 }

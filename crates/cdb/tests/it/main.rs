@@ -6,6 +6,8 @@
 mod console;
 // Which servers are listed.
 mod discovery;
+// The worked examples of the documentation.
+mod examples;
 // What is printed in which form, on a program with a known stack.
 mod forms;
 // Other languages: C++, Rust, assembly.
@@ -16,3 +18,5 @@ mod python;
 mod remote;
 // Starting, ending, Ctrl+C, and what is said when something is wrong.
 mod startup;
+// Terminals of programs on another machine.
+mod terminal;

@@ -28,11 +28,12 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         names: &[".attach"],
-        syntax: "[-e] PID",
+        syntax: "[-b] [-e] PID",
         summary: "debug a running process",
         manual: "Takes the process of the server's machine as a target at the next command that \
             lets targets run. PID is an expression in the current radix: write 0n in front of a \
-            decimal number, as .tlist does. -e takes over a process that was left by .abandon.",
+            decimal number, as .tlist does. -b lets it run at once, \
+            also if a signal had stopped it; -e takes over a process that was left by .abandon.",
         shape: Shape::Word,
         extent: Extent::Semicolon,
         action: Action::Run(attach),
@@ -161,10 +162,11 @@ fn attach(
     context: &mut Context<'_>,
     arguments: &mut Arguments<'_>,
 ) -> Result<Outcome, CommandError> {
-    let mut is_existing = false;
+    let (mut is_existing, mut breaks_in) = (false, true);
     while let Some(option) = arguments.option() {
         match option {
             "e" | "E" => is_existing = true,
+            "b" | "B" => breaks_in = false,
             _ => {
                 let text = format!("The option -{option} of .attach is not available");
                 return Err(CommandError::refused(text));
@@ -177,7 +179,8 @@ fn attach(
         CommandError::refused(format!("0x{pid:x} is not the id of a process"))
     })?;
     let pid = Pid::new(pid);
-    let acquisition = if is_existing { Acquisition::Claim(pid) } else { Acquisition::Attach(pid) };
+    let acquisition =
+        if is_existing { Acquisition::Claim(pid) } else { Acquisition::Attach { pid, breaks_in } };
     context.state.acquisitions.push_back(acquisition);
     context.write("Attach will occur on next execution\n");
     Ok(Outcome::Done)
@@ -196,7 +199,7 @@ fn create(
     let options = LaunchOptions {
         arguments: words.collect(),
         directory: context.state.create_directory.clone(),
-        share_terminal: context.engine.server().shares_terminal(),
+        has_terminal: true,
         ..LaunchOptions::new(program)
     };
     context.state.acquisitions.push_back(Acquisition::Launch(options));

@@ -15,14 +15,15 @@ use crate::syntax;
 pub(crate) const COMMANDS: &[Command] = &[
     Command {
         names: &["~"],
-        syntax: "[. | # | * | Number | ~[TID]] [s | e Commands | Command]",
-        summary: "list, choose and visit threads",
+        syntax: "[. | # | * | Number | ~[TID]] [s | m | e Commands | Command]",
+        summary: "list, choose, resume and visit threads",
         manual: "Alone, lists the threads of the current process; . marks the current one, # the \
             one of the last event. A selector behind ~ names threads: . the current one, # the one \
             of the last event, * all, a decimal number, or ~[TID] by system id, an expression. \
-            With s, the thread becomes the current one. With e, all commands up to the end of the \
-            line are executed for each thread; with one command, that command. In front of bp and \
-            bu, the selector limits the breakpoint to the thread; ~* limits nothing.",
+            With s, the thread becomes the current one. With m, a process that a signal had \
+            stopped before it was attached to, as dbgsrv -cs leaves one, is continued. With e, all \
+            commands up to the end of the line are executed for each thread; with one command, \
+            that command. In front of bp and bu, the selector limits the breakpoint to the thread; ~* limits nothing.",
         shape: Shape::Letters,
         extent: Extent::Measured(thread_command_len),
         action: Action::Run(threads),
@@ -120,7 +121,8 @@ fn threads(
             context.write_location()?;
             return Ok(Outcome::Done);
         }
-        "f" | "F" | "u" | "U" | "n" | "N" | "m" | "M" => {
+        "m" | "M" => return resume(context, &chosen),
+        "f" | "F" | "u" | "U" | "n" | "N" => {
             return Err(CommandError::refused(
                 "Freezing and suspending single threads is not available",
             ));
@@ -141,6 +143,28 @@ fn threads(
         commands: commands.trim().to_owned(),
         has_headings: selector == Some(Selector::All),
     }))
+}
+
+/// Resumes threads that were suspended from outside: on Linux a signal stops all threads of a
+/// process, and another one continues them all.
+fn resume(
+    context: &mut Context<'_>,
+    chosen: &[(ProcessNumber, ThreadNumber)],
+) -> Result<Outcome, CommandError> {
+    let mut processes: Vec<ProcessNumber> = chosen.iter().map(|(process, _)| *process).collect();
+    processes.dedup();
+    let mut resumed = 0;
+    for number in processes {
+        if context.engine.process(number)?.is_suspended {
+            context.engine.continue_suspended(number)?;
+            resumed += 1;
+        }
+    }
+    if resumed == 0 {
+        return Err(CommandError::refused("No thread is suspended"));
+    }
+    context.write("Resumed; g lets it run\n");
+    Ok(Outcome::Done)
 }
 
 /// Writes a line for each thread, with its name.

@@ -1,11 +1,14 @@
 //! How targets come and go: listing, launching, attaching, leaving, ending. It knows what is asked
 //! of the server for each; what happens to a target meanwhile is told by events.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
-use dbgbase::{Pid, TargetId};
+use dbgbase::{Pid, Signal, TargetId};
 use dbgwire::verbs::process::{
     Abandon, Attach, Claim, Detach, Kill, Launch, ListProcesses, Terminal,
 };
+use dbgwire::verbs::resume::SendSignal;
 use dbgwire::verbs::thread::ListThreads;
 
 use crate::modules::name::file_name;
@@ -45,18 +48,39 @@ impl Engine {
     /// **Cost**: one round trip.
     pub fn launch(&mut self, options: &LaunchOptions) -> Result<ProcessNumber, Error> {
         self.check_connected()?;
-        let is_shared = options.share_terminal && self.server.shares_terminal();
+        let terminal = match options.has_terminal {
+            true if self.server.shares_terminal() => Terminal::Shared,
+            true if self.server.has_pty() => Terminal::Pty,
+            _ => Terminal::None,
+        };
+        let mut environment = options.environment.clone();
+        if terminal == Terminal::Pty
+            && let Some(name) = &self.terminal_name
+        {
+            environment.push([b"TERM=", name.as_bytes()].concat());
+        }
         let arguments = [&options.program].into_iter().chain(&options.arguments);
         let reply = self.client.call(&Launch {
             program: options.program.clone(),
             arguments: arguments.cloned().collect(),
             directory: options.directory.clone().unwrap_or_default(),
-            environment: options.environment.clone(),
-            terminal: if is_shared { Terminal::Shared } else { Terminal::None } as i32,
-            ..Launch::default()
+            environment,
+            terminal: terminal as i32,
+            rows: self.terminal.rows.load(Ordering::Acquire),
+            columns: self.terminal.columns.load(Ordering::Acquire),
+            implicit: options.is_implicit,
         })?;
-        let name = String::from_utf8_lossy(file_name(&options.program)).into_owned();
-        self.new_process(Pid::new(reply.pid), TargetId::new(reply.target), true, name)
+        let program = reply.words.first().unwrap_or(&options.program);
+        let name = String::from_utf8_lossy(file_name(program)).into_owned();
+        let target = TargetId::new(reply.target);
+        let number = self.new_process(Pid::new(reply.pid), target, true, name)?;
+        if terminal == Terminal::Pty
+            && let Some(process) = self.processes.get_mut(&number)
+        {
+            process.has_terminal = true;
+            self.terminal.target.store(reply.target, Ordering::Release);
+        }
+        Ok(number)
     }
 
     /// Makes a running process a target. The stop comes by [`Engine::wait_for_event`].
@@ -66,14 +90,37 @@ impl Engine {
     /// **Cost**: one round trip.
     pub fn attach(&mut self, pid: Pid) -> Result<ProcessNumber, Error> {
         self.check_connected()?;
-        let attached = self.client.send(&Attach { pid: pid.value() }, Bytes::new());
+        // The list comes first: once it is attached to, every process stands still.
         let listing = ListProcesses { after: 0, pid: pid.value(), details: false };
         let listed = self.client.send(&listing, Bytes::new());
-        let (reply, _) = attached.wait()?;
+        let attached = self.client.send(&Attach { pid: pid.value() }, Bytes::new());
         // The name is told again by the first stop; until then it is not worth failing for.
         let listed = listed.wait().map(|(reply, _)| reply.processes).unwrap_or_default();
-        let name = listed.into_iter().next().map(|process| process.name).unwrap_or_default();
-        self.new_process(pid, TargetId::new(reply.target), false, name)
+        let (reply, _) = attached.wait()?;
+        let found = listed.into_iter().next().map(ProcessDescription::from);
+        let is_suspended = found.as_ref().is_some_and(|process| process.state == 'T');
+        let name = found.map(|process| process.name).unwrap_or_default();
+        let number = self.new_process(pid, TargetId::new(reply.target), false, name)?;
+        if let Some(process) = self.processes.get_mut(&number) {
+            process.is_suspended = is_suspended;
+        }
+        Ok(number)
+    }
+
+    /// Continues a process that a signal had stopped before it was attached to, by SIGCONT. It runs
+    /// when it is executed.
+    ///
+    /// **Errors**: `NoSuchProcess`; those of the connection.
+    /// **Cost**: one round trip.
+    pub fn continue_suspended(&mut self, process: ProcessNumber) -> Result<(), Error> {
+        self.check_connected()?;
+        let target = self.process(process)?.target.value();
+        let signal = Signal::SIGCONT.number() as u32;
+        self.client.call(&SendSignal { target, tid: 0, signal })?;
+        if let Some(process) = self.processes.get_mut(&process) {
+            process.is_suspended = false;
+        }
+        Ok(())
     }
 
     fn new_process(

@@ -136,7 +136,13 @@ impl Engine {
                 self.has_ended = true;
                 Ok(Some(self.disconnected(EventKind::ServerEnding(ending.reason))))
             }
-            Arrival::Event(AnyEvent::Output(_), _) => Ok(None),
+            Arrival::Event(AnyEvent::Output(output), bytes) => {
+                let number = self.number_of(TargetId::new(output.target));
+                if let (Some(number), Some(callback)) = (number, &mut self.output) {
+                    callback(number, &bytes);
+                }
+                Ok(None)
+            }
             Arrival::Lost(_) if self.has_ended => Ok(None),
             Arrival::Lost(reason) => Ok(Some(self.disconnected(EventKind::LinkLost(reason)))),
             Arrival::Refused { id, fault } => self.refused(id, fault).map(|()| None),
@@ -242,6 +248,7 @@ impl Engine {
         let (process, pid) = current
             .map_or((ProcessNumber(0), Pid::default()), |process| (process.number, process.pid));
         self.processes.clear();
+        self.terminal.target.store(0, Ordering::Release);
         self.pending.clear();
         self.plan = None;
         self.context = Default::default();

@@ -10,7 +10,7 @@ use dbgwire::verbs::process::{
     Attach, AttachReply, Detach, DetachReply, Kill, KillReply, ListProcesses, ListProcessesReply,
     ProcessDescription,
 };
-use dbgwire::verbs::resume::{Resume, ResumeReply, RunKind};
+use dbgwire::verbs::resume::{Resume, ResumeReply, RunKind, SendSignal, SendSignalReply};
 use dbgwire::verbs::site::{InsertSites, InsertSitesReply, SiteFault};
 
 use crate::peer::Session;
@@ -299,22 +299,30 @@ fn a_choice_that_came_to_nothing_does_not_bind() {
 #[test]
 fn a_process_that_is_attached_to_is_named_at_once_and_left_again() {
     let mut session = Session::new(|peer| {
-        let attach = peer.expect::<Attach>();
         let list = peer.expect::<ListProcesses>();
+        let attach = peer.expect::<Attach>();
         assert_eq!((attach.verb.pid, list.verb.pid), (1001, 1001));
         peer.answer(&attach, AttachReply { target: 1 });
-        let description =
-            ProcessDescription { pid: 1001, name: "sleep".to_owned(), ..Default::default() };
+        let description = ProcessDescription {
+            pid: 1001,
+            name: "sleep".to_owned(),
+            state: u32::from('T'),
+            ..Default::default()
+        };
         peer.answer(&list, ListProcessesReply { processes: vec![description], more: false });
         Scene::new(1, 1, 1001, StopKind::Attached, CODE).born(&[1001, 1002]).push(peer);
+        let signal = peer.expect::<SendSignal>();
+        assert_eq!((signal.verb.target, signal.verb.tid, signal.verb.signal), (1, 0, 18));
+        peer.answer(&signal, SendSignalReply {});
         let detach = peer.expect::<Detach>();
         peer.answer(&detach, DetachReply {});
         // What still comes from a target that was left is nobody's.
         Scene::new(2, 1, 1001, StopKind::Interrupted, CODE).push(peer);
 
+        let list = peer.expect::<ListProcesses>();
         let attach = peer.expect::<Attach>();
+        peer.answer(&list, ListProcessesReply { processes: Vec::new(), more: false });
         peer.refuse(&attach, ErrorCode::AlreadyTraced, "4711 is debugged by 42");
-        peer.expect::<ListProcesses>();
     });
     let engine = session.engine();
     let number = engine.attach(Pid::new(1001)).expect("attaches");
@@ -325,6 +333,9 @@ fn a_process_that_is_attached_to_is_named_at_once_and_left_again() {
     );
     assert_eq!(next_stop(engine), StopCause::Attached);
     assert_eq!(engine.process(number).expect("there").threads().len(), 2);
+    assert!(engine.process(number).expect("there").is_suspended, "a signal had stopped it");
+    engine.continue_suspended(number).expect("it can be continued");
+    assert!(!engine.process(number).expect("there").is_suspended);
     engine.detach(number).expect("leaves");
     assert!(engine.processes().is_empty());
     let idle = engine.wait_for_event(Some(Duration::from_millis(1))).expect_err("dormant");
