@@ -37,7 +37,7 @@ fn main() -> ExitCode {
             println!("{}", banner::version());
             return ExitCode::SUCCESS;
         }
-        Ok(Invocation::ListServers(host)) => return report(servers::list(&host)),
+        Ok(Invocation::ListServers(host)) => return report(servers::list(&host).map(|()| true)),
         Err(error) => {
             eprintln!("cdb: {error}\ncdb: cdb -? shows what can be said");
             return ExitCode::from(2);
@@ -50,9 +50,11 @@ fn main() -> ExitCode {
     report(connection.and_then(|connection| session::run(&options, connection)))
 }
 
-fn report(result: anyhow::Result<()>) -> ExitCode {
+/// The exit status of what went as wanted, did not, or could not be done at all.
+fn report(result: anyhow::Result<bool>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("cdb: {error:#}");
             ExitCode::FAILURE

@@ -16,8 +16,9 @@ use crate::progress::Progress;
 use crate::server::{Connection, numbered};
 use crate::{banner, interrupts};
 
-/// Runs the session that the options ask for, to its end.
-pub(crate) fn run(options: &DebugOptions, connection: Connection) -> Result<()> {
+/// Runs the session that the options ask for, to its end. Whether it ended as its user wanted, and
+/// not because the server was gone.
+pub(crate) fn run(options: &DebugOptions, connection: Connection) -> Result<bool> {
     let Connection { mut engine, server } = connection;
     let mut progress = Progress::default();
     engine.set_transfer_progress(Some(Box::new(move |transfer| {
@@ -49,11 +50,12 @@ pub(crate) fn run(options: &DebugOptions, connection: Connection) -> Result<()> 
         console.write("*** -o: child processes are not debugged by this version\n");
     }
     let flow = get_target(options, &mut interpreter, &mut console)?;
-    let mut session = Session { interpreter, console, ends_with_target: options.ends_with_target };
+    let ends_with_target = options.ends_with_target;
+    let mut session = Session { interpreter, console, ends_with_target, has_lost_server: false };
     if session.goes_on(flow) {
         session.read_commands(options.commands.as_deref());
     }
-    Ok(())
+    Ok(!session.has_lost_server)
 }
 
 /// The symbol path: `-y`, or else what the original's environment variables say.
@@ -120,6 +122,8 @@ struct Session {
     interpreter: Interpreter,
     console: Console,
     ends_with_target: bool,
+    /// Whether the server was gone before the session's end.
+    has_lost_server: bool,
 }
 
 impl Session {
@@ -158,6 +162,8 @@ impl Session {
 
     /// Ends the session if that is what has come of a line; otherwise it goes on.
     fn goes_on(&mut self, flow: Flow) -> bool {
+        // Asked before the end, which hangs up.
+        self.has_lost_server = self.interpreter.has_lost_server();
         let ending = match flow {
             Flow::Quit(ending) => ending,
             Flow::Done => return true,

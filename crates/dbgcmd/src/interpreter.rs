@@ -97,6 +97,11 @@ impl Interpreter {
         flow
     }
 
+    /// Whether the process server is gone, and not because the user has ended it.
+    pub fn has_lost_server(&self) -> bool {
+        !self.engine.is_connected() && !self.state.has_ended_server
+    }
+
     /// Starts a program and shows its first stop, as `.create` and `g` do.
     ///
     /// **Errors**: those of [`Engine::launch`]; what goes wrong later is written to `output`.

@@ -54,6 +54,8 @@ pub(crate) struct State {
     /// The breakpoints' commands as they were before the targets ran: a breakpoint that is hit may
     /// be gone when its commands are due.
     pub(crate) breakpoint_commands: HashMap<BreakpointId, String>,
+    /// Whether the user has ended the process server.
+    pub(crate) has_ended_server: bool,
     /// The last event in one line.
     pub(crate) last_event: Option<String>,
     /// Where `.create` starts programs.

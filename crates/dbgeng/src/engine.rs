@@ -231,6 +231,13 @@ impl Engine {
         event.or_else(|| Some((number, first()?.number)))
     }
 
+    /// Whether the server is still there and serves this session.
+    ///
+    /// **Cost**: none.
+    pub fn is_connected(&self) -> bool {
+        self.check_connected().is_ok()
+    }
+
     /// The error if there is no connection any more.
     pub(crate) fn check_connected(&self) -> Result<(), Error> {
         if self.has_ended {

@@ -5,6 +5,9 @@ use testkit::{Guard, Server, Testee, programs};
 
 use crate::console::Console;
 
+/// The number of read(2) on x86-64.
+const SYS_READ: u64 = 0;
+
 fn premote(guard: &Guard, server: &Server, rest: &[&str]) -> std::process::Command {
     let mut command = guard.command(env!("CARGO_BIN_EXE_cdb"));
     command.env("DBGSRV_RUN_DIR", server.run_dir());
@@ -143,4 +146,86 @@ fn a_process_is_abandoned_and_taken_over() {
     assert!(!output.status.success());
     process.close_input();
     assert_eq!(process.wait(), dbgbase::ExitStatus::Exited(0));
+}
+
+#[test]
+fn the_prompt_stays_connected_when_targets_are_gone() {
+    let guard = Guard::new();
+    let server = Server::npipe(&guard, programs::dbgsrv());
+    drop(server.connect());
+    let testee = Testee::build("exits", &[]);
+    let program = testee.path().to_str().expect("a path in the target folder");
+    let ticks = Testee::build("ticks", &[]);
+    let mut process = guard.start(ticks.path(), &["0"]);
+    assert_eq!(process.read_line(), "ready");
+    let pid = process.pid();
+    let mut cdb = Console::spawn(premote(&guard, &server, &[program, "5"]));
+    for _ in 0..3 {
+        assert!(cdb.command("g").contains("exited"));
+        assert_eq!(cdb.prompt, "NoTarget");
+        for command in ["k", "r", "g", "p", "u", ".detach", ".kill", ".abandon", "~m"] {
+            let said = cdb.command(command);
+            assert!(said.lines().count() == 1 && !said.contains("exited"), "{command}: {said}");
+        }
+        assert!(cdb.command(".tlist ticks*").contains(&format!("0n{pid} ")));
+        cdb.command(&format!(".attach 0n{pid}"));
+        assert!(cdb.command("g").contains("ticks"), "it is attached to");
+        assert_eq!(cdb.command(".detach"), "Detached\n");
+        assert_eq!(cdb.prompt, "NoTarget");
+        cdb.command(".create /nonexistent/app");
+        let wrong = cdb.command("g");
+        assert!(wrong.contains("there is no such file on the server's machine"), "{wrong}");
+        let again = cdb.command("g");
+        assert!(!again.contains("/nonexistent"), "it is not tried again: {again}");
+        cdb.command(&format!(".create {program} 5"));
+        cdb.command("g");
+        cdb.command(".restart");
+        cdb.command(".kill");
+        cdb.command(".restart");
+    }
+    assert!(cdb.command(".endpsrv").contains("Server told to exit"));
+    let (_, status) = cdb.finish("q");
+    assert_eq!(status, 0, "the server is gone because it was told to");
+    process.close_input();
+    process.wait();
+}
+
+#[test]
+fn a_lost_server_is_told_once_and_ends_with_a_status() {
+    let guard = Guard::new();
+    let server = Server::npipe(&guard, programs::dbgsrv());
+    drop(server.connect());
+    let ticks = Testee::build("ticks", &[]);
+    let program = ticks.path().to_str().expect("a path in the target folder");
+    let mut cdb = Console::spawn(premote(&guard, &server, &[program, "0"]));
+    let parent = server.pid().to_string();
+    let is_session = |pid: &dbgbase::Pid| {
+        testkit::procfs::status(*pid, (*pid).into(), "PPid").as_ref() == Some(&parent)
+    };
+    cdb.type_line("g");
+    let is_ticks = |pid: &dbgbase::Pid| {
+        std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == ticks.path())
+    };
+    let runs = |pid: &dbgbase::Pid| {
+        is_ticks(pid) && testkit::procfs::is_sleeping_in(*pid, (*pid).into(), SYS_READ)
+    };
+    testkit::until("it to run", || guard.processes().into_iter().find(runs));
+    let sessions = testkit::procfs::pids().into_iter().filter(is_session);
+    for pid in sessions {
+        testkit::send_signal(pid, dbgbase::Signal::SIGKILL);
+    }
+    let told = cdb.read_to_prompt();
+    assert!(told.contains("The connection to the process server is lost"), "{told}");
+    assert_eq!(cdb.prompt, "NoTarget");
+    for command in [".tlist", ".attach 0n1;g"] {
+        let said = cdb.command(command);
+        assert!(said.contains("connect") || said.contains("lost"), "{command}: {said}");
+    }
+    let (_, status) = cdb.finish("q");
+    assert_eq!(status, 1);
+    for pid in guard.processes() {
+        if is_ticks(&pid) {
+            testkit::send_signal(pid, dbgbase::Signal::SIGKILL);
+        }
+    }
 }

@@ -345,6 +345,7 @@ fn end_server(
         ));
     }
     context.engine.end_server()?;
+    context.state.has_ended_server = true;
     context.write("Server told to exit.\n");
     Ok(Outcome::Done)
 }
