@@ -196,3 +196,23 @@ fn refuse(link: Link, detail: String) {
     // A peer that is gone need not be told.
     let _ = writer.write_all(&refusal.encode());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_servers_user_and_root_are_let_in() {
+        let ours = rustix::process::geteuid().as_raw();
+        let other = if ours == 4321 { 4322 } else { 4321 };
+        assert_eq!(refusal(Some(ours), Admission::SameUser), None);
+        assert_eq!(refusal(Some(0), Admission::SameUser), None);
+        let text = refusal(Some(other), Admission::SameUser).expect("a stranger");
+        assert!(text.contains(&format!("you are uid {other}")), "{text}");
+        let text = refusal(None, Admission::SameUser).expect("another machine");
+        assert!(text.contains("ssh -L") && text.contains(",unprotected"), "{text}");
+        assert!(!text.contains('\n'), "it is one line");
+        assert_eq!(refusal(None, Admission::Unprotected), None);
+        assert_eq!(refusal(Some(other), Admission::Unprotected), None);
+    }
+}

@@ -39,9 +39,16 @@ impl Server {
     /// A server at a TCP port that the system chooses.
     #[track_caller]
     pub fn tcp(guard: &Guard, program: impl AsRef<OsStr>) -> Server {
+        Server::tcp_with(guard, program, "")
+    }
+
+    /// The same with further parameters, as `,unprotected`.
+    #[track_caller]
+    pub fn tcp_with(guard: &Guard, program: impl AsRef<OsStr>, parameters: &str) -> Server {
         let run_dir = guard.directory().join("run");
         let mut command = guard.command(program);
-        command.args(["-t", "tcp:port=0"]).env("DBGSRV_RUN_DIR", &run_dir);
+        let transport = format!("tcp:port=0{parameters}");
+        command.args(["-t", &transport]).env("DBGSRV_RUN_DIR", &run_dir);
         let process = Process::spawn(&mut command);
         let port = until("the server's port", || listening_port(process.pid()));
         let endpoint = format!("tcp:server=localhost,port={port}");

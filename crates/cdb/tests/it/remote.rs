@@ -229,3 +229,29 @@ fn a_lost_server_is_told_once_and_ends_with_a_status() {
         }
     }
 }
+
+/// A port is open to all, so the server asks the system who has come.
+#[test]
+fn a_port_without_a_password_is_for_the_servers_user_and_root() {
+    use std::os::unix::process::CommandExt as _;
+
+    let guard = Guard::new();
+    let testee = Testee::build("exits", &[]);
+    let program = testee.path().to_str().expect("a path in the target folder");
+    // Only root can play somebody else; others see that they are let in themselves.
+    let is_root = rustix::process::geteuid().is_root();
+    for (option, is_served) in [("", !is_root), (",unprotected", true)] {
+        let server = Server::tcp_with(&guard, programs::dbgsrv(), option);
+        let mut command = premote(&guard, &server, &["-c", "q", program]);
+        if is_root {
+            command.uid(65534).gid(65534);
+        }
+        let output = command.output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), is_served, "{option}: {text}");
+        if !is_served {
+            assert!(text.contains("serves uid 0, as which it runs, and root; you are uid 65534"));
+            assert_eq!(text.lines().count(), 1, "{text}");
+        }
+    }
+}
