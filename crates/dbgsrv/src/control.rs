@@ -129,7 +129,16 @@ impl Control {
     }
 
     fn receive_with(&self, flags: RecvFlags) -> Result<Option<Message>, Errno> {
-        let mut bytes = vec![0; LEN_MAX];
+        // Most messages are short, and most often there is none: its length is asked for first.
+        let look = flags | RecvFlags::PEEK | RecvFlags::TRUNC;
+        let len = loop {
+            match rustix::net::recv(&self.socket, &mut [0_u8; 0], look) {
+                Ok((_, len)) => break len,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        };
+        let mut bytes = vec![0; len.min(LEN_MAX)];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let flags = flags | RecvFlags::CMSG_CLOEXEC;
