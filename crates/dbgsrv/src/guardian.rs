@@ -4,7 +4,6 @@
 
 use std::os::fd::OwnedFd;
 use std::process::Child;
-use std::time::{Duration, Instant};
 
 use dbgbase::Pid;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -21,8 +20,6 @@ pub struct Report {
     pub session: Pid,
     /// The processes that it had for targets.
     pub repaired: Vec<Repaired>,
-    /// How long it took from the notice of its end to the last byte of code.
-    pub took: Duration,
 }
 
 /// Watches a session process, and hands what was to be repaired after its end to `report`: nothing,
@@ -40,10 +37,9 @@ pub(crate) fn watch(
     let session = Pid::new(pid.as_raw_nonzero().get().unsigned_abs());
     let watch = move || {
         journal.wait_for_death(|| has_ended(&pidfd));
-        let began = Instant::now();
-        let (repaired, took) = (repair(&journal, session), began.elapsed());
+        let repaired = repair(&journal, session);
         if !repaired.is_empty() {
-            report(Report { session, repaired, took });
+            report(Report { session, repaired });
         }
     };
     let thread = std::thread::Builder::new().name("guardian".to_owned()).spawn(watch);

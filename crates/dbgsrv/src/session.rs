@@ -131,7 +131,8 @@ fn serve_client(
     let listener = settings.listener.as_ref();
     let mut dispatch = Dispatch::new(backend, outbox.clone(), listener, &settings.implicit);
     while let Some(frame) = frames.next() {
-        if let (Ok(Request::Claim(claim)), Some(listener)) = (Request::decode(&frame), listener)
+        let request = Request::decode(&frame);
+        if let (Ok(Request::Claim(claim)), Some(listener)) = (&request, listener)
             && !dispatch.keeps(Pid::new(claim.pid))
         {
             match hand_over(&frame, claim.pid, frames, outbox, listener, terms) {
@@ -143,7 +144,7 @@ fn serve_client(
                 }
             }
         }
-        take_request(&mut dispatch, outbox, &frame);
+        take_request(&mut dispatch, outbox, &frame, request);
     }
     true
 }
@@ -183,11 +184,17 @@ impl Drop for Watch {
     }
 }
 
-fn take_request(dispatch: &mut Dispatch<'_>, outbox: &Outbox, frame: &Frame) {
+/// Carries out what a frame asks for. `request` is what it decodes to.
+fn take_request(
+    dispatch: &mut Dispatch<'_>,
+    outbox: &Outbox,
+    frame: &Frame,
+    request: Result<Request, ErrorCode>,
+) {
     if frame.kind != FrameKind::Request {
         return; // A client sends nothing else; a later version's extras are passed over.
     }
-    match Request::decode(frame) {
+    match request {
         Ok(request) => dispatch.carry_out(frame.id, frame.opcode, request, frame.tail.clone()),
         Err(code) => {
             let detail = match code {

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use dbgbase::{Pid, Signal, TargetId};
+use dbgwire::Verb;
 use dbgwire::verbs::process::{
     Abandon, Attach, Claim, Detach, Kill, Launch, ListProcesses, Terminal,
 };
@@ -90,14 +91,7 @@ impl Engine {
     /// **Cost**: one round trip.
     pub fn attach(&mut self, pid: Pid) -> Result<ProcessNumber, Error> {
         self.check_connected()?;
-        // The list comes first: once it is attached to, every process stands still.
-        let listing = ListProcesses { after: 0, pid: pid.value(), details: false };
-        let listed = self.client.send(&listing, Bytes::new());
-        let attached = self.client.send(&Attach { pid: pid.value() }, Bytes::new());
-        // The name is told again by the first stop; until then it is not worth failing for.
-        let listed = listed.wait().map(|(reply, _)| reply.processes).unwrap_or_default();
-        let (reply, _) = attached.wait()?;
-        let found = listed.into_iter().next().map(ProcessDescription::from);
+        let (reply, found) = self.take_process(pid, &Attach { pid: pid.value() })?;
         let is_suspended = found.as_ref().is_some_and(|process| process.state == 'T');
         let name = found.map(|process| process.name).unwrap_or_default();
         let number = self.new_process(pid, TargetId::new(reply.target), false, name)?;
@@ -121,6 +115,22 @@ impl Engine {
             process.is_suspended = false;
         }
         Ok(())
+    }
+
+    /// Sends the request that makes a running process a target, and asks what the process is. The
+    /// answer to the second tells the state before the first, in which it stands still.
+    fn take_process<V: Verb>(
+        &self,
+        pid: Pid,
+        request: &V,
+    ) -> Result<(V::Reply, Option<ProcessDescription>), Error> {
+        let listing = ListProcesses { after: 0, pid: pid.value(), details: false };
+        let listed = self.client.send(&listing, Bytes::new());
+        let taken = self.client.send(request, Bytes::new());
+        // The name is told again by the first stop; until then it is not worth failing for.
+        let listed = listed.wait().map(|(reply, _)| reply.processes).unwrap_or_default();
+        let (reply, _) = taken.wait()?;
+        Ok((reply, listed.into_iter().next().map(ProcessDescription::from)))
     }
 
     fn new_process(
@@ -180,12 +190,8 @@ impl Engine {
     /// **Source**: IDebugClient5::AttachProcess with `DEBUG_ATTACH_EXISTING`.
     pub fn claim(&mut self, pid: Pid) -> Result<ProcessNumber, Error> {
         self.check_connected()?;
-        let claimed = self.client.send(&Claim { pid: pid.value() }, Bytes::new());
-        let listing = ListProcesses { after: 0, pid: pid.value(), details: false };
-        let listed = self.client.send(&listing, Bytes::new());
-        let (reply, _) = claimed.wait()?;
-        let listed = listed.wait().map(|(reply, _)| reply.processes).unwrap_or_default();
-        let name = listed.into_iter().next().map(|process| process.name).unwrap_or_default();
+        let (reply, found) = self.take_process(pid, &Claim { pid: pid.value() })?;
+        let name = found.map(|process| process.name).unwrap_or_default();
         self.new_process(pid, TargetId::new(reply.target), reply.created, name)
     }
 

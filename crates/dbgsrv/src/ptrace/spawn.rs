@@ -149,6 +149,25 @@ struct ChildFds {
     standard: Option<RawFd>,
 }
 
+/// Gives a child, before it executes a program, what a shell would give it: default signal
+/// dispositions, no blocked signals, and no descriptors but 0, 1 and 2 once it executes. All calls
+/// are async-signal-safe.
+pub(super) fn shed_inheritance() {
+    // SAFETY: all are system calls, or thin wrappers of them, on numbers and memory of this frame.
+    unsafe {
+        for signal in 1..=64 {
+            // SIGKILL, SIGSTOP and the C library's own two cannot be set; that is as it should be.
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+        // Descriptors that the server itself was started with end here too. Kernels before 5.11
+        // know no such call, and keep them.
+        libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+    }
+}
+
 /// The child's life until the program begins.
 ///
 /// # Safety
@@ -170,13 +189,7 @@ unsafe fn run_child(
         if libc::read(fds.go, (&raw mut byte).cast(), 1) != 1 {
             libc::_exit(127);
         }
-        for signal in 1..=64 {
-            // SIGKILL, SIGSTOP and the C library's own two cannot be set; that is as it should be.
-            libc::signal(signal, libc::SIG_DFL);
-        }
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+        shed_inheritance();
         if let Some(standard) = fds.standard {
             libc::setsid();
             if plan.is_terminal {
@@ -191,9 +204,6 @@ unsafe fn run_child(
             libc::write(file, plan.memory_shortage.as_ptr().cast(), plan.memory_shortage.len());
             libc::close(file);
         }
-        // Descriptors that the server itself was started with end here too. Kernels before 5.11
-        // know no such call, and keep them.
-        libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
         let directory = plan.directory.as_ref();
         let mut step = STEP_DIRECTORY;
         if directory.is_none_or(|directory| libc::chdir(directory.as_ptr()) == 0) {

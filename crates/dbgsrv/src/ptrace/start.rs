@@ -45,19 +45,7 @@ pub fn start(program: &StartedProgram) -> Result<(), ServerError> {
 
 /// What the child does before it executes the program.
 fn prepare(is_suspended: bool) -> std::io::Result<()> {
-    // SAFETY: all are system calls, or thin wrappers of them, on numbers and memory of this frame.
-    unsafe {
-        for signal in 1..=64 {
-            // SIGKILL, SIGSTOP and the C library's own two cannot be set; that is as it should be.
-            libc::signal(signal, libc::SIG_DFL);
-        }
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
-        // Descriptors that the server itself was started with end here. Kernels before 5.11 know no
-        // such call, and keep them.
-        libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
-    }
+    spawn::shed_inheritance();
     if is_suspended { sys::be_traced().map_err(std::io::Error::from) } else { Ok(()) }
 }
 
