@@ -37,6 +37,42 @@ pub enum StopReason {
     /// The target executed a new program; its memory and modules are new, and its sites are gone.
     /// If it has a dynamic linker, [`StopReason::InitialBreak`] follows.
     Exec,
+    /// The CPU saw an access to memory that is watched; the pc is behind the instruction.
+    Watchpoint {
+        /// The site's reasons, in the order of their insertion.
+        sites: Vec<SiteId>,
+        /// The first byte that is watched.
+        address: Address,
+    },
+    /// The thread is about to execute a system call.
+    SyscallEntry {
+        /// Its number.
+        number: u64,
+    },
+    /// The thread has executed a system call.
+    SyscallExit {
+        /// Its number.
+        number: u64,
+    },
+    /// The thread has made a process, which has executed nothing yet.
+    Forked {
+        /// Which process.
+        child: Pid,
+        /// Whether it borrows the target's memory until it executes a program or ends (vfork).
+        borrows: bool,
+    },
+    /// The thread is new and has executed nothing yet.
+    ThreadBorn,
+    /// The thread is about to end, and executes nothing of the program any more. Of a process that
+    /// ends as a whole at most one thread tells so.
+    ThreadEnding {
+        /// How it ends.
+        status: ExitStatus,
+    },
+    /// The target is a process that another target has made. It has executed nothing yet.
+    Born,
+    /// The list of modules is another one.
+    ModulesChanged,
 }
 
 /// How a process ended.

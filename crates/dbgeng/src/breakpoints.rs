@@ -244,7 +244,7 @@ impl Breakpoints {
                 address: location.address.value(),
                 kind: SiteKind::Software as i32,
                 tid: breakpoint.thread.map_or(0, |(_, tid)| tid.value()),
-                sp_above: 0,
+                ..Site::default()
             })
         });
         sites.collect()

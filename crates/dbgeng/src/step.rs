@@ -63,6 +63,7 @@ impl Plan {
             kind: SiteKind::Software as i32,
             tid,
             sp_above,
+            ..Site::default()
         };
         match self {
             Plan::Go { process, until } if *process == in_process => {
@@ -92,6 +93,7 @@ impl Plan {
                 tid: tid.value(),
                 run: run as i32,
                 signal: signal.and_then(|number| u32::try_from(number).ok()).unwrap_or(0),
+                ..ThreadAction::default()
             }
         };
         let mut actions = Vec::with_capacity(3);
@@ -99,7 +101,11 @@ impl Plan {
         if let Some((tid, _)) = deliver.filter(|(tid, _)| Some(*tid) != stepping) {
             actions.push(action(tid, RunKind::Continue));
         }
-        actions.push(ThreadAction { tid: 0, run: RunKind::Continue as i32, signal: 0 });
+        actions.push(ThreadAction {
+            tid: 0,
+            run: RunKind::Continue as i32,
+            ..ThreadAction::default()
+        });
         actions
     }
 

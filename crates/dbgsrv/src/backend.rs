@@ -10,10 +10,10 @@ use dbgwire::verbs::process::{
     LaunchReply,
 };
 use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
-use dbgwire::verbs::resume::{Resume, SendSignal};
-use dbgwire::verbs::site::{InsertSites, InsertSitesReply, RemoveSites};
+use dbgwire::verbs::resume::{CatchSyscalls, Resume, SendSignal, SetEvents, SetSignals};
+use dbgwire::verbs::site::{InsertSites, InsertSitesReply, ListSitesReply, RemoveSites};
 use dbgwire::verbs::terminal::ResizeTerminal;
-use dbgwire::verbs::thread::ListThreadsReply;
+use dbgwire::verbs::thread::{HoldThreads, HoldThreadsReply, ListThreadsReply};
 
 use crate::answer::Answer;
 
@@ -33,6 +33,16 @@ pub trait Backend: Send {
     fn kill(&mut self, request: Kill, answer: Answer<KillReply>);
     /// Lists a target's threads.
     fn list_threads(&mut self, target: u32) -> Result<ListThreadsReply, Fault>;
+    /// Changes which threads run when the target is resumed.
+    fn hold_threads(&mut self, request: HoldThreads) -> Result<HoldThreadsReply, Fault>;
+    /// Says which events stop a target.
+    fn set_events(&mut self, request: SetEvents) -> Result<(), Fault>;
+    /// Says what becomes of signals.
+    fn set_signals(&mut self, request: SetSignals) -> Result<(), Fault>;
+    /// Stops at system calls.
+    fn catch_syscalls(&mut self, request: CatchSyscalls) -> Result<(), Fault>;
+    /// What has become of sites.
+    fn list_sites(&mut self, target: u32) -> Result<ListSitesReply, Fault>;
     /// Lets threads run.
     fn resume(&mut self, request: Resume) -> Result<(), Fault>;
     /// Sends a signal to a target.

@@ -101,6 +101,11 @@ impl<'a> Dispatch<'a> {
             | Request::ReadFile(_)
             | Request::WriteFile(_)
             | Request::CloseFile(_) => self.route_file(id, request, tail),
+            Request::HoldThreads(_)
+            | Request::SetEvents(_)
+            | Request::SetSignals(_)
+            | Request::CatchSyscalls(_)
+            | Request::ListSites(_) => self.route_control(id, request),
             other => self.route_stopped(id, other, tail),
         }
     }
@@ -155,6 +160,35 @@ impl<'a> Dispatch<'a> {
             Request::ListModules(request) => {
                 let reply = self.backend.list_modules(request.target);
                 self.send::<module::ListModules>(id, reply);
+            }
+            // Every other verb is an arm of `route`.
+            _ => {}
+        }
+    }
+
+    /// Verbs that say how a target is to run.
+    fn route_control(&mut self, id: u32, request: Request) {
+        match request {
+            Request::HoldThreads(request) => {
+                let reply = self.backend.hold_threads(request);
+                self.send::<thread::HoldThreads>(id, reply);
+            }
+            Request::SetEvents(request) => {
+                let reply = self.backend.set_events(request).map(|()| resume::SetEventsReply {});
+                self.send::<resume::SetEvents>(id, reply);
+            }
+            Request::SetSignals(request) => {
+                let reply = self.backend.set_signals(request);
+                self.send::<resume::SetSignals>(id, reply.map(|()| resume::SetSignalsReply {}));
+            }
+            Request::CatchSyscalls(request) => {
+                let reply = self.backend.catch_syscalls(request);
+                let reply = reply.map(|()| resume::CatchSyscallsReply {});
+                self.send::<resume::CatchSyscalls>(id, reply);
+            }
+            Request::ListSites(request) => {
+                let reply = self.backend.list_sites(request.target);
+                self.send::<site::ListSites>(id, reply);
             }
             // Every other verb is an arm of `route`.
             _ => {}

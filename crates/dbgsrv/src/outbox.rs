@@ -88,6 +88,8 @@ impl Outbox {
             AnyEvent::Exited(event) => message::event(number, event, tail),
             AnyEvent::Ending(event) => message::event(number, event, tail),
             AnyEvent::Output(event) => message::event(number, event, tail),
+            AnyEvent::Created(event) => message::event(number, event, tail),
+            AnyEvent::Signalled(event) => message::event(number, event, tail),
         };
         // Every event is far below the limit of a frame, whatever a target does: its windows and
         // lists are bounded where they are made.

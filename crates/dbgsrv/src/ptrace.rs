@@ -9,11 +9,14 @@ mod children;
 mod debugger;
 mod deliver;
 mod elf;
+mod follow;
+mod hold;
 mod instruction;
 mod launch;
 mod leave;
 mod memory;
 mod modules;
+mod policy;
 mod probe;
 pub(crate) mod procfs;
 mod recent;
@@ -27,6 +30,7 @@ mod site;
 mod spawn;
 mod start;
 mod sys;
+mod syscalls;
 mod target;
 mod tell;
 mod thread;
@@ -53,10 +57,10 @@ use dbgwire::verbs::process::{
     LaunchReply, Terminal as TerminalKind,
 };
 use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
-use dbgwire::verbs::resume::{Resume, SendSignal};
-use dbgwire::verbs::site::{InsertSites, InsertSitesReply, RemoveSites};
+use dbgwire::verbs::resume::{CatchSyscalls, Resume, SendSignal, SetEvents, SetSignals};
+use dbgwire::verbs::site::{InsertSites, InsertSitesReply, ListSitesReply, RemoveSites};
 use dbgwire::verbs::terminal::ResizeTerminal;
-use dbgwire::verbs::thread::{ListThreadsReply, ThreadDescription};
+use dbgwire::verbs::thread::{HoldThreads, HoldThreadsReply, ListThreadsReply, ThreadDescription};
 use dbgwire::{ErrorCode, Fault};
 
 pub use probe::{Probe, Step};
@@ -259,15 +263,37 @@ impl Backend for PtraceBackend {
     }
 
     fn list_threads(&mut self, target: u32) -> Result<ListThreadsReply, Fault> {
-        let (pid, tids) = self.call(move |tracer| {
+        let (pid, threads) = self.call(move |tracer| {
             let target = tracer.target(TargetId::new(target))?;
-            Ok((target.pid, target.tids()))
+            Ok((target.pid, target.holds()))
         })?;
-        let describe = |tid: dbgbase::Tid| ThreadDescription {
+        let describe = |(tid, hold): (dbgbase::Tid, hold::Hold)| ThreadDescription {
             tid: tid.value(),
             name: procfs::thread_name(pid, tid),
+            suspends: hold.suspends,
+            frozen: hold.is_frozen,
         };
-        Ok(ListThreadsReply { threads: tids.into_iter().map(describe).collect() })
+        Ok(ListThreadsReply { threads: threads.into_iter().map(describe).collect() })
+    }
+
+    fn hold_threads(&mut self, request: HoldThreads) -> Result<HoldThreadsReply, Fault> {
+        self.call(move |tracer| tracer.hold_threads(&request))
+    }
+
+    fn set_events(&mut self, request: SetEvents) -> Result<(), Fault> {
+        self.call(move |tracer| tracer.set_events(&request))
+    }
+
+    fn set_signals(&mut self, request: SetSignals) -> Result<(), Fault> {
+        self.call(move |tracer| tracer.set_signals(&request))
+    }
+
+    fn catch_syscalls(&mut self, request: CatchSyscalls) -> Result<(), Fault> {
+        self.call(move |tracer| tracer.catch_syscalls(&request))
+    }
+
+    fn list_sites(&mut self, target: u32) -> Result<ListSitesReply, Fault> {
+        self.call(move |tracer| tracer.list_sites(TargetId::new(target)))
     }
 
     fn resume(&mut self, request: Resume) -> Result<(), Fault> {

@@ -16,21 +16,55 @@ pub fn set_reason(event: &mut Stopped, reason: &StopReason) {
             event.sites = sites.iter().map(|site| site.value()).collect();
             StopKind::Breakpoint
         }
+        StopReason::Watchpoint { sites, address } => {
+            event.sites = sites.iter().map(|site| site.value()).collect();
+            event.watched = address.value();
+            StopKind::Watchpoint
+        }
+        StopReason::SyscallEntry { number } => {
+            event.syscall = *number;
+            StopKind::SyscallEntry
+        }
+        StopReason::SyscallExit { number } => {
+            event.syscall = *number;
+            StopKind::SyscallExit
+        }
+        StopReason::Forked { child, borrows } => {
+            (event.child, event.borrows) = (child.value(), *borrows);
+            StopKind::Forked
+        }
+        StopReason::ThreadEnding { status } => {
+            event.ending = wait_status(*status);
+            StopKind::ThreadEnding
+        }
         StopReason::Step => StopKind::Step,
         StopReason::Signal { signal, code, address, sender } => {
-            event.signal = Some(SignalDetail {
-                number: signal.number() as u32,
-                code: *code,
-                address: address.map(Address::value),
-                sender: sender.map(Pid::value),
-            });
+            event.signal = Some(signal_detail(*signal, *code, *address, *sender));
             StopKind::Signal
         }
         StopReason::ProgramTrap => StopKind::ProgramTrap,
         StopReason::Exec => StopKind::Exec,
+        StopReason::ThreadBorn => StopKind::ThreadBorn,
+        StopReason::Born => StopKind::Born,
+        StopReason::ModulesChanged => StopKind::ModulesChanged,
         _ => StopKind::Unspecified,
     };
     event.kind = kind as i32;
+}
+
+/// A signal's siginfo as messages carry it.
+pub fn signal_detail(
+    signal: Signal,
+    code: i32,
+    address: Option<Address>,
+    sender: Option<Pid>,
+) -> SignalDetail {
+    SignalDetail {
+        number: signal.number() as u32,
+        code,
+        address: address.map(Address::value),
+        sender: sender.map(Pid::value),
+    }
 }
 
 /// The reason a stop event carries.
@@ -44,9 +78,22 @@ pub fn reason(event: &Stopped) -> Result<StopReason, DecodeError> {
         StopKind::Unspecified | StopKind::Interrupted => StopReason::Interrupted,
         StopKind::InitialBreak => StopReason::InitialBreak,
         StopKind::Attached => StopReason::Attached,
-        StopKind::Breakpoint => StopReason::Breakpoint {
-            sites: event.sites.iter().map(|site| SiteId::new(*site)).collect(),
-        },
+        StopKind::Breakpoint => StopReason::Breakpoint { sites: sites(event) },
+        StopKind::Watchpoint => {
+            StopReason::Watchpoint { sites: sites(event), address: Address::new(event.watched) }
+        }
+        StopKind::SyscallEntry => StopReason::SyscallEntry { number: event.syscall },
+        StopKind::SyscallExit => StopReason::SyscallExit { number: event.syscall },
+        StopKind::Forked => {
+            StopReason::Forked { child: Pid::new(event.child), borrows: event.borrows }
+        }
+        StopKind::ThreadBorn => StopReason::ThreadBorn,
+        StopKind::ThreadEnding => {
+            let bad = DecodeError::BadField { field: "ending" };
+            StopReason::ThreadEnding { status: ended_with(event.ending).ok_or(bad)? }
+        }
+        StopKind::Born => StopReason::Born,
+        StopKind::ModulesChanged => StopReason::ModulesChanged,
         StopKind::Step => StopReason::Step,
         StopKind::Signal => {
             let bad = DecodeError::BadField { field: "signal" };
@@ -61,6 +108,26 @@ pub fn reason(event: &Stopped) -> Result<StopReason, DecodeError> {
         StopKind::ProgramTrap => StopReason::ProgramTrap,
         StopKind::Exec => StopReason::Exec,
     })
+}
+
+/// How something ended, as wait(2) tells it: a status in the second byte, or a signal in the first.
+pub fn wait_status(status: ExitStatus) -> u32 {
+    match status {
+        ExitStatus::Exited(status) => u32::from(status) << 8,
+        ExitStatus::Killed(signal) => signal.number() as u32,
+    }
+}
+
+/// How something ended that wait(2) tells so; `None` if that is no end. A core dump is no matter.
+pub fn ended_with(status: u32) -> Option<ExitStatus> {
+    match status & 0x7f {
+        0 => Some(ExitStatus::Exited((status >> 8) as u8)),
+        number => signal(number).map(ExitStatus::Killed),
+    }
+}
+
+fn sites(event: &Stopped) -> Vec<SiteId> {
+    event.sites.iter().map(|site| SiteId::new(*site)).collect()
 }
 
 /// The signal with a number from the wire; `None` for 0 and for numbers that are no signal.

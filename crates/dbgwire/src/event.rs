@@ -27,6 +27,22 @@ pub enum StopKind {
     ProgramTrap = 7,
     /// A new program was executed.
     Exec = 8,
+    /// Watched memory was accessed.
+    Watchpoint = 9,
+    /// A system call is about to be executed.
+    SyscallEntry = 10,
+    /// A system call was executed.
+    SyscallExit = 11,
+    /// A process was made.
+    Forked = 12,
+    /// The thread is new.
+    ThreadBorn = 13,
+    /// The thread is about to end.
+    ThreadEnding = 14,
+    /// The target is new: a process that another target has made.
+    Born = 15,
+    /// The list of modules is another one.
+    ModulesChanged = 16,
 }
 
 /// A target stands still, all its threads. Carries what a client asks next, so that showing a
@@ -67,6 +83,21 @@ pub struct Stopped {
     /// The modules, if they are others than at the last stop.
     #[prost(message, optional, tag = "11")]
     pub modules: Option<Modules>,
+    /// At a watchpoint: the first byte that is watched.
+    #[prost(fixed64, tag = "12")]
+    pub watched: u64,
+    /// At a system call: its number.
+    #[prost(uint64, tag = "13")]
+    pub syscall: u64,
+    /// At Forked: the id of the process that was made.
+    #[prost(uint32, tag = "14")]
+    pub child: u32,
+    /// At Forked: whether the process borrows the target's memory (vfork).
+    #[prost(bool, tag = "15")]
+    pub borrows: bool,
+    /// At ThreadEnding: how it ends, as wait(2) tells it.
+    #[prost(uint32, tag = "16")]
+    pub ending: u32,
 }
 
 /// A signal's siginfo as far as people ask for it.
@@ -84,6 +115,37 @@ pub struct SignalDetail {
     /// `si_pid`, for signals that a process sent.
     #[prost(uint32, optional, tag = "4")]
     pub sender: Option<u32>,
+}
+
+/// A target has made a process that is a target from now on. Comes before that one's first stop.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Created {
+    /// What the session calls the new target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// The target that made it.
+    #[prost(uint32, tag = "2")]
+    pub parent: u32,
+    /// Its process id.
+    #[prost(uint32, tag = "3")]
+    pub pid: u32,
+    /// Whether it ends with the session, as one that was launched; it is as its parent is.
+    #[prost(bool, tag = "4")]
+    pub created: bool,
+}
+
+/// A thread of a running target is given a signal that was not to stop it, but to be told.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Signalled {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// Which thread.
+    #[prost(uint32, tag = "2")]
+    pub tid: u32,
+    /// Which signal.
+    #[prost(message, optional, tag = "3")]
+    pub signal: Option<SignalDetail>,
 }
 
 /// A list of modules that may be empty.

@@ -3,7 +3,7 @@
 
 use crate::codec;
 use crate::error::{DecodeError, ErrorCode};
-use crate::event::{Ending, Exited, Output, Stopped};
+use crate::event::{Created, Ending, Exited, Output, Signalled, Stopped};
 use crate::frame::{Frame, FrameKind};
 use crate::message::{Verb, WireEvent};
 use crate::verbs::{file::*, memory::*, module::*, process::*, registers::*, resume::*};
@@ -137,10 +137,14 @@ verbs! {
     0x0207 Claim => ClaimReply, once, since 1, "take over an abandoned target";
 
     0x0301 ListThreads => ListThreadsReply, idempotent, since 1, "threads of a target";
+    0x0302 HoldThreads => HoldThreadsReply, once, since 1, "suspend and freeze threads";
 
     0x0401 Resume => ResumeReply, once, since 1, "let threads run or step";
     0x0402 Interrupt => InterruptReply, idempotent, since 1, "stop a running target";
     0x0403 SendSignal => SendSignalReply, once, since 1, "send a signal to a target";
+    0x0405 SetEvents => SetEventsReply, idempotent, since 1, "which events stop a target";
+    0x0408 SetSignals => SetSignalsReply, idempotent, since 1, "what becomes of signals";
+    0x0409 CatchSyscalls => CatchSyscallsReply, idempotent, since 1, "stop at system calls";
 
     0x0501 ReadMemory => ReadMemoryReply, idempotent, since 1, "read many ranges";
     0x0502 WriteMemory => WriteMemoryReply, idempotent, since 1, "write bytes";
@@ -151,6 +155,7 @@ verbs! {
 
     0x0701 InsertSites => InsertSitesReply, once, since 1, "arm addresses";
     0x0702 RemoveSites => RemoveSitesReply, idempotent, since 1, "disarm addresses";
+    0x0703 ListSites => ListSitesReply, idempotent, since 1, "armed addresses and their hits";
 
     0x0801 ListModules => ListModulesReply, idempotent, since 1, "mapped images";
 
@@ -168,4 +173,6 @@ events! {
     0x8002 Exited, since 1, "a target has ended";
     0x8003 Ending, since 1, "the session is ended by the server";
     0x8004 Output, since 1, "a target has written to its terminal";
+    0x8005 Created, since 1, "a target has made another one";
+    0x8006 Signalled, since 1, "a running target is given a signal";
 }

@@ -334,7 +334,10 @@ impl Client {
     /// Lets all threads run.
     #[track_caller]
     pub fn go(&mut self, target: Target) {
-        self.resume(target, &[ThreadAction { tid: 0, run: RunKind::Continue as i32, signal: 0 }]);
+        self.resume(
+            target,
+            &[ThreadAction { tid: 0, run: RunKind::Continue as i32, ..ThreadAction::default() }],
+        );
     }
 
     /// Lets all threads run, and gives one a signal.
@@ -342,8 +345,8 @@ impl Client {
     pub fn go_with_signal(&mut self, target: Target, tid: Tid, signal: dbgbase::Signal) {
         let run = RunKind::Continue as i32;
         let signal = signal.number().unsigned_abs();
-        let named = ThreadAction { tid: tid.value(), run, signal };
-        self.resume(target, &[named, ThreadAction { tid: 0, run, signal: 0 }]);
+        let named = ThreadAction { tid: tid.value(), run, signal, ..ThreadAction::default() };
+        self.resume(target, &[named, ThreadAction { tid: 0, run, ..ThreadAction::default() }]);
     }
 
     /// Lets one thread execute one instruction, the others stay.
@@ -351,7 +354,11 @@ impl Client {
     pub fn step(&mut self, target: Target, tid: Tid) {
         self.resume(
             target,
-            &[ThreadAction { tid: tid.value(), run: RunKind::Step as i32, signal: 0 }],
+            &[ThreadAction {
+                tid: tid.value(),
+                run: RunKind::Step as i32,
+                ..ThreadAction::default()
+            }],
         );
     }
 
@@ -487,7 +494,7 @@ impl Client {
 /// A site for every thread.
 pub fn site(id: u32, address: Address) -> Site {
     let kind = SiteKind::Software as i32;
-    Site { id, address: address.value(), kind, tid: 0, sp_above: 0 }
+    Site { id, address: address.value(), kind, ..Site::default() }
 }
 
 #[track_caller]
@@ -505,5 +512,7 @@ fn read_event(frame: &Frame) -> Event {
         AnyEvent::Output(event) => {
             Event::Output { target: event.target, bytes: frame.tail.to_vec() }
         }
+        AnyEvent::Created(event) => Event::Created(event),
+        AnyEvent::Signalled(event) => Event::Signalled(event),
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use dbgbase::{Address, Arch, ExitStatus, GeneralRegisters, LoadBias, StopReason, Tid};
 use dbgwire::convert;
-use dbgwire::event::Stopped;
+use dbgwire::event::{Created, Signalled, Stopped};
 use dbgwire::verbs::module::ModuleDescription;
 
 /// One event.
@@ -27,6 +27,10 @@ pub enum Event {
         /// What.
         bytes: Vec<u8>,
     },
+    /// A target has made another one.
+    Created(Created),
+    /// A running target is given a signal.
+    Signalled(Signalled),
 }
 
 /// A stop of a target.

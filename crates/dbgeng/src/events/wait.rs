@@ -143,6 +143,8 @@ impl Engine {
                 }
                 Ok(None)
             }
+            // Nothing here asks for these yet.
+            Arrival::Event(AnyEvent::Created(_) | AnyEvent::Signalled(_), _) => Ok(None),
             Arrival::Lost(_) if self.has_ended => Ok(None),
             Arrival::Lost(reason) => Ok(Some(self.disconnected(EventKind::LinkLost(reason)))),
             Arrival::Refused { id, fault } => self.refused(id, fault).map(|()| None),

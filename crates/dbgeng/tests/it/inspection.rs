@@ -260,7 +260,11 @@ fn registers_of_all_threads_come_with_the_first_question() {
         let threads = vec![thread(1004, &[1, 2, 3])];
         peer.answer(&read, ReadRegistersReply { threads });
         let list = peer.expect::<ListThreads>();
-        let describe = |tid, name: &str| ThreadDescription { tid, name: name.to_owned() };
+        let describe = |tid, name: &str| ThreadDescription {
+            tid,
+            name: name.to_owned(),
+            ..ThreadDescription::default()
+        };
         let threads = vec![describe(1003, "worker"), describe(1001, "main")];
         peer.answer(&list, ListThreadsReply { threads });
     });

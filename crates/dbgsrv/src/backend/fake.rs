@@ -13,10 +13,10 @@ use dbgwire::verbs::process::{
     LaunchReply,
 };
 use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
-use dbgwire::verbs::resume::{Resume, SendSignal};
-use dbgwire::verbs::site::{InsertSites, InsertSitesReply, RemoveSites};
+use dbgwire::verbs::resume::{CatchSyscalls, Resume, SendSignal, SetEvents, SetSignals};
+use dbgwire::verbs::site::{InsertSites, InsertSitesReply, ListSitesReply, RemoveSites};
 use dbgwire::verbs::terminal::ResizeTerminal;
-use dbgwire::verbs::thread::ListThreadsReply;
+use dbgwire::verbs::thread::{HoldThreads, HoldThreadsReply, ListThreadsReply};
 use dbgwire::{ErrorCode, Fault};
 
 use crate::answer::Answer;
@@ -88,6 +88,28 @@ impl Backend for FakeBackend {
     fn list_threads(&mut self, target: u32) -> Result<ListThreadsReply, Fault> {
         self.target(target)?;
         Ok(ListThreadsReply::default())
+    }
+
+    fn hold_threads(&mut self, request: HoldThreads) -> Result<HoldThreadsReply, Fault> {
+        self.target(request.target)?;
+        Ok(HoldThreadsReply { suspends: request.tids })
+    }
+
+    fn set_events(&mut self, request: SetEvents) -> Result<(), Fault> {
+        self.target(request.target)
+    }
+
+    fn set_signals(&mut self, request: SetSignals) -> Result<(), Fault> {
+        self.target(request.target)
+    }
+
+    fn catch_syscalls(&mut self, request: CatchSyscalls) -> Result<(), Fault> {
+        self.target(request.target)
+    }
+
+    fn list_sites(&mut self, target: u32) -> Result<ListSitesReply, Fault> {
+        self.target(target)?;
+        Ok(ListSitesReply::default())
     }
 
     fn resume(&mut self, request: Resume) -> Result<(), Fault> {

@@ -2,12 +2,13 @@
 //! and taken back last. Tracer thread only.
 
 use dbgbase::{Address, Arch, SiteId, TargetId};
+use dbgwire::verbs::site::{ListSitesReply, SiteState};
 use dbgwire::{ErrorCode, Fault};
 
 use super::instruction::{self, Kind};
 use super::memory::Inner;
 use super::probe::Step;
-use super::site::{Reason, Site};
+use super::site::{ClientReason, Reason, Site};
 use super::target::Target;
 use super::tracer::Tracer;
 use crate::journal::{BYTES_MAX, Entry};
@@ -26,10 +27,10 @@ impl Tracer {
     ) -> Result<(), Fault> {
         let target = self.targets.get_mut(&id).ok_or_else(|| super::tracer::no_such_target(id))?;
         let mut memory = target.memory.write();
-        if let Reason::Client { id, .. } = reason
-            && memory.sites.find(id).is_some()
+        if let Reason::Client(client) = reason
+            && memory.sites.find(client.id).is_some()
         {
-            let detail = format!("the site id {id} is in use");
+            let detail = format!("the site id {} is in use", client.id);
             return Err(Fault::new(ErrorCode::NoSuchSite, detail));
         }
         if let Some(site) = memory.sites.get_mut(address) {
@@ -81,12 +82,27 @@ impl Tracer {
     /// Takes the client's reason back; an id that is not known is passed over.
     pub(super) fn disarm_client(&mut self, id: TargetId, site: SiteId) {
         let is_wanted =
-            |reason: &Reason| matches!(reason, Reason::Client { id, .. } if *id == site);
+            |reason: &Reason| matches!(reason, Reason::Client(client) if client.id == site);
         let address =
             self.targets.get(&id).and_then(|target| target.memory.lock().sites.find(site));
         if let Some(address) = address {
             self.disarm(id, address, is_wanted);
         }
+    }
+
+    /// What has become of the client's sites.
+    pub(super) fn list_sites(&mut self, id: TargetId) -> Result<ListSitesReply, Fault> {
+        let target = self.target(id)?;
+        let memory = target.memory.lock();
+        let state = |(address, _, client): (Address, &Site, &ClientReason)| SiteState {
+            id: client.id.value(),
+            address: address.value(),
+            hits: client.hits,
+            ignore: client.ignore,
+            out_of_line: false,
+        };
+        let sites = memory.sites.client_reasons().map(state).collect();
+        Ok(ListSitesReply { sites, ..ListSitesReply::default() })
     }
 
     /// Takes those reasons at an address back that `is_wanted` picks, and restores the program's

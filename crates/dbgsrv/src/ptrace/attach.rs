@@ -12,8 +12,10 @@ use super::SharedTarget;
 use super::children::Departing;
 use super::debugger::who_debugs;
 use super::memory::TargetMemory;
+use super::policy::Policy;
 use super::procfs;
 use super::sys;
+use super::syscalls::Caught;
 use super::target::{Asked, Phase, Target};
 use super::thread::{State, Thread, Wish};
 use super::tracer::Tracer;
@@ -154,6 +156,8 @@ impl Tracer {
             vforks: 0,
             born: Vec::new(),
             ended: Vec::new(),
+            policy: Policy::initial(),
+            caught: Caught::default(),
             recent: Arc::default(),
         };
         let shared = SharedTarget {

@@ -23,6 +23,10 @@ pub(super) enum Departing {
     Borrower,
     /// One that shares the memory of this target without the target's waiting for it.
     Sharer(TargetId),
+    /// A forked one that becomes a target, with the target that made it and what to restore.
+    Adopted(TargetId, Vec<(Address, Vec<u8>)>),
+    /// One that borrows its parent's memory and becomes a target with the program it executes.
+    AdoptedBorrower(TargetId),
     /// One that was never begun.
     Abandoned,
 }
@@ -43,6 +47,9 @@ impl Tracer {
             let mut thread = Thread::running(child, target.wish_of_newborn);
             // A newborn stops by itself; it need not be asked.
             thread.state = State::Running { how: How::Free, is_interrupted: true };
+            thread.is_newborn = true;
+            let maker = target.threads.get(&parent);
+            thread.reports_end = maker.is_some_and(|maker| maker.reports_end);
             target.add_thread(thread);
         }
         match early {
@@ -62,8 +69,13 @@ impl Tracer {
             self.depart(child, Departing::Sharer(id));
         } else {
             let originals = target.memory.lock().sites.originals();
-            self.depart(child, Departing::Copy(originals));
+            let departing = match self.follows(id) {
+                true => Departing::Adopted(id, originals),
+                false => Departing::Copy(originals),
+            };
+            self.depart(child, departing);
         }
+        self.note_fork(id, parent, child, false);
     }
 
     /// A thread has made a process that borrows the target's memory. It hits no site there.
@@ -72,7 +84,12 @@ impl Tracer {
         let Some(target) = self.targets.get_mut(&id) else { return };
         target.vforks += 1;
         self.set_all_armed(id, false);
-        self.depart(child, Departing::Borrower);
+        let departing = match self.follows(id) {
+            true => Departing::AdoptedBorrower(id),
+            false => Departing::Borrower,
+        };
+        self.depart(child, departing);
+        self.note_fork(id, parent, child, true);
     }
 
     /// One child less uses the target's memory.
@@ -85,7 +102,7 @@ impl Tracer {
     }
 
     /// Takes note of a process that is to be let go, or does so at once if it has reported already.
-    fn depart(&mut self, child: Tid, departing: Departing) {
+    pub(super) fn depart(&mut self, child: Tid, departing: Departing) {
         self.departing.insert(child, departing);
         if let Some(status) = self.take_early(child) {
             self.take_departing(child, status);
@@ -142,6 +159,12 @@ impl Tracer {
                 self.take_vfork_done(id);
                 self.dirty.insert(id);
             }
+            (Departing::Adopted(parent, originals), WaitStatus::Stopped(_)) => {
+                self.adopt_copy(parent, child, &originals);
+            }
+            (Departing::AdoptedBorrower(parent), WaitStatus::Stopped(stop)) => {
+                self.take_borrower(parent, child, stop);
+            }
             (_, WaitStatus::Ended(_)) => {}
         }
     }
@@ -159,10 +182,6 @@ impl Tracer {
 
     /// Lets a process run on that is watched only for its end.
     fn keep_going(&mut self, id: TargetId, child: Tid, stop: Stop) {
-        let signal = match stop {
-            Stop::Signal(signal) => Some(signal),
-            _ => None,
-        };
         if let Stop::Clone | Stop::Fork | Stop::Vfork = stop
             && let Ok(grandchild) = sys::event_message(child).map(Tid::new)
         {
@@ -173,16 +192,23 @@ impl Tracer {
             let kind = if is_sharer { Departing::Sharer(id) } else { Departing::Borrower };
             self.depart(grandchild, kind);
         }
-        // A process that cannot be let go has just been killed; its end is reported next.
-        let _ = match stop {
-            Stop::Group(_) => sys::listen(child),
-            _ => sys::cont(child, signal),
-        };
+        let_run(child, stop);
     }
 }
 
+/// Lets a process run on that has stopped and is nobody's target, with the signal that it is about
+/// to be given.
+pub(super) fn let_run(child: Tid, stop: Stop) {
+    // A process that cannot be let go has just been killed; its end is reported next.
+    let _ = match stop {
+        Stop::Group(_) => sys::listen(child),
+        Stop::Signal(signal) => sys::cont(child, Some(signal)),
+        _ => sys::cont(child, None),
+    };
+}
+
 /// Puts the program's own bytes over the trap instructions in a copy of its memory.
-fn restore(child: Tid, trap: &[u8], originals: &[(Address, Vec<u8>)]) {
+pub(super) fn restore(child: Tid, trap: &[u8], originals: &[(Address, Vec<u8>)]) {
     let file = File::options().read(true).write(true).open(format!("/proc/{child}/mem"));
     let Ok(file) = file else { return };
     for (address, bytes) in originals {

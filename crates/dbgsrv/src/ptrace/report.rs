@@ -3,6 +3,7 @@
 //! What a signal means is in `traps`, what a new thread or process means in `children`.
 
 use dbgbase::{ExitStatus, StopReason, TargetId, Tid};
+use dbgwire::convert;
 
 use super::probe::Step as ProbeStep;
 use super::procfs;
@@ -72,7 +73,7 @@ impl Tracer {
         thread.state = State::Stopped(match stop {
             Stop::Signal(_) => StopClass::SignalDelivery,
             Stop::Group(_) => StopClass::Group,
-            Stop::Event | Stop::Other => StopClass::Other,
+            Stop::Event | Stop::Exit | Stop::Other => StopClass::Other,
             Stop::Syscall
             | Stop::Clone
             | Stop::Fork
@@ -87,8 +88,32 @@ impl Tracer {
             Stop::Vfork => self.take_vfork(id, tid),
             Stop::VforkDone => self.take_vfork_done(id),
             Stop::Exec => self.take_exec(id, tid),
-            Stop::Syscall => self.take_syscall_entry(id, tid),
-            Stop::Event | Stop::Group(_) | Stop::Other => {}
+            Stop::Syscall if how == How::ToSyscall => self.take_syscall_entry(id, tid),
+            Stop::Syscall => self.take_syscall(id, tid),
+            Stop::Event | Stop::Group(_) => self.take_birth(id, tid),
+            Stop::Exit => self.take_ending(id, tid),
+            Stop::Other => {}
+        }
+    }
+
+    /// A thread is about to end.
+    fn take_ending(&mut self, id: TargetId, tid: Tid) {
+        let Some(target) = self.targets.get(&id) else { return };
+        let status = sys::event_message(tid).ok().and_then(convert::ended_with);
+        if let Some(status) = status
+            && target.policy.stops_at_ends
+        {
+            self.report(id, tid, StopReason::ThreadEnding { status });
+        }
+    }
+
+    /// A thread has stopped, perhaps for the first time.
+    fn take_birth(&mut self, id: TargetId, tid: Tid) {
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        let wanted = target.policy.stops_at_births && target.has_begun;
+        let Some(thread) = target.threads.get_mut(&tid) else { return };
+        if std::mem::take(&mut thread.is_newborn) && wanted {
+            self.report(id, tid, StopReason::ThreadBorn);
         }
     }
 
@@ -102,7 +127,7 @@ impl Tracer {
 
     /// The process executes a new program. Every thread but the leader is gone, and with the old
     /// memory all sites.
-    fn take_exec(&mut self, id: TargetId, tid: Tid) {
+    pub(super) fn take_exec(&mut self, id: TargetId, tid: Tid) {
         let originals = self.forget_sites(id);
         let arch = self.arch;
         let Some(target) = self.targets.get_mut(&id) else { return };

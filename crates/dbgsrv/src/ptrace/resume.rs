@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 
-use dbgbase::{Address, RegisterId, SiteId, StopReason, TargetId, Tid};
+use dbgbase::{Address, AddressRange, RegisterId, SiteId, StopReason, TargetId, Tid};
 use dbgwire::error::FaultMessage;
 use dbgwire::verbs::registers::{ThreadRegisters, WriteRegisters};
 use dbgwire::verbs::resume::{Resume, RunKind, SendSignal, ThreadAction};
 use dbgwire::verbs::site::{SITES_MAX, Site, SiteFault};
 use dbgwire::{ErrorCode, Fault, convert};
 
-use super::site::Reason;
+use super::site::{ClientReason, Reason};
 use super::sys;
 use super::target::{Phase, Target};
-use super::thread::{DueSignal, State, StopClass, Wish};
+use super::thread::{DueSignal, State, StopClass, Thread, Wish};
 use super::tracer::Tracer;
 
 impl Tracer {
@@ -65,7 +65,10 @@ impl Tracer {
                 |site: &SiteId| passed.is_some() && memory.lock().sites.find(*site) == passed;
             thread.begins_in_syscall = thread.state == State::Stopped(StopClass::Syscall);
             let action = actions.named.get(&thread.tid).or(actions.others.as_ref());
-            thread.wish = action.map_or(Wish::Stay, |action| action.wish);
+            let is_held = thread.hold.is_held();
+            let wish = action.filter(|_| !is_held).map(|action| (action.wish, action.range));
+            (thread.wish, thread.range) = wish.unwrap_or((Wish::Stay, None));
+            thread.is_in_range = false;
             let is_stale = match thread.report.as_mut().map(|report| &mut report.reason) {
                 Some(StopReason::Step) => true,
                 Some(StopReason::Breakpoint { sites }) => {
@@ -95,12 +98,14 @@ impl Tracer {
             let detail = format!("sites of kind {} are not known to this server", site.kind);
             return Err(Fault::new(ErrorCode::Unsupported, detail));
         }
-        let reason = Reason::Client {
+        let reason = ClientReason {
             id: SiteId::new(site.id),
             tid: (site.tid != 0).then(|| Tid::new(site.tid)),
             sp_above: (site.sp_above != 0).then(|| Address::new(site.sp_above)),
+            hits: 0,
+            ignore: site.ignore,
         };
-        self.arm(id, Address::new(site.address), reason)
+        self.arm(id, Address::new(site.address), Reason::Client(reason))
     }
 
     /// Arms sites one by one.
@@ -248,7 +253,7 @@ impl Tracer {
     }
 }
 
-fn no_such_thread(target: &Target, tid: Tid) -> Fault {
+pub(super) fn no_such_thread(target: &Target, tid: Tid) -> Fault {
     let detail = format!("process {} has no thread {tid}", target.pid);
     Fault::new(ErrorCode::NoSuchThread, detail)
 }
@@ -265,6 +270,7 @@ fn check_count(count: usize) -> Result<(), Fault> {
 #[derive(Clone, Copy, Debug)]
 struct Action {
     wish: Wish,
+    range: Option<AddressRange>,
     signal: Option<dbgbase::Signal>,
 }
 
@@ -280,10 +286,19 @@ fn plan(target: &Target, actions: &[ThreadAction]) -> Result<Actions, Fault> {
     let malformed = |detail: &str| Fault::new(ErrorCode::Malformed, detail);
     let mut plan = Actions::default();
     for action in actions {
-        let wish = match RunKind::try_from(action.run) {
-            Ok(RunKind::Stay) => Wish::Stay,
-            Ok(RunKind::Continue) => Wish::Run,
-            Ok(RunKind::Step) => Wish::Step,
+        let (start, end) = (Address::new(action.range_start), Address::new(action.range_end));
+        let (wish, range) = match RunKind::try_from(action.run) {
+            Ok(RunKind::Stay) => (Wish::Stay, None),
+            Ok(RunKind::Continue) => (Wish::Run, None),
+            Ok(RunKind::Step) => (Wish::Step, None),
+            Ok(RunKind::StepRange) => {
+                let range = AddressRange::new(start, end).filter(|range| !range.is_empty());
+                let Some(range) = range else {
+                    let detail = format!("nothing can be stepped in from {start} to {end}");
+                    return Err(malformed(&detail));
+                };
+                (Wish::Step, Some(range))
+            }
             Err(_) => {
                 let detail = format!("run kind {} is not known to this server", action.run);
                 return Err(Fault::new(ErrorCode::Unsupported, detail));
@@ -293,7 +308,7 @@ fn plan(target: &Target, actions: &[ThreadAction]) -> Result<Actions, Fault> {
         if action.signal != 0 && signal.is_none() {
             return Err(malformed("the signal to deliver is no signal"));
         }
-        let action_for = Action { wish, signal };
+        let action_for = Action { wish, range, signal };
         let tid = Tid::new(action.tid);
         if action.tid == 0 {
             if wish == Wish::Step || signal.is_some() {
@@ -309,6 +324,13 @@ fn plan(target: &Target, actions: &[ThreadAction]) -> Result<Actions, Fault> {
     let runs = |action: &Action| action.wish != Wish::Stay;
     if !plan.named.values().chain(&plan.others).any(runs) {
         return Err(malformed("a resume must let at least one thread run"));
+    }
+    let may_run = |thread: &Thread| {
+        let action = plan.named.get(&thread.tid).or(plan.others.as_ref());
+        action.is_some_and(runs) && !thread.hold.is_held()
+    };
+    if !target.threads.values().any(may_run) {
+        return Err(malformed("every thread that would run is suspended or frozen"));
     }
     Ok(plan)
 }

@@ -134,7 +134,7 @@ impl Tracer {
         // A thread that cannot be stepped has just been killed; its end is reported next.
         let how = match instruction::kind(arch, &code) {
             Kind::EntersKernel if !thread.begins_in_syscall => {
-                let _ = sys::run_to_syscall(tid);
+                let _ = sys::run_to_syscall(tid, None);
                 How::ToSyscall
             }
             kind => {
@@ -154,7 +154,7 @@ impl Tracer {
         let Some(target) = self.targets.get_mut(&id) else { return };
         for thread in target.threads.values_mut().filter(|thread| thread.is_stopped()) {
             thread.report = None;
-            release(target.pid, thread);
+            release(target.pid, thread, false);
         }
     }
 
@@ -163,6 +163,7 @@ impl Tracer {
         let arch = self.arch;
         let Some(target) = self.targets.get_mut(&id) else { return };
         let (pid, memory) = (target.pid, &target.memory);
+        let (catches, reports_end) = (target.caught.any(), target.policy.stops_at_ends);
         let waiting = |thread: &&mut Thread| thread.is_stopped() && thread.wish != Wish::Stay;
         for thread in target.threads.values_mut().filter(waiting) {
             thread.pushes_flags = thread.wish == Wish::Step
@@ -171,7 +172,11 @@ impl Tracer {
                     memory.read_head(registers.pc(), &mut code);
                     instruction::kind(arch, &code) == Kind::PushesFlags
                 });
-            release(pid, thread);
+            if thread.reports_end != reports_end && sys::report_end(thread.tid, reports_end).is_ok()
+            {
+                thread.reports_end = reports_end;
+            }
+            release(pid, thread, catches);
         }
         target.phase = Phase::Running;
         self.reach(ProbeStep::Resumed);
@@ -198,8 +203,9 @@ impl Tracer {
     }
 }
 
-/// Lets one stopped thread run, with the signals that are due to it.
-fn release(pid: Pid, thread: &mut Thread) {
+/// Lets one stopped thread run, with the signals that are due to it, to its next system call if
+/// those are caught.
+fn release(pid: Pid, thread: &mut Thread, catches: bool) {
     let State::Stopped(class) = thread.state else { return };
     let tid = thread.tid;
     if class == StopClass::Group {
@@ -207,14 +213,15 @@ fn release(pid: Pid, thread: &mut Thread) {
         thread.state = State::Running { how: How::Listen, is_interrupted: false };
         return;
     }
-    let signal = due_signal(pid, thread, class);
+    // In a range no step is the last before its end; a handler would lead out of it.
+    let signal = if thread.is_in_range { None } else { due_signal(pid, thread, class) };
     // A thread that cannot be let go has just been killed; its end is reported next.
     let how = if thread.wish == Wish::Step {
         thread.has_stepped = true;
         let _ = sys::step(tid, signal);
         How::Step
     } else {
-        let _ = sys::cont(tid, signal);
+        let _ = if catches { sys::run_to_syscall(tid, signal) } else { sys::cont(tid, signal) };
         thread.begins_in_syscall = false;
         How::Free
     };

@@ -12,18 +12,41 @@ use crate::journal::{BYTES_MAX, EntryIndex};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Reason {
     /// The client asked for it.
-    Client {
-        /// The client's name for it.
-        id: SiteId,
-        /// Only this thread.
-        tid: Option<Tid>,
-        /// Only with the stack pointer above this.
-        sp_above: Option<Address>,
-    },
+    Client(ClientReason),
     /// The dynamic linker calls this address when the list of modules changes.
     Rendezvous,
     /// The program's entry point, where it stops first if it has no dynamic linker that tells more.
     Entry,
+}
+
+/// A client's reason to stop at an address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct ClientReason {
+    /// The client's name for it.
+    pub(super) id: SiteId,
+    /// Only this thread.
+    pub(super) tid: Option<Tid>,
+    /// Only with the stack pointer above this.
+    pub(super) sp_above: Option<Address>,
+    /// How often it was hit by a thread it is for.
+    pub(super) hits: u64,
+    /// How many of the hits to come are passed.
+    pub(super) ignore: u64,
+}
+
+impl ClientReason {
+    /// Whether it is for a thread with this stack pointer.
+    fn is_for(&self, thread: Tid, sp: Address) -> bool {
+        self.tid.is_none_or(|tid| tid == thread) && self.sp_above.is_none_or(|limit| sp > limit)
+    }
+
+    /// Counts a hit. Whether it is to be told.
+    pub(super) fn take_hit(&mut self) -> bool {
+        self.hits += 1;
+        let is_passed = self.ignore > 0;
+        self.ignore = self.ignore.saturating_sub(1);
+        !is_passed
+    }
 }
 
 /// One armed address.
@@ -100,28 +123,37 @@ impl SiteTable {
 
     /// Where the client's reason `id` is.
     pub(super) fn find(&self, id: SiteId) -> Option<Address> {
-        let is_wanted =
-            |reason: &Reason| matches!(reason, Reason::Client { id: other, .. } if *other == id);
+        let is_wanted = |reason: &Reason| matches!(reason, Reason::Client(other) if other.id == id);
         self.sites
             .iter()
             .find(|(_, site)| site.reasons.iter().any(is_wanted))
             .map(|(address, _)| *address)
     }
 
-    /// The client's reasons that apply to a thread with this stack pointer at this address.
-    pub(super) fn hits(&self, address: Address, thread: Tid, sp: Address) -> Vec<SiteId> {
-        let Some(site) = self.sites.get(&address) else {
+    /// Counts a hit of a thread with this stack pointer at this address. The client's reasons that
+    /// are to be told of it.
+    pub(super) fn take_hits(&mut self, address: Address, thread: Tid, sp: Address) -> Vec<SiteId> {
+        let Some(site) = self.sites.get_mut(&address) else {
             return Vec::new();
         };
-        let applies = |reason: &Reason| match *reason {
-            Reason::Client { id, tid, sp_above } => {
-                let is_thread = tid.is_none_or(|tid| tid == thread);
-                let is_frame = sp_above.is_none_or(|limit| sp > limit);
-                (is_thread && is_frame).then_some(id)
+        let hit = |reason: &mut Reason| match reason {
+            Reason::Client(client) if client.is_for(thread, sp) => {
+                client.take_hit().then_some(client.id)
             }
-            Reason::Rendezvous | Reason::Entry => None,
+            _ => None,
         };
-        site.reasons.iter().filter_map(applies).collect()
+        site.reasons.iter_mut().filter_map(hit).collect()
+    }
+
+    /// The client's reasons, each with its address, by address.
+    pub(super) fn client_reasons(&self) -> impl Iterator<Item = (Address, &Site, &ClientReason)> {
+        self.sites.iter().flat_map(|(address, site)| {
+            let of_client = move |reason| match reason {
+                &Reason::Client(ref client) => Some((*address, site, client)),
+                _ => None,
+            };
+            site.reasons.iter().filter_map(of_client)
+        })
     }
 
     /// Puts the program's own bytes over the trap instructions in `bytes`, which were read at

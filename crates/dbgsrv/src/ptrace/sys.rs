@@ -69,6 +69,13 @@ pub(super) fn seize_plainly(tid: Tid) -> Result<(), Errno> {
     call(libc::PTRACE_SEIZE, tid, 0, 0)
 }
 
+/// Says whether a stopped tracee reports that it is about to end. Threads that it makes do as it
+/// does.
+pub(super) fn report_end(tid: Tid, is_wanted: bool) -> Result<(), Errno> {
+    let end = if is_wanted { libc::PTRACE_O_TRACEEXIT } else { 0 };
+    call(libc::PTRACE_SETOPTIONS, tid, 0, (OPTIONS | end) as usize)
+}
+
 /// Makes the calling process the tracee of its parent, from its next execve(2) on.
 pub(super) fn be_traced() -> Result<(), Errno> {
     call(libc::PTRACE_TRACEME, Tid::new(0), 0, 0)
@@ -89,9 +96,41 @@ pub(super) fn step(tid: Tid, signal: Option<Signal>) -> Result<(), Errno> {
     call(libc::PTRACE_SINGLESTEP, tid, 0, number(signal))
 }
 
-/// Lets a stopped tracee run to its next entry into or exit from a system call.
-pub(super) fn run_to_syscall(tid: Tid) -> Result<(), Errno> {
-    call(libc::PTRACE_SYSCALL, tid, 0, 0)
+/// Lets a stopped tracee run to its next entry into or exit from a system call, delivering `signal`
+/// if it is in a signal-delivery-stop.
+pub(super) fn run_to_syscall(tid: Tid, signal: Option<Signal>) -> Result<(), Errno> {
+    call(libc::PTRACE_SYSCALL, tid, 0, number(signal))
+}
+
+/// What a stop at a system call is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum SyscallStop {
+    /// None.
+    None,
+    /// The entry into this call.
+    Entry {
+        /// Its number.
+        number: u64,
+    },
+    /// The exit from one.
+    Exit,
+}
+
+/// What kind of syscall-stop a stopped tracee is in (ptrace(2), `PTRACE_GET_SYSCALL_INFO`). EIO on
+/// kernels before 5.3.
+pub(super) fn syscall_stop(tid: Tid) -> Result<SyscallStop, Errno> {
+    // SAFETY: the structure is plain data; all zero is one of its values.
+    let mut info: libc::ptrace_syscall_info = unsafe { std::mem::zeroed() };
+    let len = size_of_val(&info);
+    call_with(libc::PTRACE_GET_SYSCALL_INFO, tid, len, &mut info)?;
+    Ok(match info.op {
+        libc::PTRACE_SYSCALL_INFO_ENTRY => {
+            // SAFETY: for this kind the kernel has filled in the entry's fields.
+            SyscallStop::Entry { number: unsafe { info.u.entry.nr } }
+        }
+        libc::PTRACE_SYSCALL_INFO_EXIT => SyscallStop::Exit,
+        _ => SyscallStop::None,
+    })
 }
 
 /// Leaves a tracee in group-stop as the group-stop wants it, but listening for its end.

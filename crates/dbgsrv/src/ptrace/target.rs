@@ -7,10 +7,13 @@ use std::sync::Arc;
 use dbgbase::{Address, Arch, Pid, StopNumber, TargetId, Tid};
 use dbgwire::verbs::process::{DetachReply, KillReply, LaunchReply};
 
+use super::hold::Hold;
 use super::memory::TargetMemory;
 use super::modules::Rendezvous;
+use super::policy::Policy;
 use super::recent::RecentReads;
 use super::spawn::Begun;
+use super::syscalls::Caught;
 use super::thread::{State, Thread, Wish};
 use crate::answer::Answer;
 use crate::journal::EntryIndex;
@@ -120,6 +123,10 @@ pub(super) struct Target {
     pub(super) born: Vec<Tid>,
     /// See `born`.
     pub(super) ended: Vec<Tid>,
+    /// What its client wants to be told.
+    pub(super) policy: Policy,
+    /// The system calls its client wants to stop at.
+    pub(super) caught: Caught,
     /// What the client read at its last stops.
     pub(super) recent: Arc<RecentReads>,
 }
@@ -159,6 +166,12 @@ impl Target {
         } else {
             self.ended.push(tid);
         }
+    }
+
+    /// The threads' ids and what holds them, in the order in which they were met.
+    pub(super) fn holds(&self) -> Vec<(Tid, Hold)> {
+        let hold = |tid| Some((tid, self.threads.get(&tid)?.hold));
+        self.tids().into_iter().filter_map(hold).collect()
     }
 
     /// The threads' ids, in the order in which they were met.

@@ -3,8 +3,9 @@
 
 use std::collections::VecDeque;
 
-use dbgbase::{Address, Signal, StopReason, Tid};
+use dbgbase::{Address, AddressRange, Signal, StopReason, Tid};
 
+use super::hold::Hold;
 use super::sys::SigInfo;
 
 /// Where a thread is.
@@ -97,6 +98,18 @@ pub(super) struct Thread {
     pub(super) begins_in_syscall: bool,
     /// Whether it was taken out of a group-stop for a moment and has to go back.
     pub(super) leaves_group_stop: bool,
+    /// What keeps it from running.
+    pub(super) hold: Hold,
+    /// Where it steps on and on, if it is wished to step in a range.
+    pub(super) range: Option<AddressRange>,
+    /// Whether it has made the first of those steps. Signals wait until it has made the last.
+    pub(super) is_in_range: bool,
+    /// The system call whose entry it has reported and whose exit it has not.
+    pub(super) in_syscall: Option<u64>,
+    /// Whether it reports that it is about to end.
+    pub(super) reports_end: bool,
+    /// Whether it has been born and has not stopped for that yet.
+    pub(super) is_newborn: bool,
 }
 
 /// A signal that is to be delivered to a thread.
@@ -125,6 +138,12 @@ impl Thread {
             pushes_flags: false,
             begins_in_syscall: false,
             leaves_group_stop: false,
+            hold: Hold::default(),
+            range: None,
+            is_in_range: false,
+            in_syscall: None,
+            reports_end: false,
+            is_newborn: false,
         }
     }
 
@@ -136,6 +155,9 @@ impl Thread {
         self.resent.clear();
         self.pushes_flags = false;
         self.leaves_group_stop = false;
+        self.hold = Hold::default();
+        self.range = None;
+        self.in_syscall = None;
     }
 
     /// Whether it is in a ptrace-stop.

@@ -1,7 +1,10 @@
 //! What a signal that is about to be delivered means: a site that was hit, a step that is done, a
 //! trap or fault of the program's own, or news from outside.
 
+use bytes::Bytes;
 use dbgbase::{Address, Arch, GeneralRegisters, Signal, StopReason, TargetId, Tid};
+use dbgwire::event::Signalled;
+use dbgwire::{AnyEvent, convert};
 
 use super::instruction::{self, Kind};
 use super::memory::TargetMemory;
@@ -58,18 +61,25 @@ impl Tracer {
         let info = resent.and_then(|due| due.info).unwrap_or(info);
         // What a client has sent to continue the process is no news to it.
         let is_own = signal == Signal::SIGCONT && std::mem::take(&mut target.continue_sent);
-        let is_quiet = is_key || is_resent || is_own || is_quiet(signal);
+        let policy = target.policy.of(signal);
+        let is_quiet = is_key || is_resent || is_own || !policy.stops;
         let due = DueSignal { signal, info: Some(info) };
+        let (code, address, sender) = (info.code(), info.address(), info.sender());
         let Some(thread) = target.threads.get_mut(&tid) else { return };
         if !is_quiet {
             thread.inject = Some(due);
-            let (code, address, sender) = (info.code(), info.address(), info.sender());
             self.report(id, tid, StopReason::Signal { signal, code, address, sender });
             return;
         }
-        if !is_key {
+        if !is_key && (policy.passes || is_resent || is_own) {
             thread.held.push_back(due);
         }
+        if policy.prints && !is_key && !is_resent {
+            let signal = convert::signal_detail(signal, code, address, sender);
+            let event = Signalled { target: id.value(), tid: tid.value(), signal: Some(signal) };
+            (self.events)(AnyEvent::Signalled(event), Bytes::new());
+        }
+        let Some(thread) = self.thread_mut(id, tid) else { return };
         // A step comes first; the signal is delivered when the thread runs on.
         if how == How::Step && sys::step(tid, None).is_ok() {
             thread.state = State::Running { how, is_interrupted: false };
@@ -140,7 +150,9 @@ impl Tracer {
             return;
         }
         thread.passed = None;
-        if thread.wish == Wish::Step {
+        let is_in_range = thread.range.is_some_and(|range| range.contains(pc));
+        thread.is_in_range = is_in_range;
+        if thread.wish == Wish::Step && !is_in_range {
             self.report(id, tid, StopReason::Step);
         }
     }
@@ -148,8 +160,8 @@ impl Tracer {
     /// A thread has executed a site's trap instruction; its pc is back at the site.
     fn take_hit(&mut self, id: TargetId, tid: Tid, at: Address, sp: Address) {
         let Some(target) = self.targets.get_mut(&id) else { return };
-        let memory = target.memory.lock();
-        let sites = memory.sites.hits(at, tid, sp);
+        let mut memory = target.memory.write();
+        let sites = memory.sites.take_hits(at, tid, sp);
         let has = |wanted: Reason| {
             memory.sites.get(at).is_some_and(|site| site.reasons.contains(&wanted))
         };
@@ -200,20 +212,4 @@ fn is_site(target: &Target, at: Address) -> bool {
     let trap = target.arch.trap_instruction();
     let memory = target.memory.lock();
     memory.sites.get(at).is_some_and(|site| site.is_armed || !site.original.starts_with(trap))
-}
-
-/// Signals that programs use for themselves all the time: they are passed on without a stop. The
-/// rest stops the target before it is delivered.
-fn is_quiet(signal: Signal) -> bool {
-    let quiet = [
-        Signal::SIGALRM,
-        Signal::SIGCHLD,
-        Signal::SIGURG,
-        Signal::SIGVTALRM,
-        Signal::SIGPROF,
-        Signal::SIGWINCH,
-        Signal::SIGIO,
-    ];
-    // 32 and 33 are the C library's own, for cancelling threads and changing ids.
-    quiet.contains(&signal) || matches!(signal.number(), 32 | 33)
 }

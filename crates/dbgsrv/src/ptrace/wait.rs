@@ -38,6 +38,8 @@ pub(super) enum Stop {
     VforkDone,
     /// The process executed a new program.
     Exec,
+    /// The thread is about to end.
+    Exit,
     /// A ptrace-event this server did not ask for.
     Other,
 }
@@ -110,6 +112,7 @@ fn decode_stop(number: i32, event: i32) -> Stop {
         libc::PTRACE_EVENT_VFORK => Stop::Vfork,
         libc::PTRACE_EVENT_VFORK_DONE => Stop::VforkDone,
         libc::PTRACE_EVENT_EXEC => Stop::Exec,
+        libc::PTRACE_EVENT_EXIT => Stop::Exit,
         _ => Stop::Other,
     }
 }
@@ -133,7 +136,8 @@ mod tests {
         assert_eq!(stop(libc::SIGTRAP | 0x80, 0), WaitStatus::Stopped(Stop::Syscall));
         assert_eq!(stop(libc::SIGTRAP, 3), WaitStatus::Stopped(Stop::Clone));
         assert_eq!(stop(libc::SIGTRAP, 4), WaitStatus::Stopped(Stop::Exec));
-        assert_eq!(stop(libc::SIGTRAP, 6), WaitStatus::Stopped(Stop::Other));
+        assert_eq!(stop(libc::SIGTRAP, 6), WaitStatus::Stopped(Stop::Exit));
+        assert_eq!(stop(libc::SIGTRAP, 7), WaitStatus::Stopped(Stop::Other));
     }
 
     #[test]

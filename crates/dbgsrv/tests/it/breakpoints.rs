@@ -8,7 +8,8 @@ use testkit::{Client, Stop, Target, Testee, memory_file, site};
 
 use crate::{address_of, begin};
 
-const ALL: ThreadAction = ThreadAction { tid: 0, run: RunKind::Continue as i32, signal: 0 };
+const ALL: ThreadAction =
+    ThreadAction { tid: 0, run: RunKind::Continue as i32, signal: 0, range_start: 0, range_end: 0 };
 
 #[test]
 fn every_call_is_hit_once() {

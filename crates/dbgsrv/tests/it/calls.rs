@@ -63,8 +63,9 @@ fn a_step_over_a_call_ends_behind_it() {
             client.remove(target, &[1]);
         }
         let run = RunKind::Step as i32;
-        let step = ThreadAction { tid: stop.tid().value(), run, signal: 0 };
-        let others = ThreadAction { tid: 0, run: RunKind::Continue as i32, signal: 0 };
+        let step = ThreadAction { tid: stop.tid().value(), run, ..ThreadAction::default() };
+        let others =
+            ThreadAction { tid: 0, run: RunKind::Continue as i32, ..ThreadAction::default() };
         client.resume(target, &[step, others]);
         // The other thread may get to the site in the meantime.
         let mut next = client.wait_stop();
@@ -123,7 +124,8 @@ fn a_target_stops_when_the_only_thread_that_runs_has_ended() {
         }
         // Instead of its call the thread makes exit(2), which ends it alone.
         client.set_register(target, stop.tid(), x86_64::RAX, 60);
-        let action = ThreadAction { tid: stop.tid().value(), run: run as i32, signal: 0 };
+        let action =
+            ThreadAction { tid: stop.tid().value(), run: run as i32, ..ThreadAction::default() };
         client.resume(target, &[action]);
         let mut next = client.wait_stop();
         if next.sites() == [1] {

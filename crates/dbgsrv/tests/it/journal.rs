@@ -140,7 +140,7 @@ fn play(mut client: Client, pid: Pid, testee: &Testee) -> Result<(), LinkEnded> 
     let run = |run: RunKind, tid: u32| Resume {
         target,
         stop: 0,
-        actions: vec![ThreadAction { tid, run: run as i32, signal: 0 }],
+        actions: vec![ThreadAction { tid, run: run as i32, ..ThreadAction::default() }],
         insert: Vec::new(),
         remove: Vec::new(),
     };

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use dbgbase::{Address, ExitStatus, Pid, StopReason};
 use dbgwire::verbs::process::{Launch, Terminal};
+use dbgwire::verbs::resume::ThreadAction;
 use dbgwire::verbs::server::ServerInfo;
 use dbgwire::{ErrorCode, Fault};
 use testkit::{Testee, memory_file};
@@ -95,7 +96,7 @@ fn arguments_directory_and_environment_arrive_as_given() {
     let stop = client.wait_stop();
     assert_eq!(stop.event.target, target);
     let run = dbgwire::verbs::resume::RunKind::Continue as i32;
-    let all = dbgwire::verbs::resume::ThreadAction { tid: 0, run, signal: 0 };
+    let all = ThreadAction { tid: 0, run, ..ThreadAction::default() };
     let pid = Pid::new(stop.event.tid);
     client.resume(testkit::Target { id: target, pid }, &[all]);
     assert_eq!(client.wait_exit(), ExitStatus::Exited(0));

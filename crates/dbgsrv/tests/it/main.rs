@@ -10,8 +10,11 @@ mod command_line; // what dbgsrv is told, and the programs that it starts
 mod detach; // leaving a target as it was found, at any moment
 mod endings; // the table: what ends, and what becomes of targets
 mod ends; // exits, kills, threads and leaders that end
+mod events; // what stops a target because its client wants to know
 mod files; // files of the server's machine, and as a target sees them
+mod following; // processes that a target makes become targets
 mod guardian; // a session process that is killed
+mod holds; // threads that are suspended or frozen
 mod hostile; // peers that are no clients
 mod journal; // a session that is killed at any step can be undone
 mod launch; // from a program's file to its initial break, and what keeps it from there

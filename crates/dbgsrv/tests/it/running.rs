@@ -10,7 +10,7 @@ use testkit::{Target, Testee, memory_file, procfs, until};
 use crate::{address_of, begin};
 
 fn action(tid: u32, run: RunKind) -> ThreadAction {
-    ThreadAction { tid, run: run as i32, signal: 0 }
+    ThreadAction { tid, run: run as i32, ..ThreadAction::default() }
 }
 
 fn resume(target: Target, stop: u64, actions: &[ThreadAction]) -> Resume {

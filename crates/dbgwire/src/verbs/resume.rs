@@ -12,6 +12,8 @@ pub enum RunKind {
     Continue = 1,
     /// Execute one instruction, then stop the target.
     Step = 2,
+    /// Execute instructions until one outside a range is next, then stop the target.
+    StepRange = 3,
 }
 
 /// A thread and what it is to do.
@@ -27,6 +29,12 @@ pub struct ThreadAction {
     /// it is repeated here.
     #[prost(uint32, tag = "3")]
     pub signal: u32,
+    /// Of a range to step in: the first address.
+    #[prost(fixed64, tag = "4")]
+    pub range_start: u64,
+    /// Of a range to step in: the first address behind it.
+    #[prost(fixed64, tag = "5")]
+    pub range_end: u64,
 }
 
 /// Changes sites, then lets threads run. If one site cannot be inserted nothing runs and none is
@@ -86,3 +94,98 @@ pub struct SendSignal {
 /// The signal is on its way.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct SendSignalReply {}
+
+/// Whether the processes that a target makes become targets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, prost::Enumeration)]
+#[repr(i32)]
+pub enum ChildPolicy {
+    /// No; they run on, clean of the debugger.
+    LetGo = 0,
+    /// Yes.
+    Follow = 1,
+}
+
+/// Says which events of a target the client wants, whether it runs or not. Targets that it makes
+/// and that are followed begin with the same.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct SetEvents {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// Whether it stops when its list of modules has changed.
+    #[prost(bool, tag = "2")]
+    pub modules: bool,
+    /// What becomes of processes it makes.
+    #[prost(enumeration = "ChildPolicy", tag = "3")]
+    pub children: i32,
+    /// Whether it stops when it has made one.
+    #[prost(bool, tag = "4")]
+    pub forks: bool,
+    /// Whether it stops when a thread is born, before that has executed anything.
+    #[prost(bool, tag = "5")]
+    pub thread_births: bool,
+    /// Whether it stops when a thread is about to end. Threads that run do so from their next stop
+    /// on.
+    #[prost(bool, tag = "6")]
+    pub thread_ends: bool,
+}
+
+/// It is so from now on.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct SetEventsReply {}
+
+/// Says what becomes of signals of a target, whether it runs or not. Targets that it makes and that
+/// are followed begin with the same.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct SetSignals {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// Signals whose policy changes; the others keep theirs.
+    #[prost(message, repeated, tag = "2")]
+    pub policies: Vec<SignalPolicy>,
+}
+
+/// What becomes of one signal.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct SignalPolicy {
+    /// Its number, 1 to 64.
+    #[prost(uint32, tag = "1")]
+    pub signal: u32,
+    /// Whether the target stops before it is delivered; what then becomes of it is what the next
+    /// resume says.
+    #[prost(bool, tag = "2")]
+    pub stop: bool,
+    /// Otherwise, whether it is delivered.
+    #[prost(bool, tag = "3")]
+    pub pass: bool,
+    /// Otherwise, whether the client is told.
+    #[prost(bool, tag = "4")]
+    pub print: bool,
+}
+
+/// It is so from now on.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct SetSignalsReply {}
+
+/// The most system calls that are named in one request.
+pub const SYSCALLS_MAX: usize = 1024;
+
+/// Stops a target at the entry into system calls and at the exit from them. It replaces what an
+/// earlier request said.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct CatchSyscalls {
+    /// Which target; it stands still.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// Every call.
+    #[prost(bool, tag = "2")]
+    pub all: bool,
+    /// These calls, by the CPU's numbers; at most [`SYSCALLS_MAX`].
+    #[prost(uint64, repeated, tag = "3")]
+    pub numbers: Vec<u64>,
+}
+
+/// It is so from now on.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct CatchSyscallsReply {}

@@ -12,6 +12,12 @@ pub const SITES_MAX: usize = 4096;
 pub enum SiteKind {
     /// A trap instruction over the program's.
     Software = 0,
+    /// The CPU stops before the instruction.
+    HardwareExecute = 1,
+    /// The CPU stops behind a write.
+    HardwareWrite = 2,
+    /// The CPU stops behind a read or a write. (x86 cannot watch for reads alone.)
+    HardwareReadWrite = 3,
 }
 
 /// One reason to stop at an address.
@@ -33,6 +39,13 @@ pub struct Site {
     /// tells its own return from one of a deeper recursion. Evaluated on the server.
     #[prost(fixed64, tag = "5")]
     pub sp_above: u64,
+    /// How many bytes are watched, for a site that the CPU watches: 1, 2, 4 or 8, to which the
+    /// address is aligned. 1 for [`SiteKind::HardwareExecute`]; 0 otherwise.
+    #[prost(uint32, tag = "6")]
+    pub len: u32,
+    /// How many times to pass it first.
+    #[prost(uint64, tag = "7")]
+    pub ignore: u64,
 }
 
 /// Arms addresses of a target that stands still. Those that cannot be armed are reported one by
@@ -81,3 +94,45 @@ pub struct RemoveSites {
 /// They are gone.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct RemoveSitesReply {}
+
+/// Lists the sites of a target and what has become of them, whether it runs or not.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct ListSites {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+}
+
+/// The client's sites.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct ListSitesReply {
+    /// All of them, by address.
+    #[prost(message, repeated, tag = "1")]
+    pub sites: Vec<SiteState>,
+    /// How many places the CPU can watch at once.
+    #[prost(uint32, tag = "2")]
+    pub hardware_total: u32,
+    /// How many of them are in use.
+    #[prost(uint32, tag = "3")]
+    pub hardware_used: u32,
+}
+
+/// One site of a client.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct SiteState {
+    /// The client's name for it.
+    #[prost(uint32, tag = "1")]
+    pub id: u32,
+    /// Where.
+    #[prost(fixed64, tag = "2")]
+    pub address: u64,
+    /// How often it was hit by a thread it is for, whether that was told or not.
+    #[prost(uint64, tag = "3")]
+    pub hits: u64,
+    /// How many of the hits to come are still passed.
+    #[prost(uint64, tag = "4")]
+    pub ignore: u64,
+    /// Whether threads step over it without holding up the others.
+    #[prost(bool, tag = "5")]
+    pub out_of_line: bool,
+}

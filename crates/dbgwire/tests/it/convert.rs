@@ -28,6 +28,22 @@ fn reasons() -> Vec<(StopReason, StopKind)> {
         (signal_stop(Signal::SIGBUS, Some(u64::MAX), Some(u32::MAX)), StopKind::Signal),
         (StopReason::ProgramTrap, StopKind::ProgramTrap),
         (StopReason::Exec, StopKind::Exec),
+        (
+            StopReason::Watchpoint { sites: vec![SiteId::new(7)], address: Address::new(u64::MAX) },
+            StopKind::Watchpoint,
+        ),
+        (StopReason::SyscallEntry { number: u64::MAX }, StopKind::SyscallEntry),
+        (StopReason::SyscallExit { number: 1 }, StopKind::SyscallExit),
+        (StopReason::Forked { child: Pid::new(7), borrows: false }, StopKind::Forked),
+        (StopReason::Forked { child: Pid::new(u32::MAX), borrows: true }, StopKind::Forked),
+        (StopReason::ThreadBorn, StopKind::ThreadBorn),
+        (StopReason::ThreadEnding { status: ExitStatus::Exited(255) }, StopKind::ThreadEnding),
+        (
+            StopReason::ThreadEnding { status: ExitStatus::Killed(Signal::SIGKILL) },
+            StopKind::ThreadEnding,
+        ),
+        (StopReason::Born, StopKind::Born),
+        (StopReason::ModulesChanged, StopKind::ModulesChanged),
     ]
 }
 
@@ -52,7 +68,7 @@ fn every_kind_but_unspecified_has_a_reason() {
 
 #[test]
 fn a_missing_kind_and_those_of_later_versions_are_interruptions() {
-    for kind in [0, 9, 1000, -1, i32::MAX, i32::MIN] {
+    for kind in [0, 17, 1000, -1, i32::MAX, i32::MIN] {
         let event = Stopped { kind, ..Stopped::default() };
         assert_eq!(reason(&event), Ok(StopReason::Interrupted), "{kind}");
     }

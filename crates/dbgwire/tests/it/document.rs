@@ -18,9 +18,9 @@ use dbgwire::verbs::process::{
     ARGUMENTS_LEN_MAX, Attach, PROCESSES_MAX, ProcessDescription, Terminal,
 };
 use dbgwire::verbs::registers::{RegisterValue, ThreadRegisters};
-use dbgwire::verbs::resume::{RunKind, ThreadAction};
-use dbgwire::verbs::site::{SITES_MAX, Site, SiteFault, SiteKind};
-use dbgwire::verbs::thread::ThreadDescription;
+use dbgwire::verbs::resume::{ChildPolicy, RunKind, SYSCALLS_MAX, SignalPolicy, ThreadAction};
+use dbgwire::verbs::site::{SITES_MAX, Site, SiteFault, SiteKind, SiteState};
+use dbgwire::verbs::thread::{HoldChange, ThreadDescription};
 use dbgwire::version::{Capabilities, PREFACE, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
 
 use crate::samples::{self, Sample, field_names};
@@ -115,6 +115,8 @@ fn parts() -> BTreeMap<&'static str, Vec<String>> {
         ("ThreadDescription", field_names::<ThreadDescription>()),
         ("ThreadAction", field_names::<ThreadAction>()),
         ("Site", field_names::<Site>()),
+        ("SiteState", field_names::<SiteState>()),
+        ("SignalPolicy", field_names::<SignalPolicy>()),
         ("SiteFault", field_names::<SiteFault>()),
         ("Range", field_names::<Range>()),
         ("Region", field_names::<Region>()),
@@ -126,7 +128,8 @@ fn parts() -> BTreeMap<&'static str, Vec<String>> {
     ])
 }
 
-const ENUMERATIONS: [&str; 5] = ["StopKind", "RunKind", "SiteKind", "Terminal", "FileAccess"];
+const ENUMERATIONS: [&str; 7] =
+    ["StopKind", "RunKind", "SiteKind", "HoldChange", "ChildPolicy", "Terminal", "FileAccess"];
 
 fn wire_type(ty: &str) -> WireType {
     match ty {
@@ -339,6 +342,12 @@ fn errors_and_enumerations_have_their_numbers() {
     known("RunKind", &|number| RunKind::try_from(number).ok().map(|kind| format!("{kind:?}")));
     known("SiteKind", &|number| SiteKind::try_from(number).ok().map(|kind| format!("{kind:?}")));
     known("Terminal", &|number| Terminal::try_from(number).ok().map(|kind| format!("{kind:?}")));
+    known("HoldChange", &|number| {
+        HoldChange::try_from(number).ok().map(|kind| format!("{kind:?}"))
+    });
+    known("ChildPolicy", &|number| {
+        ChildPolicy::try_from(number).ok().map(|kind| format!("{kind:?}"))
+    });
     known("FileAccess", &|number| {
         FileAccess::try_from(number).ok().map(|kind| format!("{kind:?}"))
     });
@@ -354,6 +363,7 @@ fn limits_and_versions_have_their_values() {
         ("PROCESSES_MAX", PROCESSES_MAX),
         ("ARGUMENTS_LEN_MAX", ARGUMENTS_LEN_MAX),
         ("SITES_MAX", SITES_MAX),
+        ("SYSCALLS_MAX", SYSCALLS_MAX),
         ("RANGES_MAX", RANGES_MAX),
         ("READ_LEN_MAX", READ_LEN_MAX as usize),
         ("WRITE_LEN_MAX", WRITE_LEN_MAX),

@@ -89,7 +89,11 @@ fn unknown_fields_inside_a_request_s_parts_are_skipped() {
     let message = noise().bytes(3, &action.0).bytes(4, &site.0).varint(1, 2);
     let expected = Resume {
         target: 2,
-        actions: vec![ThreadAction { tid: 5, run: RunKind::Continue as i32, signal: 0 }],
+        actions: vec![ThreadAction {
+            tid: 5,
+            run: RunKind::Continue as i32,
+            ..ThreadAction::default()
+        }],
         insert: vec![Site { id: 7, address: 0x2000, ..Site::default() }],
         ..Resume::default()
     };

@@ -130,6 +130,8 @@ fn check_event(frame: &Frame, event: &AnyEvent) {
         }
         AnyEvent::Ending(ending) => message::event(frame.id, ending, tail),
         AnyEvent::Output(output) => message::event(frame.id, output, tail),
+        AnyEvent::Created(created) => message::event(frame.id, created, tail),
+        AnyEvent::Signalled(signalled) => message::event(frame.id, signalled, tail),
     };
     if let Ok(encoded) = encoded {
         assert_eq!(AnyEvent::decode(&received(&encoded)), Ok(Some(event.clone())));
@@ -207,11 +209,11 @@ macro_rules! every_verb {
 every_verb! {
     ServerInfo Ping EndServer
     ListProcesses Launch Attach Detach Kill Abandon Claim
-    ListThreads
-    Resume Interrupt SendSignal
+    ListThreads HoldThreads
+    Resume Interrupt SendSignal SetEvents SetSignals CatchSyscalls
     ReadMemory WriteMemory ListRegions
     ReadRegisters WriteRegisters
-    InsertSites RemoveSites
+    InsertSites RemoveSites ListSites
     ListModules
     OpenFile ReadFile WriteFile CloseFile
     WriteTerminal ResizeTerminal

@@ -47,14 +47,18 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 prop_compose! {
-    fn site()(id: u32, address: u64, kind: i32, tid: u32, sp_above: u64) -> Site {
-        Site { id, address, kind, tid, sp_above }
+    fn site()(
+        id: u32, address: u64, kind: i32, tid: u32, sp_above: u64, len: u32, ignore: u64
+    ) -> Site {
+        Site { id, address, kind, tid, sp_above, len, ignore }
     }
 }
 
 prop_compose! {
-    fn action()(tid: u32, run: i32, signal: u32) -> ThreadAction {
-        ThreadAction { tid, run, signal }
+    fn action()(
+        tid: u32, run: i32, signal: u32, range_start: u64, range_end: u64
+    ) -> ThreadAction {
+        ThreadAction { tid, run, signal, range_start, range_end }
     }
 }
 
@@ -102,12 +106,14 @@ prop_compose! {
         threads_born in vec(any::<u32>(), 0..5),
         threads_ended in vec(any::<u32>(), 0..5),
         modules in prop::option::of(vec(module(), 0..4)),
+        detail in (any::<u64>(), any::<u64>(), any::<u32>(), any::<bool>(), any::<u32>()),
     ) -> Stopped {
         let (stop, target, tid, kind) = place;
+        let (watched, syscall, child, borrows, ending) = detail;
         let modules = modules.map(|modules| Modules { modules });
         Stopped {
             stop, target, tid, kind, sites, signal, general, windows, threads_born, threads_ended,
-            modules,
+            modules, watched, syscall, child, borrows, ending,
         }
     }
 }

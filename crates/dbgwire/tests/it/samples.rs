@@ -6,7 +6,9 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use dbgwire::error::{ErrorCode, Fault, FaultMessage};
-use dbgwire::event::{Ending, Exited, Modules, Output, SignalDetail, StopKind, Stopped};
+use dbgwire::event::{
+    Created, Ending, Exited, Modules, Output, SignalDetail, Signalled, StopKind, Stopped,
+};
 use dbgwire::frame::{FrameKind, HEADER_LEN};
 use dbgwire::message::{self, Encoded};
 use dbgwire::verbs::file::*;
@@ -138,6 +140,7 @@ pub(crate) fn all() -> Vec<Sample> {
     abandoned(&mut all);
     terminal(&mut all);
     events(&mut all);
+    wishes(&mut all);
     all.samples
 }
 
@@ -213,8 +216,8 @@ fn process(all: &mut Collection) {
 
 fn control(all: &mut Collection) {
     let threads = vec![
-        ThreadDescription { tid: 4711, name: "sleep".into() },
-        ThreadDescription { tid: 4712, name: "worker".into() },
+        ThreadDescription { tid: 4711, name: "sleep".into(), suspends: 2, frozen: true },
+        ThreadDescription { tid: 4712, name: "worker".into(), ..ThreadDescription::default() },
     ];
     all.verb((ListThreads { target: 1 }, b""), (ListThreadsReply { threads }, b""));
 
@@ -222,8 +225,14 @@ fn control(all: &mut Collection) {
         target: 1,
         stop: 5,
         actions: vec![
-            ThreadAction { tid: 4711, run: RunKind::Step as i32, signal: 10 },
-            ThreadAction { tid: 0, run: RunKind::Continue as i32, signal: 0 },
+            ThreadAction {
+                tid: 4711,
+                run: RunKind::Step as i32,
+                signal: 10,
+                range_start: 0x5555_5555_5139,
+                range_end: 0x5555_5555_5140,
+            },
+            ThreadAction { tid: 0, run: RunKind::Continue as i32, ..ThreadAction::default() },
         ],
         insert: vec![site()],
         remove: vec![3, 300],
@@ -276,6 +285,8 @@ pub(crate) fn site() -> Site {
         kind: SiteKind::Software as i32,
         tid: 4711,
         sp_above: 0x7fff_ffff_e000,
+        len: 4,
+        ignore: 2,
     }
 }
 
@@ -349,6 +360,11 @@ fn events(all: &mut Collection) {
         threads_ended: vec![4713],
         modules: Some(Modules { modules: vec![module()] }),
         signal: None,
+        watched: 0,
+        syscall: 0,
+        child: 0,
+        borrows: false,
+        ending: 0,
     };
     all.event(breakpoint, b"\x55\x48\x89\xe5\x00\x01");
     let detail = SignalDetail { number: 11, code: 1, address: Some(0x10), sender: Some(99) };
@@ -365,4 +381,68 @@ fn events(all: &mut Collection) {
     all.event(Exited { target: 1, status: None, signal: Some(9) }, b"");
     all.event(Ending { reason: "the server is stopping".into() }, b"");
     all.event(Output { target: 1 }, b"hi\n");
+}
+
+fn wishes(all: &mut Collection) {
+    let request = HoldThreads { target: 1, tids: vec![4712], change: HoldChange::Freeze as i32 };
+    all.verb((request, b""), (HoldThreadsReply { suspends: vec![2] }, b""));
+    let request = SetEvents {
+        target: 1,
+        modules: true,
+        children: ChildPolicy::Follow as i32,
+        forks: true,
+        thread_births: true,
+        thread_ends: true,
+    };
+    all.verb((request, b""), (SetEventsReply {}, b""));
+    let policy = SignalPolicy { signal: 14, stop: true, pass: true, print: true };
+    let request = SetSignals { target: 1, policies: vec![policy] };
+    all.verb((request, b""), (SetSignalsReply {}, b""));
+    let request = CatchSyscalls { target: 1, all: true, numbers: vec![1, 300] };
+    all.verb((request, b""), (CatchSyscallsReply {}, b""));
+    let site =
+        SiteState { id: 7, address: 0x5555_5555_5139, hits: 5, ignore: 2, out_of_line: true };
+    let reply = ListSitesReply { sites: vec![site], hardware_total: 4, hardware_used: 1 };
+    all.verb((ListSites { target: 1 }, b""), (reply, b""));
+    let watch = Stopped {
+        stop: 7,
+        target: 1,
+        tid: 4711,
+        kind: StopKind::Watchpoint as i32,
+        sites: vec![8],
+        watched: 0x5555_5555_8010,
+        ..Stopped::default()
+    };
+    all.event(watch, b"");
+    let call = Stopped {
+        stop: 8,
+        target: 1,
+        tid: 4711,
+        kind: StopKind::SyscallEntry as i32,
+        syscall: 1,
+        ..Stopped::default()
+    };
+    all.event(call, b"");
+    let fork = Stopped {
+        stop: 9,
+        target: 1,
+        tid: 4711,
+        kind: StopKind::Forked as i32,
+        child: 4720,
+        borrows: true,
+        ..Stopped::default()
+    };
+    all.event(fork, b"");
+    let end = Stopped {
+        stop: 10,
+        target: 1,
+        tid: 4712,
+        kind: StopKind::ThreadEnding as i32,
+        ending: 0x300,
+        ..Stopped::default()
+    };
+    all.event(end, b"");
+    all.event(Created { target: 2, parent: 1, pid: 4720, created: true }, b"");
+    let detail = SignalDetail { number: 14, code: 0, address: None, sender: Some(99) };
+    all.event(Signalled { target: 1, tid: 4712, signal: Some(detail) }, b"");
 }

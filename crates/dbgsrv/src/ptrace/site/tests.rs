@@ -24,11 +24,13 @@ fn table(arch: Arch, addresses: &[u64]) -> SiteTable {
 }
 
 fn client(id: u32, tid: Option<u32>, sp_above: Option<u64>) -> Reason {
-    Reason::Client {
+    Reason::Client(ClientReason {
         id: SiteId::new(id),
         tid: tid.map(Tid::new),
         sp_above: sp_above.map(Address::new),
-    }
+        hits: 0,
+        ignore: 0,
+    })
 }
 
 /// What a reader of `len` bytes at an address sees of memory that holds the traps of the sites, and
@@ -132,14 +134,14 @@ fn reasons_apply_to_their_thread_and_depth() {
         client(4, Some(42), Some(0x7000)),
         Reason::Entry,
     ];
-    let hits = |tid: u32, sp: u64| -> Vec<u32> {
-        let hits = table.hits(at, Tid::new(tid), Address::new(sp));
+    let mut hits = |tid: u32, sp: u64| -> Vec<u32> {
+        let hits = table.take_hits(at, Tid::new(tid), Address::new(sp));
         hits.into_iter().map(SiteId::value).collect()
     };
     assert_eq!(hits(42, 0x7001), [3, 1, 2, 4], "in the order of their insertion");
     assert_eq!(hits(42, 0x7000), [3, 1], "above is not at");
     assert_eq!(hits(43, 0x8000), [3, 2]);
-    assert_eq!(table.hits(Address::new(AT + 1), Tid::new(42), Address::ZERO), []);
+    assert_eq!(table.take_hits(Address::new(AT + 1), Tid::new(42), Address::ZERO), []);
 }
 
 #[test]

@@ -1,0 +1,41 @@
+// Threads that count, each in a place of its own, until the input ends. SIGUSR1 is counted, too.
+// Argument: how many of them there are.
+
+#include "testee.h"
+
+#define COUNTERS_MAX 64
+
+volatile unsigned long counters[COUNTERS_MAX];
+volatile unsigned long signals;
+
+STOP_HERE void count_one(unsigned long index)
+{
+    counters[index]++; // BREAK: count
+}
+
+static void count_signal(int signal)
+{
+    signals += signal == SIGUSR1;
+}
+
+static void *count_on(void *argument)
+{
+    for (;;)
+        count_one((unsigned long)argument);
+    return argument;
+}
+
+int main(int count, char **arguments)
+{
+    CHECK(count == 2);
+    signal(SIGUSR1, count_signal);
+    unsigned long threads = strtoul(arguments[1], NULL, 0);
+    CHECK(threads <= COUNTERS_MAX);
+    for (unsigned long index = 0; index < threads; index++) {
+        pthread_t id;
+        CHECK(pthread_create(&id, NULL, count_on, (void *)index) == 0);
+    }
+    say("ready");
+    wait_for_end_of_input();
+    return 0;
+}
