@@ -3,6 +3,10 @@
 
 use dbgbase::Pid;
 use dbgwire::Fault;
+use dbgwire::verbs::bulk::{
+    CompareMemory, CompareMemoryReply, CopyMemory, CopyMemoryReply, FillMemory, FillMemoryReply,
+    SearchMemory, SearchMemoryReply,
+};
 use dbgwire::verbs::memory::{ListRegions, ListRegionsReply, WriteMemory, WriteMemoryReply};
 use dbgwire::verbs::module::ListModulesReply;
 use dbgwire::verbs::process::{
@@ -15,7 +19,7 @@ use dbgwire::verbs::site::{InsertSites, InsertSitesReply, ListSitesReply, Remove
 use dbgwire::verbs::terminal::ResizeTerminal;
 use dbgwire::verbs::thread::{HoldThreads, HoldThreadsReply, ListThreadsReply};
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Outcome};
 
 /// What controls debuggees. One session has one backend and calls it from one thread; stops and
 /// ends come through the event sink that the backend was made with.
@@ -65,6 +69,18 @@ pub trait Backend: Send {
         request: WriteMemory,
         bytes: bytes::Bytes,
     ) -> Result<WriteMemoryReply, Fault>;
+    /// Finds bytes or strings.
+    fn search_memory(&mut self, request: SearchMemory) -> Outcome<SearchMemoryReply>;
+    /// Writes a pattern over and over.
+    fn fill_memory(
+        &mut self,
+        request: FillMemory,
+        pattern: bytes::Bytes,
+    ) -> Result<FillMemoryReply, Fault>;
+    /// Tells where two ranges differ.
+    fn compare_memory(&mut self, request: CompareMemory) -> Outcome<CompareMemoryReply>;
+    /// Copies bytes inside a target.
+    fn copy_memory(&mut self, request: CopyMemory) -> Result<CopyMemoryReply, Fault>;
     /// Lists what is mapped.
     fn list_regions(&mut self, request: ListRegions) -> Result<ListRegionsReply, Fault>;
     /// Reads registers.

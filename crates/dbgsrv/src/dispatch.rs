@@ -1,6 +1,8 @@
 //! From a request to whoever carries it out: one arm for each verb. It knows the verbs and their
 //! limits, not how they are done.
 
+mod bulk;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
@@ -10,7 +12,9 @@ use dbgwire::verbs::memory::{
 };
 use dbgwire::verbs::process::{Abandon, AbandonReply, Attach, Detach, Kill, Launch};
 use dbgwire::verbs::server::{EndServer, EndServerReply, Ping, PingReply, ServerInfo};
-use dbgwire::verbs::{file, memory, module, process, registers, resume, site, terminal, thread};
+use dbgwire::verbs::{
+    bulk, file, memory, module, process, registers, resume, site, terminal, thread,
+};
 use dbgwire::{ErrorCode, Fault, Request, Verb};
 
 use crate::answer::Outcome;
@@ -97,6 +101,10 @@ impl<'a> Dispatch<'a> {
                 let reply = reply.map(|()| terminal::ResizeTerminalReply {});
                 self.send::<terminal::ResizeTerminal>(id, reply);
             }
+            Request::SearchMemory(_)
+            | Request::FillMemory(_)
+            | Request::CompareMemory(_)
+            | Request::CopyMemory(_) => self.route_bulk(id, request, tail),
             Request::OpenFile(_)
             | Request::ReadFile(_)
             | Request::WriteFile(_)

@@ -48,6 +48,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dbgbase::{Address, Arch, Pid, StopNumber, TargetId};
+use dbgwire::verbs::bulk::{
+    CompareMemory, CompareMemoryReply, CopyMemory, CopyMemoryReply, FillMemory, FillMemoryReply,
+    SearchMemory, SearchMemoryReply,
+};
 use dbgwire::verbs::memory::{
     ListRegions, ListRegionsReply, REGIONS_MAX, Region, WriteMemory, WriteMemoryReply,
 };
@@ -68,13 +72,13 @@ pub use repair::{Repaired, repair};
 pub use signals::Termination;
 pub use start::start;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Outcome};
 use crate::backend::Backend;
 use crate::error::{ServerError, system};
 use crate::journal::Journal;
 use crate::session::BackendSettings;
 use crate::terminal::{Events, Pty, Terminal};
-use memory::TargetMemory;
+use memory::{TargetMemory, bulk, search};
 use recent::RecentReads;
 use signals::{ChildSignals, Waker};
 use tracer::{Command, Tracer};
@@ -209,6 +213,11 @@ impl PtraceBackend {
         })
     }
 
+    /// Has the tracer thread write bytes, and says how many of the head were written.
+    fn write(&self, id: TargetId, address: Address, bytes: Bytes) -> Result<usize, Fault> {
+        self.call(move |tracer| tracer.write_memory(id, address, &bytes))
+    }
+
     /// Ends or leaves every target, but abandoned ones if they are to be kept.
     fn end_targets(&self, keeps_abandoned: bool) {
         let (sender, receiver) = mpsc::channel();
@@ -333,11 +342,38 @@ impl Backend for PtraceBackend {
         request: WriteMemory,
         bytes: Bytes,
     ) -> Result<WriteMemoryReply, Fault> {
-        self.call(move |tracer| {
-            let id = TargetId::new(request.target);
-            let written = tracer.write_memory(id, Address::new(request.address), &bytes)?;
-            Ok(WriteMemoryReply { written: written as u32 })
-        })
+        let id = TargetId::new(request.target);
+        let written = self.write(id, Address::new(request.address), bytes)?;
+        Ok(WriteMemoryReply { written: written as u32 })
+    }
+
+    fn search_memory(&mut self, request: SearchMemory) -> Outcome<SearchMemoryReply> {
+        let target = self.shared(TargetId::new(request.target))?;
+        search::search(target.pid, &target.memory, &request)
+    }
+
+    fn fill_memory(
+        &mut self,
+        request: FillMemory,
+        pattern: Bytes,
+    ) -> Result<FillMemoryReply, Fault> {
+        let id = TargetId::new(request.target);
+        self.shared(id)?;
+        let written = bulk::fill(&request, &pattern, &mut |at, bytes| self.write(id, at, bytes))?;
+        Ok(FillMemoryReply { written })
+    }
+
+    fn compare_memory(&mut self, request: CompareMemory) -> Outcome<CompareMemoryReply> {
+        let target = self.shared(TargetId::new(request.target))?;
+        Ok(bulk::compare(&target.memory, &request))
+    }
+
+    fn copy_memory(&mut self, request: CopyMemory) -> Result<CopyMemoryReply, Fault> {
+        let id = TargetId::new(request.target);
+        let memory = self.shared(id)?.memory;
+        let mut write = |at, bytes| self.write(id, at, bytes);
+        let written = bulk::copy(&memory, &request, &mut write)?;
+        Ok(CopyMemoryReply { written })
     }
 
     fn list_regions(&mut self, request: ListRegions) -> Result<ListRegionsReply, Fault> {

@@ -6,6 +6,7 @@ use crate::error::{DecodeError, ErrorCode};
 use crate::event::{Created, Ending, Exited, Output, Signalled, Stopped};
 use crate::frame::{Frame, FrameKind};
 use crate::message::{Verb, WireEvent};
+use crate::verbs::bulk::*;
 use crate::verbs::{file::*, memory::*, module::*, process::*, registers::*, resume::*};
 use crate::verbs::{server::*, site::*, terminal::*, thread::*};
 
@@ -149,6 +150,10 @@ verbs! {
     0x0501 ReadMemory => ReadMemoryReply, idempotent, since 1, "read many ranges";
     0x0502 WriteMemory => WriteMemoryReply, idempotent, since 1, "write bytes";
     0x0503 ListRegions => ListRegionsReply, idempotent, since 1, "what is mapped";
+    0x0504 SearchMemory => SearchMemoryReply, idempotent, since 1, "find bytes or strings";
+    0x0505 FillMemory => FillMemoryReply, idempotent, since 1, "write a pattern over and over";
+    0x0506 CompareMemory => CompareMemoryReply, idempotent, since 1, "where two ranges differ";
+    0x0507 CopyMemory => CopyMemoryReply, once, since 1, "copy bytes inside a target";
 
     0x0601 ReadRegisters => ReadRegistersReply, idempotent, since 1, "registers of many threads";
     0x0602 WriteRegisters => WriteRegistersReply, idempotent, since 1, "registers of one thread";

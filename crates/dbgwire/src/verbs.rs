@@ -2,6 +2,7 @@
 //! fields are added, never renumbered. They hold plain numbers; `convert` makes the vocabulary's
 //! types of them.
 
+pub mod bulk;
 pub mod file;
 pub mod memory;
 pub mod module;

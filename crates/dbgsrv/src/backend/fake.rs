@@ -6,6 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use dbgbase::Pid;
+use dbgwire::verbs::bulk::{
+    CompareMemory, CompareMemoryReply, CopyMemory, CopyMemoryReply, FillMemory, FillMemoryReply,
+    SearchMemory, SearchMemoryReply,
+};
 use dbgwire::verbs::memory::{ListRegions, ListRegionsReply, WriteMemory, WriteMemoryReply};
 use dbgwire::verbs::module::ListModulesReply;
 use dbgwire::verbs::process::{
@@ -19,7 +23,7 @@ use dbgwire::verbs::terminal::ResizeTerminal;
 use dbgwire::verbs::thread::{HoldThreads, HoldThreadsReply, ListThreadsReply};
 use dbgwire::{ErrorCode, Fault};
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Outcome};
 use crate::backend::Backend;
 
 /// The only target there is.
@@ -163,6 +167,32 @@ impl Backend for FakeBackend {
     ) -> Result<WriteMemoryReply, Fault> {
         self.note(format!("write {bytes:?} at {:#x}", request.address));
         Ok(WriteMemoryReply { written: bytes.len() as u32 })
+    }
+
+    fn search_memory(&mut self, request: SearchMemory) -> Outcome<SearchMemoryReply> {
+        self.target(request.target)?;
+        Ok((SearchMemoryReply { next: request.end, ..SearchMemoryReply::default() }, Bytes::new()))
+    }
+
+    fn fill_memory(
+        &mut self,
+        request: FillMemory,
+        pattern: Bytes,
+    ) -> Result<FillMemoryReply, Fault> {
+        self.note(format!("fill {} with {}", request.len, pattern.escape_ascii()));
+        self.target(request.target)?;
+        Ok(FillMemoryReply { written: request.len })
+    }
+
+    fn compare_memory(&mut self, request: CompareMemory) -> Outcome<CompareMemoryReply> {
+        self.target(request.target)?;
+        let reply = CompareMemoryReply { compared: request.len, ..CompareMemoryReply::default() };
+        Ok((reply, Bytes::new()))
+    }
+
+    fn copy_memory(&mut self, request: CopyMemory) -> Result<CopyMemoryReply, Fault> {
+        self.target(request.target)?;
+        Ok(CopyMemoryReply { written: request.len })
     }
 
     fn list_regions(&mut self, request: ListRegions) -> Result<ListRegionsReply, Fault> {

@@ -4,6 +4,7 @@
 mod abandon; // targets that are left stopped, and taken over
 mod attach; // every thread of a running process, and what may not be attached to
 mod breakpoints; // sites: hit, counted, hidden, moved, filtered
+mod bulk; // searching, filling, comparing, copying
 mod calls; // sites and steps on system calls
 mod children; // what a target makes runs clean, and what it becomes is told
 mod command_line; // what dbgsrv is told, and the programs that it starts

@@ -11,6 +11,10 @@ use dbgwire::frame::{FRAME_LEN_MAX, FrameKind, HEADER_LEN, HELLO_LEN_MAX};
 use dbgwire::handshake::{Hello, Refusal, Welcome};
 use dbgwire::message::{self, DETAIL_LEN_MAX};
 use dbgwire::table::{EVENTS, VERBS};
+use dbgwire::verbs::bulk::{
+    BULK_WRITE_LEN_MAX, DIFFERENCES_MAX, HITS_MAX, PATTERN_LEN_MAX, SCAN_LEN_MAX, STRING_LEN_MAX,
+    STRINGS_LEN_MAX, SearchKind,
+};
 use dbgwire::verbs::file::{FileAccess, OPEN_FILES_MAX, TRANSFER_LEN_MAX};
 use dbgwire::verbs::memory::{RANGES_MAX, READ_LEN_MAX, REGIONS_MAX, Range, Region, WRITE_LEN_MAX};
 use dbgwire::verbs::module::ModuleDescription;
@@ -128,8 +132,16 @@ fn parts() -> BTreeMap<&'static str, Vec<String>> {
     ])
 }
 
-const ENUMERATIONS: [&str; 7] =
-    ["StopKind", "RunKind", "SiteKind", "HoldChange", "ChildPolicy", "Terminal", "FileAccess"];
+const ENUMERATIONS: [&str; 8] = [
+    "StopKind",
+    "RunKind",
+    "SiteKind",
+    "HoldChange",
+    "SearchKind",
+    "ChildPolicy",
+    "Terminal",
+    "FileAccess",
+];
 
 fn wire_type(ty: &str) -> WireType {
     match ty {
@@ -341,6 +353,9 @@ fn errors_and_enumerations_have_their_numbers() {
     known("StopKind", &|number| StopKind::try_from(number).ok().map(|kind| format!("{kind:?}")));
     known("RunKind", &|number| RunKind::try_from(number).ok().map(|kind| format!("{kind:?}")));
     known("SiteKind", &|number| SiteKind::try_from(number).ok().map(|kind| format!("{kind:?}")));
+    known("SearchKind", &|number| {
+        SearchKind::try_from(number).ok().map(|kind| format!("{kind:?}"))
+    });
     known("Terminal", &|number| Terminal::try_from(number).ok().map(|kind| format!("{kind:?}")));
     known("HoldChange", &|number| {
         HoldChange::try_from(number).ok().map(|kind| format!("{kind:?}"))
@@ -368,6 +383,13 @@ fn limits_and_versions_have_their_values() {
         ("READ_LEN_MAX", READ_LEN_MAX as usize),
         ("WRITE_LEN_MAX", WRITE_LEN_MAX),
         ("REGIONS_MAX", REGIONS_MAX),
+        ("PATTERN_LEN_MAX", PATTERN_LEN_MAX),
+        ("HITS_MAX", HITS_MAX as usize),
+        ("STRING_LEN_MAX", STRING_LEN_MAX),
+        ("STRINGS_LEN_MAX", STRINGS_LEN_MAX),
+        ("SCAN_LEN_MAX", SCAN_LEN_MAX as usize),
+        ("BULK_WRITE_LEN_MAX", BULK_WRITE_LEN_MAX as usize),
+        ("DIFFERENCES_MAX", DIFFERENCES_MAX as usize),
         ("OPEN_FILES_MAX", OPEN_FILES_MAX),
         ("TRANSFER_LEN_MAX", TRANSFER_LEN_MAX as usize),
     ];

@@ -10,6 +10,7 @@ use dbgwire::error::{ErrorCode, FaultMessage};
 use dbgwire::frame::FRAME_LEN_MAX;
 use dbgwire::handshake::{Hello, Welcome};
 use dbgwire::message::{self, Encoded};
+use dbgwire::verbs::bulk::*;
 use dbgwire::verbs::{file::*, memory::*, module::*, process::*, registers::*, resume::*};
 use dbgwire::verbs::{server::*, site::*, terminal::*, thread::*};
 use dbgwire::version::PREFACE;
@@ -212,6 +213,7 @@ every_verb! {
     ListThreads HoldThreads
     Resume Interrupt SendSignal SetEvents SetSignals CatchSyscalls
     ReadMemory WriteMemory ListRegions
+    SearchMemory FillMemory CompareMemory CopyMemory
     ReadRegisters WriteRegisters
     InsertSites RemoveSites ListSites
     ListModules

@@ -11,6 +11,7 @@ use dbgwire::event::{
 };
 use dbgwire::frame::{FrameKind, HEADER_LEN};
 use dbgwire::message::{self, Encoded};
+use dbgwire::verbs::bulk::*;
 use dbgwire::verbs::file::*;
 use dbgwire::verbs::memory::*;
 use dbgwire::verbs::module::*;
@@ -139,6 +140,7 @@ pub(crate) fn all() -> Vec<Sample> {
     file(&mut all);
     abandoned(&mut all);
     terminal(&mut all);
+    bulk(&mut all);
     events(&mut all);
     wishes(&mut all);
     all.samples
@@ -262,6 +264,40 @@ fn memory(all: &mut Collection) {
     };
     let reply = ListRegionsReply { regions: vec![region], more: true };
     all.verb((ListRegions { target: 1, from: 0x1000 }, b""), (reply, b""));
+}
+
+fn bulk(all: &mut Collection) {
+    let request = SearchMemory {
+        target: 1,
+        start: 0x5555_5555_4000,
+        end: 0x5555_5555_6000,
+        kind: SearchKind::Ascii as i32,
+        pattern: b"abc".to_vec(),
+        mask: b"\xff\x0f\xff".to_vec(),
+        alignment: 8,
+        hits_max: 2,
+        protection: 2,
+        len_min: 3,
+    };
+    let hits = vec![0x5555_5555_4008, 0x5555_5555_4010];
+    let reply = SearchMemoryReply { hits, lengths: vec![3, 4], next: 0x5555_5555_4014 };
+    all.verb((request, b""), (reply, b"abcwxyz"));
+
+    let request = FillMemory { target: 1, address: 0x5555_5555_8010, len: 300 };
+    all.verb((request, b"\x00\x01"), (FillMemoryReply { written: 300 }, b""));
+
+    let request = CompareMemory {
+        target: 1,
+        one: 0x5555_5555_8010,
+        other: 0x5555_5555_9010,
+        len: 300,
+        differences_max: 2,
+    };
+    let reply = CompareMemoryReply { offsets: vec![4, 200], compared: 201 };
+    all.verb((request, b""), (reply, b"abcd"));
+
+    let request = CopyMemory { target: 1, from: 0x5555_5555_8010, to: 0x5555_5555_8018, len: 300 };
+    all.verb((request, b""), (CopyMemoryReply { written: 300 }, b""));
 }
 
 fn registers(all: &mut Collection) {
