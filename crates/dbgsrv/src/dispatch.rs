@@ -12,9 +12,7 @@ use dbgwire::verbs::memory::{
 };
 use dbgwire::verbs::process::{Abandon, AbandonReply, Attach, Detach, Kill, Launch};
 use dbgwire::verbs::server::{EndServer, EndServerReply, Ping, PingReply, ServerInfo};
-use dbgwire::verbs::{
-    bulk, file, memory, module, process, registers, resume, site, terminal, thread,
-};
+use dbgwire::verbs::{file, memory, module, process, registers, resume, site, terminal, thread};
 use dbgwire::{ErrorCode, Fault, Request, Verb};
 
 use crate::answer::Outcome;
