@@ -216,9 +216,9 @@ impl Interpreter {
     ) -> Result<Next, CommandError> {
         let cause = match &event.kind {
             EventKind::Stopped(cause) => cause,
-            EventKind::Exited(status) => {
+            EventKind::Exited(_) | EventKind::Left(_) => {
                 self.state.forget(event.process);
-                output.write(&format::events::exited(event.pid, *status));
+                output.write(&(summary(event) + "\n"));
                 if self.engine.current().is_some() {
                     self.context(output).write_state()?;
                 }
@@ -332,9 +332,8 @@ fn summary(event: &DebugEvent) -> String {
             let tid = event.thread.map_or(event.pid.into(), |(_, tid)| tid);
             format::events::last(event.pid, tid, cause)
         }
-        EventKind::Exited(status) => {
-            format::events::exited(event.pid, *status).trim_end().to_owned()
-        }
+        EventKind::Exited(status) => format::events::exited(event.pid, *status),
+        EventKind::Left(why) => format::events::left(event.pid, why),
         EventKind::LinkLost(reason) => format!("The connection was lost: {reason}"),
         EventKind::ServerEnding(reason) => format!("The server ended the session: {reason}"),
     }

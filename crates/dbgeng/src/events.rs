@@ -28,6 +28,9 @@ pub enum EventKind {
     Stopped(StopCause),
     /// The process has ended; its number is retired.
     Exited(ExitStatus),
+    /// The server has let the process go, which it cannot debug any longer for this reason, and
+    /// which runs on; its number is retired.
+    Left(String),
     /// The link to the server is lost, for this reason. All targets are gone from the engine.
     LinkLost(String),
     /// The server ends the session, for this reason. All targets are gone from the engine.

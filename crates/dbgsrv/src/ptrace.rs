@@ -20,6 +20,7 @@ mod policy;
 mod probe;
 pub(crate) mod procfs;
 mod recent;
+mod refusal;
 mod repair;
 mod report;
 mod rest;

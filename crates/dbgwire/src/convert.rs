@@ -139,12 +139,17 @@ pub fn signal(number: u32) -> Option<Signal> {
 pub fn exited(target: u32, status: ExitStatus) -> Exited {
     match status {
         ExitStatus::Exited(status) => {
-            Exited { target, status: Some(u32::from(status)), signal: None }
+            Exited { target, status: Some(u32::from(status)), ..Exited::default() }
         }
         ExitStatus::Killed(signal) => {
-            Exited { target, status: None, signal: Some(signal.number() as u32) }
+            Exited { target, signal: Some(signal.number() as u32), ..Exited::default() }
         }
     }
+}
+
+/// The event of a target whose process lives on without the session, for this reason.
+pub fn left(target: u32, why: String) -> Exited {
+    Exited { target, left: why, ..Exited::default() }
 }
 
 /// How the target of an exit event ended. **Errors**: [`DecodeError::BadField`] if it says neither.

@@ -156,8 +156,8 @@ pub struct Modules {
     pub modules: Vec<ModuleDescription>,
 }
 
-/// A target has ended. Its id is not used again.
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+/// A target has ended, or the session has let it go. Its id is not used again.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Exited {
     /// Which target.
     #[prost(uint32, tag = "1")]
@@ -168,6 +168,10 @@ pub struct Exited {
     /// The signal that ended it, otherwise.
     #[prost(uint32, optional, tag = "3")]
     pub signal: Option<u32>,
+    /// If the process has not ended, but was left because the session cannot debug it any longer:
+    /// why, for people. Then neither of the others is there.
+    #[prost(string, tag = "4")]
+    pub left: String,
 }
 
 /// The session ends by the server's will; nothing follows.

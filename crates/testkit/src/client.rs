@@ -504,6 +504,9 @@ fn read_event(frame: &Frame) -> Event {
         AnyEvent::Stopped(event) => {
             Event::Stopped(Box::new(Stop { event, tail: frame.tail.clone() }))
         }
+        AnyEvent::Exited(event) if !event.left.is_empty() => {
+            Event::Left { target: event.target, why: event.left }
+        }
         AnyEvent::Exited(event) => {
             let status = convert::exit_status(&event).expect("an end");
             Event::Exited { target: event.target, status }

@@ -127,13 +127,24 @@ impl Embedded {
         program: impl AsRef<OsStr>,
         journal: OwnedFd,
     ) -> (Embedded, Client) {
+        Embedded::start_by(guard, &[], program, journal)
+    }
+
+    /// The same, started by a program that executes its arguments, as `["setpriv", "--reuid=1"]`.
+    #[track_caller]
+    pub fn start_by(
+        guard: &Guard,
+        starter: &[&str],
+        program: impl AsRef<OsStr>,
+        journal: OwnedFd,
+    ) -> (Embedded, Client) {
         let (link, theirs) = Link::pair().expect("a socket pair");
         let kept = journal.try_clone().expect("a descriptor");
         // A shell gives the descriptors the numbers that the command line names, so that no process
         // that another test starts in this moment inherits them.
-        let script = r#"exec "$0" @session 3 4 - 1 1 - - 3<&0 4>&2 </dev/null 2>/dev/null"#;
+        let script = r#"exec "$@" @session 3 4 - 1 1 - - 3<&0 4>&2 </dev/null 2>/dev/null"#;
         let mut command = guard.command("sh");
-        command.args(["-c", script]).arg(program.as_ref());
+        command.args(["-c", script, "sh"]).args(starter).arg(program.as_ref());
         command.stdin(theirs.into_fd().expect("nobody shares it"));
         command.stdout(Stdio::piped()).stderr(journal);
         let process = Process::spawn(&mut command);

@@ -18,6 +18,13 @@ pub enum Event {
         /// How.
         status: ExitStatus,
     },
+    /// A target was let go.
+    Left {
+        /// Which.
+        target: u32,
+        /// Why.
+        why: String,
+    },
     /// The server ends the session, and why.
     Ending(String),
     /// A target has written to its terminal.

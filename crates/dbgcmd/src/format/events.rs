@@ -29,9 +29,14 @@ pub(crate) fn stopped(pid: Pid, tid: Tid, cause: &StopCause) -> String {
 /// What is told of a process that has ended. Its id is decimal, as for ps(1).
 pub(crate) fn exited(pid: Pid, status: ExitStatus) -> String {
     match status {
-        ExitStatus::Exited(status) => format!("Process {pid} exited with status {status}\n"),
-        ExitStatus::Killed(signal) => format!("Process {pid} was ended by {signal}\n"),
+        ExitStatus::Exited(status) => format!("Process {pid} exited with status {status}"),
+        ExitStatus::Killed(signal) => format!("Process {pid} was ended by {signal}"),
     }
+}
+
+/// What is told of a process that the server has let go.
+pub(crate) fn left(pid: Pid, why: &str) -> String {
+    format!("Process {pid} is no longer debugged, and runs on: {why}")
 }
 
 /// The event for `.lastevent`.
@@ -167,10 +172,12 @@ mod tests {
     #[test]
     fn the_end_of_a_process_is_told() {
         let pid = Pid::new(4711);
-        assert_eq!(exited(pid, ExitStatus::Exited(3)), "Process 4711 exited with status 3\n");
+        assert_eq!(exited(pid, ExitStatus::Exited(3)), "Process 4711 exited with status 3");
         assert_eq!(
             exited(pid, ExitStatus::Killed(Signal::SIGKILL)),
-            "Process 4711 was ended by SIGKILL\n"
+            "Process 4711 was ended by SIGKILL"
         );
+        let left = "Process 4711 is no longer debugged, and runs on: it is a 32-bit program";
+        assert_eq!(super::left(pid, "it is a 32-bit program"), left);
     }
 }

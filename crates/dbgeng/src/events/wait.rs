@@ -129,7 +129,7 @@ impl Engine {
                 self.stopped(stopped, &tail).map(|()| None)
             }
             Arrival::Event(AnyEvent::Exited(exited), _) => {
-                self.exited(&exited);
+                self.exited(exited);
                 Ok(None)
             }
             Arrival::Event(AnyEvent::Ending(ending), _) => {
@@ -214,12 +214,15 @@ impl Engine {
         }
     }
 
-    fn exited(&mut self, exited: &Exited) {
+    fn exited(&mut self, exited: Exited) {
         let Some(number) = self.number_of(TargetId::new(exited.target)) else { return };
         let Some(process) = self.forget(number) else { return };
         // A status that makes no sense is still an end.
-        let status = convert::exit_status(exited).unwrap_or(dbgbase::ExitStatus::Exited(0));
-        let kind = EventKind::Exited(status);
+        let status = convert::exit_status(&exited).unwrap_or(dbgbase::ExitStatus::Exited(0));
+        let kind = match exited.left {
+            left if left.is_empty() => EventKind::Exited(status),
+            left => EventKind::Left(left),
+        };
         self.pending.push_back(DebugEvent {
             process: number,
             pid: process.pid,

@@ -249,7 +249,12 @@ fn breakpoints_need_a_target_and_vanish_with_it() {
     let mut session = Session::new(|peer| {
         serve_launch(peer, 1);
         peer.resume();
-        let exited = dbgwire::event::Exited { target: 1, status: Some(0), signal: None };
+        let exited = dbgwire::event::Exited {
+            target: 1,
+            status: Some(0),
+            signal: None,
+            left: String::new(),
+        };
         peer.event(&exited, &[]);
     });
     let engine = session.engine();

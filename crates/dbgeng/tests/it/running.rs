@@ -35,7 +35,7 @@ fn a_run_resumes_from_the_stop_it_saw_and_ends_with_the_process() {
         assert_eq!((resume.target, resume.stop), (1, 1));
         assert_eq!(actions(&resume), [(0, RunKind::Continue, 0)]);
         assert!(resume.insert.is_empty() && resume.remove.is_empty());
-        peer.event(&Exited { target: 1, status: Some(3), signal: None }, &[]);
+        peer.event(&Exited { target: 1, status: Some(3), signal: None, left: String::new() }, &[]);
     });
     let engine = session.engine();
     launch(engine);
@@ -52,6 +52,23 @@ fn a_run_resumes_from_the_stop_it_saw_and_ends_with_the_process() {
     assert!(engine.processes().is_empty() && engine.current().is_none());
     let idle = engine.wait_for_event(None).expect_err("nothing is debugged");
     assert_eq!(idle.kind(), ErrorKind::NoTarget);
+    session.end();
+}
+
+#[test]
+fn a_process_that_the_server_lets_go_is_gone_and_not_ended() {
+    let left = "it has executed a 32-bit program".to_owned();
+    let why = left.clone();
+    let mut session = Session::new(|peer| {
+        serve_launch(peer, 1);
+        peer.resume();
+        peer.event(&Exited { target: 1, status: None, signal: None, left }, &[]);
+    });
+    let engine = session.engine();
+    launch(engine);
+    engine.execute(GO).expect("runs");
+    assert_eq!(next_event(engine).kind, EventKind::Left(why));
+    assert!(engine.processes().is_empty() && engine.current().is_none());
     session.end();
 }
 
@@ -210,7 +227,7 @@ fn another_event_cancels_a_step_over_and_its_site_goes_with_the_next_run() {
         let resume = peer.resume();
         assert_eq!(resume.remove, [site]);
         assert_eq!(actions(&resume), [(1001, RunKind::Continue, 11), (0, RunKind::Continue, 0)]);
-        peer.event(&Exited { target: 1, status: None, signal: Some(11) }, &[]);
+        peer.event(&Exited { target: 1, status: None, signal: Some(11), left: String::new() }, &[]);
     });
     let engine = session.engine();
     launch(engine);
@@ -350,7 +367,7 @@ fn killing_needs_no_event() {
     let mut session = Session::new(|peer| {
         serve_launch(peer, 1);
         let kill = peer.expect::<Kill>();
-        peer.event(&Exited { target: 1, status: None, signal: Some(9) }, &[]);
+        peer.event(&Exited { target: 1, status: None, signal: Some(9), left: String::new() }, &[]);
         peer.answer(&kill, KillReply {});
         serve_launch(peer, 2);
     });
@@ -376,7 +393,7 @@ fn a_run_that_is_refused_is_told_by_the_wait_and_can_be_repeated() {
         // A target that ended meanwhile is told of by its event alone.
         let resume = peer.expect::<Resume>();
         peer.refuse(&resume, ErrorCode::TargetEnded, "it is gone");
-        peer.event(&Exited { target: 1, status: None, signal: Some(9) }, &[]);
+        peer.event(&Exited { target: 1, status: None, signal: Some(9), left: String::new() }, &[]);
     });
     let engine = session.engine();
     launch(engine);

@@ -43,7 +43,7 @@ fn an_event_of_one_stops_the_other() {
         assert_eq!(peer.interrupt(), 1);
         Scene::new(4, 1, 1001, StopKind::Interrupted, CODE).push(peer);
         resume_both(peer);
-        peer.event(&Exited { target: 1, status: Some(0), signal: None }, &[]);
+        peer.event(&Exited { target: 1, status: Some(0), signal: None, left: String::new() }, &[]);
         assert_eq!(peer.interrupt(), 2);
         Scene::new(5, 2, 1002, StopKind::Interrupted, CODE).push(peer);
     });
@@ -79,9 +79,9 @@ fn events_of_both_are_told_one_after_the_other() {
         };
         assert_eq!((first.target, signals(&first)), (1, vec![]));
         assert_eq!((second.target, signals(&second)), (2, vec![(1002, 10)]));
-        peer.event(&Exited { target: 1, status: Some(0), signal: None }, &[]);
+        peer.event(&Exited { target: 1, status: Some(0), signal: None, left: String::new() }, &[]);
         assert_eq!(peer.interrupt(), 2);
-        peer.event(&Exited { target: 2, status: Some(1), signal: None }, &[]);
+        peer.event(&Exited { target: 2, status: Some(1), signal: None, left: String::new() }, &[]);
     });
     let engine = session.engine();
     launch_two(engine);
@@ -131,10 +131,10 @@ fn breakpoints_of_both_are_set_before_either_runs() {
         assert_eq!(peer.interrupt(), 2);
         Scene::new(4, 2, 1002, StopKind::Breakpoint, CALL).sites(&[1]).push(peer);
         let kill = peer.expect::<Kill>();
-        peer.event(&Exited { target: 2, status: None, signal: Some(9) }, &[]);
+        peer.event(&Exited { target: 2, status: None, signal: Some(9), left: String::new() }, &[]);
         peer.answer(&kill, KillReply {});
         assert_eq!(peer.resume().target, 1);
-        peer.event(&Exited { target: 1, status: Some(0), signal: None }, &[]);
+        peer.event(&Exited { target: 1, status: Some(0), signal: None, left: String::new() }, &[]);
     });
     let engine = session.engine();
     launch_two(engine);
@@ -166,7 +166,7 @@ fn an_event_of_a_breakpoint_that_was_removed_is_not_told() {
         Scene::new(4, 2, 1002, StopKind::Breakpoint, CALL).sites(&[1]).push(peer);
         let (first, second) = (peer.resume(), peer.resume());
         assert_eq!((first.remove, second.remove), (vec![], vec![1]));
-        peer.event(&Exited { target: 1, status: Some(0), signal: None }, &[]);
+        peer.event(&Exited { target: 1, status: Some(0), signal: None, left: String::new() }, &[]);
         assert_eq!(peer.interrupt(), 2);
         Scene::new(5, 2, 1002, StopKind::Interrupted, CODE).push(peer);
     });

@@ -14,9 +14,10 @@ use super::debugger::who_debugs;
 use super::memory::TargetMemory;
 use super::policy::Policy;
 use super::procfs;
+use super::refusal::facts;
 use super::sys;
 use super::syscalls::Caught;
-use super::target::{Asked, Phase, Target};
+use super::target::{Asked, Phase, Target, Unwanted};
 use super::thread::{State, Thread, Wish};
 use super::tracer::Tracer;
 use crate::journal::Entry;
@@ -26,26 +27,28 @@ use crate::journal::Entry;
 /// not met is making them.
 const PASSES_MAX: u32 = 1000;
 
+/// How often a thread is tried that cannot be seized.
+const ATTEMPTS_MAX: u32 = 3;
+
 impl Tracer {
     /// Seizes every thread of a process and asks it to stop. The stop follows as an event.
     ///
     /// **Errors**: [`ErrorCode::NoSuchProcess`], [`ErrorCode::AlreadyTraced`],
-    /// [`ErrorCode::NotPermitted`], each naming the rule that applied.
+    /// [`ErrorCode::NotPermitted`], [`ErrorCode::Unsupported`], [`ErrorCode::LimitReached`], each
+    /// naming the rule that applied.
     /// **Source**: ptrace(2), `PTRACE_SEIZE`.
     pub(super) fn attach(&mut self, pid: Pid) -> Result<AttachReply, Fault> {
         if let Some(target) = self.target_of(pid) {
-            let detail = match target.is_abandoned {
-                true => format!("process {pid} was abandoned here; take it over instead"),
-                false => format!("process {pid} is target {} of this session already", target.id),
-            };
-            return Err(Fault::new(ErrorCode::AlreadyTraced, detail));
+            return Err(Fault::new(ErrorCode::AlreadyTraced, whose(target)));
         }
         let start_time = check_attachable(pid)?;
         // The leader, unless it has ended before the others.
         let first = procfs::living_thread(pid).unwrap_or(Tid::from(pid));
-        sys::seize(first).map_err(|errno| refusal(pid, errno))?;
+        sys::seize(first).map_err(|errno| facts::explain(pid, first, errno))?;
         let _ = sys::interrupt(first);
-        let id = match self.begin_target(pid, first, start_time, false) {
+        let begun = check_seized(pid, first, start_time)
+            .and_then(|()| self.begin_target(pid, first, start_time, false));
+        let id = match begun {
             Ok(id) => id,
             Err(fault) => {
                 // A seized thread can be detached only from a stop; it is stopped for a moment.
@@ -54,14 +57,18 @@ impl Tracer {
             }
         };
         self.add_seized(id, first);
-        self.seize_listed(id, pid);
         self.set_phase(id, Phase::Stopping);
         self.dirty.insert(id);
+        if let Err(fault) = self.seize_listed(id, pid) {
+            self.let_go(id, Unwanted::Refused);
+            return Err(fault);
+        }
         Ok(AttachReply { target: id.value() })
     }
 
     /// Looks once more for threads, now that all those that we know stand still. Whether there are
-    /// any that have yet to stop.
+    /// any that have yet to stop. A target of which a thread cannot be had is let go, and the
+    /// client told.
     ///
     /// The thread list is not read in one moment: when threads are born and die meanwhile, it may
     /// leave some out (proc_pid_task(5)). With all threads but the missed ones standing still, it
@@ -69,35 +76,82 @@ impl Tracer {
     pub(super) fn seize_missed(&mut self, id: TargetId) -> bool {
         let Some(target) = self.targets.get(&id) else { return false };
         let pid = target.pid;
-        self.seize_listed(id, pid);
+        if let Err(fault) = self.seize_listed(id, pid) {
+            self.let_go(id, Unwanted::Told(fault.detail));
+            return true;
+        }
         self.targets.get(&id).is_some_and(|target| !target.all_stopped())
     }
 
+    /// Has a target left as soon as it stands still, because the session cannot debug it.
+    pub(super) fn let_go(&mut self, id: TargetId, why: Unwanted) {
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        target.unwanted = Some(why);
+        target.asked.detach.get_or_insert(None);
+        self.dirty.insert(id);
+    }
+
     /// Seizes thread after thread, until a pass over the thread list finds nothing new.
-    fn seize_listed(&mut self, id: TargetId, pid: Pid) {
+    fn seize_listed(&mut self, id: TargetId, pid: Pid) -> Result<(), Fault> {
         let mut dead: BTreeSet<Tid> = BTreeSet::new();
         for _ in 0..PASSES_MAX {
+            let tids = match procfs::tids(pid) {
+                Ok(tids) => tids,
+                // Its end is reported next.
+                Err(error) if procfs::is_gone(&error) => return Ok(()),
+                Err(error) => return Err(unreadable(pid, &error)),
+            };
             let mut is_new = false;
-            for tid in procfs::tids(pid).unwrap_or_default() {
+            for tid in tids {
                 if self.owner.contains_key(&tid) || dead.contains(&tid) {
                     continue;
                 }
-                match sys::seize(tid) {
-                    Ok(()) => {
-                        let _ = sys::interrupt(tid);
-                    }
-                    // A child of a thread we have seized is seized with it, and stops by itself.
-                    Err(Errno::PERM) if is_ours(tid) => {}
-                    Err(_) => {
-                        dead.insert(tid);
-                        continue;
-                    }
+                if self.seize_thread(pid, tid)? {
+                    is_new = true;
+                    self.add_seized(id, tid);
+                } else {
+                    dead.insert(tid);
                 }
-                is_new = true;
-                self.add_seized(id, tid);
             }
             if !is_new {
-                return;
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Seizes one thread of a process. Whether it is there to be seized: only one that is dead or
+    /// gone is not.
+    ///
+    /// **Errors**: why it cannot be had, as another debugger that has this very thread.
+    fn seize_thread(&mut self, pid: Pid, tid: Tid) -> Result<bool, Fault> {
+        let mut attempts = ATTEMPTS_MAX;
+        loop {
+            let errno = match sys::seize(tid) {
+                Ok(()) => {
+                    let _ = sys::interrupt(tid);
+                    let is_its = procfs::is_thread(pid, tid);
+                    if !is_its {
+                        // It has ended since it was listed, and somebody else has its number.
+                        self.departing.insert(tid, Departing::Abandoned);
+                    }
+                    return Ok(is_its);
+                }
+                Err(errno) => errno,
+            };
+            // The kernel does not let the dead be seized, either.
+            if errno == Errno::SRCH || procfs::is_zombie(pid, tid) {
+                return Ok(false);
+            }
+            // A child of a thread we have seized is seized with it, and stops by itself.
+            if errno == Errno::PERM && is_ours(tid) {
+                return Ok(true);
+            }
+            let fault = facts::explain(pid, tid, errno);
+            attempts -= 1;
+            // What was in the way may have gone while it was looked at.
+            if attempts == 0 || fault.code == ErrorCode::AlreadyTraced {
+                return Err(fault);
             }
         }
     }
@@ -121,7 +175,8 @@ impl Tracer {
         is_created: bool,
     ) -> Result<TargetId, Fault> {
         let memory = TargetMemory::open(living, self.arch).map_err(|error| {
-            Fault::new(ErrorCode::NotPermitted, format!("memory of process {pid}: {error}"))
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+            facts::explain(pid, living, errno)
         })?;
         let entry = self
             .journal
@@ -154,6 +209,7 @@ impl Tracer {
             rendezvous: None,
             modules_changed: true,
             vforks: 0,
+            unwanted: None,
             born: Vec::new(),
             ended: Vec::new(),
             policy: Policy::initial(),
@@ -181,11 +237,23 @@ fn is_ours(tid: Tid) -> bool {
     std::path::Path::new(&format!("/proc/self/task/{tracer}")).exists()
 }
 
+/// What a process is to this session that is a target of it.
+fn whose(target: &Target) -> String {
+    let (pid, id) = (target.pid, target.id);
+    if target.is_abandoned {
+        format!("process {pid} was abandoned here; take it over instead")
+    } else if target.unwanted.is_some() {
+        format!("process {pid} is being let go at this moment; try again")
+    } else {
+        format!("process {pid} is target {id} of this session already")
+    }
+}
+
 /// Looks at what can be known before a process is seized. Its start time, if nothing speaks against
 /// it.
 pub(super) fn check_attachable(pid: Pid) -> Result<u64, Fault> {
-    let no_process = || Fault::new(ErrorCode::NoSuchProcess, format!("there is no process {pid}"));
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|_| no_process())?;
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .map_err(|error| unreadable(pid, &error))?;
     let number = |key| {
         procfs::status_field(&text, key).and_then(|value| value.parse::<u32>().ok()).unwrap_or(0)
     };
@@ -195,7 +263,7 @@ pub(super) fn check_attachable(pid: Pid) -> Result<u64, Fault> {
         return Err(Fault::new(ErrorCode::NoSuchProcess, detail));
     }
     if pid.value() == std::process::id() {
-        let detail = format!("process {pid} is this session itself");
+        let detail = format!("process {pid} is this session itself; use another server for it");
         return Err(Fault::new(ErrorCode::NotPermitted, detail));
     }
     // Stopped, it could neither ask for anything nor end the session.
@@ -203,15 +271,12 @@ pub(super) fn check_attachable(pid: Pid) -> Result<u64, Fault> {
         let detail = format!("process {pid} has started this session; use another server for it");
         return Err(Fault::new(ErrorCode::NotPermitted, detail));
     }
-    let stat = procfs::stat(pid).ok_or_else(no_process)?;
+    let stat = read_stat(pid)?;
     if procfs::living_thread(pid).is_none() {
         let detail = format!("process {pid} ({}) has ended and waits to be reaped", stat.name);
         return Err(Fault::new(ErrorCode::NoSuchProcess, detail));
     }
-    if procfs::is_32_bit(pid) {
-        let detail = format!("process {pid} ({}) is a 32-bit program", stat.name);
-        return Err(Fault::new(ErrorCode::Unsupported, detail));
-    }
+    check_program(pid, &stat.name)?;
     match number("TracerPid") {
         0 => Ok(stat.start_time),
         tracer => {
@@ -222,31 +287,55 @@ pub(super) fn check_attachable(pid: Pid) -> Result<u64, Fault> {
     }
 }
 
-/// Why PTRACE_SEIZE was refused, in words that name the rule (ptrace(2), "Ptrace access mode
-/// checking").
-fn refusal(pid: Pid, errno: Errno) -> Fault {
-    if errno == Errno::SRCH {
-        return Fault::new(ErrorCode::NoSuchProcess, format!("there is no process {pid}"));
+/// Looks once more at a process whose first thread is seized: since then nobody else can have its
+/// number. That it is the one that was looked at before, its start time tells.
+fn check_seized(pid: Pid, first: Tid, start_time: u64) -> Result<(), Fault> {
+    let stat = read_stat(pid)?;
+    if stat.start_time != start_time || !procfs::is_thread(pid, first) {
+        let detail = format!(
+            "process {pid} has ended, and ({}) has its number now; look for what you want anew",
+            stat.name
+        );
+        return Err(Fault::new(ErrorCode::NoSuchProcess, detail));
     }
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let is_kernel_thread = procfs::read(pid, "cmdline").is_ok_and(|line| line.is_empty())
-        && procfs::link(pid, "exe").is_none()
-        && procfs::status_field(&status, "VmSize").is_none();
-    let owner = procfs::status_field(&status, "Uid")
-        .and_then(|uids| uids.split_ascii_whitespace().next())
-        .and_then(|uid| uid.parse::<u32>().ok());
-    let ours = rustix::process::geteuid().as_raw();
-    let yama = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
-    let why = if is_kernel_thread {
-        "it is a thread of the kernel".to_owned()
-    } else if ours != 0 && owner.is_some_and(|uid| uid != ours) {
-        let owner = owner.unwrap_or_default();
-        format!("it belongs to uid {owner} and the server runs as uid {ours}")
-    } else if ours != 0 && matches!(yama.trim(), "1" | "2" | "3") {
-        format!("kernel.yama.ptrace_scope is {}", yama.trim())
-    } else {
-        format!("the system says: {errno}")
-    };
-    Fault::new(ErrorCode::NotPermitted, format!("attach to process {pid}: not permitted; {why}"))
-        .with_errno(errno.raw_os_error())
+    check_program(pid, &stat.name)
+}
+
+fn check_program(pid: Pid, name: &str) -> Result<(), Fault> {
+    match procfs::unsupported_program(pid) {
+        None => Ok(()),
+        Some(what) => {
+            let detail = format!(
+                "attach to process {pid} ({name}): it is {what}; this server debugs 64-bit ones"
+            );
+            Err(Fault::new(ErrorCode::Unsupported, detail))
+        }
+    }
+}
+
+fn read_stat(pid: Pid) -> Result<procfs::Stat, Fault> {
+    let text = procfs::read(pid, "stat").map_err(|error| unreadable(pid, &error))?;
+    procfs::parse_stat(&text).ok_or_else(|| unreadable(pid, &Errno::INVAL.into()))
+}
+
+/// The fault for a process of which /proc tells nothing.
+fn unreadable(pid: Pid, error: &std::io::Error) -> Fault {
+    if !procfs::is_gone(error) {
+        let errno = error.raw_os_error().unwrap_or_default();
+        let code = match Errno::from_io_error(error) {
+            Some(Errno::MFILE | Errno::NFILE) => ErrorCode::LimitReached,
+            Some(Errno::PERM | Errno::ACCESS) => ErrorCode::NotPermitted,
+            _ => ErrorCode::SystemError,
+        };
+        return Fault::new(code, format!("process {pid}: {error}")).with_errno(errno);
+    }
+    if facts::is_hidden(pid) {
+        let detail = format!(
+            "attach to process {pid}: not permitted; it exists, and /proc hides it from this \
+             server (proc(5), the mount option hidepid); run a server as its user, or in the group \
+             that the option gid names"
+        );
+        return Fault::new(ErrorCode::NotPermitted, detail);
+    }
+    Fault::new(ErrorCode::NoSuchProcess, format!("there is no process {pid}"))
 }

@@ -143,7 +143,17 @@ impl Tracer {
                 restore(child, self.arch.trap_instruction(), &originals);
                 let _ = sys::detach(child, None);
             }
-            (Departing::Borrower | Departing::Abandoned, WaitStatus::Stopped(stop)) => {
+            (
+                departing @ (Departing::Borrower | Departing::Abandoned),
+                WaitStatus::Stopped(stop),
+            ) => {
+                // What one that was never begun has made is seized with it.
+                if let (Departing::Abandoned, Stop::Clone | Stop::Fork | Stop::Vfork) =
+                    (&departing, stop)
+                    && let Ok(made) = sys::event_message(child).map(Tid::new)
+                {
+                    self.depart(made, Departing::Abandoned);
+                }
                 let signal = match stop {
                     Stop::Signal(signal) => Some(signal),
                     _ => None,

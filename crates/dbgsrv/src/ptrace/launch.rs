@@ -10,6 +10,7 @@ use dbgwire::verbs::process::{Launch, LaunchReply, Terminal as TerminalKind};
 use super::children::Departing;
 use super::modules;
 use super::procfs;
+use super::refusal::facts;
 use super::site::Reason;
 use super::spawn;
 use super::sys;
@@ -36,7 +37,7 @@ impl Tracer {
         let (pid, tid) = (child.pid, Tid::from(child.pid));
         let start_time = procfs::stat(pid).map_or(0, |stat| stat.start_time);
         let begun = sys::seize(tid)
-            .map_err(|errno| spawn::failed(&launch.program, errno.raw_os_error()))
+            .map_err(|errno| facts::explain(pid, tid, errno))
             .and_then(|()| self.begin_target(pid, tid, start_time, true));
         let id = match begun {
             Ok(id) => id,
@@ -75,10 +76,10 @@ impl Tracer {
         let tid = Tid::from(target.pid);
         let pid = target.pid;
         if let Phase::Launching(launching) = &mut target.phase
-            && procfs::is_32_bit(pid)
+            && let Some(what) = procfs::unsupported_program(pid)
         {
             // Its end is reported next, and answers with this.
-            launching.child.refuse("it is a 32-bit program");
+            launching.child.refuse(what);
             let _ = sys::kill(pid);
             return;
         }

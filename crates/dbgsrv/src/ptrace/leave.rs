@@ -9,7 +9,7 @@ use dbgwire::verbs::process::{DetachReply, KillReply};
 use dbgwire::{AnyEvent, ErrorCode, Fault, convert};
 
 use super::sys;
-use super::target::{Phase, Target};
+use super::target::{Phase, Target, Unwanted};
 use super::thread::State;
 use super::tracer::Tracer;
 use crate::answer::Answer;
@@ -63,8 +63,13 @@ impl Tracer {
         self.leave_sharers(id);
         // The keeper takes over; nothing is told of it after the answer.
         target.terminal = None;
-        if let Some(Some(answer)) = target.asked.detach.take() {
-            answer.reply(DetachReply {});
+        match (target.asked.detach.take(), target.unwanted.take()) {
+            (Some(Some(answer)), _) => answer.reply(DetachReply {}),
+            (_, Some(Unwanted::Told(why))) => {
+                let event = convert::left(id.value(), why);
+                (self.events)(AnyEvent::Exited(event), Bytes::new());
+            }
+            _ => {}
         }
         for answer in target.asked.kill.drain(..) {
             let detail = format!("process {pid} was detached");
@@ -86,8 +91,11 @@ impl Tracer {
             launching.answer.fault(launching.child.why_it_ended());
             return;
         }
-        let event = convert::exited(id.value(), status);
-        (self.events)(AnyEvent::Exited(event), Bytes::new());
+        // Nobody has heard of one that could not be attached to.
+        if !matches!(target.unwanted, Some(Unwanted::Refused)) {
+            let event = convert::exited(id.value(), status);
+            (self.events)(AnyEvent::Exited(event), Bytes::new());
+        }
         for answer in target.asked.kill.drain(..) {
             answer.reply(KillReply {});
         }

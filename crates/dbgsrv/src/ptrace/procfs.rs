@@ -19,6 +19,8 @@ pub(crate) struct Stat {
     pub(crate) group: u32,
     /// The session.
     pub(crate) session: u32,
+    /// The kernel's flags.
+    pub(crate) flags: u64,
     /// How many threads.
     pub(crate) threads: u32,
     /// When it started, in clock ticks since boot.
@@ -39,6 +41,7 @@ pub(crate) fn parse_stat(text: &[u8]) -> Option<Stat> {
         parent: number(1)? as u32,
         group: number(2)? as u32,
         session: number(3)? as u32,
+        flags: number(6)?,
         threads: number(17)? as u32,
         start_time: number(19)?,
     })
@@ -144,12 +147,27 @@ pub(crate) fn tids(pid: Pid) -> std::io::Result<Vec<Tid>> {
     Ok(entries.filter_map(tid).collect())
 }
 
-/// Whether a process executes a 32-bit program: its file says so in the byte `EI_CLASS` (elf(5)).
-pub(crate) fn is_32_bit(pid: Pid) -> bool {
+/// What the program that a process executes is, as `a 32-bit program`, if it is none of 64 bits,
+/// which this server debugs. `None` too where its file may not be read.
+pub(crate) fn unsupported_program(pid: Pid) -> Option<&'static str> {
     use std::io::Read;
-    let mut ident = [0; 5];
+    let mut head = [0; 20];
     let file = std::fs::File::open(format!("/proc/{pid}/exe"));
-    file.and_then(|mut file| file.read_exact(&mut ident)).is_ok() && ident == *b"\x7fELF\x01"
+    file.and_then(|mut file| file.read_exact(&mut head)).ok()?;
+    narrow_program(&head)
+}
+
+/// The same of the first bytes of a file: `EI_CLASS`, and `e_machine` to tell i386 from x32, which
+/// has 32-bit pointers on a CPU in 64-bit mode (elf(5)).
+fn narrow_program(head: &[u8; 20]) -> Option<&'static str> {
+    const EM_X86_64: [u8; 2] = [62, 0];
+    match head {
+        [0x7f, b'E', b'L', b'F', 1, .., low, high] if [*low, *high] == EM_X86_64 => {
+            Some("an x32 program (one with 32-bit pointers)")
+        }
+        [0x7f, b'E', b'L', b'F', 1, ..] => Some("a 32-bit program"),
+        _ => None,
+    }
 }
 
 /// Whether a thread belongs to a process.
@@ -172,10 +190,19 @@ pub(crate) fn parent_of_process(tid: Tid) -> Option<Pid> {
     number("PPid").map(Pid::new)
 }
 
-/// Whether a thread is dead but not reaped.
+/// Whether a thread is dead, reaped or not. One of which nothing can be learnt, as without a free
+/// descriptor, is not.
 pub(crate) fn is_zombie(pid: Pid, tid: Tid) -> bool {
-    let stat = read(pid, &format!("task/{tid}/stat")).ok().and_then(|text| parse_stat(&text));
-    stat.is_none_or(|stat| matches!(stat.state, b'Z' | b'X'))
+    match read(pid, &format!("task/{tid}/stat")) {
+        Ok(text) => parse_stat(&text).is_some_and(|stat| matches!(stat.state, b'Z' | b'X')),
+        Err(error) => is_gone(&error),
+    }
+}
+
+/// Whether a file of /proc cannot be read because its process or thread is gone.
+pub(crate) fn is_gone(error: &std::io::Error) -> bool {
+    const ESRCH: i32 = 3;
+    error.kind() == std::io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH)
 }
 
 /// A thread's name.
@@ -203,6 +230,26 @@ mod tests {
         assert_eq!(stat.group, 2);
         assert_eq!((stat.threads, stat.start_time), (7, 12345));
         assert_eq!(parse_stat(b"42 (cut"), None);
+    }
+
+    #[test]
+    fn programs_that_are_not_of_64_bits_are_told_apart() {
+        let head = |class: u8, machine: u8| {
+            let mut head = *b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0";
+            (head[4], head[18]) = (class, machine);
+            narrow_program(&head)
+        };
+        assert_eq!(head(2, 62), None);
+        assert!(head(1, 3).is_some_and(|why| why.contains("a 32-bit program")));
+        assert!(head(1, 62).is_some_and(|why| why.contains("an x32 program")));
+        assert_eq!(narrow_program(b"#!/bin/sh -e\n#23456\n"), None);
+    }
+
+    #[test]
+    fn only_what_is_gone_is_dead() {
+        let of = std::io::Error::from_raw_os_error;
+        assert!(is_gone(&of(2)) && is_gone(&of(3)));
+        assert!(!is_gone(&of(24)) && !is_gone(&of(13)));
     }
 
     #[test]

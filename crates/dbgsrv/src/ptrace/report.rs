@@ -8,7 +8,7 @@ use dbgwire::convert;
 use super::probe::Step as ProbeStep;
 use super::procfs;
 use super::sys;
-use super::target::{Phase, Target};
+use super::target::{Phase, Target, Unwanted};
 use super::thread::{How, Report, State, StopClass, Thread, Wish};
 use super::tracer::Tracer;
 use super::wait::{Stop, WaitStatus};
@@ -151,6 +151,10 @@ impl Tracer {
         self.release_orphans(pid, &originals);
         if is_launching {
             self.finish_launch(id);
+        } else if let Some(what) = procfs::unsupported_program(pid) {
+            let name = procfs::thread_name(pid, tid);
+            let why = format!("it has executed {name}, {what}; this server debugs 64-bit ones");
+            self.let_go(id, Unwanted::Told(why));
         } else {
             self.await_initial_break(id);
             self.report(id, tid, StopReason::Exec);

@@ -44,7 +44,7 @@ pub(super) struct Begun {
     failure: OwnedFd,
     program: Vec<u8>,
     directory: Vec<u8>,
-    /// Why the program that it has executed is not wanted.
+    /// What the program is that it has executed, if that cannot be debugged.
     refusal: Option<&'static str>,
 }
 
@@ -67,17 +67,19 @@ impl Child {
 }
 
 impl Begun {
-    /// Takes note that the child has executed a program that this server cannot debug. It is to be
-    /// killed.
-    pub(super) fn refuse(&mut self, why: &'static str) {
-        self.refusal = Some(why);
+    /// Takes note that the child has executed `what`, as `a 32-bit program`, which this server
+    /// cannot debug. It is to be killed.
+    pub(super) fn refuse(&mut self, what: &'static str) {
+        self.refusal = Some(what);
     }
 
     /// Why a child that has ended did not become its program.
     pub(super) fn why_it_ended(&self) -> Fault {
-        if let Some(why) = self.refusal {
+        if let Some(what) = self.refusal {
             let program = String::from_utf8_lossy(&self.program);
-            return Fault::new(ErrorCode::Unsupported, format!("cannot debug {program}: {why}"));
+            let detail =
+                format!("cannot debug {program}: it is {what}; this server debugs 64-bit ones");
+            return Fault::new(ErrorCode::Unsupported, detail);
         }
         let mut words = [0; 8];
         let count = rustix::io::read(&self.failure, &mut words);

@@ -76,6 +76,12 @@ pub(super) fn report_end(tid: Tid, is_wanted: bool) -> Result<(), Errno> {
     call(libc::PTRACE_SETOPTIONS, tid, 0, (OPTIONS | end) as usize)
 }
 
+/// Whether ptrace(2) reaches the kernel from here, which knows no thread 0: a system-call filter
+/// answers something else (seccomp(2)).
+pub(super) fn is_reachable() -> bool {
+    seize(Tid::new(0)) == Err(Errno::SRCH)
+}
+
 /// Makes the calling process the tracee of its parent, from its next execve(2) on.
 pub(super) fn be_traced() -> Result<(), Errno> {
     call(libc::PTRACE_TRACEME, Tid::new(0), 0, 0)

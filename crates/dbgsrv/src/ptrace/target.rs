@@ -67,6 +67,14 @@ impl Asked {
     }
 }
 
+/// Why a target is let go that nobody has asked to leave.
+pub(super) enum Unwanted {
+    /// It could not be attached to; the client was told, and knows of no target.
+    Refused,
+    /// The client is told this once it is left.
+    Told(String),
+}
+
 /// One target.
 pub(super) struct Target {
     /// What the session calls it.
@@ -119,6 +127,8 @@ pub(super) struct Target {
     pub(super) modules_changed: bool,
     /// How many vforked children still use its memory. Sites are disarmed meanwhile.
     pub(super) vforks: u32,
+    /// Why it is being let go, if nobody has asked for that.
+    pub(super) unwanted: Option<Unwanted>,
     /// Threads born and ended since the last stop.
     pub(super) born: Vec<Tid>,
     /// See `born`.

@@ -154,7 +154,7 @@ fn a_defect_costs_one_request() {
 fn events_are_numbered_as_they_leave() {
     let mut scene = Scene::begin(&Hello::new("test"));
     for target in 1..=3 {
-        let event = Exited { target, status: Some(target), signal: None };
+        let event = Exited { target, status: Some(target), ..Exited::default() };
         (scene.settings.events)(AnyEvent::Exited(event), Bytes::new());
         // The client checks the numbers.
         let Event::Exited { target: told, .. } = scene.client().wait_event() else {

@@ -123,7 +123,8 @@ fn every_exit_status_survives_the_wire() {
 
 #[test]
 fn an_exit_that_says_nothing_or_nonsense_is_refused() {
-    let read = |status, signal| exit_status(&Exited { target: 1, status, signal });
+    let read =
+        |status, signal| exit_status(&Exited { target: 1, status, signal, left: String::new() });
     assert_eq!(read(None, None), Err(DecodeError::BadField { field: "status" }));
     assert_eq!(read(Some(256), None), Err(DecodeError::BadField { field: "status" }));
     for number in [0, 65, u32::MAX] {

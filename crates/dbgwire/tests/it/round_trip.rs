@@ -199,8 +199,8 @@ proptest! {
     }
 
     #[test]
-    fn exits(target: u32, status: Option<u32>, signal: Option<u32>) {
-        let event = Exited { target, status, signal };
+    fn exits(target: u32, status: Option<u32>, signal: Option<u32>, left in ".{0,100}") {
+        let event = Exited { target, status, signal, left };
         let encoded = message::event(1, &event, Bytes::new()).expect("short");
         let decoded = AnyEvent::decode(&received(&encoded, 1000));
         prop_assert_eq!(decoded, Ok(Some(AnyEvent::Exited(event))));

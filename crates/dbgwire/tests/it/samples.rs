@@ -413,8 +413,8 @@ fn events(all: &mut Collection) {
         ..Stopped::default()
     };
     all.event(signal, b"");
-    all.event(Exited { target: 1, status: Some(3), signal: None }, b"");
-    all.event(Exited { target: 1, status: None, signal: Some(9) }, b"");
+    all.event(Exited { target: 1, status: Some(3), signal: None, left: String::new() }, b"");
+    all.event(Exited { target: 1, status: None, signal: Some(9), left: String::new() }, b"");
     all.event(Ending { reason: "the server is stopping".into() }, b"");
     all.event(Output { target: 1 }, b"hi\n");
 }
@@ -481,4 +481,6 @@ fn wishes(all: &mut Collection) {
     all.event(Created { target: 2, parent: 1, pid: 4720, created: true }, b"");
     let detail = SignalDetail { number: 14, code: 0, address: None, sender: Some(99) };
     all.event(Signalled { target: 1, tid: 4712, signal: Some(detail) }, b"");
+    let left = "it is a 32-bit program".to_owned();
+    all.event(Exited { target: 1, status: None, signal: None, left }, b"");
 }
