@@ -38,6 +38,8 @@ mod thread;
 mod tracer;
 mod traps;
 mod wait;
+mod watch;
+mod watching;
 
 use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;

@@ -19,7 +19,7 @@ const ARRIVALS_MAX: usize = 65_536;
 #[derive(Clone, PartialEq, Debug)]
 pub enum Arrival {
     /// An event, with its tail.
-    Event(AnyEvent, Bytes),
+    Event(Box<AnyEvent>, Bytes),
     /// A request that was sent with [`Client::post`](super::Client::post) is refused.
     Refused {
         /// Its id.
@@ -114,7 +114,7 @@ impl Inbox {
         let event = AnyEvent::decode(frame)
             .map_err(|error| format!("event {:#06x} of the server: {error}", frame.opcode))?;
         let Some(event) = event else { return Ok(()) };
-        self.state().push(Arrival::Event(event, frame.tail.clone()))?;
+        self.state().push(Arrival::Event(Box::new(event), frame.tail.clone()))?;
         self.changed.notify_all();
         Ok(())
     }

@@ -125,31 +125,32 @@ impl Engine {
     /// Takes one arrival. Returns events of the connection, which are told at once.
     fn arrived(&mut self, arrival: Arrival) -> Result<Option<DebugEvent>, Error> {
         match arrival {
-            Arrival::Event(AnyEvent::Stopped(stopped), tail) => {
-                self.stopped(stopped, &tail).map(|()| None)
-            }
-            Arrival::Event(AnyEvent::Exited(exited), _) => {
-                self.exited(exited);
-                Ok(None)
-            }
-            Arrival::Event(AnyEvent::Ending(ending), _) => {
-                self.has_ended = true;
-                Ok(Some(self.disconnected(EventKind::ServerEnding(ending.reason))))
-            }
-            Arrival::Event(AnyEvent::Output(output), bytes) => {
-                let number = self.number_of(TargetId::new(output.target));
-                if let (Some(number), Some(callback)) = (number, &mut self.output) {
-                    callback(number, &bytes);
-                }
-                Ok(None)
-            }
-            // Nothing here asks for these yet.
-            Arrival::Event(AnyEvent::Created(_) | AnyEvent::Signalled(_), _) => Ok(None),
+            Arrival::Event(event, tail) => self.happened(*event, &tail),
             Arrival::Lost(_) if self.has_ended => Ok(None),
             Arrival::Lost(reason) => Ok(Some(self.disconnected(EventKind::LinkLost(reason)))),
             Arrival::Refused { id, fault } => self.refused(id, fault).map(|()| None),
             Arrival::Nudged => Ok(None),
         }
+    }
+
+    fn happened(&mut self, event: AnyEvent, tail: &Bytes) -> Result<Option<DebugEvent>, Error> {
+        match event {
+            AnyEvent::Stopped(stopped) => self.stopped(stopped, tail)?,
+            AnyEvent::Exited(exited) => self.exited(exited),
+            AnyEvent::Ending(ending) => {
+                self.has_ended = true;
+                return Ok(Some(self.disconnected(EventKind::ServerEnding(ending.reason))));
+            }
+            AnyEvent::Output(output) => {
+                let number = self.number_of(TargetId::new(output.target));
+                if let (Some(number), Some(callback)) = (number, &mut self.output) {
+                    callback(number, tail);
+                }
+            }
+            // Nothing here asks for these yet.
+            AnyEvent::Created(_) | AnyEvent::Signalled(_) => {}
+        }
+        Ok(None)
     }
 
     fn stopped(&mut self, mut stopped: Stopped, tail: &Bytes) -> Result<(), Error> {

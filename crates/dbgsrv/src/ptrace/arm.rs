@@ -11,6 +11,7 @@ use super::probe::Step;
 use super::site::{ClientReason, Reason, Site};
 use super::target::Target;
 use super::tracer::Tracer;
+use super::watch::PLACES;
 use crate::journal::{BYTES_MAX, Entry};
 
 impl Tracer {
@@ -28,7 +29,7 @@ impl Tracer {
         let target = self.targets.get_mut(&id).ok_or_else(|| super::tracer::no_such_target(id))?;
         let mut memory = target.memory.write();
         if let Reason::Client(client) = reason
-            && memory.sites.find(client.id).is_some()
+            && (memory.sites.find(client.id).is_some() || target.watches.has(client.id))
         {
             let detail = format!("the site id {} is in use", client.id);
             return Err(Fault::new(ErrorCode::NoSuchSite, detail));
@@ -85,8 +86,9 @@ impl Tracer {
             |reason: &Reason| matches!(reason, Reason::Client(client) if client.id == site);
         let address =
             self.targets.get(&id).and_then(|target| target.memory.lock().sites.find(site));
-        if let Some(address) = address {
-            self.disarm(id, address, is_wanted);
+        match address {
+            Some(address) => self.disarm(id, address, is_wanted),
+            None => self.unwatch(id, site),
         }
     }
 
@@ -94,15 +96,23 @@ impl Tracer {
     pub(super) fn list_sites(&mut self, id: TargetId) -> Result<ListSitesReply, Fault> {
         let target = self.target(id)?;
         let memory = target.memory.lock();
-        let state = |(address, _, client): (Address, &Site, &ClientReason)| SiteState {
+        let state = |(address, client): (Address, &ClientReason), out_of_line| SiteState {
             id: client.id.value(),
             address: address.value(),
             hits: client.hits,
             ignore: client.ignore,
-            out_of_line: false,
+            out_of_line,
         };
-        let sites = memory.sites.client_reasons().map(state).collect();
-        Ok(ListSitesReply { sites, ..ListSitesReply::default() })
+        let armed = memory.sites.client_reasons();
+        let armed = armed.map(|(address, _, client)| state((address, client), false));
+        let watched = target.watches.reasons().map(|watched| state(watched, false));
+        let mut sites: Vec<SiteState> = armed.chain(watched).collect();
+        sites.sort_by_key(|site| site.address);
+        Ok(ListSitesReply {
+            sites,
+            hardware_total: PLACES as u32,
+            hardware_used: target.watches.used() as u32,
+        })
     }
 
     /// Takes those reasons at an address back that `is_wanted` picks, and restores the program's

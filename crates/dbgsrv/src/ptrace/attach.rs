@@ -20,6 +20,7 @@ use super::syscalls::Caught;
 use super::target::{Asked, Phase, Target, Unwanted};
 use super::thread::{State, Thread, Wish};
 use super::tracer::Tracer;
+use super::watch::WatchTable;
 use crate::journal::Entry;
 
 /// How often the thread list is read again before the attempt is given up. Threads that we have
@@ -212,6 +213,7 @@ impl Tracer {
             unwanted: None,
             born: Vec::new(),
             ended: Vec::new(),
+            watches: WatchTable::default(),
             policy: Policy::initial(),
             caught: Caught::default(),
             recent: Arc::default(),

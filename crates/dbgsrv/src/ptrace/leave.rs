@@ -12,6 +12,7 @@ use super::sys;
 use super::target::{Phase, Target, Unwanted};
 use super::thread::State;
 use super::tracer::Tracer;
+use super::watch::DebugRegisters;
 use crate::answer::Answer;
 
 impl Tracer {
@@ -52,7 +53,9 @@ impl Tracer {
             let State::Stopped(class) = thread.state else {
                 continue;
             };
-            if thread.has_stepped {
+            if thread.watches != DebugRegisters::default() {
+                sys::clear_debug_registers(thread.tid);
+            } else if thread.has_stepped || !target.watches.is_empty() {
                 sys::forget_steps(thread.tid);
             }
             let signal = super::deliver::due_signal(pid, thread, class);

@@ -12,6 +12,7 @@ use super::target::{Phase, Target, Unwanted};
 use super::thread::{How, Report, State, StopClass, Thread, Wish};
 use super::tracer::Tracer;
 use super::wait::{Stop, WaitStatus};
+use super::watch::WatchTable;
 
 impl Tracer {
     /// Takes in one report.
@@ -138,6 +139,7 @@ impl Tracer {
         target.vforks = 0;
         target.modules_changed = true;
         target.rendezvous = None;
+        target.watches = WatchTable::default();
         if let Some(thread) = target.threads.get_mut(&tid) {
             thread.begin_anew();
         }

@@ -7,6 +7,7 @@ use dbgbase::TargetId;
 use rustix::event::Timespec;
 
 use super::tracer::Tracer;
+use super::watching;
 
 /// How long a client may take for its next command before its target is at rest. Who steps quickly
 /// does not pay for it.
@@ -19,6 +20,7 @@ impl Tracer {
             let Some(target) = self.targets.get_mut(&id) else { continue };
             if target.is_stopped() {
                 target.is_at_rest = true;
+                watching::lift(target);
                 self.set_all_armed(id, false);
             }
         }

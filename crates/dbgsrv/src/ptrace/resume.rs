@@ -6,7 +6,7 @@ use dbgbase::{Address, AddressRange, RegisterId, SiteId, StopReason, TargetId, T
 use dbgwire::error::FaultMessage;
 use dbgwire::verbs::registers::{ThreadRegisters, WriteRegisters};
 use dbgwire::verbs::resume::{Resume, RunKind, SendSignal, ThreadAction};
-use dbgwire::verbs::site::{SITES_MAX, Site, SiteFault};
+use dbgwire::verbs::site::{SITES_MAX, Site, SiteFault, SiteKind};
 use dbgwire::{ErrorCode, Fault, convert};
 
 use super::site::{ClientReason, Reason};
@@ -59,10 +59,13 @@ impl Tracer {
             return;
         };
         let (event_thread, memory) = (target.event_thread, &target.memory);
+        let watches = &target.watches;
         for thread in target.threads.values_mut() {
             let passed = thread.passed;
-            let remains =
-                |site: &SiteId| passed.is_some() && memory.lock().sites.find(*site) == passed;
+            let remains = |site: &SiteId| {
+                let is_here = passed.is_some() && memory.lock().sites.find(*site) == passed;
+                is_here || watches.has(*site)
+            };
             thread.begins_in_syscall = thread.state == State::Stopped(StopClass::Syscall);
             let action = actions.named.get(&thread.tid).or(actions.others.as_ref());
             let is_held = thread.hold.is_held();
@@ -71,7 +74,7 @@ impl Tracer {
             thread.is_in_range = false;
             let is_stale = match thread.report.as_mut().map(|report| &mut report.reason) {
                 Some(StopReason::Step) => true,
-                Some(StopReason::Breakpoint { sites }) => {
+                Some(StopReason::Breakpoint { sites } | StopReason::Watchpoint { sites, .. }) => {
                     sites.retain(remains);
                     sites.is_empty()
                 }
@@ -94,10 +97,10 @@ impl Tracer {
 
     /// Arms one site for the client.
     pub(super) fn insert_site(&mut self, id: TargetId, site: &Site) -> Result<(), Fault> {
-        if site.kind != dbgwire::verbs::site::SiteKind::Software as i32 {
+        let Ok(kind) = SiteKind::try_from(site.kind) else {
             let detail = format!("sites of kind {} are not known to this server", site.kind);
             return Err(Fault::new(ErrorCode::Unsupported, detail));
-        }
+        };
         let reason = ClientReason {
             id: SiteId::new(site.id),
             tid: (site.tid != 0).then(|| Tid::new(site.tid)),
@@ -105,6 +108,9 @@ impl Tracer {
             hits: 0,
             ignore: site.ignore,
         };
+        if kind != SiteKind::Software {
+            return self.watch(id, site, kind, reason);
+        }
         self.arm(id, Address::new(site.address), Reason::Client(reason))
     }
 
@@ -248,6 +254,9 @@ impl Tracer {
             // Otherwise the kernel, when the thread stopped inside a system call, would move the pc
             // back to restart that call (signal(7), "Interruption of system calls").
             registers.set(dbgbase::x86_64::ORIG_RAX, u64::MAX);
+            // What the CPU was to pass was at the old place.
+            let flags = registers.get(dbgbase::x86_64::EFLAGS);
+            registers.set(dbgbase::x86_64::EFLAGS, flags & !super::watching::RESUME_FLAG);
         }
         sys::set_registers(tid, &registers).map_err(system)
     }

@@ -11,6 +11,7 @@ use super::sys;
 use super::target::{Phase, Target};
 use super::thread::{How, State, StopClass, Thread, Wish};
 use super::tracer::Tracer;
+use super::watching;
 
 impl Tracer {
     /// Settles one target.
@@ -140,6 +141,7 @@ impl Tracer {
             kind => {
                 thread.pushes_flags = kind == Kind::PushesFlags;
                 thread.has_stepped = true;
+                watching::prepare(&target.watches, thread, arch);
                 let _ = sys::step(tid, None);
                 How::Step
             }
@@ -176,6 +178,7 @@ impl Tracer {
             {
                 thread.reports_end = reports_end;
             }
+            watching::prepare(&target.watches, thread, arch);
             release(pid, thread, catches);
         }
         target.phase = Phase::Running;

@@ -36,7 +36,7 @@ pub(super) struct ClientReason {
 
 impl ClientReason {
     /// Whether it is for a thread with this stack pointer.
-    fn is_for(&self, thread: Tid, sp: Address) -> bool {
+    pub(super) fn is_for(&self, thread: Tid, sp: Address) -> bool {
         self.tid.is_none_or(|tid| tid == thread) && self.sp_above.is_none_or(|limit| sp > limit)
     }
 
@@ -148,11 +148,10 @@ impl SiteTable {
     /// The client's reasons, each with its address, by address.
     pub(super) fn client_reasons(&self) -> impl Iterator<Item = (Address, &Site, &ClientReason)> {
         self.sites.iter().flat_map(|(address, site)| {
-            let of_client = move |reason| match reason {
-                &Reason::Client(ref client) => Some((*address, site, client)),
-                _ => None,
-            };
-            site.reasons.iter().filter_map(of_client)
+            site.reasons.iter().filter_map(move |reason| {
+                let Reason::Client(client) = reason else { return None };
+                Some((*address, site, client))
+            })
         })
     }
 

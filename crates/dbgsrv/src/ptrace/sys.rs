@@ -8,6 +8,7 @@ use libc::c_void;
 use rustix::io::Errno;
 
 use super::instruction::CALL_LEN;
+use super::watch::DebugRegisters;
 
 /// What each seized thread reports: births of threads and processes, exec, and system calls marked
 /// as such. Not EXITKILL: a target survives its tracer.
@@ -175,6 +176,56 @@ pub(super) fn clear_debug_registers(tid: Tid) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = tid;
+}
+
+/// Writes the debug registers of a stopped tracee that hold `now`. EINVAL for addresses that are
+/// not the program's, ENOSPC if the kernel has no place left.
+pub(super) fn set_debug_registers(
+    tid: Tid,
+    now: &DebugRegisters,
+    wanted: &DebugRegisters,
+) -> Result<(), Errno> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let register = |index: usize, value: u64| {
+            let offset = std::mem::offset_of!(libc::user, u_debugreg) + index * size_of::<u64>();
+            call(libc::PTRACE_POKEUSER, tid, offset, value as usize)
+        };
+        // An address changes only where nothing is enabled.
+        if now.control != 0 {
+            register(7, 0)?;
+        }
+        for (index, (now, wanted)) in now.addresses.iter().zip(wanted.addresses).enumerate() {
+            if *now != wanted {
+                register(index, wanted)?;
+            }
+        }
+        if wanted.control != 0 {
+            register(7, wanted.control)?;
+        }
+        Ok(())
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = (tid, now, wanted);
+        Err(Errno::IO)
+    }
+}
+
+/// What a stopped tracee's DR6 says it has seen, which is forgotten (Intel SDM volume 3, 18.2.3).
+pub(super) fn take_debug_status(tid: Tid) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let offset = std::mem::offset_of!(libc::user, u_debugreg) + 6 * size_of::<u64>();
+        let status = peek_user(tid, offset);
+        forget_steps(tid);
+        status
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = tid;
+        0
+    }
 }
 
 /// A word of a stopped tracee's `struct user` (sys/user.h); 0 if it cannot be read.

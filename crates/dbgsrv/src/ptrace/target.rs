@@ -15,6 +15,7 @@ use super::recent::RecentReads;
 use super::spawn::Begun;
 use super::syscalls::Caught;
 use super::thread::{State, Thread, Wish};
+use super::watch::WatchTable;
 use crate::answer::Answer;
 use crate::journal::EntryIndex;
 use crate::terminal::Terminal;
@@ -133,6 +134,8 @@ pub(super) struct Target {
     pub(super) born: Vec<Tid>,
     /// See `born`.
     pub(super) ended: Vec<Tid>,
+    /// What the CPU watches for it.
+    pub(super) watches: WatchTable,
     /// What its client wants to be told.
     pub(super) policy: Policy,
     /// The system calls its client wants to stop at.

@@ -7,6 +7,7 @@ use dbgbase::{Address, AddressRange, Signal, StopReason, Tid};
 
 use super::hold::Hold;
 use super::sys::SigInfo;
+use super::watch::DebugRegisters;
 
 /// Where a thread is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,6 +107,8 @@ pub(super) struct Thread {
     pub(super) is_in_range: bool,
     /// The system call whose entry it has reported and whose exit it has not.
     pub(super) in_syscall: Option<u64>,
+    /// What its debug registers hold.
+    pub(super) watches: DebugRegisters,
     /// Whether it reports that it is about to end.
     pub(super) reports_end: bool,
     /// Whether it has been born and has not stopped for that yet.
@@ -142,6 +145,7 @@ impl Thread {
             range: None,
             is_in_range: false,
             in_syscall: None,
+            watches: DebugRegisters::default(),
             reports_end: false,
             is_newborn: false,
         }
@@ -158,6 +162,8 @@ impl Thread {
         self.hold = Hold::default();
         self.range = None;
         self.in_syscall = None;
+        // The kernel has cleared them.
+        self.watches = DebugRegisters::default();
     }
 
     /// Whether it is in a ptrace-stop.

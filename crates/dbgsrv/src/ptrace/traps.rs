@@ -21,6 +21,9 @@ const SI_KERNEL: i32 = 0x80;
 /// `TRAP_BRKPT` of sigaction(2): how aarch64 reports brk, and x86 a step out of a system call.
 const TRAP_BRKPT: i32 = 1;
 
+/// `TRAP_HWBKPT` of sigaction(2): the CPU has seen what it was told to watch for.
+const TRAP_HWBKPT: i32 = 4;
+
 impl Tracer {
     /// A thread is in a signal-delivery-stop.
     pub(super) fn take_signal(&mut self, id: TargetId, tid: Tid, signal: Signal, how: How) {
@@ -108,6 +111,12 @@ impl Tracer {
         }
         if how == How::Step && !is_trap_instruction {
             self.take_step(id, tid, info, &registers);
+            // The step may have done what the CPU watches for, which is more to tell.
+            self.take_watched(id, tid, registers.pc(), registers.sp());
+            return;
+        }
+        if info.code() == TRAP_HWBKPT {
+            self.take_watched(id, tid, registers.pc(), registers.sp());
             return;
         }
         if is_trap_instruction && stepped_off.is_some() {

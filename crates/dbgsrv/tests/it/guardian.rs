@@ -18,7 +18,7 @@ use crate::{PROGRAM, address_of, begin};
 const SYS_READ: u64 = 0;
 
 /// Kills the session process of this client, and waits until its guardian is done.
-fn kill_session(server: &Server, client: &mut Client) {
+pub(crate) fn kill_session(server: &Server, client: &mut Client) {
     // A thread gives itself its name, a moment after it has been started.
     let count = || Some(guardians(server.pid())).filter(|count| *count > 0);
     let guardians = until("a guardian", count);

@@ -29,6 +29,7 @@ mod signals; // told, passed, dropped, and never twice
 mod stepping; // one instruction at a time
 mod terminal; // a target's own pseudo-terminal, and what becomes of it
 mod threads; // sites and many threads
+mod watchpoints; // what the CPU watches, in every thread
 
 use dbgbase::Address;
 use testkit::{Client, Guard, Server, Stop, Testee};
