@@ -94,6 +94,14 @@ impl Arch {
         }
     }
 
+    /// The register set of ptrace(2) that holds what the extended registers travel as.
+    pub const fn extended_register_set(self) -> u32 {
+        match self {
+            Arch::X86_64 => x86_64::NT_X86_XSTATE,
+            Arch::Aarch64 => aarch64::NT_FPREGSET,
+        }
+    }
+
     /// The program counter.
     pub const fn pc(self) -> RegisterId {
         match self {

@@ -54,7 +54,7 @@ impl Registers {
         if let Some(registers) = self.known(tid) {
             return Ok(registers);
         }
-        let all = ReadRegisters { target: self.target.value(), tids: Vec::new() };
+        let all = ReadRegisters { target: self.target.value(), ..ReadRegisters::default() };
         let reply = client.call(&all)?;
         self.keep_all(&reply);
         self.known(tid).ok_or_else(|| self.missing(tid, &reply))
@@ -77,9 +77,10 @@ impl Registers {
         };
         let (target, tid_number) = (self.target.value(), tid.value());
         let values = vec![RegisterValue { register, value }];
-        let write = WriteRegisters { target, tid: tid_number, values };
+        let write = WriteRegisters { target, tid: tid_number, values, ..WriteRegisters::default() };
+        let ask = ReadRegisters { target, tids: vec![tid_number], ..ReadRegisters::default() };
         let written = client.send(&write, Bytes::new());
-        let read = client.send(&ReadRegisters { target, tids: vec![tid_number] }, Bytes::new());
+        let read = client.send(&ask, Bytes::new());
         self.known.borrow_mut().remove(&tid);
         written.wait()?;
         self.keep_all(&read.wait()?.0);
@@ -87,7 +88,7 @@ impl Registers {
     }
 
     fn keep_all(&self, reply: &ReadRegistersReply) {
-        for ThreadRegisters { tid, general } in &reply.threads {
+        for ThreadRegisters { tid, general, .. } in &reply.threads {
             self.keep(Tid::new(*tid), general);
         }
     }

@@ -3,12 +3,13 @@
 
 use dbgbase::Pid;
 use dbglink::UserNames;
+use dbgwire::convert;
 use dbgwire::verbs::process::{
     ARGUMENTS_LEN_MAX, ListProcesses, ListProcessesReply, PROCESSES_MAX, ProcessDescription,
 };
 use dbgwire::verbs::server::ServerInfoReply;
 
-use crate::ptrace::procfs;
+use crate::ptrace::{procfs, registers};
 
 /// Who this server is.
 pub(crate) fn server_info() -> ServerInfoReply {
@@ -27,6 +28,7 @@ pub(crate) fn server_info() -> ServerInfoReply {
         uptime_ms: (uptime_s.unwrap_or(0.0) * 1000.0) as u64,
         clock_s: clock.map_or(0, |since| since.as_secs()),
         cpus: std::thread::available_parallelism().map_or(1, |count| count.get() as u32),
+        xsave: registers::xsave_layout().map(convert::xsave_to_wire),
     }
 }
 

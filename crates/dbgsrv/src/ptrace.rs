@@ -21,6 +21,7 @@ mod probe;
 pub(crate) mod procfs;
 mod recent;
 mod refusal;
+pub(crate) mod registers;
 mod repair;
 mod report;
 mod rest;
@@ -403,10 +404,7 @@ impl Backend for PtraceBackend {
     }
 
     fn read_registers(&mut self, request: ReadRegisters) -> Result<ReadRegistersReply, Fault> {
-        self.call(move |tracer| {
-            let threads = tracer.read_registers(TargetId::new(request.target), &request.tids)?;
-            Ok(ReadRegistersReply { threads })
-        })
+        self.call(move |tracer| tracer.read_registers(&request))
     }
 
     fn write_registers(&mut self, request: WriteRegisters) -> Result<(), Fault> {

@@ -1,10 +1,12 @@
 //! Between the plain numbers of messages and the vocabulary's types. It decides what a field that
 //! no sane peer sends reads as.
 
+use dbgbase::x86_64::xsave;
 use dbgbase::{Address, ExitStatus, Pid, Signal, SiteId, StopReason};
 
 use crate::error::DecodeError;
 use crate::event::{Exited, SignalDetail, StopKind, Stopped};
+use crate::verbs::server::{XsaveComponent, XsaveLayout};
 
 /// Puts a reason into the fields of a stop event that carry it.
 pub fn set_reason(event: &mut Stopped, reason: &StopReason) {
@@ -133,6 +135,27 @@ fn sites(event: &Stopped) -> Vec<SiteId> {
 /// The signal with a number from the wire; `None` for 0 and for numbers that are no signal.
 pub fn signal(number: u32) -> Option<Signal> {
     i32::try_from(number).ok().and_then(Signal::new)
+}
+
+/// The layout of an XSAVE area, as a server tells it.
+pub fn xsave_to_wire(layout: &xsave::XsaveLayout) -> XsaveLayout {
+    let component = |component: &xsave::XsaveComponent| XsaveComponent {
+        feature: u32::from(component.feature),
+        offset: component.offset,
+        size: component.size_bytes,
+    };
+    let components = layout.components().iter().map(component).collect();
+    XsaveLayout { xcr0: layout.xcr0(), components }
+}
+
+/// The layout that a server told of. Components that cannot be right are dropped.
+pub fn xsave(layout: &XsaveLayout) -> xsave::XsaveLayout {
+    let component = |component: &XsaveComponent| {
+        let feature = u8::try_from(component.feature).ok()?;
+        let (offset, size_bytes) = (component.offset, component.size);
+        Some(xsave::XsaveComponent { feature, offset, size_bytes })
+    };
+    xsave::XsaveLayout::new(layout.xcr0, layout.components.iter().filter_map(component))
 }
 
 /// The exit event of a target.

@@ -436,7 +436,11 @@ impl Client {
     /// The registers of a thread.
     #[track_caller]
     pub fn registers(&mut self, target: Target, tid: Tid) -> GeneralRegisters {
-        let verb = ReadRegisters { target: target.id, tids: vec![tid.value()] };
+        let verb = ReadRegisters {
+            target: target.id,
+            tids: vec![tid.value()],
+            ..ReadRegisters::default()
+        };
         let reply = self.call(&verb).expect("the target stands still");
         let values = reply.threads.first().map(|thread| thread.general.clone());
         let arch = Arch::native().expect("a CPU with a table");
@@ -448,7 +452,12 @@ impl Client {
     #[track_caller]
     pub fn set_register(&mut self, target: Target, tid: Tid, register: RegisterId, value: u64) {
         let value = RegisterValue { register: register.index() as u32, value };
-        let verb = WriteRegisters { target: target.id, tid: tid.value(), values: vec![value] };
+        let verb = WriteRegisters {
+            target: target.id,
+            tid: tid.value(),
+            values: vec![value],
+            ..WriteRegisters::default()
+        };
         self.call(&verb).expect("the register can be written");
     }
 

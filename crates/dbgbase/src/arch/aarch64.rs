@@ -5,6 +5,18 @@
 use super::RegisterDescription;
 use crate::RegisterId;
 
+/// `NT_PRFPREG` of `<elf.h>`: the register set of v0 to v31, fpsr and fpcr
+/// (`struct user_fpsimd_state`).
+pub const NT_FPREGSET: u32 = 2;
+/// `NT_ARM_TLS` of `<elf.h>`: the register set of the thread pointer.
+pub const NT_ARM_TLS: u32 = 0x401;
+/// `NT_ARM_HW_BREAK` of `<elf.h>`: the register set of hardware breakpoints.
+pub const NT_ARM_HW_BREAK: u32 = 0x402;
+/// `NT_ARM_HW_WATCH` of `<elf.h>`: the register set of hardware watchpoints.
+pub const NT_ARM_HW_WATCH: u32 = 0x403;
+/// `NT_ARM_SVE` of `<elf.h>`: the register set of the scalable vectors.
+pub const NT_ARM_SVE: u32 = 0x405;
+
 /// How many general registers there are: x0 to x30, sp, pc, pstate.
 pub const GENERAL_COUNT: usize = 34;
 

@@ -3,8 +3,19 @@
 //! description features `org.gnu.gdb.i386.core`, `.linux` and `.segments`, slots from
 //! `struct user_regs_struct` of the kernel's `<asm/user_64.h>`.
 
+pub mod xsave;
+
 use super::RegisterDescription;
 use crate::RegisterId;
+
+/// `NT_X86_XSTATE` of `<elf.h>`: the register set that holds the XSAVE area.
+pub const NT_X86_XSTATE: u32 = 0x202;
+/// `NT_PRFPREG` of `<elf.h>`: the register set that FXSAVE fills, where the CPU has no XSAVE.
+pub const NT_PRFPREG: u32 = 2;
+/// The debug registers, in the order in which they travel.
+pub const DEBUG_REGISTERS: [&str; 6] = ["dr0", "dr1", "dr2", "dr3", "dr6", "dr7"];
+/// Their indices in `u_debugreg` of the kernel's `struct user`.
+pub const DEBUG_SLOTS: [u8; 6] = [0, 1, 2, 3, 6, 7];
 
 /// How many general registers there are.
 pub const GENERAL_COUNT: usize = 27;

@@ -247,7 +247,11 @@ fn registers_of_all_threads_come_with_the_first_question() {
         scene.born(&[1002, 1003, 1004]).push(peer);
         let read = peer.expect::<ReadRegisters>();
         assert!(read.verb.tids.is_empty(), "all of them");
-        let thread = |tid: u32, values: &[u64]| ThreadRegisters { tid, general: values.to_vec() };
+        let thread = |tid: u32, values: &[u64]| ThreadRegisters {
+            tid,
+            general: values.to_vec(),
+            ..ThreadRegisters::default()
+        };
         let second = registers(&[(x86_64::RIP, 2)]);
         let third = registers(&[(x86_64::RIP, 3)]);
         let threads = vec![
@@ -255,10 +259,10 @@ fn registers_of_all_threads_come_with_the_first_question() {
             thread(1003, third.values()),
             thread(1004, &[1, 2, 3]),
         ];
-        peer.answer(&read, ReadRegistersReply { threads });
+        peer.answer(&read, ReadRegistersReply { threads, more: false });
         let read = peer.expect::<ReadRegisters>();
         let threads = vec![thread(1004, &[1, 2, 3])];
-        peer.answer(&read, ReadRegistersReply { threads });
+        peer.answer(&read, ReadRegistersReply { threads, more: false });
         let list = peer.expect::<ListThreads>();
         let describe = |tid, name: &str| ThreadDescription {
             tid,
@@ -299,8 +303,8 @@ fn a_register_that_is_set_is_read_back() {
         peer.answer(&write, WriteRegistersReply {});
         // The kernel had its own idea.
         let general = registers(&[(x86_64::RAX, 6)]).values().to_vec();
-        let threads = vec![ThreadRegisters { tid: 1001, general }];
-        peer.answer(&read, ReadRegistersReply { threads });
+        let threads = vec![ThreadRegisters { tid: 1001, general, ..ThreadRegisters::default() }];
+        peer.answer(&read, ReadRegistersReply { threads, more: false });
     });
     let engine = session.engine();
     launch(engine);

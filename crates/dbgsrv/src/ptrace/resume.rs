@@ -1,10 +1,9 @@
-//! Carrying out the verbs that let a target run, stop it, or change its sites and registers.
+//! Carrying out the verbs that let a target run, stop it, or change its sites and memory.
 
 use std::collections::HashMap;
 
-use dbgbase::{Address, AddressRange, RegisterId, SiteId, StopReason, TargetId, Tid};
+use dbgbase::{Address, AddressRange, SiteId, StopReason, TargetId, Tid};
 use dbgwire::error::FaultMessage;
-use dbgwire::verbs::registers::{ThreadRegisters, WriteRegisters};
 use dbgwire::verbs::resume::{Resume, RunKind, SendSignal, ThreadAction};
 use dbgwire::verbs::site::{SITES_MAX, Site, SiteFault, SiteKind};
 use dbgwire::{ErrorCode, Fault, convert};

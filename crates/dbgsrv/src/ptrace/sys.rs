@@ -428,6 +428,45 @@ fn register_block(tid: Tid) -> Result<Block, Errno> {
     Ok(block)
 }
 
+/// The bytes of a register set of a stopped tracee, as many as the kernel has.
+pub(super) fn register_set(tid: Tid, set: u32) -> Result<Vec<u8>, Errno> {
+    // Longer than any known set; the longest XSAVE area has 11,008 bytes.
+    let mut len = 16 * 1024;
+    loop {
+        let mut bytes = vec![0_u8; len];
+        // The kernel writes at most `iov_len` bytes, the length of `bytes`, which outlives the call.
+        let mut vector = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: len };
+        call_with(libc::PTRACE_GETREGSET, tid, set as usize, &mut vector)?;
+        if vector.iov_len < len {
+            bytes.truncate(vector.iov_len);
+            return Ok(bytes);
+        }
+        len *= 2;
+    }
+}
+
+/// Writes a whole register set of a stopped tracee.
+pub(super) fn set_register_set(tid: Tid, set: u32, bytes: &mut [u8]) -> Result<(), Errno> {
+    let mut vector = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    call_with(libc::PTRACE_SETREGSET, tid, set as usize, &mut vector)
+}
+
+/// The debug registers of a stopped tracee, in the order in which they travel; none on CPUs that
+/// have them elsewhere.
+pub(super) fn debug_registers(tid: Tid) -> Vec<u64> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let start = std::mem::offset_of!(libc::user, u_debugreg);
+        let slots = dbgbase::x86_64::DEBUG_SLOTS.iter();
+        slots.map(|slot| peek_user(tid, start + usize::from(*slot) * size_of::<u64>())).collect()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = tid;
+        Vec::new()
+    }
+}
+
 /// Sends a signal to one thread (tgkill(2)).
 pub(super) fn signal_thread(pid: Pid, tid: Tid, signal: Signal) -> Result<(), Errno> {
     // SAFETY: tgkill takes three numbers.

@@ -85,10 +85,15 @@ fn a_running_target_is_not_resumed_again() {
     let all = [action(0, RunKind::Continue)];
     let resumed = client.call(&resume(target, 0, &all)).expect_err("it runs");
     let tids = vec![target.pid.value()];
-    let registers = ReadRegisters { target: target.id, tids };
+    let registers = ReadRegisters { target: target.id, tids, ..ReadRegisters::default() };
     let read = client.call(&registers).expect_err("it runs");
     let values = vec![RegisterValue { register: 0, value: 1 }];
-    let write = WriteRegisters { target: target.id, tid: target.pid.value(), values };
+    let write = WriteRegisters {
+        target: target.id,
+        tid: target.pid.value(),
+        values,
+        ..WriteRegisters::default()
+    };
     let written = client.call(&write).expect_err("it runs");
     let removed = client.call(&RemoveSites { target: target.id, ids: vec![1] });
     for fault in [resumed, read, written, removed.expect_err("it runs")] {
@@ -148,6 +153,7 @@ fn registers_are_read_and_written() {
             RegisterValue { register: x86_64::RAX.index() as u32, value: 1 },
             RegisterValue { register: 999, value: 1 },
         ],
+        extended: Vec::new(),
     };
     let before = client.registers(target, tid);
     assert_eq!(client.call(&bad).expect_err("no such register").code, ErrorCode::Malformed);

@@ -1,5 +1,9 @@
 //! Verbs that read and write registers. The target stands still.
 
+/// The most bytes of registers that one [`ReadRegistersReply`] holds; threads that do not fit are
+/// left for another request. At least one thread always fits.
+pub const REGISTERS_LEN_MAX: usize = 4 * 1024 * 1024;
+
 /// Reads the registers of many threads at once.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct ReadRegisters {
@@ -9,14 +13,23 @@ pub struct ReadRegisters {
     /// Which threads; none for all.
     #[prost(uint32, repeated, tag = "2")]
     pub tids: Vec<u32>,
+    /// Whether the extended registers are wanted: floating point, vectors.
+    #[prost(bool, tag = "3")]
+    pub extended: bool,
+    /// Whether the debug registers are wanted.
+    #[prost(bool, tag = "4")]
+    pub debug: bool,
 }
 
 /// The registers, in the order of the request or of the thread list.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct ReadRegistersReply {
-    /// One entry for each thread that still exists.
+    /// One entry for each thread that still exists, of [`REGISTERS_LEN_MAX`] bytes altogether.
     #[prost(message, repeated, tag = "1")]
     pub threads: Vec<ThreadRegisters>,
+    /// Whether threads are missing because they did not fit; ask for them by their ids.
+    #[prost(bool, tag = "2")]
+    pub more: bool,
 }
 
 /// One thread's registers.
@@ -28,6 +41,14 @@ pub struct ThreadRegisters {
     /// The general registers in the order of the CPU's table.
     #[prost(fixed64, repeated, tag = "2")]
     pub general: Vec<u64>,
+    /// On x86_64 the head of the XSAVE area in its standard form, up to the last component that is
+    /// not in its initial state; on aarch64 `struct user_fpsimd_state`. Empty if not wanted, or if
+    /// it cannot be read.
+    #[prost(bytes = "vec", tag = "3")]
+    pub extended: Vec<u8>,
+    /// On x86_64 DR0 to DR3, DR6, DR7. Empty if not wanted, or if the CPU has none.
+    #[prost(fixed64, repeated, tag = "4")]
+    pub debug: Vec<u64>,
 }
 
 /// Writes registers of one thread. All or none are written.
@@ -42,6 +63,9 @@ pub struct WriteRegisters {
     /// Which registers.
     #[prost(message, repeated, tag = "3")]
     pub values: Vec<RegisterValue>,
+    /// Which bytes of what [`ThreadRegisters::extended`] holds.
+    #[prost(message, repeated, tag = "4")]
+    pub extended: Vec<ExtendedPatch>,
 }
 
 /// A register and its value.
@@ -53,6 +77,17 @@ pub struct RegisterValue {
     /// Its new value.
     #[prost(fixed64, tag = "2")]
     pub value: u64,
+}
+
+/// Bytes of a thread's extended registers.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct ExtendedPatch {
+    /// Where in the area they begin.
+    #[prost(uint32, tag = "1")]
+    pub offset: u32,
+    /// What is there afterwards.
+    #[prost(bytes = "vec", tag = "2")]
+    pub bytes: Vec<u8>,
 }
 
 /// The registers are written.

@@ -34,6 +34,34 @@ pub struct ServerInfoReply {
     /// How many CPUs are online.
     #[prost(uint32, tag = "9")]
     pub cpus: u32,
+    /// On x86_64: where the components of the XSAVE area are.
+    #[prost(message, optional, tag = "10")]
+    pub xsave: Option<XsaveLayout>,
+}
+
+/// The standard form of the XSAVE area on one machine (Intel SDM volume 1, 13.4).
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct XsaveLayout {
+    /// Which components the system has enabled.
+    #[prost(fixed64, tag = "1")]
+    pub xcr0: u64,
+    /// The components from 2 on.
+    #[prost(message, repeated, tag = "2")]
+    pub components: Vec<XsaveComponent>,
+}
+
+/// A component of the area.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct XsaveComponent {
+    /// Its number: the bit in XCR0 and in the area's `XSTATE_BV`.
+    #[prost(uint32, tag = "1")]
+    pub feature: u32,
+    /// Its first byte in the area.
+    #[prost(uint32, tag = "2")]
+    pub offset: u32,
+    /// How many bytes.
+    #[prost(uint32, tag = "3")]
+    pub size: u32,
 }
 
 /// Asks for a sign of life.

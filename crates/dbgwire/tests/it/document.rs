@@ -21,8 +21,9 @@ use dbgwire::verbs::module::ModuleDescription;
 use dbgwire::verbs::process::{
     ARGUMENTS_LEN_MAX, Attach, PROCESSES_MAX, ProcessDescription, Terminal,
 };
-use dbgwire::verbs::registers::{RegisterValue, ThreadRegisters};
+use dbgwire::verbs::registers::{ExtendedPatch, REGISTERS_LEN_MAX, RegisterValue, ThreadRegisters};
 use dbgwire::verbs::resume::{ChildPolicy, RunKind, SYSCALLS_MAX, SignalPolicy, ThreadAction};
+use dbgwire::verbs::server::{XsaveComponent, XsaveLayout};
 use dbgwire::verbs::site::{SITES_MAX, Site, SiteFault, SiteKind, SiteState};
 use dbgwire::verbs::thread::{HoldChange, ThreadDescription};
 use dbgwire::version::{Capabilities, PREFACE, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
@@ -126,6 +127,9 @@ fn parts() -> BTreeMap<&'static str, Vec<String>> {
         ("Region", field_names::<Region>()),
         ("ThreadRegisters", field_names::<ThreadRegisters>()),
         ("RegisterValue", field_names::<RegisterValue>()),
+        ("ExtendedPatch", field_names::<ExtendedPatch>()),
+        ("XsaveLayout", field_names::<XsaveLayout>()),
+        ("XsaveComponent", field_names::<XsaveComponent>()),
         ("ModuleDescription", field_names::<ModuleDescription>()),
         ("Modules", field_names::<Modules>()),
         ("SignalDetail", field_names::<SignalDetail>()),
@@ -390,6 +394,7 @@ fn limits_and_versions_have_their_values() {
         ("SCAN_LEN_MAX", SCAN_LEN_MAX as usize),
         ("BULK_WRITE_LEN_MAX", BULK_WRITE_LEN_MAX as usize),
         ("DIFFERENCES_MAX", DIFFERENCES_MAX as usize),
+        ("REGISTERS_LEN_MAX", REGISTERS_LEN_MAX),
         ("OPEN_FILES_MAX", OPEN_FILES_MAX),
         ("TRANSFER_LEN_MAX", TRANSFER_LEN_MAX as usize),
     ];

@@ -172,6 +172,13 @@ fn server(all: &mut Collection) {
         uptime_ms: 86_400_000,
         clock_s: 1_767_225_600,
         cpus: 2,
+        xsave: Some(XsaveLayout {
+            xcr0: 0x207,
+            components: vec![
+                XsaveComponent { feature: 2, offset: 576, size: 256 },
+                XsaveComponent { feature: 9, offset: 2688, size: 8 },
+            ],
+        }),
     };
     all.verb((ServerInfo {}, b""), (reply, b""));
     all.verb((Ping {}, b""), (PingReply {}, b""));
@@ -301,15 +308,21 @@ fn bulk(all: &mut Collection) {
 }
 
 fn registers(all: &mut Collection) {
-    let threads = vec![ThreadRegisters { tid: 4711, general: vec![1, 0xffff_ffff_ffff_ffff] }];
-    let request = ReadRegisters { target: 1, tids: vec![4711, 4712] };
-    all.verb((request, b""), (ReadRegistersReply { threads }, b""));
+    let threads = vec![ThreadRegisters {
+        tid: 4711,
+        general: vec![1, 0xffff_ffff_ffff_ffff],
+        extended: vec![0x7f, 0x03, 0x00],
+        debug: vec![0x5555_5555_8010, 0xd_0101],
+    }];
+    let request = ReadRegisters { target: 1, tids: vec![4711, 4712], extended: true, debug: true };
+    all.verb((request, b""), (ReadRegistersReply { threads, more: true }, b""));
 
     let values = vec![
         RegisterValue { register: 16, value: 0x5555_5555_4010 },
         RegisterValue { register: 0, value: 0 },
     ];
-    let request = WriteRegisters { target: 1, tid: 4711, values };
+    let extended = vec![ExtendedPatch { offset: 160, bytes: vec![0xca, 0xfe] }];
+    let request = WriteRegisters { target: 1, tid: 4711, values, extended };
     all.verb((request, b""), (WriteRegistersReply {}, b""));
 }
 

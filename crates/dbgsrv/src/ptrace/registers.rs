@@ -1,0 +1,217 @@
+//! Reading and writing the registers of threads that stand still: the general ones, what the CPU
+//! saves by XSAVE, and the debug registers. It knows which bytes may be changed; names and numbers
+//! are for those who ask.
+
+use std::sync::LazyLock;
+
+use dbgbase::x86_64::xsave::{PatchError, XsaveLayout};
+use dbgbase::{Arch, GeneralRegisters, RegisterId, TargetId, Tid};
+use dbgwire::verbs::registers::{
+    ExtendedPatch, REGISTERS_LEN_MAX, ReadRegisters, ReadRegistersReply, ThreadRegisters,
+    WriteRegisters,
+};
+use dbgwire::{ErrorCode, Fault};
+use rustix::io::Errno;
+
+use super::resume::no_such_thread;
+use super::sys;
+use super::tracer::Tracer;
+
+/// What one entry of a reply needs beside the registers themselves.
+const ENTRY_LEN: usize = 32;
+
+/// The XSAVE area of this machine; `None` on CPUs of another kind.
+pub(crate) fn xsave_layout() -> Option<&'static XsaveLayout> {
+    static LAYOUT: LazyLock<XsaveLayout> = LazyLock::new(read_layout);
+    (Arch::native() == Some(Arch::X86_64)).then(|| &*LAYOUT)
+}
+
+/// Asks the CPU (Intel SDM volume 1, 13.2): leaf 13 of CPUID has a subleaf for each component.
+#[cfg(target_arch = "x86_64")]
+fn read_layout() -> XsaveLayout {
+    use std::arch::x86_64::{__cpuid_count, _xgetbv};
+
+    use dbgbase::x86_64::xsave::XsaveComponent;
+
+    const XSAVE_LEAF: u32 = 13;
+    const OSXSAVE: u32 = 1 << 27;
+    /// A component of the supervisor, which no program sees.
+    const SUPERVISOR: u32 = 1;
+    if __cpuid_count(1, 0).ecx & OSXSAVE == 0 {
+        return XsaveLayout::legacy();
+    }
+    // SAFETY: OSXSAVE says that the CPU has the instruction and that programs may execute it.
+    let xcr0 = unsafe { _xgetbv(0) };
+    let enabled = (2..63_u8).filter(|feature| xcr0 >> feature & 1 == 1);
+    let components = enabled.filter_map(|feature| {
+        let leaf = __cpuid_count(XSAVE_LEAF, u32::from(feature));
+        let component = XsaveComponent { feature, offset: leaf.ebx, size_bytes: leaf.eax };
+        (leaf.ecx & SUPERVISOR == 0).then_some(component)
+    });
+    XsaveLayout::new(xcr0, components)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn read_layout() -> XsaveLayout {
+    XsaveLayout::default()
+}
+
+/// The register set that holds the extended registers on this machine.
+fn extended_set(arch: Arch) -> u32 {
+    match xsave_layout() {
+        Some(layout) if *layout == XsaveLayout::legacy() => dbgbase::x86_64::NT_PRFPREG,
+        _ => arch.extended_register_set(),
+    }
+}
+
+/// Without the end that only has components in their initial state.
+fn trim(mut area: Vec<u8>) -> Vec<u8> {
+    if let Some(layout) = xsave_layout() {
+        area.truncate(layout.used_len(&area));
+    }
+    area
+}
+
+/// A thread's registers: general ones always, the others if `request` wants them. `None` if it has
+/// just been killed.
+fn read_thread(tid: Tid, arch: Arch, request: &ReadRegisters) -> Option<ThreadRegisters> {
+    let general = sys::registers(tid, arch).ok()?.values().to_vec();
+    let extended = match request.extended {
+        true => sys::register_set(tid, extended_set(arch)).map(trim).unwrap_or_default(),
+        false => Vec::new(),
+    };
+    let debug = if request.debug { sys::debug_registers(tid) } else { Vec::new() };
+    Some(ThreadRegisters { tid: tid.value(), general, extended, debug })
+}
+
+impl Tracer {
+    /// The registers of the named threads, or of all, as many as fit.
+    pub(super) fn read_registers(
+        &mut self,
+        request: &ReadRegisters,
+    ) -> Result<ReadRegistersReply, Fault> {
+        let arch = self.arch;
+        let target = self.stopped(TargetId::new(request.target))?;
+        let tids = match request.tids.as_slice() {
+            [] => target.tids(),
+            tids => tids.iter().map(|tid| Tid::new(*tid)).collect(),
+        };
+        let known = tids.into_iter().filter(|tid| target.threads.contains_key(tid));
+        let mut reply = ReadRegistersReply::default();
+        let mut len = 0;
+        for thread in known.filter_map(|tid| read_thread(tid, arch, request)) {
+            let words = thread.general.len() + thread.debug.len();
+            len += ENTRY_LEN + words * size_of::<u64>() + thread.extended.len();
+            if len > REGISTERS_LEN_MAX && !reply.threads.is_empty() {
+                reply.more = true;
+                break;
+            }
+            reply.threads.push(thread);
+        }
+        Ok(reply)
+    }
+
+    /// Writes registers of one thread, all or none.
+    pub(super) fn write_registers(&mut self, request: &WriteRegisters) -> Result<(), Fault> {
+        let (id, tid) = (TargetId::new(request.target), Tid::new(request.tid));
+        let arch = self.arch;
+        let target = self.stopped(id)?;
+        let thread = target.threads.get(&tid).ok_or_else(|| no_such_thread(target, tid))?;
+        debug_assert!(thread.is_stopped());
+        let general_before = sys::registers(tid, arch).map_err(refused(tid, "registers"))?;
+        let general = changed(general_before, request)?;
+        if !request.extended.is_empty() {
+            let set = extended_set(arch);
+            let refused = refused(tid, "extended registers");
+            let before = sys::register_set(tid, set).map_err(&refused)?;
+            let mut area = before.clone();
+            patch(arch, tid, &mut area, &request.extended)?;
+            sys::set_register_set(tid, set, &mut area).map_err(refused)?;
+            // The general ones are written last, and if they are refused these are taken back.
+            return write_general(tid, general_before, general).inspect_err(|_| {
+                let mut area = before;
+                let _ = sys::set_register_set(tid, set, &mut area);
+            });
+        }
+        write_general(tid, general_before, general)
+    }
+}
+
+/// The general registers that a thread is to have.
+fn changed(before: GeneralRegisters, request: &WriteRegisters) -> Result<GeneralRegisters, Fault> {
+    let arch = before.arch();
+    let mut registers = before;
+    let mut is_moved = false;
+    for value in &request.values {
+        let index = u16::try_from(value.register).unwrap_or(u16::MAX);
+        let register = RegisterId::new(index);
+        if arch.describe(register).is_none() {
+            let detail = format!("{} has no register {}", arch.name(), value.register);
+            return Err(Fault::new(ErrorCode::Malformed, detail));
+        }
+        registers.set(register, value.value);
+        is_moved |= register == arch.pc();
+    }
+    if is_moved && arch == Arch::X86_64 {
+        // Otherwise the kernel, when the thread stopped inside a system call, would move the pc
+        // back to restart that call (signal(7), "Interruption of system calls").
+        registers.set(dbgbase::x86_64::ORIG_RAX, u64::MAX);
+    }
+    Ok(registers)
+}
+
+fn write_general(
+    tid: Tid,
+    before: GeneralRegisters,
+    registers: GeneralRegisters,
+) -> Result<(), Fault> {
+    if registers == before {
+        return Ok(());
+    }
+    sys::set_registers(tid, &registers).map_err(|errno| {
+        // The kernel takes one register after the other until it meets one that it refuses.
+        let _ = sys::set_registers(tid, &before);
+        refused(tid, "registers")(errno)
+    })
+}
+
+/// Changes bytes of what [`extended_set`] holds.
+fn patch(arch: Arch, tid: Tid, area: &mut [u8], patches: &[ExtendedPatch]) -> Result<(), Fault> {
+    let malformed = |detail: String| Err(Fault::new(ErrorCode::Malformed, detail));
+    if let Some(layout) = xsave_layout() {
+        let patches = patches.iter().map(|patch| (patch.offset, patch.bytes.as_slice()));
+        return match layout.patch(area, patches) {
+            Ok(()) => Ok(()),
+            Err(PatchError::Outside { offset }) => malformed(format!(
+                "the extended registers of {} have none at offset {offset} that can be written",
+                arch.name()
+            )),
+            Err(PatchError::Header { offset }) => malformed(format!(
+                "offset {offset} is in the header of the XSAVE area, which the server keeps"
+            )),
+            Err(PatchError::Mxcsr { value, allowed }) => {
+                let detail = format!(
+                    "mxcsr of thread {tid} cannot be {value:#x}: this CPU has only the bits \
+                     {allowed:#x} of it"
+                );
+                let fault = Fault::new(ErrorCode::SystemError, detail);
+                Err(fault.with_errno(Errno::INVAL.raw_os_error()))
+            }
+        };
+    }
+    for patch in patches {
+        let start = patch.offset as usize;
+        match area.get_mut(start..start.saturating_add(patch.bytes.len())) {
+            Some(place) => place.copy_from_slice(&patch.bytes),
+            None => return malformed(format!("{} has no registers at {start}", arch.name())),
+        }
+    }
+    Ok(())
+}
+
+fn refused(tid: Tid, what: &str) -> impl Fn(Errno) -> Fault {
+    move |errno| {
+        let detail = format!("{what} of thread {tid}: {errno}");
+        Fault::new(ErrorCode::SystemError, detail).with_errno(errno.raw_os_error())
+    }
+}
