@@ -3,6 +3,7 @@
 //! description features `org.gnu.gdb.i386.core`, `.linux` and `.segments`, slots from
 //! `struct user_regs_struct` of the kernel's `<asm/user_64.h>`.
 
+pub mod extended;
 pub mod xsave;
 
 use super::RegisterDescription;

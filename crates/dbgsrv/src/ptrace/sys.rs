@@ -434,7 +434,8 @@ pub(super) fn register_set(tid: Tid, set: u32) -> Result<Vec<u8>, Errno> {
     let mut len = 16 * 1024;
     loop {
         let mut bytes = vec![0_u8; len];
-        // The kernel writes at most `iov_len` bytes, the length of `bytes`, which outlives the call.
+        // The kernel writes at most `iov_len` bytes, as many as `bytes` has, which outlives the
+        // call.
         let mut vector = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: len };
         call_with(libc::PTRACE_GETREGSET, tid, set as usize, &mut vector)?;
         if vector.iov_len < len {

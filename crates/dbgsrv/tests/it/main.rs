@@ -22,6 +22,7 @@ mod launch; // from a program's file to its initial break, and what keeps it fro
 mod login; // clients that have to show who they are
 mod memory; // reading, writing, what is mapped
 mod refusals; // what may not be attached to, by which rule, and the way out
+mod registers; // floating point, vectors, debug registers
 mod registry; // which servers others find, and whose a session is
 mod running; // resume, interrupt, and what is refused
 mod sessions; // what becomes of targets when the client, the session or the server ends
