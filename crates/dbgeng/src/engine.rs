@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dbgbase::{Arch, Pid, TargetId};
 use dbglink::Link;
+use dbgwire::convert;
 use dbgwire::handshake::Hello;
 use dbgwire::verbs::server::{EndServer, ServerInfo};
 
@@ -89,6 +90,7 @@ impl Engine {
             uptime_ms: info.uptime_ms,
             clock_s: info.clock_s,
             session: welcome.session,
+            xsave: Arc::new(info.xsave.as_ref().map(convert::xsave).unwrap_or_default()),
             capabilities: welcome.capabilities(),
         };
         let interrupt = Arc::new(AtomicBool::new(false));

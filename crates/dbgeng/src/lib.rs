@@ -60,6 +60,7 @@ pub use memory::{EngineMemory, Region};
 pub use modules::{Module, ModuleView, SymbolSource, SymbolStatus};
 pub use numbers::{BreakpointId, ProcessNumber, ThreadNumber};
 pub use process::Process;
+pub use registers::ExtendedRegisters;
 pub use server::{ProcessDescription, ServerDescription};
 pub use stack::{Stack, StackEnd, StackFrame, UnwindMethod};
 pub use symbols::{SymbolAt, SymbolKind, SymbolMatch, TransferCallback, TransferProgress};

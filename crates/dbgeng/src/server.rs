@@ -1,6 +1,10 @@
 //! The process server at the other end, and the processes of its machine, as plain values. It knows
 //! what the server says of itself; it does not know targets.
 
+use std::sync::Arc;
+
+use dbgbase::x86_64::extended::ExtendedRegister;
+use dbgbase::x86_64::xsave::XsaveLayout;
 use dbgbase::{Arch, Pid};
 
 /// Who the server is.
@@ -26,10 +30,19 @@ pub struct ServerDescription {
     pub clock_s: u64,
     /// What the server calls this session.
     pub session: u32,
+    /// Where the machine's XSAVE area has which registers; empty on other CPUs.
+    pub(crate) xsave: Arc<XsaveLayout>,
     pub(crate) capabilities: dbgwire::version::Capabilities,
 }
 
 impl ServerDescription {
+    /// Whether the machine has an extended register.
+    ///
+    /// **Cost**: none.
+    pub fn has_register(&self, register: ExtendedRegister) -> bool {
+        register.is_in(&self.xsave)
+    }
+
     /// Whether launched programs can share the client's terminal: true only of an embedded server.
     ///
     /// **Cost**: none.

@@ -4,6 +4,7 @@
 //! `struct user_regs_struct` of the kernel's `<asm/user_64.h>`.
 
 pub mod extended;
+pub mod float80;
 pub mod xsave;
 
 use super::RegisterDescription;

@@ -1,14 +1,15 @@
 //! Looking into the current target, and changing it: registers, memory, modules, symbols, code,
 //! stack. It only routes to the files of those names.
 
-use dbgbase::{Address, GeneralRegisters, RegisterId};
+use dbgbase::x86_64::extended::{ExtendedRegister, ExtendedValue};
+use dbgbase::{Address, GeneralRegisters, RegisterId, Tid};
 
 use crate::memory::list_regions;
 use crate::stack::walk_stack;
 use crate::symbol_path::SymbolPath;
 use crate::{
-    DisassembledInstruction, Engine, EngineMemory, Error, ModuleView, ProcessNumber, Region, Stack,
-    SymbolAt, SymbolMatch, ThreadNumber, TransferCallback,
+    DisassembledInstruction, Engine, EngineMemory, Error, ExtendedRegisters, ModuleView, Process,
+    ProcessNumber, Region, Stack, SymbolAt, SymbolMatch, ThreadNumber, TransferCallback,
 };
 
 impl Engine {
@@ -48,6 +49,55 @@ impl Engine {
     pub fn set_register(&mut self, id: RegisterId, value: u64) -> Result<(), Error> {
         let (process, thread) = self.current_still()?;
         process.registers.write(&self.client, thread.tid, id, value)
+    }
+
+    /// The registers of the current thread beyond the general ones: floating point, vectors, debug
+    /// registers.
+    ///
+    /// **Errors**: `NoTarget`, `NotStopped`, `NoSuchThread`; those of the connection.
+    /// **Cost**: none if they are known; else one round trip for the first thread of a stop. The
+    /// second thread costs one more (and another one for every 4 MiB), after which those of all
+    /// threads of the process are known until it runs.
+    pub fn extended_registers(&self) -> Result<ExtendedRegisters, Error> {
+        let (process, thread) = self.current_still()?;
+        self.extended_of(process, thread.tid)
+    }
+
+    /// The registers of a thread beyond the general ones.
+    ///
+    /// **Errors**: `NoSuchProcess`, `NoSuchThread`, `NotStopped`; those of the connection.
+    /// **Cost**: as [`Engine::extended_registers`].
+    pub fn thread_extended_registers(
+        &self,
+        process: ProcessNumber,
+        thread: ThreadNumber,
+    ) -> Result<ExtendedRegisters, Error> {
+        self.check_connected()?;
+        let process = self.process(process)?;
+        process.check_still()?;
+        self.extended_of(process, process.thread(thread)?.tid)
+    }
+
+    fn extended_of(&self, process: &Process, tid: Tid) -> Result<ExtendedRegisters, Error> {
+        let tids = process.threads.list().iter().map(|thread| thread.tid);
+        process.registers.read_extended(&self.client, &self.server.xsave, tid, tids)
+    }
+
+    /// Sets a register of the current thread beyond the general ones. What `value` has too few
+    /// bytes for becomes 0; other registers, also those that are wider ones' parts, keep theirs.
+    ///
+    /// **Errors**: `NotFound` for a register the server's machine does not have; `ServerRefused`
+    /// for a value that cannot be, as of `mxcsr`; `NoTarget`, `NotStopped`; those of the
+    /// connection.
+    /// **Cost**: one round trip; for an MMX register one more if it was not known.
+    pub fn set_extended_register(
+        &mut self,
+        register: ExtendedRegister,
+        value: &ExtendedValue,
+    ) -> Result<(), Error> {
+        let (process, thread) = self.current_still()?;
+        let layout = &self.server.xsave;
+        process.registers.write_extended(&self.client, layout, thread.tid, register, value)
     }
 
     /// Reads memory of the current process. While it runs, too; then nothing is kept.

@@ -197,6 +197,12 @@ impl ExtendedRegister {
         }
     }
 
+    /// Whether where it lies depends on the rest of the area, so that [`ExtendedRegister::patches`]
+    /// must be given one. That is so of MMX registers, which lie relative to the top of the stack.
+    pub fn needs_area(self) -> bool {
+        self.family == Family::Mmx
+    }
+
     /// Whether a machine has it.
     pub fn is_in(self, layout: &XsaveLayout) -> bool {
         let has = |features: &[u8]| features.iter().all(|one| layout.offset(*one).is_some());
