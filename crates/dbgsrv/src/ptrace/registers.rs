@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use super::resume::no_such_thread;
 use super::sys;
 use super::tracer::Tracer;
+use super::watching::RESUME_FLAG;
 
 /// What one entry of a reply needs beside the registers themselves.
 const ENTRY_LEN: usize = 32;
@@ -156,6 +157,9 @@ fn changed(before: GeneralRegisters, request: &WriteRegisters) -> Result<General
         // Otherwise the kernel, when the thread stopped inside a system call, would move the pc
         // back to restart that call (signal(7), "Interruption of system calls").
         registers.set(dbgbase::x86_64::ORIG_RAX, u64::MAX);
+        // What the CPU was to pass was at the old place.
+        let flags = registers.get(dbgbase::x86_64::EFLAGS);
+        registers.set(dbgbase::x86_64::EFLAGS, flags & !RESUME_FLAG);
     }
     Ok(registers)
 }

@@ -204,61 +204,6 @@ impl Tracer {
         }
         written.map_err(unwritable)
     }
-
-    /// The registers of the named threads, or of all.
-    pub(super) fn read_registers(
-        &mut self,
-        id: TargetId,
-        tids: &[u32],
-    ) -> Result<Vec<ThreadRegisters>, Fault> {
-        let arch = self.arch;
-        let target = self.stopped(id)?;
-        let tids = match tids {
-            [] => target.tids(),
-            _ => tids.iter().map(|tid| Tid::new(*tid)).collect(),
-        };
-        let known = tids.into_iter().filter(|tid| target.threads.contains_key(tid));
-        Ok(known
-            .filter_map(|tid| {
-                let registers = sys::registers(tid, arch).ok()?;
-                Some(ThreadRegisters { tid: tid.value(), general: registers.values().to_vec() })
-            })
-            .collect())
-    }
-
-    /// Writes registers of one thread, all or none.
-    pub(super) fn write_registers(&mut self, request: &WriteRegisters) -> Result<(), Fault> {
-        let (id, tid) = (TargetId::new(request.target), Tid::new(request.tid));
-        let arch = self.arch;
-        let target = self.stopped(id)?;
-        let thread = target.threads.get(&tid).ok_or_else(|| no_such_thread(target, tid))?;
-        let system = |errno: rustix::io::Errno| {
-            let detail = format!("registers of thread {tid}: {errno}");
-            Fault::new(ErrorCode::SystemError, detail).with_errno(errno.raw_os_error())
-        };
-        debug_assert!(thread.is_stopped());
-        let mut registers = sys::registers(tid, arch).map_err(system)?;
-        let mut is_moved = false;
-        for value in &request.values {
-            let index = u16::try_from(value.register).unwrap_or(u16::MAX);
-            let register = RegisterId::new(index);
-            if arch.describe(register).is_none() {
-                let detail = format!("{} has no register {}", arch.name(), value.register);
-                return Err(Fault::new(ErrorCode::Malformed, detail));
-            }
-            registers.set(register, value.value);
-            is_moved |= register == arch.pc();
-        }
-        if is_moved && arch == dbgbase::Arch::X86_64 {
-            // Otherwise the kernel, when the thread stopped inside a system call, would move the pc
-            // back to restart that call (signal(7), "Interruption of system calls").
-            registers.set(dbgbase::x86_64::ORIG_RAX, u64::MAX);
-            // What the CPU was to pass was at the old place.
-            let flags = registers.get(dbgbase::x86_64::EFLAGS);
-            registers.set(dbgbase::x86_64::EFLAGS, flags & !super::watching::RESUME_FLAG);
-        }
-        sys::set_registers(tid, &registers).map_err(system)
-    }
 }
 
 pub(super) fn no_such_thread(target: &Target, tid: Tid) -> Fault {
