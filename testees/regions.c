@@ -1,5 +1,6 @@
 // Maps memory of many kinds, with a needle in each, and stops: a huge region of which few pages
-// were ever touched, one whose protection changes in the middle, one that may not be read, a hole.
+// were ever touched (an argument is the binary logarithm of its length), one whose protection
+// changes in the middle, one that may not be read, a hole.
 
 #include "testee.h"
 
@@ -9,10 +10,9 @@
 #include <sys/mman.h>
 
 #define PAGE 4096UL
-#define SPARSE_LEN (1UL << 36)
 
-char *sparse;             // 64 GiB; a needle in the middle of it, at the edge of a page
-unsigned long sparse_len = SPARSE_LEN;
+char *sparse;             // 64 GiB, if not told otherwise; a needle in the middle, across a page
+unsigned long sparse_len = 1UL << 36;
 char *needle_in_sparse;
 char *two;                // two pages, the second read-only; a needle across their border
 char *needle_in_two;
@@ -65,10 +65,12 @@ STOP_HERE void turn(void)
     turns++;
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
-    sparse = map(SPARSE_LEN, 0);
-    needle_in_sparse = sparse + SPARSE_LEN / 2 - 3;
+    if (count > 1)
+        sparse_len = 1UL << atoi(arguments[1]);
+    sparse = map(sparse_len, 0);
+    needle_in_sparse = sparse + sparse_len / 2 - 3;
     put_needle(needle_in_sparse);
     two = map(2 * PAGE, 0);
     needle_in_two = two + PAGE - 4;

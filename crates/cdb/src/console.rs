@@ -135,6 +135,11 @@ impl Output for Console {
         Some(self)
     }
 
+    fn progress(&mut self, line: &str) {
+        // It must not mix with what commands print.
+        eprintln!("{line}");
+    }
+
     fn targets_running(&mut self) {
         if let Some(input) = self.input.as_ref().filter(|input| input.has_terminal())
             && self.typing.is_none()

@@ -69,6 +69,16 @@ impl Arch {
         8
     }
 
+    /// The first address that no program has, unless it asks for more (Linux's
+    /// Documentation/arch/x86/x86_64/mm.rst and arm64/memory.rst: four levels of page tables, 48
+    /// bits).
+    pub const fn address_end(self) -> u64 {
+        match self {
+            Arch::X86_64 => 0x0000_7fff_ffff_f000,
+            Arch::Aarch64 => 0x0001_0000_0000_0000,
+        }
+    }
+
     /// The instruction that a software site puts over the program's.
     pub const fn trap_instruction(self) -> &'static [u8] {
         match self {

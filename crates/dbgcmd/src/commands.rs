@@ -2,7 +2,9 @@
 //! interpreter remembers, and the output. A command parses its parameters, asks the engine, and
 //! writes what `format` makes of the answer.
 
+pub(crate) mod address_map;
 pub(crate) mod breakpoints;
+pub(crate) mod bulk;
 pub(crate) mod code;
 pub(crate) mod display;
 pub(crate) mod edit;
@@ -10,6 +12,7 @@ pub(crate) mod execution;
 pub(crate) mod expressions;
 pub(crate) mod modules;
 pub(crate) mod registers;
+pub(crate) mod search;
 pub(crate) mod session;
 pub(crate) mod targets;
 pub(crate) mod threads;

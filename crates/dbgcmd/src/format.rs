@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod memory;
 pub(crate) mod modules;
 pub(crate) mod numbers;
+pub(crate) mod regions;
 pub(crate) mod registers;
 pub(crate) mod stack;
 pub(crate) mod system;

@@ -12,6 +12,9 @@ pub trait Output {
         None
     }
 
+    /// Says how far a long command has got, in a line that is not part of what it prints.
+    fn progress(&mut self, _line: &str) {}
+
     /// The targets are about to run; they may use the terminal until [`targets_stopped`].
     ///
     /// [`targets_stopped`]: Output::targets_stopped

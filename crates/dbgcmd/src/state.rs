@@ -33,6 +33,8 @@ pub(crate) struct State {
     pub(crate) hides_registers: bool,
     /// What the last display of memory showed, and where the next one goes on.
     pub(crate) last_display: Option<(Layout, Option<Address>)>,
+    /// What the last search saved.
+    pub(crate) search_hits: Vec<Address>,
     /// The kind of the last change of memory, for a bare `e`.
     pub(crate) last_edit: Option<&'static str>,
     /// Where the next `u` goes on; forgotten at each stop.

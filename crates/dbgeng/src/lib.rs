@@ -56,6 +56,7 @@ pub use execution::{Execution, SignalAction, UNTIL_MAX};
 pub use hresult::hresult;
 pub use interrupt::Interrupter;
 pub use launch::LaunchOptions;
+pub use memory::bulk::{MemoryDifference, MemoryHit, MemorySearch, SearchFor};
 pub use memory::{EngineMemory, Region};
 pub use modules::{Module, ModuleView, SymbolSource, SymbolStatus};
 pub use numbers::{BreakpointId, ProcessNumber, ThreadNumber};

@@ -2,6 +2,7 @@
 //! stop is kept, in pages; while the debuggee runs nothing is kept. It knows how to read and write
 //! through a client; it does not know why anyone does.
 
+pub(crate) mod bulk;
 mod page;
 mod transfer;
 
@@ -87,6 +88,11 @@ impl Memory {
     /// The debuggee did not run after all: what is read from now on stays true.
     pub(crate) fn still(&self) {
         self.is_still.set(true);
+    }
+
+    /// Memory is written by other ways than [`Memory::write`]: everything is forgotten.
+    pub(crate) fn changed(&self) {
+        self.pages.borrow_mut().clear();
     }
 
     /// Reads as much of `buffer` as is known already.

@@ -74,6 +74,17 @@ impl Console {
         self.read_to_prompt()
     }
 
+    /// Reads until the text is printed, which comes before the next prompt.
+    #[track_caller]
+    pub(crate) fn read_until(&mut self, text: &str) {
+        while !String::from_utf8_lossy(&self.unread).contains(text) {
+            let mut buffer = [0; 16 * 1024];
+            let count = self.output.read(&mut buffer).expect("a pipe");
+            assert_ne!(count, 0, "cdb ended before {text:?}");
+            self.unread.extend_from_slice(&buffer[..count]);
+        }
+    }
+
     /// Kills cdb as nothing it can catch would.
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("cdb lives");

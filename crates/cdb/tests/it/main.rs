@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+// Searching, filling, comparing, copying memory, and the map of it.
+mod bulk;
 // A dialogue with the program; used by all others.
 mod console;
 // Which servers are listed.

@@ -37,7 +37,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 
 /// What a value is written as.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Unit {
+pub(super) enum Unit {
     Integer(usize),
     Single,
     Double,
@@ -94,13 +94,24 @@ fn edit_numbers(
         ask(context, address, unit)?;
         return Ok(Outcome::Done);
     }
+    let bytes = values(context, arguments, unit)?;
+    write(context, address, &bytes)?;
+    Ok(Outcome::Done)
+}
+
+/// Takes all values there are.
+pub(super) fn values(
+    context: &Context<'_>,
+    arguments: &mut Arguments<'_>,
+    unit: Unit,
+) -> Result<Vec<u8>, CommandError> {
     let mut bytes = Vec::new();
+    arguments.skip_separator();
     while !arguments.is_empty() {
         bytes.extend(value(context, arguments, unit)?);
         arguments.skip_separator();
     }
-    write(context, address, &bytes)?;
-    Ok(Outcome::Done)
+    Ok(bytes)
 }
 
 /// Takes the next value.

@@ -7,6 +7,7 @@ mod peer; // the server's side of a script
 mod scene; // what the scripted targets look like
 
 mod breakpoints; // sites travel in Resume; passes, threads, one shot, symbols
+mod bulk; // searches, fills, comparisons, copies: how often the server is asked
 mod connection; // greeting, refusal, pipelining, loss, later versions
 mod inspection; // registers, memory, code, stack: what they cost
 mod running; // execution, steps, signals, interrupts, ends
