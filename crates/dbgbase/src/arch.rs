@@ -146,6 +146,11 @@ impl Arch {
         self.position(|register| register.dwarf == Some(number))
     }
 
+    /// The register that the GDB remote protocol numbers so.
+    pub fn register_by_gdb(self, number: u16) -> Option<RegisterId> {
+        self.position(|register| register.gdb == Some(number))
+    }
+
     /// The register at `id`.
     pub fn describe(self, id: RegisterId) -> Option<&'static RegisterDescription> {
         self.general_registers().get(id.index())
@@ -174,6 +179,9 @@ mod tests {
                 assert_eq!(id.index(), index, "{} is named twice", register.name);
                 if let Some(number) = register.dwarf {
                     assert_eq!(arch.register_by_dwarf(number), Some(id), "{}", register.name);
+                }
+                if let Some(number) = register.gdb {
+                    assert_eq!(arch.register_by_gdb(number), Some(id), "{}", register.name);
                 }
                 let same_slot =
                     table.iter().filter(|other| other.ptrace_slot == register.ptrace_slot);

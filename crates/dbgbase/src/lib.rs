@@ -20,4 +20,4 @@ pub use ids::{Pid, SiteId, StopNumber, TargetId, Tid};
 pub use memory::{ReadMemory, Unreadable, read_c_string, read_u16, read_u32, read_u64};
 pub use registers::{GENERAL_REGISTERS_MAX, GeneralRegisters, RegisterId};
 pub use signal::Signal;
-pub use stop::{ExitStatus, StopReason};
+pub use stop::{ConditionFault, ConditionTrouble, ExitStatus, StopReason};

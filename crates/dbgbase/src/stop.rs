@@ -75,6 +75,44 @@ pub enum StopReason {
     ModulesChanged,
 }
 
+/// Why the condition of a reason to stop has no value. The target stops as if it were true.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ConditionFault {
+    /// Whose condition.
+    pub site: SiteId,
+    /// Where in its code, in bytes.
+    pub offset: u32,
+    /// Why.
+    pub trouble: ConditionTrouble,
+}
+
+/// What keeps a condition from having a value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ConditionTrouble {
+    /// Memory that it needs cannot be read, at this address.
+    Unreadable(Address),
+    /// It divides by zero.
+    DivisionByZero,
+    /// It takes more steps than the server grants.
+    TooManySteps,
+    /// Something that the protocol did not have a number for.
+    Unknown,
+}
+
+impl std::fmt::Display for ConditionTrouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ConditionTrouble::Unreadable(address) => {
+                write!(f, "memory at {address} cannot be read")
+            }
+            ConditionTrouble::DivisionByZero => f.write_str("it divides by zero"),
+            ConditionTrouble::TooManySteps => f.write_str("it takes too many steps"),
+            ConditionTrouble::Unknown => f.write_str("the server could not evaluate it"),
+        }
+    }
+}
+
 /// How a process ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ExitStatus {

@@ -6,6 +6,7 @@ mod abandon;
 mod arm;
 mod attach;
 mod children;
+mod condition;
 mod debugger;
 mod deliver;
 mod elf;

@@ -2,10 +2,12 @@
 //! no sane peer sends reads as.
 
 use dbgbase::x86_64::xsave;
-use dbgbase::{Address, ExitStatus, Pid, Signal, SiteId, StopReason};
+use dbgbase::{
+    Address, ConditionFault, ConditionTrouble, ExitStatus, Pid, Signal, SiteId, StopReason,
+};
 
 use crate::error::DecodeError;
-use crate::event::{Exited, SignalDetail, StopKind, Stopped};
+use crate::event::{self, Exited, SignalDetail, StopKind, Stopped};
 use crate::verbs::server::{XsaveComponent, XsaveLayout};
 
 /// Puts a reason into the fields of a stop event that carry it.
@@ -156,6 +158,34 @@ pub fn xsave(layout: &XsaveLayout) -> xsave::XsaveLayout {
         Some(xsave::XsaveComponent { feature, offset, size_bytes })
     };
     xsave::XsaveLayout::new(layout.xcr0, layout.components.iter().filter_map(component))
+}
+
+/// A condition without a result, as a stop event tells of it.
+pub fn condition_fault_message(fault: &ConditionFault) -> event::ConditionFault {
+    let (trouble, address) = match fault.trouble {
+        ConditionTrouble::Unreadable(address) => {
+            (event::ConditionTrouble::Unreadable, address.value())
+        }
+        ConditionTrouble::DivisionByZero => (event::ConditionTrouble::DivisionByZero, 0),
+        ConditionTrouble::TooManySteps => (event::ConditionTrouble::TooManySteps, 0),
+        _ => (event::ConditionTrouble::Unspecified, 0),
+    };
+    let (site, offset) = (fault.site.value(), fault.offset);
+    event::ConditionFault { site, trouble: trouble as i32, offset, address }
+}
+
+/// The condition without a result that a stop event tells of. A trouble of a later version reads as
+/// [`ConditionTrouble::Unknown`].
+pub fn condition_fault(message: &event::ConditionFault) -> ConditionFault {
+    let trouble = match event::ConditionTrouble::try_from(message.trouble) {
+        Ok(event::ConditionTrouble::Unreadable) => {
+            ConditionTrouble::Unreadable(Address::new(message.address))
+        }
+        Ok(event::ConditionTrouble::DivisionByZero) => ConditionTrouble::DivisionByZero,
+        Ok(event::ConditionTrouble::TooManySteps) => ConditionTrouble::TooManySteps,
+        Ok(event::ConditionTrouble::Unspecified) | Err(_) => ConditionTrouble::Unknown,
+    };
+    ConditionFault { site: SiteId::new(message.site), offset: message.offset, trouble }
 }
 
 /// The exit event of a target.

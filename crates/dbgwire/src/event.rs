@@ -98,6 +98,40 @@ pub struct Stopped {
     /// At ThreadEnding: how it ends, as wait(2) tells it.
     #[prost(uint32, tag = "16")]
     pub ending: u32,
+    /// At a site: conditions that have no result, and therefore stop the target.
+    #[prost(message, repeated, tag = "20")]
+    pub condition_faults: Vec<ConditionFault>,
+}
+
+/// What keeps a condition from having a result, as a number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, prost::Enumeration)]
+#[repr(i32)]
+pub enum ConditionTrouble {
+    /// Never sent; what a message without the field reads as.
+    Unspecified = 0,
+    /// Memory cannot be read.
+    Unreadable = 1,
+    /// A division by zero.
+    DivisionByZero = 2,
+    /// More steps than the server grants.
+    TooManySteps = 3,
+}
+
+/// A condition without a result.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct ConditionFault {
+    /// The id of its site.
+    #[prost(uint32, tag = "1")]
+    pub site: u32,
+    /// Why.
+    #[prost(enumeration = "ConditionTrouble", tag = "2")]
+    pub trouble: i32,
+    /// The instruction in its code, as an offset in bytes.
+    #[prost(uint32, tag = "3")]
+    pub offset: u32,
+    /// For memory: the first address that cannot be read.
+    #[prost(fixed64, tag = "4")]
+    pub address: u64,
 }
 
 /// A signal's siginfo as far as people ask for it.

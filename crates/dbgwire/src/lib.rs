@@ -12,7 +12,8 @@
 //! ```
 //!
 //! [`frame`] cuts bytes into frames, [`handshake`] agrees on a version, [`message`] turns frames
-//! into verbs and events and back. `docs/protocol.md` is the normative description.
+//! into verbs and events and back, [`agent`] proves conditions of sites sound.
+//! `docs/protocol.md` is the normative description.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -20,6 +21,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
+pub mod agent;
 mod codec;
 pub mod convert;
 pub mod error;

@@ -79,6 +79,7 @@ macro_rules! events {
 
         /// An event's message, decoded.
         #[derive(Clone, PartialEq, Debug)]
+        #[allow(clippy::large_enum_variant, reason = "most events are stops, and few are kept")]
         pub enum AnyEvent {
             $(#[doc = $purpose] $name($name),)*
         }

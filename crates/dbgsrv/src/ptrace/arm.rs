@@ -28,7 +28,7 @@ impl Tracer {
     ) -> Result<(), Fault> {
         let target = self.targets.get_mut(&id).ok_or_else(|| super::tracer::no_such_target(id))?;
         let mut memory = target.memory.write();
-        if let Reason::Client(client) = reason
+        if let Reason::Client(client) = &reason
             && (memory.sites.find(client.id).is_some() || target.watches.has(client.id))
         {
             let detail = format!("the site id {} is in use", client.id);

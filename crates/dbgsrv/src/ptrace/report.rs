@@ -2,7 +2,7 @@
 //! the target changed and marked to be settled. Nothing is told to the client from here but exits.
 //! What a signal means is in `traps`, what a new thread or process means in `children`.
 
-use dbgbase::{ExitStatus, StopReason, TargetId, Tid};
+use dbgbase::{ConditionFault, ExitStatus, StopReason, TargetId, Tid};
 use dbgwire::convert;
 
 use super::probe::Step as ProbeStep;
@@ -168,7 +168,21 @@ impl Tracer {
         let sequence = self.next_sequence();
         let thread = self.targets.get_mut(&id).and_then(|target| target.threads.get_mut(&tid));
         if let Some(thread) = thread {
-            thread.report = Some(Report { reason, sequence });
+            thread.report = Some(Report { reason, sequence, condition_faults: Vec::new() });
+        }
+    }
+
+    /// The same for sites, with those of their conditions that have no result.
+    pub(super) fn report_hit(
+        &mut self,
+        id: TargetId,
+        tid: Tid,
+        reason: StopReason,
+        condition_faults: Vec<ConditionFault>,
+    ) {
+        self.report(id, tid, reason);
+        if let Some(report) = self.thread_mut(id, tid).and_then(|thread| thread.report.as_mut()) {
+            report.condition_faults = condition_faults;
         }
     }
 

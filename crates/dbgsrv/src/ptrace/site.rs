@@ -3,13 +3,15 @@
 //! itself.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dbgbase::{Address, AddressRange, Arch, SiteId, Tid};
+use dbgwire::agent::Code;
 
 use crate::journal::{BYTES_MAX, EntryIndex};
 
 /// Why an address is armed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Reason {
     /// The client asked for it.
     Client(ClientReason),
@@ -20,7 +22,7 @@ pub(super) enum Reason {
 }
 
 /// A client's reason to stop at an address.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct ClientReason {
     /// The client's name for it.
     pub(super) id: SiteId,
@@ -28,7 +30,9 @@ pub(super) struct ClientReason {
     pub(super) tid: Option<Tid>,
     /// Only with the stack pointer above this.
     pub(super) sp_above: Option<Address>,
-    /// How often it was hit by a thread it is for.
+    /// Only if this is not 0.
+    pub(super) condition: Option<Arc<Code>>,
+    /// How often it was hit by a thread it is for, and its condition held.
     pub(super) hits: u64,
     /// How many of the hits to come are passed.
     pub(super) ignore: u64,
@@ -62,6 +66,15 @@ pub(super) struct Site {
     pub(super) entry: EntryIndex,
     /// Why; never empty.
     pub(super) reasons: Vec<Reason>,
+}
+
+/// A client's reason for a thread that is at its site, which counts if its condition holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Candidate {
+    /// The client's name for it.
+    pub(super) site: SiteId,
+    /// Its condition.
+    pub(super) condition: Option<Arc<Code>>,
 }
 
 /// The armed addresses of one target.
@@ -130,14 +143,28 @@ impl SiteTable {
             .map(|(address, _)| *address)
     }
 
-    /// Counts a hit of a thread with this stack pointer at this address. The client's reasons that
-    /// are to be told of it.
-    pub(super) fn take_hits(&mut self, address: Address, thread: Tid, sp: Address) -> Vec<SiteId> {
+    /// The client's reasons for a thread with this stack pointer at this address.
+    pub(super) fn candidates(&self, address: Address, thread: Tid, sp: Address) -> Vec<Candidate> {
+        let Some(site) = self.sites.get(&address) else {
+            return Vec::new();
+        };
+        let candidate = |reason: &Reason| match reason {
+            Reason::Client(client) if client.is_for(thread, sp) => {
+                Some(Candidate { site: client.id, condition: client.condition.clone() })
+            }
+            _ => None,
+        };
+        site.reasons.iter().filter_map(candidate).collect()
+    }
+
+    /// Counts a hit of these reasons of the client's at this address. Those that are to be told of
+    /// it.
+    pub(super) fn take_hits(&mut self, address: Address, hit: &[SiteId]) -> Vec<SiteId> {
         let Some(site) = self.sites.get_mut(&address) else {
             return Vec::new();
         };
         let hit = |reason: &mut Reason| match reason {
-            Reason::Client(client) if client.is_for(thread, sp) => {
+            Reason::Client(client) if hit.contains(&client.id) => {
                 client.take_hit().then_some(client.id)
             }
             _ => None,

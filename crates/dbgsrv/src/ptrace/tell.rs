@@ -3,7 +3,7 @@
 //! they changed.
 
 use bytes::Bytes;
-use dbgbase::{Address, AddressRange, StopNumber, StopReason, TargetId, Tid};
+use dbgbase::{Address, AddressRange, ConditionFault, StopNumber, StopReason, TargetId, Tid};
 use dbgwire::AnyEvent;
 use dbgwire::convert;
 use dbgwire::event::{Modules, Stopped};
@@ -26,7 +26,7 @@ impl Tracer {
         let target = self.targets.get_mut(&id);
         let report = target.and_then(|target| target.threads.get_mut(&tid)?.report.take());
         if let Some(report) = report {
-            self.tell(id, tid, &report.reason);
+            self.tell(id, tid, &report.reason, &report.condition_faults);
         }
     }
 
@@ -37,7 +37,7 @@ impl Tracer {
         let leader = Tid::from(target.pid);
         let first = target.tids().first().copied().unwrap_or(leader);
         let tid = if target.threads.contains_key(&leader) { leader } else { first };
-        self.tell(id, tid, &reason);
+        self.tell(id, tid, &reason, &[]);
     }
 
     /// Tells the client what the target has written to its terminal so far, so that it is told
@@ -49,7 +49,7 @@ impl Tracer {
         }
     }
 
-    fn tell(&mut self, id: TargetId, tid: Tid, reason: &StopReason) {
+    fn tell(&mut self, id: TargetId, tid: Tid, reason: &StopReason, faults: &[ConditionFault]) {
         if self.targets.get(&id).is_some_and(|target| !target.has_begun) {
             self.arm_rendezvous(id);
         }
@@ -82,6 +82,7 @@ impl Tracer {
             ..Stopped::default()
         };
         convert::set_reason(&mut event, reason);
+        super::condition::tell(&mut event, faults);
         if std::mem::take(&mut target.modules_changed) || is_first {
             let modules = modules::list(target.pid, &*target.memory);
             event.modules = Some(Modules { modules });

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use dbgbase::{Address, AddressRange, Signal, StopReason, Tid};
+use dbgbase::{Address, AddressRange, ConditionFault, Signal, StopReason, Tid};
 
 use super::hold::Hold;
 use super::sys::SigInfo;
@@ -67,6 +67,8 @@ pub(super) struct Report {
     pub(super) reason: StopReason,
     /// The order in which reports came.
     pub(super) sequence: u64,
+    /// At a site: conditions without a result.
+    pub(super) condition_faults: Vec<ConditionFault>,
 }
 
 /// One thread.

@@ -6,6 +6,7 @@ use dbgbase::{Address, Arch, GeneralRegisters, Signal, StopReason, TargetId, Tid
 use dbgwire::event::Signalled;
 use dbgwire::{AnyEvent, convert};
 
+use super::condition::Conditions;
 use super::instruction::{self, Kind};
 use super::memory::TargetMemory;
 use super::modules;
@@ -105,18 +106,18 @@ impl Tracer {
             registers.set_pc(at);
             if sys::set_registers(tid, &registers).is_ok() {
                 thread.passed = Some(at);
-                self.take_hit(id, tid, at, registers.sp());
+                self.take_hit(id, tid, at, &registers);
             }
             return;
         }
         if how == How::Step && !is_trap_instruction {
             self.take_step(id, tid, info, &registers);
             // The step may have done what the CPU watches for, which is more to tell.
-            self.take_watched(id, tid, registers.pc(), registers.sp());
+            self.take_watched(id, tid, &registers);
             return;
         }
         if info.code() == TRAP_HWBKPT {
-            self.take_watched(id, tid, registers.pc(), registers.sp());
+            self.take_watched(id, tid, &registers);
             return;
         }
         if is_trap_instruction && stepped_off.is_some() {
@@ -167,10 +168,18 @@ impl Tracer {
     }
 
     /// A thread has executed a site's trap instruction; its pc is back at the site.
-    fn take_hit(&mut self, id: TargetId, tid: Tid, at: Address, sp: Address) {
+    fn take_hit(&mut self, id: TargetId, tid: Tid, at: Address, registers: &GeneralRegisters) {
         let Some(target) = self.targets.get_mut(&id) else { return };
+        let candidates = target.memory.lock().sites.candidates(at, tid, registers.sp());
+        let mut conditions = Conditions::new(registers, &*target.memory);
+        let hit: Vec<_> = candidates
+            .into_iter()
+            .filter(|candidate| conditions.hold(candidate.site, candidate.condition.as_deref()))
+            .map(|candidate| candidate.site)
+            .collect();
+        let faults = conditions.into_faults();
         let mut memory = target.memory.write();
-        let sites = memory.sites.take_hits(at, tid, sp);
+        let sites = memory.sites.take_hits(at, &hit);
         let has = |wanted: Reason| {
             memory.sites.get(at).is_some_and(|site| site.reasons.contains(&wanted))
         };
@@ -184,7 +193,7 @@ impl Tracer {
         if target.awaits_initial_break && (is_entry || is_whole) {
             self.report(id, tid, StopReason::InitialBreak);
         } else if !sites.is_empty() {
-            self.report(id, tid, StopReason::Breakpoint { sites });
+            self.report_hit(id, tid, StopReason::Breakpoint { sites }, faults);
         }
     }
 }

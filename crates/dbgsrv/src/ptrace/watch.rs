@@ -189,16 +189,24 @@ impl WatchTable {
         registers
     }
 
-    /// Counts the accesses that a thread's DR6 tells of, and says which are to be told.
-    pub(super) fn take_hits(&mut self, status: u64, thread: Tid, sp: Address) -> Seen {
+    /// Counts the accesses that a thread's DR6 tells of and for which a reason's condition
+    /// `holds`, and says which are to be told.
+    pub(super) fn take_hits(
+        &mut self,
+        status: u64,
+        thread: Tid,
+        sp: Address,
+        mut holds: impl FnMut(&ClientReason) -> bool,
+    ) -> Seen {
         let mut seen = Seen::default();
         for (index, slot) in self.places.iter_mut().enumerate() {
             let Some(place) = slot.as_mut().filter(|_| status & STATUS_MASK & 1 << index != 0)
             else {
                 continue;
             };
-            let reasons = place.reasons.iter_mut().filter(|reason| reason.is_for(thread, sp));
-            let told = reasons.filter_map(|reason| reason.take_hit().then_some(reason.id));
+            let reasons = place.reasons.iter_mut();
+            let hit = reasons.filter(|reason| reason.is_for(thread, sp) && holds(reason));
+            let told = hit.filter_map(|reason| reason.take_hit().then_some(reason.id));
             let mut told: Vec<SiteId> = told.collect();
             match place.watch.access {
                 Access::Execute => seen.executed.append(&mut told),

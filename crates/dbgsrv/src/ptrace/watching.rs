@@ -1,10 +1,11 @@
 //! Having the CPU watch: what `watch` keeps for a target is written into its threads before they
 //! run, and what they have seen is read. Tracer thread only.
 
-use dbgbase::{Address, SiteId, StopReason, TargetId, Tid};
+use dbgbase::{Address, GeneralRegisters, SiteId, StopReason, TargetId, Tid};
 use dbgwire::verbs::site::{Site, SiteKind};
 use dbgwire::{ErrorCode, Fault};
 
+use super::condition::Conditions;
 use super::site::ClientReason;
 use super::sys;
 use super::target::Target;
@@ -38,9 +39,10 @@ impl Tracer {
             return Err(Fault::new(ErrorCode::NoSuchSite, detail));
         }
         let before = target.watches.clone();
+        let only = why.tid;
         target.watches.insert(watch, why).map_err(|why| unwatchable(site, why))?;
         // What the system refuses is known at once; the other threads get it before they run.
-        let is_for = |thread: &&mut Thread| why.tid.is_none_or(|tid| tid == thread.tid);
+        let is_for = |thread: &&mut Thread| only.is_none_or(|tid| tid == thread.tid);
         let refused = target.threads.values_mut().find(is_for).and_then(|thread| {
             let errno = write(thread, target.watches.registers(thread.tid)).err()?;
             sys::clear_debug_registers(thread.tid);
@@ -65,12 +67,16 @@ impl Tracer {
     }
 
     /// Takes note of what the CPU has seen a thread do, as it reports a trap. Whether it was that.
-    pub(super) fn take_watched(&mut self, id: TargetId, tid: Tid, pc: Address, sp: Address) {
+    pub(super) fn take_watched(&mut self, id: TargetId, tid: Tid, registers: &GeneralRegisters) {
         let Some(target) = self.targets.get_mut(&id) else { return };
         if target.watches.is_empty() {
             return;
         }
-        let seen = target.watches.take_hits(sys::take_debug_status(tid), tid, sp);
+        let status = sys::take_debug_status(tid);
+        let mut conditions = Conditions::new(registers, &*target.memory);
+        let holds = |why: &ClientReason| conditions.hold(why.id, why.condition.as_deref());
+        let seen = target.watches.take_hits(status, tid, registers.sp(), holds);
+        let faults = conditions.into_faults();
         let reason = match seen.accessed {
             Some((address, sites)) => StopReason::Watchpoint { sites, address },
             None if !seen.executed.is_empty() => StopReason::Breakpoint { sites: seen.executed },
@@ -79,9 +85,9 @@ impl Tracer {
         if let Some(thread) = self.thread_mut(id, tid)
             && matches!(reason, StopReason::Breakpoint { .. })
         {
-            thread.passed = Some(pc);
+            thread.passed = Some(registers.pc());
         }
-        self.report(id, tid, reason);
+        self.report_hit(id, tid, reason, faults);
     }
 }
 

@@ -8,6 +8,7 @@ mod bulk; // searching, filling, comparing, copying
 mod calls; // sites and steps on system calls
 mod children; // what a target makes runs clean, and what it becomes is told
 mod command_line; // what dbgsrv is told, and the programs that it starts
+mod conditions; // sites that stop only when a condition holds
 mod detach; // leaving a target as it was found, at any moment
 mod endings; // the table: what ends, and what becomes of targets
 mod ends; // exits, kills, threads and leaders that end

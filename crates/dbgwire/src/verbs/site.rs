@@ -46,6 +46,10 @@ pub struct Site {
     /// How many times to pass it first.
     #[prost(uint64, tag = "7")]
     pub ignore: u64,
+    /// A condition as agent code ([`crate::agent`]), or nothing. A thread for which its result is 0
+    /// passes the site; one for which it has no result stops. Evaluated on the server.
+    #[prost(bytes = "vec", tag = "8")]
+    pub condition: Vec<u8>,
 }
 
 /// Arms addresses of a target that stands still. Those that cannot be armed are reported one by

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dbgbase::Arch;
 use dbgwire::Verb;
+use dbgwire::agent::{CODE_LEN_MAX, STACK_DEPTH_MAX};
 use dbgwire::error::{ErrorCode, Fault, FaultMessage};
-use dbgwire::event::{Modules, SignalDetail, StopKind};
+use dbgwire::event::{ConditionFault, ConditionTrouble, Modules, SignalDetail, StopKind};
 use dbgwire::frame::{FRAME_LEN_MAX, FrameKind, HEADER_LEN, HELLO_LEN_MAX};
 use dbgwire::handshake::{Hello, Refusal, Welcome};
 use dbgwire::message::{self, DETAIL_LEN_MAX};
@@ -34,7 +35,7 @@ use crate::wire::{self, WireType};
 const DOCUMENT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocol.md"));
 
 /// A line of a table, its cells trimmed.
-type Cells = Vec<String>;
+pub(crate) type Cells = Vec<String>;
 
 /// A heading and what stands below it, up to the next heading.
 struct Section {
@@ -53,14 +54,14 @@ fn sections() -> Vec<Section> {
 }
 
 /// What stands below the last heading of this title: parts come behind families of verbs.
-fn section(title: &str) -> &'static str {
+pub(crate) fn section(title: &str) -> &'static str {
     let sections = sections();
     let found = sections.iter().rfind(|section| section.title == title);
     found.unwrap_or_else(|| panic!("the document has no section {title:?}")).body
 }
 
 /// The tables in a text, each without its heading lines.
-fn tables(text: &str) -> Vec<Vec<Cells>> {
+pub(crate) fn tables(text: &str) -> Vec<Vec<Cells>> {
     let mut tables: Vec<Vec<Cells>> = Vec::new();
     let mut in_table = false;
     for line in text.lines() {
@@ -133,10 +134,11 @@ fn parts() -> BTreeMap<&'static str, Vec<String>> {
         ("ModuleDescription", field_names::<ModuleDescription>()),
         ("Modules", field_names::<Modules>()),
         ("SignalDetail", field_names::<SignalDetail>()),
+        ("ConditionFault", field_names::<ConditionFault>()),
     ])
 }
 
-const ENUMERATIONS: [&str; 8] = [
+const ENUMERATIONS: [&str; 9] = [
     "StopKind",
     "RunKind",
     "SiteKind",
@@ -145,6 +147,7 @@ const ENUMERATIONS: [&str; 8] = [
     "ChildPolicy",
     "Terminal",
     "FileAccess",
+    "ConditionTrouble",
 ];
 
 fn wire_type(ty: &str) -> WireType {
@@ -370,6 +373,9 @@ fn errors_and_enumerations_have_their_numbers() {
     known("FileAccess", &|number| {
         FileAccess::try_from(number).ok().map(|kind| format!("{kind:?}"))
     });
+    known("ConditionTrouble", &|number| {
+        ConditionTrouble::try_from(number).ok().map(|kind| format!("{kind:?}"))
+    });
 }
 
 #[test]
@@ -383,6 +389,8 @@ fn limits_and_versions_have_their_values() {
         ("ARGUMENTS_LEN_MAX", ARGUMENTS_LEN_MAX),
         ("SITES_MAX", SITES_MAX),
         ("SYSCALLS_MAX", SYSCALLS_MAX),
+        ("CODE_LEN_MAX", CODE_LEN_MAX),
+        ("STACK_DEPTH_MAX", STACK_DEPTH_MAX),
         ("RANGES_MAX", RANGES_MAX),
         ("READ_LEN_MAX", READ_LEN_MAX as usize),
         ("WRITE_LEN_MAX", WRITE_LEN_MAX),

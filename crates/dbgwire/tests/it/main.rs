@@ -8,6 +8,7 @@ mod samples; // One message of every kind, with all its fields.
 mod wire; // Protobuf written and read by hand, independently of the codec.
 
 // The tests.
+mod conditions; // The tables of instructions and registers in docs/protocol.md.
 mod convert; // Between numbers and the vocabulary.
 mod corpus; // Replays the fuzz corpus, and keeps its generated part fresh.
 mod document; // The tables and transcripts of docs/protocol.md against the code.

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use dbgwire::error::{ErrorCode, Fault};
-use dbgwire::event::{Exited, Modules, SignalDetail, Stopped};
+use dbgwire::event::{ConditionFault, Exited, Modules, SignalDetail, Stopped};
 use dbgwire::frame::FrameKind;
 use dbgwire::handshake::{Hello, Welcome};
 use dbgwire::message::{self, DETAIL_LEN_MAX};
@@ -48,9 +48,10 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 
 prop_compose! {
     fn site()(
-        id: u32, address: u64, kind: i32, tid: u32, sp_above: u64, len: u32, ignore: u64
+        id: u32, address: u64, kind: i32, tid: u32, sp_above: u64, len: u32, ignore: u64,
+        condition in bytes(),
     ) -> Site {
-        Site { id, address, kind, tid, sp_above, len, ignore }
+        Site { id, address, kind, tid, sp_above, len, ignore, condition }
     }
 }
 
@@ -73,6 +74,14 @@ prop_compose! {
         base: u64, size: u64, bias: u64, path in bytes(), build_id in bytes(), is_program: bool,
     ) -> ModuleDescription {
         ModuleDescription { base, size, bias, path, build_id, is_program }
+    }
+}
+
+prop_compose! {
+    fn condition_fault()(
+        site: u32, trouble: i32, offset: u32, address: u64,
+    ) -> ConditionFault {
+        ConditionFault { site, trouble, offset, address }
     }
 }
 
@@ -107,20 +116,21 @@ prop_compose! {
         threads_ended in vec(any::<u32>(), 0..5),
         modules in prop::option::of(vec(module(), 0..4)),
         detail in (any::<u64>(), any::<u64>(), any::<u32>(), any::<bool>(), any::<u32>()),
+        condition_faults in vec(condition_fault(), 0..3),
     ) -> Stopped {
         let (stop, target, tid, kind) = place;
         let (watched, syscall, child, borrows, ending) = detail;
         let modules = modules.map(|modules| Modules { modules });
         Stopped {
             stop, target, tid, kind, sites, signal, general, windows, threads_born, threads_ended,
-            modules, watched, syscall, child, borrows, ending,
+            modules, watched, syscall, child, borrows, ending, condition_faults,
         }
     }
 }
 
 /// A field of any number in use and a few others, with any value.
 fn field() -> impl Strategy<Value = Writer> {
-    let number = prop_oneof![1..14_u32, Just(1000_u32)];
+    let number = prop_oneof![1..22_u32, Just(1000_u32)];
     // The values that messages have inside are messages themselves: fields in fields.
     let leaf =
         (number.clone(), any::<u64>(), bytes(), 0..4).prop_map(|(number, value, bytes, kind)| {

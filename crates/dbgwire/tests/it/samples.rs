@@ -6,9 +6,8 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use dbgwire::error::{ErrorCode, Fault, FaultMessage};
-use dbgwire::event::{
-    Created, Ending, Exited, Modules, Output, SignalDetail, Signalled, StopKind, Stopped,
-};
+use dbgwire::event::{ConditionFault, ConditionTrouble, Created, Ending, Exited, Modules, Output};
+use dbgwire::event::{SignalDetail, Signalled, StopKind, Stopped};
 use dbgwire::frame::{FrameKind, HEADER_LEN};
 use dbgwire::message::{self, Encoded};
 use dbgwire::verbs::bulk::*;
@@ -336,6 +335,8 @@ pub(crate) fn site() -> Site {
         sp_above: 0x7fff_ffff_e000,
         len: 4,
         ignore: 2,
+        // const8 1, end
+        condition: vec![0x22, 0x01, 0x27],
     }
 }
 
@@ -392,6 +393,12 @@ fn abandoned(all: &mut Collection) {
     all.verb((Claim { pid: 4711 }, b""), (ClaimReply { target: 1, created: true }, b""));
 }
 
+/// A condition's fault with every field.
+pub(crate) fn condition_fault() -> ConditionFault {
+    let trouble = ConditionTrouble::Unreadable as i32;
+    ConditionFault { site: 7, trouble, offset: 2, address: 0x10 }
+}
+
 fn events(all: &mut Collection) {
     // A breakpoint and a signal: no stop has the fields of both.
     let breakpoint = Stopped {
@@ -414,6 +421,7 @@ fn events(all: &mut Collection) {
         child: 0,
         borrows: false,
         ending: 0,
+        condition_faults: vec![condition_fault()],
     };
     all.event(breakpoint, b"\x55\x48\x89\xe5\x00\x01");
     let detail = SignalDetail { number: 11, code: 1, address: Some(0x10), sender: Some(99) };

@@ -28,6 +28,7 @@ fn client(id: u32, tid: Option<u32>, sp_above: Option<u64>) -> Reason {
         id: SiteId::new(id),
         tid: tid.map(Tid::new),
         sp_above: sp_above.map(Address::new),
+        condition: None,
         hits: 0,
         ignore: 0,
     })
@@ -135,13 +136,16 @@ fn reasons_apply_to_their_thread_and_depth() {
         Reason::Entry,
     ];
     let mut hits = |tid: u32, sp: u64| -> Vec<u32> {
-        let hits = table.take_hits(at, Tid::new(tid), Address::new(sp));
+        let candidates = table.candidates(at, Tid::new(tid), Address::new(sp));
+        let hit: Vec<_> = candidates.into_iter().map(|candidate| candidate.site).collect();
+        let hits = table.take_hits(at, &hit);
         hits.into_iter().map(SiteId::value).collect()
     };
     assert_eq!(hits(42, 0x7001), [3, 1, 2, 4], "in the order of their insertion");
     assert_eq!(hits(42, 0x7000), [3, 1], "above is not at");
     assert_eq!(hits(43, 0x8000), [3, 2]);
-    assert_eq!(table.take_hits(Address::new(AT + 1), Tid::new(42), Address::ZERO), []);
+    assert_eq!(table.candidates(Address::new(AT + 1), Tid::new(42), Address::ZERO), []);
+    assert_eq!(table.take_hits(Address::new(AT + 1), &[SiteId::new(1)]), []);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::*;
 
 fn reason(id: u32, tid: Option<u32>) -> ClientReason {
     let id = SiteId::new(id);
-    ClientReason { id, tid: tid.map(Tid::new), sp_above: None, hits: 0, ignore: 0 }
+    ClientReason { id, tid: tid.map(Tid::new), sp_above: None, condition: None, hits: 0, ignore: 0 }
 }
 
 fn watch(address: u64, len: u32, access: Access) -> Watch {
@@ -58,7 +58,8 @@ fn hits_are_told_to_those_they_are_for() {
     table.insert(watch(0x1000, 8, Access::Write), reason(1, Some(42))).expect("room");
     table.insert(watch(0x2000, 4, Access::ReadWrite), late).expect("room");
     table.insert(watch(0x3000, 1, Access::Execute), reason(3, None)).expect("room");
-    let mut hits = |status, tid| table.take_hits(status, Tid::new(tid), Address::new(0x7000));
+    let mut hits =
+        |status, tid| table.take_hits(status, Tid::new(tid), Address::new(0x7000), |_| true);
     assert_eq!(hits(0xffff_0ff0, 42), Seen::default());
     let accessed = |address, id| Some((Address::new(address), vec![SiteId::new(id)]));
     assert_eq!(hits(0b0011, 42).accessed, accessed(0x1000, 1), "the other is passed once");
