@@ -136,6 +136,7 @@ impl Interpreter {
         let breakpoints = self.engine.breakpoints().into_iter();
         self.state.breakpoint_commands =
             breakpoints.map(|breakpoint| (breakpoint.id, breakpoint.command)).collect();
+        self.engine.set_expr_settings(self.state.expressions.clone());
         self.state.next_code = None;
         output.targets_running();
         let event = match self.state.acquisitions.pop_front() {
@@ -254,9 +255,12 @@ impl Interpreter {
             let command = |id| self.state.breakpoint_commands.get(id).cloned().unwrap_or_default();
             let commands: Vec<String> = ids.iter().map(command).collect();
             let is_silent = commands.iter().all(|commands| !commands.is_empty());
-            if !is_silent {
-                output.write(&stop_text(event, cause));
-            }
+            let told = if is_silent {
+                format::events::undecided(&event.undecided)
+            } else {
+                stop_text(event, cause)
+            };
+            output.write(&told);
             match self.execute_all(&commands, output)? {
                 // A breakpoint without commands wants the prompt.
                 Outcome::Run(plan) if is_silent => return Ok(Next::Run(plan)),
@@ -322,7 +326,7 @@ impl Interpreter {
 
 fn stop_text(event: &DebugEvent, cause: &StopCause) -> String {
     let tid = event.thread.map_or(event.pid.into(), |(_, tid)| tid);
-    format::events::stopped(event.pid, tid, cause)
+    format::events::stopped(event.pid, tid, cause) + &format::events::undecided(&event.undecided)
 }
 
 /// The event in one line.

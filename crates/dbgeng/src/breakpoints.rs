@@ -2,10 +2,15 @@
 //! locations, the addresses it stands for, and each location has a site, the server's name for it.
 //! Pure: which sites are armed, and how, is not its business.
 
+mod condition;
+
 use std::collections::BTreeMap;
 
 use dbgbase::{Address, SiteId, Tid};
 use dbgwire::verbs::site::{SITES_MAX, Site, SiteKind};
+
+pub(crate) use condition::Encounter;
+pub use condition::{Condition, Undecided};
 
 use crate::{BreakpointId, Error, ErrorKind, ProcessNumber, ThreadNumber};
 
@@ -31,6 +36,8 @@ pub struct BreakpointSpec {
     pub one_shot: bool,
     /// Only this thread, or any.
     pub thread: Option<(ProcessNumber, ThreadNumber)>,
+    /// What must hold, if anything must.
+    pub condition: Option<Condition>,
 }
 
 impl BreakpointSpec {
@@ -44,6 +51,7 @@ impl BreakpointSpec {
             command: String::new(),
             one_shot: false,
             thread: None,
+            condition: None,
         }
     }
 }
@@ -85,6 +93,10 @@ pub struct BreakpointView {
     pub command: String,
     /// Whether its first hit that stops the targets removes it.
     pub one_shot: bool,
+    /// What must hold, if anything must.
+    pub condition: Option<Condition>,
+    /// Whether the server evaluates the condition.
+    pub is_condition_served: bool,
 }
 
 /// One breakpoint.
@@ -96,7 +108,22 @@ struct Breakpoint {
     enabled: bool,
     passes_left: u32,
     hits: u64,
+    /// The condition as code for the server; empty if there is none or the engine evaluates it.
+    code: Vec<u8>,
     locations: Vec<Location>,
+}
+
+impl Breakpoint {
+    /// Whether a thread that has come to these places has come to this breakpoint.
+    fn is_reached(&self, process: ProcessNumber, tid: Tid, encounter: Encounter<'_>) -> bool {
+        let is_for_thread = self.thread.is_none_or(|(_, wanted)| wanted == tid);
+        let is_there = |location: &Location| match encounter {
+            Encounter::Sites(sites) => sites.contains(&location.site),
+            Encounter::Step(pc) => location.address == pc,
+        };
+        let is_its = self.process == process && self.enabled && is_for_thread;
+        is_its && self.locations.iter().any(is_there)
+    }
 }
 
 /// One address of a breakpoint.
@@ -114,7 +141,7 @@ pub(crate) struct Breakpoints {
 }
 
 impl Breakpoints {
-    /// Makes a breakpoint of a process, enabled.
+    /// Makes a breakpoint of a process, enabled. `code` is its condition for the server.
     ///
     /// **Errors**: `LimitReached`.
     pub(crate) fn add(
@@ -123,6 +150,7 @@ impl Breakpoints {
         process: ProcessNumber,
         thread: Option<(ThreadNumber, Tid)>,
         addresses: &[Address],
+        code: Vec<u8>,
     ) -> Result<BreakpointId, Error> {
         let count: usize = self.by_id.values().map(|breakpoint| breakpoint.locations.len()).sum();
         if count + addresses.len() > LOCATIONS_MAX {
@@ -142,6 +170,7 @@ impl Breakpoints {
             enabled: true,
             passes_left,
             hits: 0,
+            code,
             locations: Vec::new(),
         };
         self.by_id.insert(id, breakpoint);
@@ -190,15 +219,20 @@ impl Breakpoints {
     /// **Errors**: `NoSuchBreakpoint`.
     pub(crate) fn enable(&mut self, id: BreakpointId, enabled: bool) -> Result<(), Error> {
         let breakpoint = self.by_id.get_mut(&id).ok_or_else(|| no_such(id))?;
-        if enabled && !breakpoint.enabled {
-            let addresses: Vec<_> =
-                breakpoint.locations.drain(..).map(|location| location.address).collect();
-            breakpoint.enabled = true;
-            self.relocate(id, &addresses);
-        } else {
-            breakpoint.enabled = enabled;
+        let is_anew = enabled && !breakpoint.enabled;
+        breakpoint.enabled = enabled;
+        if is_anew {
+            self.renew_sites(id);
         }
         Ok(())
+    }
+
+    /// Gives each location of a breakpoint a site that was never used.
+    fn renew_sites(&mut self, id: BreakpointId) {
+        let Some(breakpoint) = self.by_id.get_mut(&id) else { return };
+        let locations = breakpoint.locations.drain(..);
+        let addresses: Vec<_> = locations.map(|location| location.address).collect();
+        self.relocate(id, &addresses);
     }
 
     /// The process is gone, and its breakpoints with it.
@@ -244,6 +278,7 @@ impl Breakpoints {
                 address: location.address.value(),
                 kind: SiteKind::Software as i32,
                 tid: breakpoint.thread.map_or(0, |(_, tid)| tid.value()),
+                condition: breakpoint.code.clone(),
                 ..Site::default()
             })
         });
@@ -258,44 +293,21 @@ impl Breakpoints {
         self.by_id.iter().find(|(_, breakpoint)| has(breakpoint)).map(|(id, _)| *id)
     }
 
-    /// A thread has reached sites. Returns the breakpoints that stop the targets for it.
+    /// A thread has come to breakpoints, of which the conditions of `unmet` do not hold. Returns
+    /// those that stop the targets for it.
     ///
     /// Passes are counted only if the target was let run freely, not while it is stepped.
     pub(crate) fn reached(
         &mut self,
         process: ProcessNumber,
         tid: Tid,
-        sites: &[SiteId],
+        encounter: Encounter<'_>,
+        unmet: &[BreakpointId],
         counts_passes: bool,
-    ) -> Vec<BreakpointId> {
-        self.reached_where(process, tid, counts_passes, |location| sites.contains(&location.site))
-    }
-
-    /// A step has led a thread to an address. Returns the breakpoints that stop the targets for it.
-    pub(crate) fn stepped_onto(
-        &mut self,
-        process: ProcessNumber,
-        tid: Tid,
-        pc: Address,
-    ) -> Vec<BreakpointId> {
-        self.reached_where(process, tid, false, |location| location.address == pc)
-    }
-
-    fn reached_where(
-        &mut self,
-        process: ProcessNumber,
-        tid: Tid,
-        counts_passes: bool,
-        is_there: impl Fn(&Location) -> bool,
     ) -> Vec<BreakpointId> {
         let mut stopping = Vec::new();
         for (id, breakpoint) in &mut self.by_id {
-            let is_for_thread = breakpoint.thread.is_none_or(|(_, wanted)| wanted == tid);
-            if breakpoint.process != process
-                || !breakpoint.enabled
-                || !is_for_thread
-                || !breakpoint.locations.iter().any(&is_there)
-            {
+            if !breakpoint.is_reached(process, tid, encounter) || unmet.contains(id) {
                 continue;
             }
             breakpoint.hits += 1;
@@ -328,6 +340,8 @@ impl Breakpoints {
             location: breakpoint.spec.location.clone(),
             command: breakpoint.spec.command.clone(),
             one_shot: breakpoint.spec.one_shot,
+            condition: breakpoint.spec.condition.clone(),
+            is_condition_served: !breakpoint.code.is_empty(),
         };
         self.by_id.iter().map(view).collect()
     }

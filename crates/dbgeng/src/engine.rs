@@ -3,8 +3,11 @@
 //! the files of those names.
 
 mod breakpoints;
+mod conditions;
 mod inspection;
 mod targets;
+
+pub(crate) use conditions::Answers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -18,6 +21,7 @@ use dbgwire::verbs::server::{EndServer, ServerInfo};
 
 use crate::breakpoints::Breakpoints;
 use crate::client::{CallError, Client};
+use crate::expr::ExprSettings;
 use crate::interrupt::Interrupter;
 use crate::step::Plan;
 use crate::symbols::{ImageFinder, ProcessSymbols};
@@ -40,6 +44,8 @@ pub struct Engine {
     next_process: u32,
     pub(crate) context: Context,
     pub(crate) breakpoints: Breakpoints,
+    /// What conditions of breakpoints see of the front end.
+    expr_settings: ExprSettings,
     pub(crate) plan: Option<Plan>,
     /// Events that wait until all targets stand still.
     pub(crate) pending: VecDeque<DebugEvent>,
@@ -101,6 +107,7 @@ impl Engine {
             next_process: 0,
             context: Context::default(),
             breakpoints: Breakpoints::default(),
+            expr_settings: ExprSettings::default(),
             plan: None,
             pending: VecDeque::new(),
             finder: ImageFinder::new(Arc::clone(&interrupt)),
@@ -227,7 +234,10 @@ impl Engine {
         self.processes.values().any(Process::is_running)
     }
 
-    fn default_thread(&self, number: ProcessNumber) -> Option<(ProcessNumber, ThreadNumber)> {
+    pub(crate) fn default_thread(
+        &self,
+        number: ProcessNumber,
+    ) -> Option<(ProcessNumber, ThreadNumber)> {
         let event = self.context.event.filter(|(process, _)| *process == number);
         let first = || self.processes.get(&number)?.threads.list().first().copied();
         event.or_else(|| Some((number, first()?.number)))

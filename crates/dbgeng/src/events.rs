@@ -6,7 +6,7 @@ mod wait;
 
 use dbgbase::{Address, ExitStatus, Pid, Signal, Tid};
 
-use crate::{BreakpointId, ProcessNumber, ThreadNumber};
+use crate::{BreakpointId, ProcessNumber, ThreadNumber, Undecided};
 
 /// Something happened. All targets stand still, but the one that ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,6 +19,8 @@ pub struct DebugEvent {
     pub thread: Option<(ThreadNumber, Tid)>,
     /// What.
     pub kind: EventKind,
+    /// At breakpoints: those of them whose conditions have no value.
+    pub undecided: Vec<Undecided>,
 }
 
 /// What happened.

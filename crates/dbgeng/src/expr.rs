@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! text ──compile──► Program: operands and operators in postfix order ──run──► u64
+//!                                            └──agent_code──► code that a server runs
 //! ```
 //!
 //! | strength | operators |
@@ -20,6 +21,7 @@
 //!
 //! Every value is a 64-bit number without sign and arithmetic wraps. A comparison gives 1 or 0.
 
+mod agent;
 mod compile;
 mod engine_context;
 mod error;
@@ -73,14 +75,7 @@ pub enum SymbolMiss {
 
 /// The value of `text`, which must be an expression and nothing else.
 pub fn evaluate(text: &str, context: &dyn EvalContext) -> Result<u64, ExprError> {
-    let program = Program::compile(text, context.radix())?;
-    let rest = text.get(program.len_bytes()..).unwrap_or_default();
-    let blanks = rest.len() - rest.trim_start().len();
-    if blanks < rest.len() {
-        let position = program.len_bytes() + blanks;
-        return Err(ExprError::new(ExprErrorKind::ExtraCharacters, position));
-    }
-    program.run(context)
+    Program::compile_whole(text, context.radix())?.run(context)
 }
 
 /// The value of the longest expression at the head of `text`, and how many bytes of `text` it

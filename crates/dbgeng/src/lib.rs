@@ -47,7 +47,7 @@ mod symbols;
 mod terminal;
 mod thread;
 
-pub use breakpoints::{BreakpointLocation, BreakpointSpec, BreakpointView};
+pub use breakpoints::{BreakpointLocation, BreakpointSpec, BreakpointView, Condition, Undecided};
 pub use disassembly::{DisassembledInstruction, InstructionKind};
 pub use engine::Engine;
 pub use error::{Error, ErrorKind};

@@ -43,6 +43,8 @@ pub struct Process {
     pub(crate) armed: BTreeSet<SiteId>,
     /// The sites that were armed before the last run, should that be refused.
     armed_before: BTreeSet<SiteId>,
+    /// Whether its modules have changed since conditions were compiled.
+    pub(crate) has_moved_symbols: bool,
     /// The signal its present stop was about.
     pub(crate) signal: Option<StopSignal>,
     /// What the thread is given when the process runs on.
@@ -105,6 +107,7 @@ impl Process {
             registers: Registers::new(target, arch),
             armed: BTreeSet::new(),
             armed_before: BTreeSet::new(),
+            has_moved_symbols: false,
             signal: None,
             deliver: None,
         }
@@ -165,6 +168,7 @@ impl Process {
         self.memory.stopped(windows(event, tail));
         let Some(modules) = event.modules.take() else { return false };
         self.modules.update(modules.modules);
+        self.has_moved_symbols = true;
         if let Some(program) = self.modules.program() {
             self.name = String::from_utf8_lossy(file_name(&program.path)).into_owned();
         }

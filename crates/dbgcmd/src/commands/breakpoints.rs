@@ -1,8 +1,8 @@
 //! Commands about breakpoints: `bp`, `bu`, `bl`, `bc`, `bd`, `be`.
 
 use dbgbase::Address;
-use dbgeng::expr::{self, ExprErrorKind};
-use dbgeng::{BreakpointId, BreakpointLocation, BreakpointSpec};
+use dbgeng::expr::{self, ExprErrorKind, Program};
+use dbgeng::{BreakpointId, BreakpointLocation, BreakpointSpec, Condition};
 
 use super::{Context, Outcome};
 use crate::arguments::Arguments;
@@ -14,16 +14,19 @@ use crate::registry::{Action, Command, Extent, Shape};
 pub(crate) const COMMANDS: &[Command] = &[
     Command {
         names: &["bp", "bu"],
-        syntax: "[ID] [/1] [Address [Passes]] [\"Commands\"]",
+        syntax: "[ID] [/1] [/w \"Condition\"] [Address [Passes]] [\"Commands\"]",
         summary: "set a breakpoint",
         manual: "Sets a breakpoint, by default at the instruction pointer. bp takes the address \
             that the expression has now; if it cannot be resolved, the breakpoint waits for a \
             module that has the symbol. bu always keeps the symbol and finds it again when modules \
             come. ID, without a blank before it, is its number; by default the smallest free one. \
             Passes: the breakpoint stops at this hit and those before are passed. /1: it is \
-            removed when it has been hit. Commands are executed when it is reached by running; a \
-            command that lets targets run ends them. In front of bp, ~N limits it to that \
-            thread.",
+            removed when it has been hit. /w: it stops only where the expression is not 0; if the \
+            expression has no value, as when memory cannot be read, it stops and says why. The \
+            process server evaluates it, so that hits for which it is 0 cost little; one that \
+            asks for what only the debugger knows, as $t0, costs a round trip each time. \
+            Commands are executed when it is reached by running; a command that lets targets run \
+            ends them. In front of bp, ~N limits it to that thread.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(set),
@@ -38,6 +41,16 @@ pub(crate) const COMMANDS: &[Command] = &[
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(list),
+    },
+    Command {
+        names: &[".bpcmds"],
+        syntax: "",
+        summary: "show breakpoints as commands",
+        manual: "Shows for each breakpoint the command that sets it, so that it can be kept and \
+            executed later. Passes are those it had at the beginning.",
+        shape: Shape::Word,
+        extent: Extent::Semicolon,
+        action: Action::Run(list_commands),
     },
     Command {
         names: &["bc"],
@@ -75,9 +88,11 @@ pub(crate) fn set(
 ) -> Result<Outcome, CommandError> {
     let id = arguments.decimal()?.map(BreakpointId);
     let mut one_shot = false;
+    let mut condition = None;
     while let Some(option) = arguments.option() {
         match option {
             "1" => one_shot = true,
+            "w" => condition = Some(take_condition(context, arguments)?),
             _ => {
                 return Err(CommandError::refused(format!(
                     "The option /{option} of breakpoints is not available"
@@ -106,10 +121,25 @@ pub(crate) fn set(
         command,
         one_shot,
         thread,
+        condition,
         ..BreakpointSpec::new(expression, location)
     };
     context.engine.add_breakpoint(spec)?;
     Ok(Outcome::Done)
+}
+
+/// Takes a condition in double quotes.
+fn take_condition(
+    context: &Context<'_>,
+    arguments: &mut Arguments<'_>,
+) -> Result<Condition, CommandError> {
+    let missing = arguments.syntax_error();
+    let text = arguments.quoted()?.ok_or(missing)?;
+    let radix = context.state.expressions.radix;
+    // What is wrong with its text is told before the address is looked up.
+    Program::compile_whole(text, radix)
+        .map_err(|error| CommandError::Expression(error.message(text)))?;
+    Ok(Condition { text: text.to_owned(), radix })
 }
 
 /// Takes the address as it was typed, and what it stands for.
@@ -182,6 +212,17 @@ fn list(context: &mut Context<'_>, arguments: &mut Arguments<'_>) -> Result<Outc
             text.push_str(&format::breakpoints::row(&breakpoint, symbol.as_ref()));
         }
     }
+    context.write(&text);
+    Ok(Outcome::Done)
+}
+
+fn list_commands(
+    context: &mut Context<'_>,
+    arguments: &mut Arguments<'_>,
+) -> Result<Outcome, CommandError> {
+    arguments.finish()?;
+    let breakpoints = context.engine.breakpoints();
+    let text: String = breakpoints.iter().map(format::breakpoints::command).collect();
     context.write(&text);
     Ok(Outcome::Done)
 }

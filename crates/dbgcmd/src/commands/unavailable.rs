@@ -41,7 +41,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     row(&["bm"], "set breakpoints on matching symbols", NOT_YET),
     row(&["br"], "renumber breakpoints", NOT_YET),
     row(&["bs", "bsc"], "change a breakpoint's commands", NOT_YET),
-    row(&[".bpcmds"], "show breakpoints as commands", NOT_YET),
     row(&[".apply_dbp"], "put data breakpoints into a context", NOT_YET),
     row(&["ah"], "handle assertions", NO_SUCH_THING),
     row(

@@ -1,6 +1,6 @@
 //! Breakpoints in the layout of the command `bl`. It sets none.
 
-use dbgeng::{BreakpointView, SymbolAt};
+use dbgeng::{BreakpointLocation, BreakpointView, SymbolAt};
 
 /// The line of one breakpoint. `symbol` is the symbol at its first address.
 pub(crate) fn row(breakpoint: &BreakpointView, symbol: Option<&SymbolAt>) -> String {
@@ -30,6 +30,9 @@ pub(crate) fn row(breakpoint: &BreakpointView, symbol: Option<&SymbolAt>) -> Str
     if breakpoint.one_shot {
         line.push_str(" /1");
     }
+    if let Some(condition) = &breakpoint.condition {
+        line.push_str(&format!(" /w \"{}\"", condition.text));
+    }
     if !breakpoint.command.is_empty() {
         line.push_str(&format!(" \"{}\"", breakpoint.command));
     }
@@ -37,11 +40,39 @@ pub(crate) fn row(breakpoint: &BreakpointView, symbol: Option<&SymbolAt>) -> Str
     line
 }
 
+/// The command that sets a breakpoint, as a line.
+pub(crate) fn command(breakpoint: &BreakpointView) -> String {
+    let mut line = String::new();
+    if let Some(thread) = breakpoint.thread {
+        line.push_str(&format!("~{} ", thread.0));
+    }
+    let (name, place) = match &breakpoint.location {
+        BreakpointLocation::Address(address) => ("bp", format!("0x{address}")),
+        BreakpointLocation::Symbol(symbol) => ("bu", format!("@!\"{symbol}\"")),
+    };
+    line.push_str(&format!("{name}{}", breakpoint.id.0));
+    if breakpoint.one_shot {
+        line.push_str(" /1");
+    }
+    if let Some(condition) = &breakpoint.condition {
+        line.push_str(&format!(" /w \"{}\"", condition.text));
+    }
+    line.push_str(&format!(" {place}"));
+    if breakpoint.passes_initial > 1 {
+        line.push_str(&format!(" 0x{:x}", breakpoint.passes_initial));
+    }
+    if !breakpoint.command.is_empty() {
+        line.push_str(&format!(" \"{}\"", breakpoint.command));
+    }
+    line.push_str(";\n");
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use dbgbase::Address;
-    use dbgeng::{BreakpointId, BreakpointLocation, ProcessNumber, ThreadNumber};
+    use dbgeng::{BreakpointId, Condition, ProcessNumber, ThreadNumber};
     use expect_test::expect;
 
     fn sample(id: u32) -> BreakpointView {
@@ -58,6 +89,8 @@ mod tests {
             location: BreakpointLocation::Address(Address::new(0x5555_5555_5225)),
             command: String::new(),
             one_shot: false,
+            condition: None,
+            is_condition_served: false,
         }
     }
 
@@ -90,12 +123,33 @@ mod tests {
             },
             None,
         );
-        text += &row(&BreakpointView { one_shot: true, ..sample(10) }, None);
+        let condition = Some(Condition::new("rdi == 5"));
+        text += &row(&BreakpointView { one_shot: true, condition, ..sample(10) }, None);
         expect![[r#"
              0 e 00005555`55555225     0001 (0001)  0:**** prog!main
              1 d 00005555`55555225     0003 (0005)  0:~002 prog!main "k; g"
              2 eu                      0001 (0001)  0:**** (libfoo_so!foo)
-            10 e 00005555`55555225     0001 (0001)  0:**** /1
+            10 e 00005555`55555225     0001 (0001)  0:**** /1 /w "rdi == 5"
+        "#]]
+        .assert_eq(&text);
+    }
+
+    #[test]
+    fn commands_set_what_is_there() {
+        let mut text = command(&sample(0));
+        text += &command(&BreakpointView {
+            one_shot: true,
+            passes_left: 3,
+            passes_initial: 0x15,
+            thread: Some(ThreadNumber(2)),
+            command: "k; g".to_owned(),
+            condition: Some(Condition::new("poi(rsp) != 0")),
+            location: BreakpointLocation::Symbol("prog!f(int)".to_owned()),
+            ..sample(7)
+        });
+        expect![[r#"
+            bp0 0x00005555`55555225;
+            ~2 bu7 /1 /w "poi(rsp) != 0" @!"prog!f(int)" 0x15 "k; g";
         "#]]
         .assert_eq(&text);
     }

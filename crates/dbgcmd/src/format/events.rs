@@ -2,7 +2,7 @@
 //! lines speak of signals. It waits for nothing.
 
 use dbgbase::{Address, ExitStatus, Pid, Signal, Tid};
-use dbgeng::StopCause;
+use dbgeng::{StopCause, Undecided};
 
 /// What is told of a stop; nothing for a step and for an address that was run to.
 pub(crate) fn stopped(pid: Pid, tid: Tid, cause: &StopCause) -> String {
@@ -24,6 +24,15 @@ pub(crate) fn stopped(pid: Pid, tid: Tid, cause: &StopCause) -> String {
         }
         StopCause::Exec => format!("{who}: A new program was executed\n"),
     }
+}
+
+/// What is told of breakpoints that stop the targets because their conditions have no value.
+pub(crate) fn undecided(breakpoints: &[Undecided]) -> String {
+    let line = |undecided: &Undecided| {
+        let Undecided { breakpoint, why } = undecided;
+        format!("The condition of breakpoint {breakpoint} has no value: {why}\n")
+    };
+    breakpoints.iter().map(line).collect()
 }
 
 /// What is told of a process that has ended. Its id is decimal, as for ps(1).

@@ -20,11 +20,32 @@ fn add(breakpoints: &mut Breakpoints, spec: BreakpointSpec) -> BreakpointId {
         BreakpointLocation::Address(address) => vec![*address],
         BreakpointLocation::Symbol(_) => Vec::new(),
     };
-    breakpoints.add(spec, P0, None, &addresses).expect("few enough")
+    breakpoints.add(spec, P0, None, &addresses, Vec::new()).expect("few enough")
 }
 
 fn sites(breakpoints: &Breakpoints) -> Vec<(u32, u64)> {
     breakpoints.sites(P0).iter().map(|site| (site.id, site.address)).collect()
+}
+
+/// The breakpoints that stop for a thread at these sites.
+fn hit(
+    breakpoints: &mut Breakpoints,
+    process: ProcessNumber,
+    tid: Tid,
+    sites: &[SiteId],
+    counts_passes: bool,
+) -> Vec<BreakpointId> {
+    breakpoints.reached(process, tid, Encounter::Sites(sites), &[], counts_passes)
+}
+
+/// The breakpoints that stop for a thread that a step has led to this address.
+fn stepped(
+    breakpoints: &mut Breakpoints,
+    process: ProcessNumber,
+    tid: Tid,
+    pc: u64,
+) -> Vec<BreakpointId> {
+    breakpoints.reached(process, tid, Encounter::Step(Address::new(pc)), &[], false)
 }
 
 fn addresses(values: &[u64]) -> Vec<Address> {
@@ -51,12 +72,12 @@ fn passes_count_only_while_running_freely() {
     let mut breakpoints = Breakpoints::default();
     let id = add(&mut breakpoints, BreakpointSpec { passes: 3, ..at(0x10) });
     let site = [SiteId::new(1)];
-    assert!(breakpoints.reached(P0, T1, &site, true).is_empty());
-    assert!(breakpoints.reached(P0, T1, &site, false).is_empty(), "stepping does not count");
-    assert!(breakpoints.stepped_onto(P0, T1, Address::new(0x10)).is_empty());
-    assert!(breakpoints.reached(P0, T1, &site, true).is_empty());
-    assert_eq!(breakpoints.reached(P0, T1, &site, true), [id]);
-    assert_eq!(breakpoints.reached(P0, T1, &site, true), [id], "and from then on every time");
+    assert!(hit(&mut breakpoints, P0, T1, &site, true).is_empty());
+    assert!(hit(&mut breakpoints, P0, T1, &site, false).is_empty(), "stepping does not count");
+    assert!(stepped(&mut breakpoints, P0, T1, 0x10).is_empty());
+    assert!(hit(&mut breakpoints, P0, T1, &site, true).is_empty());
+    assert_eq!(hit(&mut breakpoints, P0, T1, &site, true), [id]);
+    assert_eq!(hit(&mut breakpoints, P0, T1, &site, true), [id], "and from then on every time");
     let view = &breakpoints.views()[0];
     assert_eq!((view.passes_left, view.passes_initial, view.hits), (1, 3, 6));
 }
@@ -65,14 +86,15 @@ fn passes_count_only_while_running_freely() {
 fn only_hits_of_its_process_and_thread_count() {
     let mut breakpoints = Breakpoints::default();
     let own = Some((ThreadNumber(1), T2));
-    let id = breakpoints.add(at(0x10), P0, own, &addresses(&[0x10])).expect("few enough");
+    let id =
+        breakpoints.add(at(0x10), P0, own, &addresses(&[0x10]), Vec::new()).expect("few enough");
     assert_eq!(breakpoints.sites(P0)[0].tid, 12);
     assert!(breakpoints.sites(P1).is_empty());
     let site = [SiteId::new(1)];
-    assert!(breakpoints.reached(P0, T1, &site, true).is_empty());
-    assert!(breakpoints.reached(P1, T2, &site, true).is_empty());
-    assert_eq!(breakpoints.reached(P0, T2, &site, true), [id]);
-    assert_eq!(breakpoints.reached(P0, T2, &[SiteId::new(9)], true), [], "an unknown site");
+    assert!(hit(&mut breakpoints, P0, T1, &site, true).is_empty());
+    assert!(hit(&mut breakpoints, P1, T2, &site, true).is_empty());
+    assert_eq!(hit(&mut breakpoints, P0, T2, &site, true), [id]);
+    assert_eq!(hit(&mut breakpoints, P0, T2, &[SiteId::new(9)], true), [], "an unknown site");
 }
 
 #[test]
@@ -80,7 +102,7 @@ fn several_breakpoints_at_an_address_are_all_told() {
     let mut breakpoints = Breakpoints::default();
     let first = add(&mut breakpoints, at(0x10));
     let second = add(&mut breakpoints, BreakpointSpec { one_shot: true, ..at(0x10) });
-    let reached = breakpoints.reached(P0, T1, &[SiteId::new(1), SiteId::new(2)], true);
+    let reached = hit(&mut breakpoints, P0, T1, &[SiteId::new(1), SiteId::new(2)], true);
     assert_eq!(reached, [first, second]);
     breakpoints.told(&reached);
     let left: Vec<_> = breakpoints.views().iter().map(|view| view.id).collect();
@@ -93,7 +115,7 @@ fn disabled_breakpoints_have_no_sites_and_new_ones_when_enabled_again() {
     let id = add(&mut breakpoints, at(0x10));
     breakpoints.enable(id, false).expect("there");
     assert!(sites(&breakpoints).is_empty());
-    assert!(breakpoints.reached(P0, T1, &[SiteId::new(1)], true).is_empty());
+    assert!(hit(&mut breakpoints, P0, T1, &[SiteId::new(1)], true).is_empty());
     assert_eq!(breakpoints.views()[0].addresses, addresses(&[0x10]), "the list still shows it");
     breakpoints.enable(id, true).expect("there");
     assert_eq!(sites(&breakpoints), [(2, 0x10)]);
@@ -131,9 +153,52 @@ fn a_new_program_disables_addresses_and_unresolves_symbols() {
 fn there_are_no_more_locations_than_a_request_holds() {
     let mut breakpoints = Breakpoints::default();
     let many: Vec<_> = (0..LOCATIONS_MAX as u64).map(Address::new).collect();
-    breakpoints.add(by_symbol("f"), P0, None, &many).expect("just enough");
-    let error = breakpoints.add(at(0x10), P0, None, &addresses(&[0x10])).expect_err("one too many");
+    breakpoints.add(by_symbol("f"), P0, None, &many, Vec::new()).expect("just enough");
+    let error = breakpoints
+        .add(at(0x10), P0, None, &addresses(&[0x10]), Vec::new())
+        .expect_err("one too many");
     assert_eq!(error.kind(), ErrorKind::LimitReached);
     breakpoints.forget_process(P0);
     assert!(breakpoints.views().is_empty());
+}
+
+#[test]
+fn conditions_travel_as_code_and_unmet_ones_are_no_hits() {
+    let mut breakpoints = Breakpoints::default();
+    let conditional = BreakpointSpec { condition: Some(Condition::new("rdi == 5")), ..at(0x10) };
+    let id = breakpoints.add(conditional, P0, None, &addresses(&[0x10]), vec![1]).expect("added");
+    let always = add(&mut breakpoints, at(0x10));
+    let conditions: Vec<_> = breakpoints.sites(P0).into_iter().map(|site| site.condition).collect();
+    assert_eq!(conditions, [vec![1], vec![]]);
+    assert_eq!(breakpoints.conditional(P0), [(id, Condition::new("rdi == 5"))]);
+    assert!(breakpoints.conditional(P1).is_empty());
+    // The server has evaluated it at a hit; nobody has at a step.
+    let both = [SiteId::new(1), SiteId::new(2)];
+    let asked = |breakpoints: &Breakpoints, encounter| -> Vec<BreakpointId> {
+        breakpoints.unevaluated(P0, T1, encounter).into_iter().map(|(id, _)| id).collect()
+    };
+    assert_eq!(asked(&breakpoints, Encounter::Sites(&both)), []);
+    assert_eq!(asked(&breakpoints, Encounter::Step(Address::new(0x10))), [id]);
+    assert_eq!(asked(&breakpoints, Encounter::Step(Address::new(0x11))), []);
+    let reached = breakpoints.reached(P0, T1, Encounter::Sites(&both), &[id], true);
+    assert_eq!(reached, [always]);
+    let hits: Vec<_> = breakpoints.views().iter().map(|view| view.hits).collect();
+    assert_eq!(hits, [0, 1]);
+}
+
+#[test]
+fn a_condition_that_means_something_else_now_has_new_sites() {
+    let mut breakpoints = Breakpoints::default();
+    let conditional = BreakpointSpec { condition: Some(Condition::new("dwo(v)")), ..at(0x10) };
+    let id = breakpoints.add(conditional, P0, None, &addresses(&[0x10]), vec![1]).expect("added");
+    breakpoints.compiled(id, vec![1]);
+    assert_eq!(sites(&breakpoints), [(1, 0x10)], "it is the same");
+    breakpoints.compiled(id, vec![2]);
+    assert_eq!(sites(&breakpoints), [(2, 0x10)]);
+    // Nobody but the engine can evaluate it any more.
+    breakpoints.compiled(id, Vec::new());
+    assert_eq!(sites(&breakpoints), [(3, 0x10)]);
+    let asked = breakpoints.unevaluated(P0, T1, Encounter::Sites(&[SiteId::new(3)]));
+    assert_eq!(asked.len(), 1);
+    assert!(!breakpoints.views()[0].is_condition_served);
 }

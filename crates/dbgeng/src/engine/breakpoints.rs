@@ -15,8 +15,9 @@ impl Engine {
     /// next [`Engine::execute`]; one whose symbol no module has stays unresolved and is tried again
     /// when the modules change.
     ///
-    /// **Errors**: `NoTarget`, `NoSuchProcess`, `NoSuchThread`, `LimitReached`; `Cancelled` and
-    /// those of the connection, if symbols have to be fetched.
+    /// **Errors**: `NoTarget`, `NoSuchProcess`, `NoSuchThread`, `LimitReached`; `BadExpression` for
+    /// a condition that cannot be understood; `Cancelled` and those of the connection, if symbols
+    /// have to be fetched.
     /// **Cost**: none for an address; as [`Engine::resolve`] for a symbol.
     pub fn add_breakpoint(&mut self, spec: BreakpointSpec) -> Result<BreakpointId, Error> {
         let number = match spec.thread {
@@ -34,7 +35,11 @@ impl Engine {
             BreakpointLocation::Address(address) => vec![*address],
             BreakpointLocation::Symbol(name) => self.addresses_of(number, name)?,
         };
-        self.breakpoints.add(spec, number, thread, &addresses)
+        let code = match &spec.condition {
+            Some(condition) => self.condition_code(number, condition, addresses.is_empty())?,
+            None => Vec::new(),
+        };
+        self.breakpoints.add(spec, number, thread, &addresses, code)
     }
 
     /// All breakpoints, in the order of their numbers.
@@ -71,6 +76,7 @@ impl Engine {
     fn forget_hits(&mut self, id: BreakpointId) {
         self.pending.retain_mut(|event| match &mut event.kind {
             EventKind::Stopped(StopCause::Breakpoints(ids)) => {
+                event.undecided.retain(|undecided| undecided.breakpoint != id);
                 ids.retain(|hit| *hit != id);
                 !ids.is_empty()
             }

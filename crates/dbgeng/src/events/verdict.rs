@@ -3,10 +3,10 @@
 
 use dbgbase::{Address, Signal, StopReason, Tid};
 
-use crate::breakpoints::Breakpoints;
+use crate::breakpoints::{Breakpoints, Encounter};
 use crate::process::StopSignal;
 use crate::step::Plan;
-use crate::{ProcessNumber, StopCause};
+use crate::{BreakpointId, ProcessNumber, StopCause};
 
 /// `si_code` of a signal that the kernel itself sent, as the terminal's driver does (sigaction(2)).
 const SI_KERNEL: i32 = 0x80;
@@ -18,6 +18,8 @@ pub(crate) struct Stop<'a> {
     pub(crate) pc: Option<Address>,
     pub(crate) sp: Option<Address>,
     pub(crate) reason: &'a StopReason,
+    /// The breakpoints here whose conditions do not hold.
+    pub(crate) unmet: &'a [BreakpointId],
     /// Whether the user has asked for a stop.
     pub(crate) is_break_wanted: bool,
     /// Whether the target is being stopped because another one has.
@@ -69,7 +71,9 @@ pub(crate) fn judge(
         },
         StopReason::Breakpoint { sites } => {
             let counts = plan.is_none_or(Plan::counts_passes);
-            let reached = breakpoints.reached(stop.process, stop.tid, sites, counts);
+            let encounter = Encounter::Sites(sites);
+            let reached =
+                breakpoints.reached(stop.process, stop.tid, encounter, stop.unmet, counts);
             match completed {
                 _ if !reached.is_empty() => Verdict::Tell(StopCause::Breakpoints(reached)),
                 Some(cause) => Verdict::Tell(cause),
@@ -87,7 +91,8 @@ pub(crate) fn judge(
 
 /// What a step that ends at a breakpoint is told as.
 fn at_breakpoint(stop: &Stop<'_>, breakpoints: &mut Breakpoints) -> Option<StopCause> {
-    let reached = breakpoints.stepped_onto(stop.process, stop.tid, stop.pc?);
+    let encounter = Encounter::Step(stop.pc?);
+    let reached = breakpoints.reached(stop.process, stop.tid, encounter, stop.unmet, false);
     (!reached.is_empty()).then_some(StopCause::Breakpoints(reached))
 }
 

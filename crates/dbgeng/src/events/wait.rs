@@ -13,6 +13,7 @@ use dbgwire::{AnyEvent, ErrorCode, Fault, convert};
 use super::verdict::{Stop, Verdict, judge, signal_of};
 use super::{DebugEvent, EventKind, StopCause};
 use crate::client::Arrival;
+use crate::engine::Answers;
 use crate::process::Run;
 use crate::{Engine, Error, ErrorKind, ProcessNumber};
 
@@ -173,7 +174,8 @@ impl Engine {
         if has_new_modules || has_executed {
             self.resolve_breakpoints(number);
         }
-        self.judge_stop(number, tid, &reason)
+        let answers = self.ask_conditions(number, tid, &reason, &stopped.condition_faults);
+        self.judge_stop(number, tid, &reason, answers)
     }
 
     fn judge_stop(
@@ -181,7 +183,9 @@ impl Engine {
         number: ProcessNumber,
         tid: Tid,
         reason: &StopReason,
+        answers: Answers,
     ) -> Result<(), Error> {
+        let Answers { unmet, mut undecided } = answers;
         let Some(process) = self.processes.get_mut(&number) else { return Ok(()) };
         let registers = process.registers.known(tid);
         let stop = Stop {
@@ -190,6 +194,7 @@ impl Engine {
             pc: registers.map(|registers| registers.pc()),
             sp: registers.map(|registers| registers.sp()),
             reason,
+            unmet: &unmet,
             is_break_wanted: self.interrupt.load(Ordering::Acquire),
             others_stopped: !self.pending.is_empty(),
         };
@@ -200,12 +205,19 @@ impl Engine {
                     process.set_signal(None);
                 }
                 let thread = process.threads.with_tid(tid).map(|thread| (thread.number, tid));
-                let kind = EventKind::Stopped(cause);
+                match &cause {
+                    StopCause::Breakpoints(ids) => {
+                        undecided.retain(|undecided| ids.contains(&undecided.breakpoint));
+                    }
+                    _ => undecided.clear(),
+                }
+                let (pid, kind) = (process.pid, EventKind::Stopped(cause));
                 self.pending.push_back(DebugEvent {
                     process: number,
-                    pid: process.pid,
+                    pid,
                     thread,
                     kind,
+                    undecided,
                 });
                 self.interrupt_targets(false);
                 Ok(())
@@ -224,12 +236,8 @@ impl Engine {
             left if left.is_empty() => EventKind::Exited(status),
             left => EventKind::Left(left),
         };
-        self.pending.push_back(DebugEvent {
-            process: number,
-            pid: process.pid,
-            thread: None,
-            kind,
-        });
+        let (pid, undecided) = (process.pid, Vec::new());
+        self.pending.push_back(DebugEvent { process: number, pid, thread: None, kind, undecided });
         self.interrupt_targets(false);
     }
 
@@ -259,6 +267,6 @@ impl Engine {
         self.plan = None;
         self.context = Default::default();
         self.breakpoints = Default::default();
-        DebugEvent { process, pid, thread: None, kind }
+        DebugEvent { process, pid, thread: None, kind, undecided: Vec::new() }
     }
 }

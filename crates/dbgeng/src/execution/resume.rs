@@ -97,6 +97,9 @@ impl Engine {
     /// **Errors**: what keeps a site from being armed; then nothing runs.
     pub(crate) fn resume(&mut self, numbers: &[ProcessNumber]) -> Result<(), Error> {
         let Some(first) = numbers.first() else { return Ok(()) };
+        for number in numbers {
+            self.refresh_conditions(*number);
+        }
         let free_run = Plan::Go { process: *first, until: Vec::new() };
         let plan = self.plan.clone().unwrap_or(free_run);
         let mut requests: Vec<_> =

@@ -20,6 +20,20 @@ impl<'t> Program<'t> {
         compiler.expression(0, 0)?;
         Ok(Program::new(compiler.steps, compiler.scanner.end()))
     }
+
+    /// Compiles `text`, which must be an expression and nothing else.
+    ///
+    /// **Errors**: as [`Program::compile`], and [`ExprErrorKind::ExtraCharacters`].
+    pub fn compile_whole(text: &'t str, radix: Radix) -> Result<Program<'t>, ExprError> {
+        let program = Program::compile(text, radix)?;
+        let rest = text.get(program.len_bytes()..).unwrap_or_default();
+        let blanks = rest.len() - rest.trim_start().len();
+        if blanks < rest.len() {
+            let position = program.len_bytes() + blanks;
+            return Err(ExprError::new(ExprErrorKind::ExtraCharacters, position));
+        }
+        Ok(program)
+    }
 }
 
 struct Compiler<'t> {

@@ -43,6 +43,10 @@ impl<'t> Program<'t> {
         Program { steps, len_bytes }
     }
 
+    pub(super) fn steps(&self) -> &[Step<'t>] {
+        &self.steps
+    }
+
     /// How many bytes at the head of its text the expression spans.
     pub const fn len_bytes(&self) -> usize {
         self.len_bytes
@@ -79,7 +83,7 @@ fn register(name: &str, context: &dyn EvalContext) -> Result<u64, ExprErrorKind>
     context.register(&name.to_ascii_lowercase()).ok_or(ExprErrorKind::BadRegister)
 }
 
-fn symbol(name: &str, context: &dyn EvalContext) -> Result<u64, ExprErrorKind> {
+pub(super) fn symbol(name: &str, context: &dyn EvalContext) -> Result<u64, ExprErrorKind> {
     context.symbol(name).map_err(|miss| match miss {
         SymbolMiss::Unknown => ExprErrorKind::Unresolved,
         SymbolMiss::Ambiguous => ExprErrorKind::Ambiguous,
@@ -87,15 +91,15 @@ fn symbol(name: &str, context: &dyn EvalContext) -> Result<u64, ExprErrorKind> {
 }
 
 fn name(word: &str, context: &dyn EvalContext) -> Result<u64, ExprErrorKind> {
+    if is_register(word, context) { register(word, context) } else { symbol(word, context) }
+}
+
+/// Whether a word that is neither a number nor an operator is a register. A symbol may begin with
+/// `$`, too.
+pub(super) fn is_register(word: &str, context: &dyn EvalContext) -> bool {
     let lower = word.to_ascii_lowercase();
-    if context.is_common_register(&lower) {
-        return register(&lower, context);
-    }
-    // A symbol may begin with `$`, too.
-    match lower.starts_with('$').then(|| context.register(&lower)).flatten() {
-        Some(value) => Ok(value),
-        None => symbol(word, context),
-    }
+    context.is_common_register(&lower)
+        || lower.starts_with('$') && context.register(&lower).is_some()
 }
 
 fn unary(

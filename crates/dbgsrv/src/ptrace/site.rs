@@ -21,6 +21,15 @@ pub(super) enum Reason {
     Entry,
 }
 
+impl Reason {
+    fn client(&self) -> Option<&ClientReason> {
+        match self {
+            Reason::Client(client) => Some(client),
+            Reason::Rendezvous | Reason::Entry => None,
+        }
+    }
+}
+
 /// A client's reason to stop at an address.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct ClientReason {
@@ -148,13 +157,11 @@ impl SiteTable {
         let Some(site) = self.sites.get(&address) else {
             return Vec::new();
         };
-        let candidate = |reason: &Reason| match reason {
-            Reason::Client(client) if client.is_for(thread, sp) => {
-                Some(Candidate { site: client.id, condition: client.condition.clone() })
-            }
-            _ => None,
-        };
-        site.reasons.iter().filter_map(candidate).collect()
+        let of_client = site.reasons.iter().filter_map(Reason::client);
+        of_client
+            .filter(|client| client.is_for(thread, sp))
+            .map(|client| Candidate { site: client.id, condition: client.condition.clone() })
+            .collect()
     }
 
     /// Counts a hit of these reasons of the client's at this address. Those that are to be told of
@@ -175,10 +182,8 @@ impl SiteTable {
     /// The client's reasons, each with its address, by address.
     pub(super) fn client_reasons(&self) -> impl Iterator<Item = (Address, &Site, &ClientReason)> {
         self.sites.iter().flat_map(|(address, site)| {
-            site.reasons.iter().filter_map(move |reason| {
-                let Reason::Client(client) = reason else { return None };
-                Some((*address, site, client))
-            })
+            let of_client = site.reasons.iter().filter_map(Reason::client);
+            of_client.map(move |client| (*address, site, client))
         })
     }
 

@@ -14,7 +14,7 @@ fn breakpoints(passes: u32) -> Breakpoints {
     let mut breakpoints = Breakpoints::default();
     let spec = BreakpointSpec::new("here", BreakpointLocation::Address(HERE));
     let spec = BreakpointSpec { passes, ..spec };
-    breakpoints.add(spec, P0, None, &[HERE]).expect("few enough");
+    breakpoints.add(spec, P0, None, &[HERE], Vec::new()).expect("few enough");
     breakpoints
 }
 
@@ -25,6 +25,7 @@ fn stop(reason: &StopReason) -> Stop<'_> {
         pc: Some(HERE),
         sp: Some(Address::new(0x8000)),
         reason,
+        unmet: &[],
         is_break_wanted: false,
         others_stopped: false,
     }
