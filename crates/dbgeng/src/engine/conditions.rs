@@ -86,11 +86,15 @@ impl Engine {
         faults: &[ConditionFault],
     ) -> Answers {
         let mut answers = match reason {
-            StopReason::Breakpoint { sites } => self.ask(number, tid, Encounter::Sites(sites)),
+            StopReason::Breakpoint { sites } => {
+                self.evaluate_conditions(number, tid, Encounter::Sites(sites))
+            }
             StopReason::Step => {
                 let process = self.processes.get(&number);
                 match process.and_then(|process| process.registers.known(tid)) {
-                    Some(registers) => self.ask(number, tid, Encounter::Step(registers.pc())),
+                    Some(registers) => {
+                        self.evaluate_conditions(number, tid, Encounter::Step(registers.pc()))
+                    }
                     None => Answers::default(),
                 }
             }
@@ -105,7 +109,12 @@ impl Engine {
         answers
     }
 
-    fn ask(&mut self, number: ProcessNumber, tid: Tid, encounter: Encounter<'_>) -> Answers {
+    fn evaluate_conditions(
+        &mut self,
+        number: ProcessNumber,
+        tid: Tid,
+        encounter: Encounter<'_>,
+    ) -> Answers {
         let asked = self.breakpoints.unevaluated(number, tid, encounter);
         let process = self.processes.get(&number);
         let thread = process.and_then(|process| process.threads.with_tid(tid));
