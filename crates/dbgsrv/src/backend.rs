@@ -7,6 +7,10 @@ use dbgwire::verbs::bulk::{
     CompareMemory, CompareMemoryReply, CopyMemory, CopyMemoryReply, FillMemory, FillMemoryReply,
     SearchMemory, SearchMemoryReply,
 };
+use dbgwire::verbs::inject::{
+    AllocateMemory, AllocateMemoryReply, FreeMemory, FreeMemoryReply, InjectSyscall,
+    InjectSyscallReply, ProtectMemory, ProtectMemoryReply,
+};
 use dbgwire::verbs::memory::{ListRegions, ListRegionsReply, WriteMemory, WriteMemoryReply};
 use dbgwire::verbs::module::ListModulesReply;
 use dbgwire::verbs::process::{
@@ -53,6 +57,14 @@ pub trait Backend: Send {
     fn send_signal(&mut self, request: SendSignal) -> Result<(), Fault>;
     /// Stops a running target.
     fn interrupt(&mut self, target: u32) -> Result<(), Fault>;
+    /// Has a thread make a system call.
+    fn inject_syscall(&mut self, request: InjectSyscall, answer: Answer<InjectSyscallReply>);
+    /// Maps memory.
+    fn allocate_memory(&mut self, request: AllocateMemory, answer: Answer<AllocateMemoryReply>);
+    /// Unmaps memory.
+    fn free_memory(&mut self, request: FreeMemory, answer: Answer<FreeMemoryReply>);
+    /// Changes the protection of memory.
+    fn protect_memory(&mut self, request: ProtectMemory, answer: Answer<ProtectMemoryReply>);
     /// Types into a target's terminal.
     fn write_terminal(&mut self, target: u32, bytes: &[u8]) -> Result<(), Fault>;
     /// Sets the size of a target's terminal.

@@ -12,7 +12,9 @@ use dbgwire::verbs::memory::{
 };
 use dbgwire::verbs::process::{Abandon, AbandonReply, Attach, Detach, Kill, Launch};
 use dbgwire::verbs::server::{EndServer, EndServerReply, Ping, PingReply, ServerInfo};
-use dbgwire::verbs::{file, memory, module, process, registers, resume, site, terminal, thread};
+use dbgwire::verbs::{
+    file, inject, memory, module, process, registers, resume, site, terminal, thread,
+};
 use dbgwire::{ErrorCode, Fault, Request, Verb};
 
 use crate::answer::Outcome;
@@ -64,6 +66,10 @@ impl<'a> Dispatch<'a> {
                 self.backend.detach(request, self.outbox.answer::<Detach>(id));
             }
             Request::Kill(request) => self.backend.kill(request, self.outbox.answer::<Kill>(id)),
+            Request::InjectSyscall(_)
+            | Request::AllocateMemory(_)
+            | Request::FreeMemory(_)
+            | Request::ProtectMemory(_) => self.route_injected(id, request),
             Request::Attach(request) => {
                 let reply = self.backend.attach(request);
                 self.send::<Attach>(id, reply);
@@ -195,6 +201,29 @@ impl<'a> Dispatch<'a> {
             Request::ListSites(request) => {
                 let reply = self.backend.list_sites(request.target);
                 self.send::<site::ListSites>(id, reply);
+            }
+            // Every other verb is an arm of `route`.
+            _ => {}
+        }
+    }
+
+    /// Verbs that have a thread of a target do something; they answer later.
+    fn route_injected(&mut self, id: u32, request: Request) {
+        match request {
+            Request::InjectSyscall(request) => {
+                self.backend
+                    .inject_syscall(request, self.outbox.answer::<inject::InjectSyscall>(id));
+            }
+            Request::AllocateMemory(request) => {
+                self.backend
+                    .allocate_memory(request, self.outbox.answer::<inject::AllocateMemory>(id));
+            }
+            Request::FreeMemory(request) => {
+                self.backend.free_memory(request, self.outbox.answer::<inject::FreeMemory>(id));
+            }
+            Request::ProtectMemory(request) => {
+                self.backend
+                    .protect_memory(request, self.outbox.answer::<inject::ProtectMemory>(id));
             }
             // Every other verb is an arm of `route`.
             _ => {}

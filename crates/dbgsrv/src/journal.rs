@@ -10,11 +10,14 @@
 //!   +----------+----------------+------------+---------+----------+-------+----------+
 //!   | kind     | pid | tid << 32| start time | address | original | len   | reserved |
 //!   +----------+----------------+------------+---------+----------+-------+----------+
-//!   kind: 0 free, 1 target created, 2 target attached, 3 bytes changed, 4 signal taken
+//!   kind: 0 free, 1 target created, 2 target attached, 3 bytes changed, 4 signal taken,
+//!         5 part of a context
 //! ```
 //!
 //! Word 0 is written last and cleared last, so that an entry is either whole or free. Of a signal
-//! the number is in the place of the address. Debug registers and trap flags have no entries: who
+//! the number is in the place of the address. A context has many words: each part of it has five of
+//! them, from word 3 on, and in word 0 above the kind, 16 bits each, its number and how many parts
+//! there are. Debug registers and trap flags have no entries: who
 //! repairs a target looks for them in every thread. Behind the entries is what tells of the death
 //! of the thread that writes them.
 
@@ -43,6 +46,11 @@ const KIND_CREATED: u64 = 1;
 const KIND_ATTACHED: u64 = 2;
 const KIND_BYTES: u64 = 3;
 const KIND_SIGNAL: u64 = 4;
+const KIND_CONTEXT: u64 = 5;
+/// The bits of word 0 that tell the kind.
+const KIND_MASK: u64 = 0xffff;
+/// How many words of a context one entry keeps.
+pub const CONTEXT_WORDS: usize = 5;
 
 /// What one entry says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,6 +89,22 @@ pub enum Entry {
         /// Which signal.
         signal: Signal,
     },
+    /// A part of the state to which a thread is put back that is doing something for the debugger.
+    /// The parts of one thread belong together.
+    Context {
+        /// Which process.
+        pid: Pid,
+        /// When it started.
+        start_time: u64,
+        /// Which thread.
+        tid: Tid,
+        /// The part's number, from 0.
+        part: u16,
+        /// How many parts there are.
+        count: u16,
+        /// What the part holds.
+        words: [u64; CONTEXT_WORDS],
+    },
 }
 
 impl Entry {
@@ -90,7 +114,8 @@ impl Entry {
         match *self {
             Entry::Target { pid, start_time, .. }
             | Entry::Bytes { pid, start_time, .. }
-            | Entry::Signal { pid, start_time, .. } => (pid, start_time),
+            | Entry::Signal { pid, start_time, .. }
+            | Entry::Context { pid, start_time, .. } => (pid, start_time),
         }
     }
 }
@@ -261,13 +286,19 @@ fn to_words(entry: Entry) -> [u64; ENTRY_WORDS] {
             let ids = u64::from(pid.value()) | u64::from(tid.value()) << 32;
             [KIND_SIGNAL, ids, start_time, signal.number() as u64, 0, 0, 0, 0]
         }
+        Entry::Context { pid, start_time, tid, part, count, words } => {
+            let kind = KIND_CONTEXT | u64::from(part) << 16 | u64::from(count) << 32;
+            let ids = u64::from(pid.value()) | u64::from(tid.value()) << 32;
+            let [a, b, c, d, e] = words;
+            [kind, ids, start_time, a, b, c, d, e]
+        }
     }
 }
 
 fn from_words(words: [u64; ENTRY_WORDS]) -> Option<Entry> {
-    let [kind, ids, start_time, address, original, len, _, _] = words;
+    let [kind, ids, start_time, address, original, len, sixth, seventh] = words;
     let pid = Pid::new(ids as u32);
-    match kind {
+    match kind & KIND_MASK {
         KIND_CREATED | KIND_ATTACHED => {
             Some(Entry::Target { pid, start_time, created: kind == KIND_CREATED })
         }
@@ -283,6 +314,14 @@ fn from_words(words: [u64; ENTRY_WORDS]) -> Option<Entry> {
             start_time,
             tid: Tid::new((ids >> 32) as u32),
             signal: Signal::new(i32::try_from(address).ok()?)?,
+        }),
+        KIND_CONTEXT => Some(Entry::Context {
+            pid,
+            start_time,
+            tid: Tid::new((ids >> 32) as u32),
+            part: (kind >> 16) as u16,
+            count: (kind >> 32) as u16,
+            words: [address, original, len, sixth, seventh],
         }),
         _ => None,
     }

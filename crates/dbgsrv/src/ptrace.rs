@@ -12,6 +12,7 @@ mod deliver;
 mod elf;
 mod follow;
 mod hold;
+mod inject;
 mod instruction;
 mod launch;
 mod leave;
@@ -56,6 +57,10 @@ use dbgbase::{Address, Arch, Pid, StopNumber, TargetId};
 use dbgwire::verbs::bulk::{
     CompareMemory, CompareMemoryReply, CopyMemory, CopyMemoryReply, FillMemory, FillMemoryReply,
     SearchMemory, SearchMemoryReply,
+};
+use dbgwire::verbs::inject::{
+    AllocateMemory, AllocateMemoryReply, FreeMemory, FreeMemoryReply, InjectSyscall,
+    InjectSyscallReply, ProtectMemory, ProtectMemoryReply,
 };
 use dbgwire::verbs::memory::{
     ListRegions, ListRegionsReply, REGIONS_MAX, Region, WriteMemory, WriteMemoryReply,
@@ -316,6 +321,22 @@ impl Backend for PtraceBackend {
 
     fn send_signal(&mut self, request: SendSignal) -> Result<(), Fault> {
         self.call(move |tracer| tracer.send_signal(&request))
+    }
+
+    fn inject_syscall(&mut self, request: InjectSyscall, answer: Answer<InjectSyscallReply>) {
+        self.post(move |tracer| tracer.inject_syscall(&request, answer));
+    }
+
+    fn allocate_memory(&mut self, request: AllocateMemory, answer: Answer<AllocateMemoryReply>) {
+        self.post(move |tracer| tracer.allocate_memory(&request, answer));
+    }
+
+    fn free_memory(&mut self, request: FreeMemory, answer: Answer<FreeMemoryReply>) {
+        self.post(move |tracer| tracer.free_memory(&request, answer));
+    }
+
+    fn protect_memory(&mut self, request: ProtectMemory, answer: Answer<ProtectMemoryReply>) {
+        self.post(move |tracer| tracer.protect_memory(&request, answer));
     }
 
     fn write_terminal(&mut self, target: u32, bytes: &[u8]) -> Result<(), Fault> {

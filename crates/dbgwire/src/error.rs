@@ -111,6 +111,8 @@ error_codes! {
     SystemError = 22,
     /// The session, or the server, is ending.
     Ending = 23,
+    /// A call that a thread was made to make did not come to its end; the thread is as before.
+    CallUnwound = 24,
 }
 
 /// Why a request was not carried out.

@@ -7,6 +7,7 @@ use crate::event::{Created, Ending, Exited, Output, Signalled, Stopped};
 use crate::frame::{Frame, FrameKind};
 use crate::message::{Verb, WireEvent};
 use crate::verbs::bulk::*;
+use crate::verbs::inject::*;
 use crate::verbs::{file::*, memory::*, module::*, process::*, registers::*, resume::*};
 use crate::verbs::{server::*, site::*, terminal::*, thread::*};
 
@@ -144,6 +145,7 @@ verbs! {
     0x0401 Resume => ResumeReply, once, since 1, "let threads run or step";
     0x0402 Interrupt => InterruptReply, idempotent, since 1, "stop a running target";
     0x0403 SendSignal => SendSignalReply, once, since 1, "send a signal to a target";
+    0x0404 InjectSyscall => InjectSyscallReply, once, since 1, "have a thread make a system call";
     0x0405 SetEvents => SetEventsReply, idempotent, since 1, "which events stop a target";
     0x0408 SetSignals => SetSignalsReply, idempotent, since 1, "what becomes of signals";
     0x0409 CatchSyscalls => CatchSyscallsReply, idempotent, since 1, "stop at system calls";
@@ -155,6 +157,9 @@ verbs! {
     0x0505 FillMemory => FillMemoryReply, idempotent, since 1, "write a pattern over and over";
     0x0506 CompareMemory => CompareMemoryReply, idempotent, since 1, "where two ranges differ";
     0x0507 CopyMemory => CopyMemoryReply, once, since 1, "copy bytes inside a target";
+    0x0508 AllocateMemory => AllocateMemoryReply, once, since 1, "map memory in a target";
+    0x0509 FreeMemory => FreeMemoryReply, once, since 1, "unmap memory of a target";
+    0x050a ProtectMemory => ProtectMemoryReply, idempotent, since 1, "change its protection";
 
     0x0601 ReadRegisters => ReadRegistersReply, idempotent, since 1, "registers of many threads";
     0x0602 WriteRegisters => WriteRegistersReply, idempotent, since 1, "registers of one thread";

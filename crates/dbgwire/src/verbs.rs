@@ -4,6 +4,7 @@
 
 pub mod bulk;
 pub mod file;
+pub mod inject;
 pub mod memory;
 pub mod module;
 pub mod process;

@@ -10,6 +10,10 @@ use dbgwire::verbs::bulk::{
     CompareMemory, CompareMemoryReply, CopyMemory, CopyMemoryReply, FillMemory, FillMemoryReply,
     SearchMemory, SearchMemoryReply,
 };
+use dbgwire::verbs::inject::{
+    AllocateMemory, AllocateMemoryReply, FreeMemory, FreeMemoryReply, InjectSyscall,
+    InjectSyscallReply, ProtectMemory, ProtectMemoryReply,
+};
 use dbgwire::verbs::memory::{ListRegions, ListRegionsReply, WriteMemory, WriteMemoryReply};
 use dbgwire::verbs::module::ListModulesReply;
 use dbgwire::verbs::process::{
@@ -125,6 +129,34 @@ impl Backend for FakeBackend {
         self.target(request.target)?;
         self.note(format!("signal {} to {}", request.signal, request.tid));
         Ok(())
+    }
+
+    fn inject_syscall(&mut self, request: InjectSyscall, answer: Answer<InjectSyscallReply>) {
+        match self.target(request.target) {
+            Ok(()) => answer.reply(InjectSyscallReply { result: request.number }),
+            Err(fault) => answer.fault(fault),
+        }
+    }
+
+    fn allocate_memory(&mut self, request: AllocateMemory, answer: Answer<AllocateMemoryReply>) {
+        match self.target(request.target) {
+            Ok(()) => answer.reply(AllocateMemoryReply::default()),
+            Err(fault) => answer.fault(fault),
+        }
+    }
+
+    fn free_memory(&mut self, request: FreeMemory, answer: Answer<FreeMemoryReply>) {
+        match self.target(request.target) {
+            Ok(()) => answer.reply(FreeMemoryReply::default()),
+            Err(fault) => answer.fault(fault),
+        }
+    }
+
+    fn protect_memory(&mut self, request: ProtectMemory, answer: Answer<ProtectMemoryReply>) {
+        match self.target(request.target) {
+            Ok(()) => answer.reply(ProtectMemoryReply::default()),
+            Err(fault) => answer.fault(fault),
+        }
     }
 
     fn write_terminal(&mut self, target: u32, bytes: &[u8]) -> Result<(), Fault> {

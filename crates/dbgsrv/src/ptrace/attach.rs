@@ -209,6 +209,8 @@ impl Tracer {
             awaits_initial_break: false,
             rendezvous: None,
             modules_changed: true,
+            call_place: None,
+            allocations: Vec::new(),
             vforks: 0,
             unwanted: None,
             born: Vec::new(),

@@ -57,17 +57,20 @@ pub(super) fn due_signal(pid: Pid, thread: &mut Thread, class: StopClass) -> Opt
         injected = Some(due.signal);
     }
     for due in std::mem::take(&mut thread.held) {
-        resend(pid, thread, due);
+        send_anew(pid, thread, due, false);
     }
     injected
 }
 
-fn resend(pid: Pid, thread: &mut Thread, due: DueSignal) {
+/// Sends a signal to a thread that had got it before. Whether it is news when it arrives, the
+/// caller knows.
+pub(super) fn send_anew(pid: Pid, thread: &mut Thread, due: DueSignal, is_news: bool) {
     // Of signals that are merged while they wait, one arrives (signal(7)).
     let merges = |other: &DueSignal| other.signal == due.signal && !due.signal.is_real_time();
-    if sys::signal_thread(pid, thread.tid, due.signal).is_ok() && !thread.resent.iter().any(merges)
-    {
-        thread.resent.push(due);
+    let is_sent = sys::signal_thread(pid, thread.tid, due.signal).is_ok();
+    if is_sent && !thread.resent.iter().chain(&thread.postponed).any(merges) {
+        let list = if is_news { &mut thread.postponed } else { &mut thread.resent };
+        list.push(due);
     }
 }
 
@@ -75,13 +78,19 @@ fn resend(pid: Pid, thread: &mut Thread, due: DueSignal) {
 /// stop it and are still to be delivered, and the other way round (signal(7), "Signal mask and
 /// pending signals"). The kernel does so with those that are pending in it.
 pub(super) fn revoke_opposites<'a>(threads: impl Iterator<Item = &'a mut Thread>, signal: Signal) {
-    let is_opposite = |due: &DueSignal| match signal {
-        Signal::SIGCONT => is_stop(due.signal),
-        signal => is_stop(signal) && due.signal == Signal::SIGCONT,
-    };
     for thread in threads {
-        thread.held.retain(|due| !is_opposite(due));
-        thread.resent.retain(|due| !is_opposite(due));
+        for list in [&mut thread.resent, &mut thread.postponed] {
+            list.retain(|due| !revokes(signal, due.signal));
+        }
+        thread.held.retain(|due| !revokes(signal, due.signal));
+    }
+}
+
+/// Whether a signal that is sent revokes another that waits.
+pub(super) fn revokes(signal: Signal, waiting: Signal) -> bool {
+    match signal {
+        Signal::SIGCONT => is_stop(waiting),
+        signal => is_stop(signal) && waiting == Signal::SIGCONT,
     }
 }
 
@@ -92,6 +101,15 @@ fn is_stop(signal: Signal) -> bool {
 
 /// The signal that was sent anew and has now arrived, if this is one.
 pub(super) fn take_resent(thread: &mut Thread, signal: Signal) -> Option<DueSignal> {
-    let index = thread.resent.iter().position(|due| due.signal == signal)?;
-    Some(thread.resent.remove(index))
+    take(&mut thread.resent, signal)
+}
+
+/// The same of those that are news.
+pub(super) fn take_postponed(thread: &mut Thread, signal: Signal) -> Option<DueSignal> {
+    take(&mut thread.postponed, signal)
+}
+
+fn take(list: &mut Vec<DueSignal>, signal: Signal) -> Option<DueSignal> {
+    let index = list.iter().position(|due| due.signal == signal)?;
+    Some(list.remove(index))
 }

@@ -42,6 +42,7 @@ impl Tracer {
     /// Leaves a target whose threads all stand still: its code restored, signals that were about to
     /// be delivered delivered.
     pub(super) fn leave(&mut self, id: TargetId) {
+        self.abandon_injection(id);
         self.disarm_all(id);
         self.forget_signals(id);
         self.flush_terminal(id);
@@ -90,9 +91,13 @@ impl Tracer {
         };
         self.forget(&target);
         self.release_orphans(target.pid, &originals);
-        if let Phase::Launching(launching) = target.phase {
-            launching.answer.fault(launching.child.why_it_ended());
-            return;
+        match std::mem::replace(&mut target.phase, Phase::Stopped) {
+            Phase::Launching(launching) => {
+                launching.answer.fault(launching.child.why_it_ended());
+                return;
+            }
+            Phase::Injecting(injection) => self.lose_injection(id, *injection),
+            _ => {}
         }
         // Nobody has heard of one that could not be attached to.
         if !matches!(target.unwanted, Some(Unwanted::Refused)) {

@@ -16,6 +16,7 @@ use dbgbase::{Address, Arch, Pid, Signal, Tid};
 use rustix::event::Timespec;
 use rustix::io::Errno;
 
+use super::inject::context::{Context, Parts};
 use super::procfs;
 use super::sys;
 use super::wait::{self, Stop, WaitStatus};
@@ -52,11 +53,21 @@ struct Patient {
     changes: Vec<Change>,
     /// Signals that were taken and not given to their threads.
     signals: Vec<(Tid, Signal)>,
+    /// Parts of the states of threads that were doing something for the debugger.
+    parts: Parts,
+    /// Those states.
+    contexts: Vec<(Tid, Context)>,
 }
 
 impl Patient {
     fn new(pid: Pid) -> Patient {
-        Patient { pid, changes: Vec::new(), signals: Vec::new() }
+        Patient {
+            pid,
+            changes: Vec::new(),
+            signals: Vec::new(),
+            parts: Parts::default(),
+            contexts: Vec::new(),
+        }
     }
 }
 
@@ -100,9 +111,18 @@ fn patients(journal: &Journal) -> Vec<Patient> {
                 patient.changes.push(Change { address, original, len, is_settled: false });
             }
             Entry::Signal { tid, signal, .. } => patient.signals.push((tid, signal)),
+            Entry::Context { tid, part, count, words, .. } => {
+                patient.parts.add(tid, part, count, words);
+            }
         }
     }
-    patients.into_values().collect()
+    let mut patients: Vec<Patient> = patients.into_values().collect();
+    if let Some(arch) = Arch::native() {
+        for patient in &mut patients {
+            patient.contexts = std::mem::take(&mut patient.parts).contexts(arch);
+        }
+    }
+    patients
 }
 
 /// Puts the program's bytes back wherever a trap instruction is in their place. In how many places;
@@ -190,6 +210,9 @@ fn release(patient: &Patient, tid: Tid, stop: Stop) -> bool {
         return sys::cont(tid, None).is_err();
     }
     sys::clear_debug_registers(tid);
+    if let Some((_, context)) = patient.contexts.iter().find(|(of, _)| *of == tid) {
+        context.repair(patient.pid, tid);
+    }
     let signal = match stop {
         Stop::Signal(signal) if signal == Signal::SIGTRAP && is_of_the_debugger(patient, tid) => {
             None

@@ -49,6 +49,12 @@ impl Tracer {
             self.end_target(id, status);
             return;
         }
+        if self.is_injected(id, tid)
+            && let Some(injection) = self.take_injection(id)
+        {
+            return self.lose_injection(id, injection);
+        }
+        let Some(target) = self.targets.get_mut(&id) else { return };
         if let Phase::SteppingOff { tid: stepping, site } = target.phase
             && stepping == tid
         {
@@ -58,6 +64,9 @@ impl Tracer {
     }
 
     pub(super) fn take_stop(&mut self, id: TargetId, tid: Tid, stop: Stop) {
+        if self.is_injected(id, tid) {
+            return self.take_injected(id, tid, stop);
+        }
         let Some(target) = self.targets.get_mut(&id) else { return };
         if stop == Stop::Exec && !target.threads.contains_key(&tid) {
             // The leader had ended; another thread has executed a program and become the leader.
@@ -71,17 +80,7 @@ impl Tracer {
         if fetch_trap(thread, stop, how) {
             return;
         }
-        thread.state = State::Stopped(match stop {
-            Stop::Signal(_) => StopClass::SignalDelivery,
-            Stop::Group(_) => StopClass::Group,
-            Stop::Event | Stop::Exit | Stop::Other => StopClass::Other,
-            Stop::Syscall
-            | Stop::Clone
-            | Stop::Fork
-            | Stop::Vfork
-            | Stop::VforkDone
-            | Stop::Exec => StopClass::Syscall,
-        });
+        thread.state = State::Stopped(class_of(stop));
         match stop {
             Stop::Signal(signal) => self.take_signal(id, tid, signal, how),
             Stop::Clone => self.take_clone(id, tid),
@@ -137,6 +136,7 @@ impl Tracer {
             self.owner.remove(&gone);
         }
         target.vforks = 0;
+        target.allocations.clear();
         target.modules_changed = true;
         target.rendezvous = None;
         target.watches = WatchTable::default();
@@ -203,6 +203,18 @@ impl Tracer {
     /// Looks on after a step.
     pub(super) fn reach(&mut self, step: ProbeStep) {
         super::arm::reach(&mut self.probe, step);
+    }
+}
+
+/// How the way out of a stop differs.
+pub(super) fn class_of(stop: Stop) -> StopClass {
+    match stop {
+        Stop::Signal(_) => StopClass::SignalDelivery,
+        Stop::Group(_) => StopClass::Group,
+        Stop::Event | Stop::Exit | Stop::Other => StopClass::Other,
+        Stop::Syscall | Stop::Clone | Stop::Fork | Stop::Vfork | Stop::VforkDone | Stop::Exec => {
+            StopClass::Syscall
+        }
     }
 }
 

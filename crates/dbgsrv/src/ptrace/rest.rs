@@ -6,6 +6,7 @@
 use dbgbase::TargetId;
 use rustix::event::Timespec;
 
+use super::target::Phase;
 use super::tracer::Tracer;
 use super::watching;
 
@@ -18,7 +19,8 @@ impl Tracer {
     pub(super) fn rest(&mut self) {
         for id in std::mem::take(&mut self.restless) {
             let Some(target) = self.targets.get_mut(&id) else { continue };
-            if target.is_stopped() {
+            // A thread that makes a system call for the debugger executes nothing else.
+            if matches!(target.phase, Phase::Stopped | Phase::Injecting(_)) {
                 target.is_at_rest = true;
                 watching::lift(target);
                 self.set_all_armed(id, false);

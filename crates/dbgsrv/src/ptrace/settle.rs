@@ -33,6 +33,7 @@ impl Tracer {
                     self.interrupt_all(id);
                 }
             }
+            Phase::Injecting(_) => self.settle_injection(id),
             Phase::Running | Phase::Stopping => self.settle_running(id),
         }
     }
@@ -62,7 +63,9 @@ impl Tracer {
             return; // Its end is reported next.
         }
         if target.asked.detach.is_some() {
-            self.leave(id);
+            if !self.free_leftovers(id) {
+                self.leave(id);
+            }
             return;
         }
         if !target.has_begun && !target.is_created {

@@ -3,12 +3,15 @@
 //!
 //! All calls must come from the thread that seized the tracee (ptrace(2): "tracer" is one thread).
 
+mod context;
+
 use dbgbase::{Address, Arch, GeneralRegisters, Pid, Signal, Tid};
 use libc::c_void;
 use rustix::io::Errno;
 
 use super::instruction::CALL_LEN;
 use super::watch::DebugRegisters;
+pub(super) use context::{rseq_note, set_signal_mask, signal_mask};
 
 /// What each seized thread reports: births of threads and processes, exec, and system calls marked
 /// as such. Not EXITKILL: a target survives its tracer.
@@ -307,6 +310,11 @@ impl SigInfo {
         self.is_fault().then(|| Address::new(unsafe { self.raw.si_addr() } as u64))
     }
 
+    /// Whether it was sent to this very thread (tgkill(2)).
+    pub(super) fn is_sent_to_thread(&self) -> bool {
+        self.raw.si_code == libc::SI_TKILL
+    }
+
     /// `si_pid`, for signals that a process sent (sigaction(2): `si_code` of 0 or below).
     pub(super) fn sender(&self) -> Option<Pid> {
         // SAFETY: `si_pid` only reads bytes of the union, all of which the kernel has filled.
@@ -327,6 +335,12 @@ pub(super) fn siginfo(tid: Tid) -> Result<SigInfo, Errno> {
 /// Whether a SIGTRAP that the CPU raised waits to be delivered to a stopped tracee.
 pub(super) fn has_pending_trap(tid: Tid) -> bool {
     has_pending(tid, 0, |info| info.si_signo == libc::SIGTRAP && info.si_code > 0)
+}
+
+/// Whether a signal by which a filter of system calls refuses one waits to be delivered to a
+/// stopped tracee (seccomp(2), `SECCOMP_RET_TRAP`).
+pub(super) fn has_pending_refusal(tid: Tid) -> bool {
+    has_pending(tid, 0, |info| info.si_signo == libc::SIGSYS && info.si_code > 0)
 }
 
 /// Whether a SIGCONT waits to be delivered to a stopped tracee or to its whole process.

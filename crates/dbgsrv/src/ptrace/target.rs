@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dbgbase::{Address, Arch, Pid, StopNumber, TargetId, Tid};
+use dbgbase::{Address, AddressRange, Arch, Pid, StopNumber, TargetId, Tid};
 use dbgwire::verbs::process::{DetachReply, KillReply, LaunchReply};
 
 use super::hold::Hold;
+use super::inject::Injection;
 use super::memory::TargetMemory;
 use super::modules::Rendezvous;
 use super::policy::Policy;
@@ -37,6 +38,8 @@ pub(super) enum Phase {
         /// Which site.
         site: Address,
     },
+    /// Every thread stands still but one, which makes a system call for the debugger.
+    Injecting(Box<Injection>),
 }
 
 /// A launch under way.
@@ -106,6 +109,10 @@ pub(super) struct Target {
     pub(super) next_ordinal: u64,
     /// What it is doing.
     pub(super) phase: Phase,
+    /// Where an instruction was found last by which its threads can be made to call the kernel.
+    pub(super) call_place: Option<Address>,
+    /// Memory that the client has allocated and not freed.
+    pub(super) allocations: Vec<AddressRange>,
     /// Whether it stands still and its sites are lifted meanwhile.
     pub(super) is_at_rest: bool,
     /// Whether its client has sent it a SIGCONT that has not arrived.

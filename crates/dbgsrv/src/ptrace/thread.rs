@@ -92,6 +92,9 @@ pub(super) struct Thread {
     pub(super) held: VecDeque<DueSignal>,
     /// Signals that were sent to it anew, because its stop took none. They are no news.
     pub(super) resent: Vec<DueSignal>,
+    /// Signals that were sent to it anew, because they came while it was doing something for the
+    /// debugger. They are news.
+    pub(super) postponed: Vec<DueSignal>,
     /// Whether it has ever been stepped.
     pub(super) has_stepped: bool,
     /// Whether its step puts the trap flag on the stack, from where it has to be taken.
@@ -139,6 +142,7 @@ impl Thread {
             inject: None,
             held: VecDeque::new(),
             resent: Vec::new(),
+            postponed: Vec::new(),
             has_stepped: false,
             pushes_flags: false,
             begins_in_syscall: false,
@@ -159,6 +163,7 @@ impl Thread {
         self.passed = None;
         self.inject = None;
         self.resent.clear();
+        self.postponed.clear();
         self.pushes_flags = false;
         self.leaves_group_stop = false;
         self.hold = Hold::default();

@@ -73,6 +73,7 @@ impl Tracer {
                     Err(TryRecvError::Disconnected) => return,
                 }
             }
+            self.cut_late_injections();
             self.take_reports();
             if self.is_empty()
                 && let Some(ended) = self.ended.take()
@@ -94,6 +95,8 @@ impl Tracer {
             true => self.targets.values().any(is_stopping).then_some(&STOPPING_RECHECK),
             false => Some(&rest::PATIENCE),
         };
+        let deadline = self.next_deadline();
+        let timeout = [timeout, deadline.as_ref()].into_iter().flatten().min();
         // EINTR and time-outs alike lead to another look at everything.
         let is_woken = rustix::event::poll(&mut fds, timeout) != Ok(0);
         signals.take();

@@ -50,19 +50,15 @@ impl Tracer {
     /// A signal other than a trap of the CPU.
     fn take_other(&mut self, id: TargetId, tid: Tid, signal: Signal, info: SigInfo, how: How) {
         let Some(target) = self.targets.get_mut(&id) else { return };
-        // The debugger of a shared terminal is told of its keys itself, and asks for the stop. A
-        // program in a process group of its own, as a shell, has the keys to itself.
-        let is_key = target.shares_terminal
-            && signal == Signal::SIGINT
-            && info.code() == SI_KERNEL
-            && procfs::is_in_our_group(target.pid);
+        let is_key = is_key(target, &info);
         let Some(thread) = target.threads.get_mut(&tid) else { return };
         let resent = super::deliver::take_resent(thread, signal);
+        let postponed = super::deliver::take_postponed(thread, signal);
         let is_resent = resent.is_some();
-        if !is_resent {
+        if !is_resent && postponed.is_none() {
             super::deliver::revoke_opposites(target.threads.values_mut(), signal);
         }
-        let info = resent.and_then(|due| due.info).unwrap_or(info);
+        let info = resent.or(postponed).and_then(|due| due.info).unwrap_or(info);
         // What a client has sent to continue the process is no news to it.
         let is_own = signal == Signal::SIGCONT && std::mem::take(&mut target.continue_sent);
         let policy = target.policy.of(signal);
@@ -196,6 +192,16 @@ impl Tracer {
             self.report_hit(id, tid, StopReason::Breakpoint { sites }, faults);
         }
     }
+}
+
+/// Whether a signal is a key of a terminal that is none of the program's business. The debugger of
+/// a shared terminal is told of its keys itself, and asks for the stop. A program in a process
+/// group of its own, as a shell, has the keys to itself.
+pub(super) fn is_key(target: &Target, info: &SigInfo) -> bool {
+    target.shares_terminal
+        && info.signal() == Some(Signal::SIGINT)
+        && info.code() == SI_KERNEL
+        && procfs::is_in_our_group(target.pid)
 }
 
 /// Whether the instruction at this address is one that traps after each of its repetitions.

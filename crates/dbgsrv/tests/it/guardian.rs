@@ -38,7 +38,7 @@ fn guardians(listener: Pid) -> usize {
 
 /// Nobody traces the process any more, and its code is its own.
 #[track_caller]
-fn assert_repaired(pid: Pid) {
+pub(crate) fn assert_repaired(pid: Pid) {
     for tid in procfs::tids(pid) {
         assert_eq!(procfs::tracer(pid, tid), Some(0));
     }

@@ -18,6 +18,7 @@ mod following; // processes that a target makes become targets
 mod guardian; // a session process that is killed
 mod holds; // threads that are suspended or frozen
 mod hostile; // peers that are no clients
+mod inject; // system calls that a thread is made to make
 mod journal; // a session that is killed at any step can be undone
 mod launch; // from a program's file to its initial break, and what keeps it from there
 mod login; // clients that have to show who they are

@@ -12,6 +12,7 @@ use dbgwire::frame::{FrameKind, HEADER_LEN};
 use dbgwire::message::{self, Encoded};
 use dbgwire::verbs::bulk::*;
 use dbgwire::verbs::file::*;
+use dbgwire::verbs::inject::*;
 use dbgwire::verbs::memory::*;
 use dbgwire::verbs::module::*;
 use dbgwire::verbs::process::*;
@@ -140,6 +141,7 @@ pub(crate) fn all() -> Vec<Sample> {
     abandoned(&mut all);
     terminal(&mut all);
     bulk(&mut all);
+    injected(&mut all);
     events(&mut all);
     wishes(&mut all);
     all.samples
@@ -386,6 +388,34 @@ fn terminal(all: &mut Collection) {
     all.verb((WriteTerminal { target: 1 }, b"ls\n"), (WriteTerminalReply {}, b""));
     let size = ResizeTerminal { target: 1, rows: 50, columns: 132 };
     all.verb((size, b""), (ResizeTerminalReply {}, b""));
+}
+
+fn injected(all: &mut Collection) {
+    let request = InjectSyscall {
+        target: 1,
+        tid: 4711,
+        number: 39,
+        arguments: vec![1, 0xffff_ffff_ffff_ffff],
+        despite_seccomp: true,
+        patience_ms: 100,
+    };
+    all.verb((request, b""), (InjectSyscallReply { result: 4711 }, b""));
+    let request = AllocateMemory {
+        target: 1,
+        tid: 4711,
+        len: 5000,
+        protection: 3,
+        address: 0x7000_0000_0000,
+        despite_seccomp: true,
+    };
+    let reply = AllocateMemoryReply { address: 0x7000_0000_0000, len: 8192 };
+    all.verb((request, b""), (reply, b""));
+    let (address, len) = (0x7000_0000_1000, 4096);
+    let request =
+        ProtectMemory { target: 1, tid: 4711, address, len, protection: 5, despite_seccomp: true };
+    all.verb((request, b""), (ProtectMemoryReply {}, b""));
+    let request = FreeMemory { target: 1, tid: 4711, address, len, despite_seccomp: true };
+    all.verb((request, b""), (FreeMemoryReply {}, b""));
 }
 
 fn abandoned(all: &mut Collection) {
