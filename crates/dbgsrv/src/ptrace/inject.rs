@@ -33,6 +33,7 @@ use super::target::{Phase, Target};
 use super::thread::{DueSignal, How, State, StopClass};
 use super::tracer::Tracer;
 use super::wait::Stop;
+use super::watching;
 use crate::answer::Answer;
 use crate::journal::EntryIndex;
 use context::{Context, Mark};
@@ -165,7 +166,11 @@ impl Tracer {
             outcome: None,
             done,
         };
-        self.set_phase(id, Phase::Injecting(Box::new(injection)));
+        if let Some(target) = self.targets.get_mut(&id) {
+            // The kernel's own accesses to what is watched are nobody's.
+            watching::lift(target);
+            target.phase = Phase::Injecting(Box::new(injection));
+        }
         let is_inside = self
             .thread_mut(id, tid)
             .is_some_and(|thread| thread.state == State::Stopped(StopClass::Syscall));

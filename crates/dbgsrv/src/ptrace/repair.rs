@@ -195,10 +195,11 @@ fn release_threads(patient: &mut Patient, session: Pid) -> usize {
 }
 
 /// Whether a thread could not be seized only because the killed process is not gone altogether.
-/// Somebody else who has taken it meanwhile is responsible for it.
+/// Somebody else who has taken it meanwhile is responsible for it; one that has gone before this
+/// could ask who it was is none.
 fn is_still_held(tid: Tid, session: Pid) -> bool {
-    procfs::tracer_of(tid)
-        .is_none_or(|tracer| procfs::process_of(Tid::new(tracer)) == Some(session))
+    let process = |tracer: u32| procfs::process_of(Tid::new(tracer));
+    procfs::tracer_of(tid).and_then(process).is_none_or(|process| process == session)
 }
 
 /// Lets one stopped thread go, clean. Whether it could be; otherwise it will stop once more.

@@ -211,7 +211,8 @@ pub(super) fn class_of(stop: Stop) -> StopClass {
     match stop {
         Stop::Signal(_) => StopClass::SignalDelivery,
         Stop::Group(_) => StopClass::Group,
-        Stop::Event | Stop::Exit | Stop::Other => StopClass::Other,
+        Stop::Exit => StopClass::Exit,
+        Stop::Event | Stop::Other => StopClass::Other,
         Stop::Syscall | Stop::Clone | Stop::Fork | Stop::Vfork | Stop::VforkDone | Stop::Exec => {
             StopClass::Syscall
         }

@@ -32,6 +32,8 @@ pub(super) enum StopClass {
     Group,
     /// Inside a system call that is not yet done: at its entry, or at an event in the middle of it.
     Syscall,
+    /// At its end: it will not return to the program any more.
+    Exit,
     /// Any other stop.
     Other,
 }

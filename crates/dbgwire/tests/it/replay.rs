@@ -11,6 +11,7 @@ use dbgwire::frame::FRAME_LEN_MAX;
 use dbgwire::handshake::{Hello, Welcome};
 use dbgwire::message::{self, Encoded};
 use dbgwire::verbs::bulk::*;
+use dbgwire::verbs::inject::*;
 use dbgwire::verbs::{file::*, memory::*, module::*, process::*, registers::*, resume::*};
 use dbgwire::verbs::{server::*, site::*, terminal::*, thread::*};
 use dbgwire::version::PREFACE;
@@ -211,9 +212,10 @@ every_verb! {
     ServerInfo Ping EndServer
     ListProcesses Launch Attach Detach Kill Abandon Claim
     ListThreads HoldThreads
-    Resume Interrupt SendSignal SetEvents SetSignals CatchSyscalls
+    Resume Interrupt SendSignal InjectSyscall SetEvents SetSignals CatchSyscalls
     ReadMemory WriteMemory ListRegions
     SearchMemory FillMemory CompareMemory CopyMemory
+    AllocateMemory FreeMemory ProtectMemory
     ReadRegisters WriteRegisters
     InsertSites RemoveSites ListSites
     ListModules

@@ -141,9 +141,9 @@ pub(crate) fn all() -> Vec<Sample> {
     abandoned(&mut all);
     terminal(&mut all);
     bulk(&mut all);
-    injected(&mut all);
     events(&mut all);
     wishes(&mut all);
+    injected(&mut all);
     all.samples
 }
 

@@ -83,7 +83,8 @@ impl Convention {
         Some((row.1, row.2))
     }
 
-    /// Whether a call, when it is interrupted, takes the place of the kernel's notes on another one.
+    /// Whether a call, when it is interrupted, takes the place of the kernel's notes on another
+    /// one.
     pub(super) fn leaves_notes(&self, number: u64) -> bool {
         self.noting.contains(&number)
     }

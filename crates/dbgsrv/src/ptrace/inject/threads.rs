@@ -42,6 +42,10 @@ fn check(target: &Target, tid: Tid, despite_seccomp: bool) -> Result<(), Fault> 
         State::Stopped(StopClass::Group) => {
             return unable("a signal has stopped its process; continue that with SIGCONT first");
         }
+        State::Stopped(StopClass::Exit) => return unable("it is about to end"),
+        State::Stopped(StopClass::Syscall) if thread.in_syscall.is_some() => {
+            return unable("it stands at the entry into a system call; step it once first");
+        }
         State::Stopped(StopClass::SignalDelivery | StopClass::Syscall | StopClass::Other) => {}
         State::Running { .. } => return unable("it is running"),
     }
