@@ -86,8 +86,7 @@ impl Context<'_> {
     /// What a stop shows: registers if they are switched on, then the location.
     pub(crate) fn write_state(&mut self) -> Result<(), CommandError> {
         if !self.state.hides_registers {
-            let registers = self.engine.registers()?;
-            let text = format::registers::all(&registers);
+            let text = registers::masked(self.engine, self.state.register_mask)?;
             self.write(&text);
         }
         self.write_location()

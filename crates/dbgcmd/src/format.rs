@@ -3,6 +3,7 @@
 
 pub(crate) mod breakpoints;
 pub(crate) mod code;
+pub(crate) mod elements;
 pub(crate) mod events;
 pub(crate) mod memory;
 pub(crate) mod modules;

@@ -6,6 +6,7 @@ use dbgbase::{Address, AddressRange, Pid};
 use dbgeng::expr::ExprSettings;
 use dbgeng::{BreakpointId, LaunchOptions, ProcessNumber};
 
+use crate::commands::registers::RegisterMask;
 use crate::format::memory::Layout;
 
 /// How a front end wants the interpreter to behave.
@@ -29,6 +30,8 @@ pub(crate) struct State {
     pub(crate) settings: Settings,
     /// Radix and pseudo-registers.
     pub(crate) expressions: ExprSettings,
+    /// Which registers stops and `r` show.
+    pub(crate) register_mask: RegisterMask,
     /// Whether stops show no registers; `r` behind `p` or `t` toggles it.
     pub(crate) hides_registers: bool,
     /// What the last display of memory showed, and where the next one goes on.

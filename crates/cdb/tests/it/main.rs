@@ -16,6 +16,8 @@ mod forms;
 mod languages;
 // Programs of other people: a running python3.
 mod python;
+// Floating-point and vector registers.
+mod registers;
 // A server at a pipe or a port, and clients that lack the program's files.
 mod remote;
 // Starting, ending, Ctrl+C, and what is said when something is wrong.

@@ -55,12 +55,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     row(&[".holdmem"], "keep and compare memory", NOT_YET),
     row(&[".dvalloc", ".dvfree"], "allocate memory in the target", NOT_YET),
     row(&[".imgscan"], "find image headers", NOT_YET),
-    row(&["rm"], "the register mask", NOT_YET),
-    row(
-        &["rM", "rF", "rX", "rY", "rYI", "rZ", "rZI", "rK"],
-        "floating-point and vector registers",
-        NOT_YET,
-    ),
     row(&["r?", "r."], "typed registers; registers of the instruction", NEEDS_TYPES),
     row(&["kd"], "show the stack as words", NOT_YET),
     row(&[".kframes"], "how many frames k shows", NOT_YET),

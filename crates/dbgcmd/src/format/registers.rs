@@ -26,11 +26,17 @@ const ROWS: [&[&str]; 6] = [
     &["r14", "r15"],
 ];
 
-/// All registers, several lines.
-pub(crate) fn all(registers: &GeneralRegisters) -> String {
+/// The integer registers with the flags, the segments, or both, several lines. A CPU without
+/// segments only has the first.
+pub(crate) fn chosen(
+    registers: &GeneralRegisters,
+    has_integers: bool,
+    has_segments: bool,
+) -> String {
     match registers.arch() {
-        Arch::X86_64 => x86_64_rows(registers),
-        _ => other_rows(registers),
+        Arch::X86_64 => x86_64_rows(registers, has_integers, has_segments),
+        _ if has_integers => other_rows(registers),
+        _ => String::new(),
     }
 }
 
@@ -40,29 +46,41 @@ pub(crate) fn one(name: &str, value: u64, size_bits: u8) -> String {
     format!("{name}={value:0digits$x}")
 }
 
-fn x86_64_rows(registers: &GeneralRegisters) -> String {
+fn x86_64_rows(registers: &GeneralRegisters, has_integers: bool, has_segments: bool) -> String {
     let value = |name| {
         let id = registers.arch().register_by_name(name);
         id.map_or(0, |id| registers.get(id))
     };
     let mut text = String::new();
-    for row in ROWS {
-        let cells: Vec<String> =
-            row.iter().map(|name| format!("{name:>3}={:016x}", value(*name))).collect();
-        text.push_str(&cells.join(" "));
-        text.push('\n');
-    }
     let flags = registers.get(x86_64::EFLAGS);
-    let letters: Vec<&str> = FLAG_LETTERS
-        .iter()
-        .map(|(bit, clear, set)| if flags >> bit & 1 == 1 { *set } else { *clear })
-        .collect();
-    let _ = writeln!(text, "iopl={}         {}", flags >> 12 & 3, letters.join(" "));
-    let segments: Vec<String> = ["cs", "ss", "ds", "es", "fs", "gs"]
-        .iter()
-        .map(|name| format!("{name}={:04x}", value(*name)))
-        .collect();
-    let _ = writeln!(text, "{}             efl={flags:08x}", segments.join("  "));
+    if has_integers {
+        for row in ROWS {
+            let cells: Vec<String> =
+                row.iter().map(|name| format!("{name:>3}={:016x}", value(*name))).collect();
+            text.push_str(&cells.join(" "));
+            text.push('\n');
+        }
+        let letters: Vec<&str> = FLAG_LETTERS
+            .iter()
+            .map(|(bit, clear, set)| if flags >> bit & 1 == 1 { *set } else { *clear })
+            .collect();
+        let _ = writeln!(text, "iopl={}         {}", flags >> 12 & 3, letters.join(" "));
+    }
+    let mut last = String::new();
+    if has_segments {
+        let segments: Vec<String> = ["cs", "ss", "ds", "es", "fs", "gs"]
+            .iter()
+            .map(|name| format!("{name}={:04x}", value(*name)))
+            .collect();
+        last.push_str(&segments.join("  "));
+    }
+    if has_integers {
+        let gap = if has_segments { 13 } else { 0 };
+        let _ = write!(last, "{:gap$}efl={flags:08x}", "");
+    }
+    if !last.is_empty() {
+        let _ = writeln!(text, "{last}");
+    }
     text
 }
 
@@ -117,16 +135,30 @@ mod tests {
             iopl=0         nv up ei pl zr na pe nc
             cs=0033  ss=002b  ds=0000  es=0000  fs=0000  gs=0000             efl=00000246
         "#]]
-        .assert_eq(&all(&registers));
+        .assert_eq(&chosen(&registers, true, true));
+    }
+
+    #[test]
+    fn integers_and_segments_may_be_alone() {
+        let registers = GeneralRegisters::zeroed(Arch::X86_64);
+        let segments = chosen(&registers, false, true);
+        assert_eq!(segments, "cs=0000  ss=0000  ds=0000  es=0000  fs=0000  gs=0000\n");
+        let integers = chosen(&registers, true, false);
+        assert!(integers.ends_with(" po nc\nefl=00000000\n"), "{integers}");
+        assert_eq!(chosen(&registers, false, false), "");
     }
 
     #[test]
     fn every_flag_has_two_letters() {
         let mut registers = GeneralRegisters::zeroed(Arch::X86_64);
         registers.set(x86_64::EFLAGS, 0xffff);
-        assert!(all(&registers).contains("iopl=3         ov dn ei ng zr ac pe cy\n"));
+        assert!(
+            chosen(&registers, true, true).contains("iopl=3         ov dn ei ng zr ac pe cy\n")
+        );
         registers.set(x86_64::EFLAGS, 0);
-        assert!(all(&registers).contains("iopl=0         nv up di pl nz na po nc\n"));
+        assert!(
+            chosen(&registers, true, true).contains("iopl=0         nv up di pl nz na po nc\n")
+        );
     }
 
     #[test]
@@ -142,7 +174,7 @@ mod tests {
     fn aarch64_has_four_registers_in_a_row() {
         let mut registers = GeneralRegisters::zeroed(Arch::Aarch64);
         registers.set_pc(dbgbase::Address::new(0xaaaa_0000_1234));
-        let text = all(&registers);
+        let text = chosen(&registers, true, true);
         assert!(text.starts_with("    x0=0000000000000000     x1="), "{text}");
         assert!(text.ends_with("    pc=0000aaaa00001234 pstate=00000000\n"), "{text}");
     }

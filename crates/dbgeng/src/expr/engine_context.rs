@@ -1,6 +1,8 @@
 //! What expressions ask, answered by an engine: registers, symbols and memory of the current thread
 //! and process, and the pseudo-registers. It computes nothing itself.
 
+use dbgbase::x86_64::DEBUG_REGISTERS;
+use dbgbase::x86_64::extended::{ExtendedForm, ExtendedRegister};
 use dbgbase::{Address, Arch, ReadMemory, Unreadable, read_u64, x86_64};
 
 use super::{EvalContext, Radix, RegisterPart, SymbolMiss};
@@ -100,6 +102,23 @@ impl<'a> EngineContext<'a> {
         }
     }
 
+    /// The integers among the extended registers, and the debug registers.
+    fn extended_register(&self, name: &str) -> Option<u64> {
+        if self.arch() != Arch::X86_64 {
+            return None;
+        }
+        if DEBUG_REGISTERS.contains(&name) {
+            let registers = self.engine.extended_registers().ok()?;
+            return registers.debug().find(|(known, _)| *known == name).map(|(_, value)| value);
+        }
+        let register = ExtendedRegister::from_name(name)?;
+        if register.form() != ExtendedForm::Integer || !self.engine.server().has_register(register)
+        {
+            return None;
+        }
+        Some(self.engine.extended_registers().ok()?.get(register)?.low())
+    }
+
     /// The address of the breakpoint with this number; 0 if there is none.
     fn breakpoint_address(&self, number: &str) -> Option<u64> {
         let id = BreakpointId(number.parse().ok()?);
@@ -132,7 +151,7 @@ impl EvalContext for EngineContext<'_> {
     fn register(&self, name: &str) -> Option<u64> {
         match RegisterPart::from_name(self.arch(), name) {
             Some(part) => Some(part.read(&self.engine.registers().ok()?)),
-            None => self.pseudo_register(name),
+            None => self.pseudo_register(name).or_else(|| self.extended_register(name)),
         }
     }
 

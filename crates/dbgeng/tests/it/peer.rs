@@ -8,7 +8,7 @@ use dbgeng::{Engine, Error};
 use dbglink::{Link, LinkReader, LinkShutdown, LinkWriter};
 use dbgwire::handshake::{Hello, Welcome};
 use dbgwire::verbs::resume::{Interrupt, InterruptReply, Resume, ResumeReply};
-use dbgwire::verbs::server::{ServerInfo, ServerInfoReply};
+use dbgwire::verbs::server::{ServerInfo, ServerInfoReply, XsaveComponent, XsaveLayout};
 use dbgwire::{Deframer, Encoded, ErrorCode, Fault, Frame, FrameKind, Verb, WireEvent, message};
 
 /// The server's end of the link.
@@ -123,7 +123,11 @@ impl Peer {
         let welcome = Welcome { version: 1, arch: "x86_64".to_owned(), session: 1, ..welcome };
         self.write(&welcome.encode());
         let info = self.expect::<ServerInfo>();
-        let reply = ServerInfoReply { machine: "box17".to_owned(), pid: 99, ..Default::default() };
+        // A CPU with AVX.
+        let avx = XsaveComponent { feature: 2, offset: 576, size: 256 };
+        let xsave = Some(XsaveLayout { xcr0: 7, components: vec![avx] });
+        let machine = "box17".to_owned();
+        let reply = ServerInfoReply { machine, pid: 99, xsave, ..Default::default() };
         self.answer(&info, reply);
     }
 

@@ -195,8 +195,8 @@ fn patch(arch: Arch, tid: Tid, area: &mut [u8], patches: &[ExtendedPatch]) -> Re
             )),
             Err(PatchError::Mxcsr { value, allowed }) => {
                 let detail = format!(
-                    "mxcsr of thread {tid} cannot be {value:#x}: this CPU has only the bits \
-                     {allowed:#x} of it"
+                    "thread {tid} cannot have {value:#x} in mxcsr: this CPU has only the bits \
+                     {allowed:#x}"
                 );
                 let fault = Fault::new(ErrorCode::SystemError, detail);
                 Err(fault.with_errno(Errno::INVAL.raw_os_error()))
