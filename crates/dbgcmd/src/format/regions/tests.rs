@@ -69,7 +69,8 @@ fn each_region_has_its_usage() {
         00007f00`00000000 00007f00`00021000 00000000`00021000 rw-p MEM_PRIVATE Stack      [stack]
         00007fff`00000000 00007fff`00002000 00000000`00002000 r-xp MEM_PRIVATE Kernel     [vdso]
         00007fff`00010000 00007fff`00011000 00000000`00001000 rwxp MEM_PRIVATE Private    [anon:jit]
-    "#]].assert_eq(&rows);
+    "#]]
+    .assert_eq(&rows);
 }
 
 #[test]
