@@ -6,22 +6,22 @@ use dbgbase::{Address, ConditionTrouble, GeneralRegisters, ReadMemory};
 use dbgwire::agent::{Code, Instruction, STACK_DEPTH_MAX};
 
 /// How many instructions are run at most. A loop over a list of a thousand things fits.
-pub(crate) const STEPS_MAX: usize = 10_000;
+pub const STEPS_MAX: usize = 10_000;
 
 /// Why there is no result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Halt {
+pub struct Halt {
     /// The instruction that has none, as an offset in bytes.
-    pub(crate) offset: usize,
+    pub offset: usize,
     /// Why.
-    pub(crate) trouble: ConditionTrouble,
+    pub trouble: ConditionTrouble,
 }
 
 /// The result of the code for a thread with these registers.
 ///
 /// **Errors**: memory that cannot be read, a division by zero, more than [`STEPS_MAX`] steps.
 /// **Cost**: one read of memory for each instruction that reads.
-pub(crate) fn run(
+pub fn run(
     code: &Code,
     registers: &GeneralRegisters,
     memory: &dyn ReadMemory,

@@ -12,7 +12,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
-mod agent;
+pub mod agent;
 pub mod answer;
 pub mod args;
 pub mod backend;

@@ -10,6 +10,8 @@ mod console;
 mod discovery;
 // The worked examples of the documentation.
 mod examples;
+// Breakpoints that stop only where an expression holds.
+mod conditions;
 // What is printed in which form, on a program with a known stack.
 mod forms;
 // Other languages: C++, Rust, assembly.

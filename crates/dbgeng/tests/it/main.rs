@@ -8,6 +8,7 @@ mod scene; // what the scripted targets look like
 
 mod breakpoints; // sites travel in Resume; passes, threads, one shot, symbols
 mod bulk; // searches, fills, comparisons, copies: how often the server is asked
+mod conditions; // conditions of breakpoints: whose business they are
 mod connection; // greeting, refusal, pipelining, loss, later versions
 mod inspection; // registers, memory, code, stack: what they cost
 mod registers; // floating point and vectors: what they cost

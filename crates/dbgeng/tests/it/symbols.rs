@@ -23,11 +23,11 @@ use crate::scene::{CODE, GO, Scene, launch, next_stop, serve_launch};
 
 const BIAS: u64 = 0x5555_0000_0000;
 /// Where the function `landmark` of the program is in the target.
-const HERE: Address = Address::new(BIAS + LANDMARK);
+pub(crate) const HERE: Address = Address::new(BIAS + LANDMARK);
 const NOWHERE: &str = "/no/such/directory/prog";
 
 /// The program, with build-id 1, mapped from `path`.
-fn program(path: impl AsRef<Path>) -> ModuleDescription {
+pub(crate) fn program(path: impl AsRef<Path>) -> ModuleDescription {
     ModuleDescription {
         base: BIAS,
         size: 0x2000,
@@ -39,7 +39,7 @@ fn program(path: impl AsRef<Path>) -> ModuleDescription {
 }
 
 /// A file of this machine, in a directory that goes with it.
-fn local(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn local(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join(name);
     std::fs::create_dir_all(file.parent().expect("it has one")).expect("made");
@@ -59,7 +59,7 @@ fn other(base: u64, path: &str) -> ModuleDescription {
 }
 
 /// Launches a target that has these modules.
-fn serve_launch_with(peer: &mut Peer, target: u32, modules: Vec<ModuleDescription>) {
+pub(crate) fn serve_launch_with(peer: &mut Peer, target: u32, modules: Vec<ModuleDescription>) {
     let launch = peer.expect::<Launch>();
     peer.answer(&launch, LaunchReply { target, pid: 1000 + target, words: Vec::new() });
     let stop = u64::from(target);

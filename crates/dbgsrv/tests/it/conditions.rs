@@ -1,8 +1,8 @@
 //! Conditions of sites: what is told and what is not, what has no result, and what is refused.
 
-use dbgbase::{Address, Arch, ConditionTrouble, ExitStatus};
+use dbgbase::{Address, Arch, ConditionTrouble, ExitStatus, SiteId, StopReason};
 use dbgwire::agent::{Code, Instruction};
-use dbgwire::verbs::site::{InsertSites, Site};
+use dbgwire::verbs::site::{InsertSites, ListSites, Site, SiteKind};
 use dbgwire::{ErrorCode, convert};
 use testkit::{Client, Stop, Target, Testee, site};
 
@@ -128,6 +128,67 @@ fn each_of_eight_threads_is_asked() {
         }
     }
     assert_eq!(counted, [0, 500, 1000]);
+}
+
+#[test]
+fn what_the_cpu_watches_is_asked_too() {
+    let (_guard, _server, mut client) = begin();
+    let testee = Testee::build("count", &[]);
+    let (target, stop) = client.start(&testee, &["1000"]);
+    let work = address_of(&testee, &stop, "work");
+    let calls = address_of(&testee, &stop, "calls");
+    // Written to by each call; behind the write it has the new value.
+    let value = [Instruction::Constant(calls.value()), Instruction::Read64];
+    let is_700 = [&value[..], &[Instruction::Constant(700), Instruction::Equal]].concat();
+    let write = SiteKind::HardwareWrite as i32;
+    client.insert_site(target, Site { kind: write, len: 8, ..conditional(1, calls, &is_700) });
+    let is_800 = [ARGUMENT, Instruction::Constant(800), Instruction::Equal];
+    let execute = SiteKind::HardwareExecute as i32;
+    client.insert_site(target, Site { kind: execute, len: 1, ..conditional(2, work, &is_800) });
+    client.go(target);
+    let stop = client.wait_stop();
+    let sites = vec![SiteId::new(1)];
+    assert_eq!(stop.reason(), StopReason::Watchpoint { sites, address: calls });
+    assert_eq!(client.read_u64(target, calls), 700);
+    client.go(target);
+    let stop = client.wait_stop();
+    assert_eq!((stop.sites(), stop.pc()), (vec![2], work));
+    assert_eq!(stop.registers().get(dbgbase::x86_64::RDI), 800);
+    // Without a result.
+    let unreadable = [Instruction::Constant(0x10), Instruction::Read8];
+    client.insert_site(target, Site { kind: write, len: 8, ..conditional(3, calls, &unreadable) });
+    client.go(target);
+    let stop = client.wait_stop();
+    let sites = vec![SiteId::new(3)];
+    assert_eq!(stop.reason(), StopReason::Watchpoint { sites, address: calls });
+    let no_memory = ConditionTrouble::Unreadable(Address::new(0x10));
+    assert_eq!(troubles(&stop), [(3, no_memory)]);
+    client.remove(target, &[3]);
+    client.go(target);
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
+}
+
+#[test]
+fn hits_are_counted_and_ignored_where_it_holds() {
+    let (_guard, _server, mut client) = begin();
+    let testee = Testee::build("count", &[]);
+    let (target, stop) = client.start(&testee, &["100"]);
+    let work = address_of(&testee, &stop, "work");
+    let tens = [
+        ARGUMENT,
+        Instruction::Constant(10),
+        Instruction::RemainderUnsigned,
+        Instruction::LogicalNot,
+    ];
+    client.insert_site(target, Site { ignore: 3, ..conditional(1, work, &tens) });
+    client.go(target);
+    let stop = client.wait_stop();
+    assert_eq!(stop.registers().get(dbgbase::x86_64::RDI), 30, "0, 10 and 20 were ignored");
+    let list = client.call(&ListSites { target: target.id }).expect("sites");
+    assert_eq!((list.sites[0].hits, list.sites[0].ignore), (4, 0));
+    client.remove(target, &[1]);
+    client.go(target);
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
 }
 
 #[test]

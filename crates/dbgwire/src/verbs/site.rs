@@ -130,7 +130,8 @@ pub struct SiteState {
     /// Where.
     #[prost(fixed64, tag = "2")]
     pub address: u64,
-    /// How often it was hit by a thread it is for, whether that was told or not.
+    /// How often it was hit by a thread it is for, if its condition held, whether that was told or
+    /// not.
     #[prost(uint64, tag = "3")]
     pub hits: u64,
     /// How many of the hits to come are still passed.

@@ -1,12 +1,14 @@
-//! The fuzz corpus, `tests/corpus/{frame,handshake,request,event}`. Files whose names begin with
-//! `made-` are made here, and a test keeps them fresh (`UPDATE_EXPECT=1 cargo test` rewrites them);
-//! others are findings of a fuzzer. All are replayed.
+//! The fuzz corpus, `tests/corpus/{frame,handshake,request,event,condition}`. Files whose names
+//! begin with `made-` are made here, and a test keeps them fresh (`UPDATE_EXPECT=1 cargo test`
+//! rewrites them); others are findings of a fuzzer. All are replayed.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use dbgbase::Arch;
 use dbgwire::Verb;
+use dbgwire::agent::{Code, Instruction};
 use dbgwire::error::{ErrorCode, Fault};
 use dbgwire::frame::{FRAME_LEN_MAX, FrameKind, HELLO_LEN_MAX};
 use dbgwire::handshake::{Hello, Refusal, Welcome};
@@ -28,7 +30,7 @@ struct Folder {
     made: Files,
 }
 
-fn folders() -> [Folder; 4] {
+fn folders() -> [Folder; 5] {
     let check_stream = |bytes: &[u8]| {
         replay::check_stream(bytes);
     };
@@ -37,6 +39,7 @@ fn folders() -> [Folder; 4] {
         Folder { name: "handshake", check: replay::check_handshake, made: greetings() },
         Folder { name: "request", check: replay::check_messages, made: messages(false) },
         Folder { name: "event", check: replay::check_messages, made: messages(true) },
+        Folder { name: "condition", check: replay::check_condition, made: conditions() },
     ]
 }
 
@@ -155,6 +158,49 @@ fn messages(events: bool) -> Files {
         ]));
     }
     files
+}
+
+/// Conditions as GDB compiles them, one with every instruction, and bad ones.
+fn conditions() -> Files {
+    let every = [
+        Instruction::Constant(1),
+        Instruction::Constant(0x100),
+        Instruction::Constant(0x1_0000),
+        Instruction::Constant(u64::MAX),
+        Instruction::Rotate,
+        Instruction::Pick(2),
+        Instruction::Swap,
+        Instruction::ExtendSign(8),
+        Instruction::ExtendZero(16),
+        Instruction::Duplicate,
+        Instruction::Drop,
+        Instruction::LogicalNot,
+        Instruction::Register(0),
+        Instruction::LessSigned,
+        Instruction::Read32,
+    ];
+    let every = Code::assemble(&every, Arch::X86_64).expect("sound").bytes().to_vec();
+    // `n > 2 || *p == 1`.
+    let first =
+        [0x26, 0, 6, 0x22, 16, 0x02, 0x22, 236, 0x16, 8, 0x02, 0x19, 0x16, 32, 0x22, 2, 0x2b];
+    let second =
+        [0x26, 0, 6, 0x22, 16, 0x02, 0x22, 224, 0x16, 8, 0x02, 0x1a, 0x17, 0x16, 8, 0x22, 1];
+    let last = [0x20, 0, 47, 0x22, 0, 0x21, 0, 49, 0x22, 1, 0x27];
+    let or = [&first[..], &[0x14, 0x20, 0, 47], &second, &[0x13], &last].concat();
+    named([
+        ("every-kind", every),
+        ("gdb-or", or),
+        // reg 0; dup; if_goto 8; end; const8 1; sub; goto 3; end
+        ("loop", vec![0x26, 0, 0, 0x28, 0x20, 0, 8, 0x27, 0x22, 1, 0x03, 0x21, 0, 3, 0x27]),
+        ("endless", vec![0x21, 0, 0, 0x27]),
+        ("underflow", vec![0x02, 0x27]),
+        ("pushes-for-ever", vec![0x22, 1, 0x21, 0, 0, 0x27]),
+        ("jump-outside", vec![0x21, 0xff, 0xff, 0x27]),
+        ("trace", vec![0x22, 1, 0x0d, 4, 0x27]),
+        ("no-end", vec![0x22, 1]),
+        ("cut", vec![0x25, 1, 2, 3]),
+        ("nothing", Vec::new()),
+    ])
 }
 
 #[test]

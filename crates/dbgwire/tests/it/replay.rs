@@ -5,6 +5,8 @@
 use std::fmt::Debug;
 
 use bytes::Bytes;
+use dbgbase::Arch;
+use dbgwire::agent::{Code, Instruction, STACK_DEPTH_MAX};
 use dbgwire::convert;
 use dbgwire::error::{ErrorCode, FaultMessage};
 use dbgwire::frame::FRAME_LEN_MAX;
@@ -86,6 +88,29 @@ fn reread<T>(bytes: &[u8], decode: impl Fn(&Frame) -> T) -> Option<T> {
     let deframed = deframe(bytes, || usize::MAX);
     assert_eq!((deframed.error, deframed.orderly), (None, true));
     deframed.frames.first().map(decode)
+}
+
+/// The condition of a site, as a peer sends it. What is found sound for a CPU is followed through
+/// its jumps, each of which is taken or not as the bytes themselves happen to say.
+pub(crate) fn check_condition(bytes: &[u8]) {
+    for arch in [Arch::X86_64, Arch::Aarch64] {
+        let Ok(code) = Code::verify(bytes, arch) else { continue };
+        assert_eq!(code.bytes(), bytes);
+        let (mut offset, mut depth) = (0, 0_usize);
+        for step in 0..10_000 {
+            let (instruction, next) = code.at(offset).expect("an instruction");
+            let (needed, left) = instruction.effect();
+            depth = depth.checked_sub(needed).expect("enough on the stack") + left;
+            assert!(depth <= STACK_DEPTH_MAX, "{depth} numbers on the stack");
+            let is_taken = bytes[step % bytes.len()] & 1 == 1;
+            offset = match instruction {
+                Instruction::End => break,
+                Instruction::Jump(target) => usize::from(target),
+                Instruction::JumpIf(target) if is_taken => usize::from(target),
+                _ => next,
+            };
+        }
+    }
 }
 
 /// One frame's bytes, or several frames', without a preface: read as requests, events and answers.
