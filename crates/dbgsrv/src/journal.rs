@@ -11,7 +11,8 @@
 //!   | kind     | pid | tid << 32| start time | address | original | len   | reserved |
 //!   +----------+----------------+------------+---------+----------+-------+----------+
 //!   kind: 0 free, 1 target created, 2 target attached, 3 bytes changed, 4 signal taken,
-//!         5 part of a context
+//!         5 part of a context,
+//!         6 slot written: word 4 is its site, words 5 to 7 are its outline
 //! ```
 //!
 //! Word 0 is written last and cleared last, so that an entry is either whole or free. Of a signal
@@ -47,6 +48,7 @@ const KIND_ATTACHED: u64 = 2;
 const KIND_BYTES: u64 = 3;
 const KIND_SIGNAL: u64 = 4;
 const KIND_CONTEXT: u64 = 5;
+const KIND_SLOT: u64 = 6;
 /// The bits of word 0 that tell the kind.
 const KIND_MASK: u64 = 0xffff;
 /// How many words of a context one entry keeps.
@@ -76,6 +78,20 @@ pub enum Entry {
         original: [u8; BYTES_MAX],
         /// How many bytes, 1 to [`BYTES_MAX`].
         len: usize,
+    },
+    /// The session has carried an instruction to unused bytes of a target, which were zero, and
+    /// threads execute it there.
+    Slot {
+        /// Which process.
+        pid: Pid,
+        /// When it started.
+        start_time: u64,
+        /// The slot's first byte.
+        address: Address,
+        /// Where the instruction belongs.
+        site: Address,
+        /// What leads a thread out, as whoever writes it packs it.
+        outline: [u64; 3],
     },
     /// A signal on its way to a thread was taken out of the kernel's hands, and waits for the
     /// client to say what becomes of it.
@@ -114,6 +130,7 @@ impl Entry {
         match *self {
             Entry::Target { pid, start_time, .. }
             | Entry::Bytes { pid, start_time, .. }
+            | Entry::Slot { pid, start_time, .. }
             | Entry::Signal { pid, start_time, .. }
             | Entry::Context { pid, start_time, .. } => (pid, start_time),
         }
@@ -282,6 +299,16 @@ fn to_words(entry: Entry) -> [u64; ENTRY_WORDS] {
             0,
             0,
         ],
+        Entry::Slot { pid, start_time, address, site, outline: [head, target, checksum] } => [
+            KIND_SLOT,
+            u64::from(pid.value()),
+            start_time,
+            address.value(),
+            site.value(),
+            head,
+            target,
+            checksum,
+        ],
         Entry::Signal { pid, start_time, tid, signal } => {
             let ids = u64::from(pid.value()) | u64::from(tid.value()) << 32;
             [KIND_SIGNAL, ids, start_time, signal.number() as u64, 0, 0, 0, 0]
@@ -308,6 +335,13 @@ fn from_words(words: [u64; ENTRY_WORDS]) -> Option<Entry> {
             address: Address::new(address),
             original: original.to_le_bytes(),
             len: usize::try_from(len).ok().filter(|len| (1..=BYTES_MAX).contains(len))?,
+        }),
+        KIND_SLOT => Some(Entry::Slot {
+            pid,
+            start_time,
+            address: Address::new(address),
+            site: Address::new(original),
+            outline: [len, sixth, seventh],
         }),
         KIND_SIGNAL => Some(Entry::Signal {
             pid,
@@ -365,6 +399,20 @@ mod tests {
         journal.add(entry).expect("room");
         assert_eq!(journal.entries(), [entry]);
         assert_eq!(entry.process(), (pid, 7));
+    }
+
+    #[test]
+    fn a_slot_is_read_as_it_was_written() {
+        let mut journal = Journal::create().expect("memfd");
+        let entry = Entry::Slot {
+            pid: Pid::new(42),
+            start_time: 7,
+            address: Address::new(0x2fd0),
+            site: Address::new(0x1000),
+            outline: [1, u64::MAX, 3],
+        };
+        journal.add(entry).expect("room");
+        assert_eq!(journal.entries(), [entry]);
     }
 
     #[test]

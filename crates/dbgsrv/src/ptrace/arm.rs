@@ -8,7 +8,7 @@ use dbgwire::{ErrorCode, Fault};
 use super::instruction::{self, Kind};
 use super::memory::Inner;
 use super::probe::Step;
-use super::site::{ClientReason, Reason, Site};
+use super::site::{Carried, ClientReason, Patch, Reason, Site};
 use super::target::Target;
 use super::tracer::Tracer;
 use super::watch::PLACES;
@@ -75,8 +75,16 @@ impl Tracer {
             ));
         }
         reach(&mut self.probe, Step::SiteArmed);
-        let reasons = vec![reason];
-        memory.sites.add(address, Site { original, is_armed, is_call, entry, reasons });
+        let site = Site {
+            original,
+            is_armed,
+            is_call,
+            entry,
+            carried: Carried::Untried,
+            was_carried: false,
+            reasons: vec![reason],
+        };
+        memory.sites.add(address, site);
         Ok(())
     }
 
@@ -104,7 +112,7 @@ impl Tracer {
             out_of_line,
         };
         let armed = memory.sites.client_reasons();
-        let armed = armed.map(|(address, _, client)| state((address, client), false));
+        let armed = armed.map(|(address, site, client)| state((address, client), site.was_carried));
         let watched = target.watches.reasons().map(|watched| state(watched, false));
         let mut sites: Vec<SiteState> = armed.chain(watched).collect();
         sites.sort_by_key(|site| site.address);
@@ -134,6 +142,11 @@ impl Tracer {
         if !site.reasons.is_empty() {
             return;
         }
+        drop(memory);
+        self.uncarry(id, address);
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        let mut memory = target.memory.write();
+        let Some(site) = memory.sites.get_mut(address) else { return };
         let (is_armed, original) = (site.is_armed, site.original);
         let trap = self.arch.trap_instruction();
         let mut is_ours = false;
@@ -158,19 +171,24 @@ impl Tracer {
         }
     }
 
-    /// Forgets the sites of a target whose memory is gone. What the program had there.
-    pub(super) fn forget_sites(&mut self, id: TargetId) -> Vec<(Address, Vec<u8>)> {
+    /// Forgets the sites of a target whose memory is gone. What was in it of the debugger's.
+    pub(super) fn forget_sites(&mut self, id: TargetId) -> Vec<Patch> {
         let Some(target) = self.targets.get_mut(&id) else {
             return Vec::new();
         };
         let mut memory = target.memory.write();
-        let originals = memory.sites.originals();
+        let patches = memory.sites.patches();
+        let slots: Vec<_> = memory.sites.slots.iter().map(|(at, slot)| (at, slot.entry)).collect();
+        for (at, entry) in slots {
+            memory.sites.slots.remove(at);
+            self.journal.remove(entry);
+        }
         for address in memory.sites.addresses() {
             if let Some(site) = memory.sites.forget(address) {
                 self.journal.remove(site.entry);
             }
         }
-        originals
+        patches
     }
 
     /// Puts the program's bytes back at one site for a while, or the trap instruction again. The

@@ -5,9 +5,10 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use dbgbase::{Address, Pid, TargetId, Tid};
+use dbgbase::{Pid, TargetId, Tid};
 
 use super::procfs;
+use super::site::Patch;
 use super::sys;
 use super::thread::{How, State, Thread};
 use super::tracer::Tracer;
@@ -17,14 +18,14 @@ use super::wait::{Stop, WaitStatus};
 #[derive(Debug)]
 pub(super) enum Departing {
     /// A forked one, with a copy of its parent's memory: what to restore in it.
-    Copy(Vec<(Address, Vec<u8>)>),
+    Copy(Vec<Patch>),
     /// One that borrows its parent's memory until it executes a program or ends, which the parent
     /// reports (vfork).
     Borrower,
     /// One that shares the memory of this target without the target's waiting for it.
     Sharer(TargetId),
     /// A forked one that becomes a target, with the target that made it and what to restore.
-    Adopted(TargetId, Vec<(Address, Vec<u8>)>),
+    Adopted(TargetId, Vec<Patch>),
     /// One that borrows its parent's memory and becomes a target with the program it executes.
     AdoptedBorrower(TargetId),
     /// One that was never begun.
@@ -68,10 +69,10 @@ impl Tracer {
             self.set_all_armed(id, false);
             self.depart(child, Departing::Sharer(id));
         } else {
-            let originals = target.memory.lock().sites.originals();
+            let patches = target.memory.lock().sites.patches();
             let departing = match self.follows(id) {
-                true => Departing::Adopted(id, originals),
-                false => Departing::Copy(originals),
+                true => Departing::Adopted(id, patches),
+                false => Departing::Copy(patches),
             };
             self.depart(child, departing);
         }
@@ -118,9 +119,9 @@ impl Tracer {
     }
 
     /// Lets those forked processes go that stand still and that nobody will announce any more,
-    /// because the thread of `dead` that made them is gone. `originals` is what its program had
+    /// because the thread of `dead` that made them is gone. `patches` is what its program had
     /// where its sites were.
-    pub(super) fn release_orphans(&mut self, dead: Pid, originals: &[(Address, Vec<u8>)]) {
+    pub(super) fn release_orphans(&mut self, dead: Pid, patches: &[Patch]) {
         let is_stopped = |status: &WaitStatus| matches!(status, WaitStatus::Stopped(_));
         let stopped = self.early.iter().filter(|(_, status)| is_stopped(status));
         let tids: Vec<Tid> = stopped.map(|(tid, _)| *tid).collect();
@@ -130,7 +131,7 @@ impl Tracer {
             let is_orphan =
                 parent.is_some_and(|parent| parent == dead || self.target_of(parent).is_none());
             if is_orphan {
-                self.depart(tid, Departing::Copy(originals.to_vec()));
+                self.depart(tid, Departing::Copy(patches.to_vec()));
             }
         }
     }
@@ -139,8 +140,8 @@ impl Tracer {
     pub(super) fn take_departing(&mut self, child: Tid, status: WaitStatus) {
         let Some(departing) = self.departing.remove(&child) else { return };
         match (departing, status) {
-            (Departing::Copy(originals), WaitStatus::Stopped(_)) => {
-                restore(child, self.arch.trap_instruction(), &originals);
+            (Departing::Copy(patches), WaitStatus::Stopped(_)) => {
+                restore(child, &patches);
                 let _ = sys::detach(child, None);
             }
             (
@@ -169,8 +170,8 @@ impl Tracer {
                 self.take_vfork_done(id);
                 self.dirty.insert(id);
             }
-            (Departing::Adopted(parent, originals), WaitStatus::Stopped(_)) => {
-                self.adopt_copy(parent, child, &originals);
+            (Departing::Adopted(parent, patches), WaitStatus::Stopped(_)) => {
+                self.adopt_copy(parent, child, &patches);
             }
             (Departing::AdoptedBorrower(parent), WaitStatus::Stopped(stop)) => {
                 self.take_borrower(parent, child, stop);
@@ -217,16 +218,16 @@ pub(super) fn let_run(child: Tid, stop: Stop) {
     };
 }
 
-/// Puts the program's own bytes over the trap instructions in a copy of its memory.
-pub(super) fn restore(child: Tid, trap: &[u8], originals: &[(Address, Vec<u8>)]) {
+/// Puts the program's own bytes back in a copy of its memory.
+pub(super) fn restore(child: Tid, patches: &[Patch]) {
     let file = File::options().read(true).write(true).open(format!("/proc/{child}/mem"));
     let Ok(file) = file else { return };
-    for (address, bytes) in originals {
-        let mut found = vec![0; trap.len()];
-        let is_trap = file.read_exact_at(&mut found, address.value()).is_ok() && found == trap;
-        if is_trap {
+    for Patch { address, ours, original } in patches {
+        let mut found = vec![0; ours.len()];
+        let is_ours = file.read_exact_at(&mut found, address.value()).is_ok() && found == *ours;
+        if is_ours {
             // What cannot be written is not mapped in the copy (madvise(2), `MADV_DONTFORK`).
-            let _ = file.write_all_at(bytes, address.value());
+            let _ = file.write_all_at(original, address.value());
         }
     }
 }

@@ -84,6 +84,16 @@ impl<M: ReadMemory> MappedImage<M> {
         span.checked_next_multiple_of(PAGE).unwrap_or(span)
     }
 
+    /// Where the segment of code ends that has this address.
+    pub(super) fn code_end(&self, address: Address) -> Option<Address> {
+        let bias = self.bias();
+        self.headers.iter().filter(|header| header.kind == PT_LOAD).find_map(|header| {
+            let start = header.link.to_address(bias);
+            let offset = address.offset_from(start)?;
+            (offset < header.len).then(|| start.checked_add(header.len)).flatten()
+        })
+    }
+
     /// The build-id (note `NT_GNU_BUILD_ID`), or nothing.
     pub(super) fn build_id(&self) -> Vec<u8> {
         let notes = self.headers.iter().filter(|header| header.kind == PT_NOTE);

@@ -3,12 +3,13 @@
 //! program. What becomes of those that nobody follows is in `children`.
 
 use bytes::Bytes;
-use dbgbase::{Address, Pid, StopReason, TargetId, Tid};
+use dbgbase::{Pid, StopReason, TargetId, Tid};
 use dbgwire::AnyEvent;
 use dbgwire::event::Created;
 
 use super::children::{self, Departing};
 use super::procfs;
+use super::site::Patch;
 use super::sys;
 use super::target::Phase;
 use super::thread::{State, StopClass, Thread, Wish};
@@ -32,13 +33,8 @@ impl Tracer {
     }
 
     /// Makes a forked process, which stands still for the first time, a target.
-    pub(super) fn adopt_copy(
-        &mut self,
-        parent: TargetId,
-        child: Tid,
-        originals: &[(Address, Vec<u8>)],
-    ) {
-        children::restore(child, self.arch.trap_instruction(), originals);
+    pub(super) fn adopt_copy(&mut self, parent: TargetId, child: Tid, patches: &[Patch]) {
+        children::restore(child, patches);
         let Some(id) = self.adopt(parent, child) else { return };
         self.arm_rendezvous(id);
         self.report(id, child, StopReason::Born);

@@ -11,9 +11,10 @@ pub(super) const HEAD_LEN: usize = 8;
 pub(super) const CALL_LEN: usize = if cfg!(target_arch = "aarch64") { 4 } else { 2 };
 
 /// What is particular about stepping over an instruction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) enum Kind {
     /// Nothing.
+    #[default]
     Ordinary,
     /// It enters the kernel, where it may block.
     EntersKernel,
@@ -21,6 +22,8 @@ pub(super) enum Kind {
     Repeats,
     /// It stores the flags on the stack, with the trap flag by which it is stepped.
     PushesFlags,
+    /// It takes the flags from the stack, so that the kernel no longer knows whose trap flag it is.
+    PopsFlags,
 }
 
 /// The kind of the instruction that begins so. What cannot be told from these bytes is ordinary.
@@ -54,6 +57,8 @@ fn kind_x86_64(code: &[u8]) -> Kind {
         // ins, outs; movs, cmps; stos, lods, scas.
         [0x6c..=0x6f | 0xa4..=0xa7 | 0xaa..=0xaf, ..] if is_repeated => Kind::Repeats,
         [0x9c, ..] => Kind::PushesFlags,
+        // popf, iret.
+        [0x9d | 0xcf, ..] => Kind::PopsFlags,
         _ => Kind::Ordinary,
     }
 }
@@ -64,7 +69,7 @@ mod tests {
 
     #[test]
     fn particular_instructions_are_known() {
-        let cases: [(&[u8], Kind); 14] = [
+        let cases: [(&[u8], Kind); 16] = [
             (&[0x0f, 0x05], Kind::EntersKernel),               // syscall
             (&[0xcd, 0x80], Kind::EntersKernel),               // int 0x80
             (&[0x0f, 0x34], Kind::EntersKernel),               // sysenter
@@ -74,6 +79,8 @@ mod tests {
             (&[0x66, 0xf3, 0xa5], Kind::Repeats),              // rep movsw
             (&[0x9c], Kind::PushesFlags),                      // pushfq
             (&[0x66, 0x9c], Kind::PushesFlags),                // pushfw
+            (&[0x9d], Kind::PopsFlags),                        // popfq
+            (&[0x48, 0xcf], Kind::PopsFlags),                  // iretq
             (&[0xa4], Kind::Ordinary),                         // movsb
             (&[0xf3, 0x0f, 0x1e, 0xfa], Kind::Ordinary),       // endbr64
             (&[0xf3, 0x90], Kind::Ordinary),                   // pause

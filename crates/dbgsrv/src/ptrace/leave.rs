@@ -54,6 +54,7 @@ impl Tracer {
             let State::Stopped(class) = thread.state else {
                 continue;
             };
+            super::release::drop_trap_flag(thread, target.arch);
             if thread.watches != DebugRegisters::default() {
                 sys::clear_debug_registers(thread.tid);
             } else if thread.has_stepped || !target.watches.is_empty() {
@@ -83,14 +84,14 @@ impl Tracer {
 
     /// A target's process is gone.
     pub(super) fn end_target(&mut self, id: TargetId, status: ExitStatus) {
-        let originals = self.forget_sites(id);
+        let patches = self.forget_sites(id);
         self.forget_signals(id);
         self.flush_terminal(id);
         let Some(mut target) = self.targets.remove(&id) else {
             return;
         };
         self.forget(&target);
-        self.release_orphans(target.pid, &originals);
+        self.release_orphans(target.pid, &patches);
         match std::mem::replace(&mut target.phase, Phase::Stopped) {
             Phase::Launching(launching) => {
                 launching.answer.fault(launching.child.why_it_ended());

@@ -126,6 +126,12 @@ impl Inner {
         Ok(count)
     }
 
+    /// Reads bytes as they are, trap instructions included; as much of the head as can be read.
+    pub(super) fn peek_head<'a>(&self, address: Address, buffer: &'a mut [u8]) -> &'a mut [u8] {
+        let count = read_file(&self.file, address, buffer);
+        buffer.get_mut(..count).unwrap_or_default()
+    }
+
     /// Reads bytes as they are, trap instructions included; all or an error.
     pub(super) fn peek(&self, address: Address, bytes: &mut [u8]) -> std::io::Result<()> {
         self.file.read_exact_at(bytes, address.value())

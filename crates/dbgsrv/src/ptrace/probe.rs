@@ -11,6 +11,12 @@ pub enum Step {
     SiteArmed,
     /// A site's trap instruction is out of memory while a thread steps off it.
     SiteLifted,
+    /// A slot's entry is in the journal; nothing is in the slot.
+    SlotJournaled,
+    /// An instruction is in a slot.
+    SlotWritten,
+    /// A slot is empty again; its entry is still in the journal.
+    SlotEmptied,
     /// A site's bytes are the program's again for good; its entry is still in the journal.
     SiteRestored,
     /// A site's entry is gone.

@@ -16,6 +16,8 @@ use dbgbase::{Address, Arch, Pid, Signal, Tid};
 use rustix::event::Timespec;
 use rustix::io::Errno;
 
+use super::carry;
+use super::displace::{Outline, SLOT_LEN};
 use super::inject::context::{Context, Parts};
 use super::procfs;
 use super::sys;
@@ -47,10 +49,18 @@ struct Change {
     is_settled: bool,
 }
 
+/// An instruction that was carried to unused bytes.
+struct CarriedTo {
+    address: Address,
+    site: Address,
+    outline: Outline,
+}
+
 /// A process to repair.
 struct Patient {
     pid: Pid,
     changes: Vec<Change>,
+    slots: Vec<CarriedTo>,
     /// Signals that were taken and not given to their threads.
     signals: Vec<(Tid, Signal)>,
     /// Parts of the states of threads that were doing something for the debugger.
@@ -64,6 +74,7 @@ impl Patient {
         Patient {
             pid,
             changes: Vec::new(),
+            slots: Vec::new(),
             signals: Vec::new(),
             parts: Parts::default(),
             contexts: Vec::new(),
@@ -109,6 +120,10 @@ fn patients(journal: &Journal) -> Vec<Patient> {
             Entry::Target { .. } => {}
             Entry::Bytes { address, original, len, .. } => {
                 patient.changes.push(Change { address, original, len, is_settled: false });
+            }
+            Entry::Slot { address, site, outline, .. } => {
+                let outline = Outline::from_words(outline);
+                patient.slots.push(CarriedTo { address, site, outline });
             }
             Entry::Signal { tid, signal, .. } => patient.signals.push((tid, signal)),
             Entry::Context { tid, part, count, words, .. } => {
@@ -186,6 +201,8 @@ fn release_threads(patient: &mut Patient, session: Pid) -> usize {
             stopping = stopping.saturating_sub(1);
         }
         if waiting.is_empty() && stopping == 0 {
+            // No thread is in one any more, and none comes: the sites are gone.
+            empty_slots(patient);
             break;
         }
         // Nothing tells when the kernel lets the tracees go.
@@ -211,6 +228,7 @@ fn release(patient: &Patient, tid: Tid, stop: Stop) -> bool {
         return sys::cont(tid, None).is_err();
     }
     sys::clear_debug_registers(tid);
+    leave_slot(patient, tid, stop);
     if let Some((_, context)) = patient.contexts.iter().find(|(of, _)| *of == tid) {
         context.repair(patient.pid, tid);
     }
@@ -244,4 +262,35 @@ fn is_of_the_debugger(patient: &Patient, tid: Tid) -> bool {
         let _ = sys::set_registers(tid, &registers);
     }
     is_site
+}
+
+/// Takes a stopped thread out of the slot in which it stands, if it does.
+fn leave_slot(patient: &Patient, tid: Tid, stop: Stop) {
+    if patient.slots.is_empty() {
+        return;
+    }
+    let Some(arch) = Arch::native() else { return };
+    let Ok(mut registers) = sys::registers(tid, arch) else { return };
+    let at = registers.pc();
+    let way_out = patient.slots.iter().find_map(|slot| {
+        let offset = at.offset_from(slot.address).filter(|offset| *offset < SLOT_LEN as u64)?;
+        slot.outline.way_out(slot.site, offset)
+    });
+    if let Some(way_out) = way_out {
+        carry::lead_out(tid, &mut registers, way_out);
+        carry::move_fault(tid, stop, at, way_out.pc);
+    }
+}
+
+/// Puts zeros back where instructions were carried to.
+fn empty_slots(patient: &Patient) {
+    let Some(memory) = procfs::living_thread(patient.pid).and_then(open_memory) else { return };
+    for slot in &patient.slots {
+        let at = slot.address.value();
+        let mut code = [0; SLOT_LEN];
+        if memory.read_exact_at(&mut code, at).is_ok() && slot.outline.is_of(&code) {
+            // What cannot be written leads out whoever comes there, and nobody does.
+            let _ = memory.write_all_at(&[0; SLOT_LEN], at);
+        }
+    }
 }

@@ -81,6 +81,9 @@ impl Tracer {
             return;
         }
         thread.state = State::Stopped(class_of(stop));
+        if self.leave_slot(id, tid, stop, how) {
+            return;
+        }
         match stop {
             Stop::Signal(signal) => self.take_signal(id, tid, signal, how),
             Stop::Clone => self.take_clone(id, tid),
@@ -128,7 +131,7 @@ impl Tracer {
     /// The process executes a new program. Every thread but the leader is gone, and with the old
     /// memory all sites.
     pub(super) fn take_exec(&mut self, id: TargetId, tid: Tid) {
-        let originals = self.forget_sites(id);
+        let patches = self.forget_sites(id);
         let arch = self.arch;
         let Some(target) = self.targets.get_mut(&id) else { return };
         for gone in target.tids().into_iter().filter(|other| *other != tid) {
@@ -150,7 +153,7 @@ impl Tracer {
         // If the new program's memory cannot be opened, reads of it come up empty.
         let _ = target.memory.reopen(target.pid, arch);
         let is_launching = matches!(target.phase, Phase::Launching(_));
-        self.release_orphans(pid, &originals);
+        self.release_orphans(pid, &patches);
         if is_launching {
             self.finish_launch(id);
         } else if let Some(what) = procfs::unsupported_program(pid) {

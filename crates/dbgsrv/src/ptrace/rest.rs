@@ -23,6 +23,7 @@ impl Tracer {
             if matches!(target.phase, Phase::Stopped | Phase::Injecting(_)) {
                 target.is_at_rest = true;
                 watching::lift(target);
+                self.uncarry_all(id);
                 self.set_all_armed(id, false);
             }
         }

@@ -188,6 +188,13 @@ impl Tracer {
         if bytes.is_empty() {
             return Ok(0);
         }
+        if memory.sites.slots.overlaps(address, bytes.len()) {
+            let detail = format!(
+                "memory at {address} is unused by the program, and the debugger keeps \
+                 instructions there while breakpoints are set"
+            );
+            return Err(Fault::new(ErrorCode::Unwritable, detail));
+        }
         let mut patched = bytes.to_vec();
         let kept = memory.sites.kept(address, bytes.len());
         let changed = memory.sites.absorb(address, &mut patched);

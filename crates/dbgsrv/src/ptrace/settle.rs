@@ -2,14 +2,14 @@
 //! settled: it runs on, is being stopped, lets one thread step off a site, or stands still and the
 //! client is told. This is the whole state machine of a target; `docs/architecture.md` draws it.
 
-use dbgbase::{Address, Pid, StopReason, TargetId, Tid};
+use dbgbase::{Address, StopReason, TargetId, Tid};
 
-use super::deliver::due_signal;
 use super::instruction::{self, Kind};
 use super::probe::Step as ProbeStep;
+use super::release::{self, Over, step_over};
 use super::sys;
 use super::target::{Phase, Target};
-use super::thread::{How, State, StopClass, Thread, Wish};
+use super::thread::{How, State, Thread, Wish};
 use super::tracer::Tracer;
 use super::watching;
 
@@ -39,6 +39,7 @@ impl Tracer {
     }
 
     fn settle_running(&mut self, id: TargetId) {
+        self.carry_sites(id);
         let Some(target) = self.targets.get(&id) else { return };
         let must_stop = target.asked.any()
             || matches!(target.phase, Phase::Stopping)
@@ -93,31 +94,25 @@ impl Tracer {
         }
     }
 
-    /// The armed site that a stopped thread stands on and has to leave before it can run.
+    /// Carries what is under sites at which threads stand that are to run.
+    fn carry_sites(&mut self, id: TargetId) {
+        let Some(target) = self.targets.get(&id) else { return };
+        let waits = |thread: &&Thread| thread.is_stopped() && thread.wish != Wish::Stay;
+        let mut sites: Vec<Address> =
+            target.threads.values().filter(waits).filter_map(|thread| thread.passed).collect();
+        sites.sort_unstable();
+        sites.dedup();
+        for site in sites {
+            self.carry(id, site);
+        }
+    }
+
+    /// The armed site that a stopped thread stands on and has to leave, in its own place, before it
+    /// can run.
     fn must_step_off(&self, target: &Target, thread: &Thread) -> Option<Address> {
-        let State::Stopped(class) = thread.state else { return None };
-        if thread.wish == Wish::Stay || class == StopClass::Group {
-            return None;
-        }
-        let memory = target.memory.lock();
-        let is_armed = |at: &Address| memory.sites.get(*at).is_some_and(|site| site.is_armed);
-        let passed = thread.passed.filter(is_armed);
-        let may_restart = class != StopClass::Syscall && memory.sites.has_calls();
-        if passed.is_none() && !may_restart {
-            return None;
-        }
-        // A fault of the very instruction under the site would only be raised again by stepping;
-        // its handler has to run first.
-        let info = thread.inject.and_then(|due| due.info);
-        if info.is_some_and(|info| info.is_fault()) {
-            return None;
-        }
-        let registers = sys::registers(thread.tid, self.arch).ok()?;
-        match sys::restarted_call(&registers) {
-            // Not what is at the pc comes next, but the interrupted system call once more. That is
-            // no new execution of it.
-            Some(call) => Some(call).filter(|call| may_restart && is_armed(call)),
-            None => passed.filter(|site| *site == registers.pc()),
+        match step_over(target, thread)? {
+            Over::InPlace(site) => Some(site),
+            Over::Carried { .. } => None,
         }
     }
 
@@ -142,7 +137,7 @@ impl Tracer {
                 How::ToSyscall
             }
             kind => {
-                thread.pushes_flags = kind == Kind::PushesFlags;
+                thread.stepped = kind;
                 thread.has_stepped = true;
                 watching::prepare(&target.watches, thread, arch);
                 let _ = sys::step(tid, None);
@@ -159,33 +154,8 @@ impl Tracer {
         let Some(target) = self.targets.get_mut(&id) else { return };
         for thread in target.threads.values_mut().filter(|thread| thread.is_stopped()) {
             thread.report = None;
-            release(target.pid, thread, false);
+            release::resume(target.pid, thread, false);
         }
-    }
-
-    /// Lets every stopped thread run as it is wished to.
-    fn release_all(&mut self, id: TargetId) {
-        let arch = self.arch;
-        let Some(target) = self.targets.get_mut(&id) else { return };
-        let (pid, memory) = (target.pid, &target.memory);
-        let (catches, reports_end) = (target.caught.any(), target.policy.stops_at_ends);
-        let waiting = |thread: &&mut Thread| thread.is_stopped() && thread.wish != Wish::Stay;
-        for thread in target.threads.values_mut().filter(waiting) {
-            thread.pushes_flags = thread.wish == Wish::Step
-                && sys::registers(thread.tid, arch).is_ok_and(|registers| {
-                    let mut code = [0; instruction::HEAD_LEN];
-                    memory.read_head(registers.pc(), &mut code);
-                    instruction::kind(arch, &code) == Kind::PushesFlags
-                });
-            if thread.reports_end != reports_end && sys::report_end(thread.tid, reports_end).is_ok()
-            {
-                thread.reports_end = reports_end;
-            }
-            watching::prepare(&target.watches, thread, arch);
-            release(pid, thread, catches);
-        }
-        target.phase = Phase::Running;
-        self.reach(ProbeStep::Resumed);
     }
 
     /// Asks every running thread to stop that has not been asked.
@@ -207,30 +177,4 @@ impl Tracer {
             target.phase = phase;
         }
     }
-}
-
-/// Lets one stopped thread run, with the signals that are due to it, to its next system call if
-/// those are caught.
-fn release(pid: Pid, thread: &mut Thread, catches: bool) {
-    let State::Stopped(class) = thread.state else { return };
-    let tid = thread.tid;
-    if class == StopClass::Group {
-        let _ = sys::listen(tid);
-        thread.state = State::Running { how: How::Listen, is_interrupted: false };
-        return;
-    }
-    // In a range no step is the last before its end; a handler would lead out of it.
-    let signal = if thread.is_in_range { None } else { due_signal(pid, thread, class) };
-    // A thread that cannot be let go has just been killed; its end is reported next.
-    let how = if thread.wish == Wish::Step {
-        thread.has_stepped = true;
-        let _ = sys::step(tid, signal);
-        How::Step
-    } else {
-        let _ = if catches { sys::run_to_syscall(tid, signal) } else { sys::cont(tid, signal) };
-        thread.begins_in_syscall = false;
-        How::Free
-    };
-    thread.passed = None;
-    thread.state = State::Running { how, is_interrupted: false };
 }

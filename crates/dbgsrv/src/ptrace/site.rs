@@ -8,6 +8,7 @@ use std::sync::Arc;
 use dbgbase::{Address, AddressRange, Arch, SiteId, Tid};
 use dbgwire::agent::Code;
 
+use super::slots::SlotTable;
 use crate::journal::{BYTES_MAX, EntryIndex};
 
 /// Why an address is armed.
@@ -62,6 +63,17 @@ impl ClientReason {
     }
 }
 
+/// Bytes of the debugger's in a target's code.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Patch {
+    /// Where.
+    pub(super) address: Address,
+    /// What the debugger has put there.
+    pub(super) ours: Vec<u8>,
+    /// What the program has there.
+    pub(super) original: Vec<u8>,
+}
+
 /// One armed address.
 #[derive(Debug)]
 pub(super) struct Site {
@@ -73,6 +85,10 @@ pub(super) struct Site {
     pub(super) is_call: bool,
     /// The journal's entry for it.
     pub(super) entry: EntryIndex,
+    /// Where threads execute what is under it.
+    pub(super) carried: Carried,
+    /// Whether it was carried when a thread last had to step over it.
+    pub(super) was_carried: bool,
     /// Why; never empty.
     pub(super) reasons: Vec<Reason>,
 }
@@ -86,17 +102,34 @@ pub(super) struct Candidate {
     pub(super) condition: Option<Arc<Code>>,
 }
 
+/// Where threads execute the instruction under a site.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) enum Carried {
+    /// Nobody had to yet.
+    #[default]
+    Untried,
+    /// Where it is, with the site disarmed and all other threads standing still.
+    InPlace,
+    /// In this slot.
+    To(Address),
+    /// Where it is, because the program has changed it since it was carried to this slot. Threads
+    /// may still be on their way through that.
+    Stale(Address),
+}
+
 /// The armed addresses of one target.
 #[derive(Debug)]
 pub(super) struct SiteTable {
     arch: Arch,
     sites: BTreeMap<Address, Site>,
+    /// The slots of carried instructions.
+    pub(super) slots: SlotTable,
 }
 
 impl SiteTable {
     /// None armed.
     pub(super) fn new(arch: Arch) -> SiteTable {
-        SiteTable { arch, sites: BTreeMap::new() }
+        SiteTable { arch, sites: BTreeMap::new(), slots: SlotTable::default() }
     }
 
     /// How many bytes a trap instruction covers.
@@ -134,13 +167,20 @@ impl SiteTable {
         self.sites.keys().copied().collect()
     }
 
-    /// Each address with what the program has there.
-    pub(super) fn originals(&self) -> Vec<(Address, Vec<u8>)> {
-        let len = self.trap_len();
-        self.sites
-            .iter()
-            .map(|(address, site)| (*address, site.original.iter().take(len).copied().collect()))
-            .collect()
+    /// Everything of the debugger's in the target's code.
+    pub(super) fn patches(&self) -> Vec<Patch> {
+        let trap = self.arch.trap_instruction();
+        let sites = self.sites.iter().map(|(address, site)| Patch {
+            address: *address,
+            ours: trap.to_vec(),
+            original: site.original.iter().take(trap.len()).copied().collect(),
+        });
+        let slots = self.slots.iter().map(|(address, slot)| Patch {
+            address,
+            ours: slot.displaced.code.to_vec(),
+            original: vec![0; slot.displaced.code.len()],
+        });
+        sites.chain(slots).collect()
     }
 
     /// Where the client's reason `id` is.
@@ -190,6 +230,7 @@ impl SiteTable {
     /// Puts the program's own bytes over the trap instructions in `bytes`, which were read at
     /// `address`. Where the program has put something else meanwhile, that is shown.
     pub(super) fn hide(&self, address: Address, bytes: &mut [u8]) {
+        self.slots.hide(address, bytes);
         let trap = self.arch.trap_instruction();
         self.each_overlap(address, bytes.len(), |site, in_bytes, in_site| {
             if let (Some(byte), Some(original)) =

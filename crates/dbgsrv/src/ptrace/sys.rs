@@ -315,6 +315,17 @@ impl SigInfo {
         self.raw.si_code == libc::SI_TKILL
     }
 
+    /// The same with another `si_addr`.
+    pub(super) fn with_address(mut self, address: Address) -> SigInfo {
+        // Behind signo, errno, code and padding (`siginfo_t` of the kernel's
+        // <asm-generic/siginfo.h>).
+        const OFFSET: usize = 16;
+        let bytes = (&raw mut self.raw).cast::<u8>();
+        // SAFETY: siginfo_t has 128 bytes, all initialised; eight of them at 16 are the address.
+        unsafe { bytes.add(OFFSET).cast::<u64>().write_unaligned(address.value()) };
+        self
+    }
+
     /// `si_pid`, for signals that a process sent (sigaction(2): `si_code` of 0 or below).
     pub(super) fn sender(&self) -> Option<Pid> {
         // SAFETY: `si_pid` only reads bytes of the union, all of which the kernel has filled.

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use dbgbase::{Address, AddressRange, ConditionFault, Signal, StopReason, Tid};
 
 use super::hold::Hold;
+use super::instruction::Kind;
 use super::sys::SigInfo;
 use super::watch::DebugRegisters;
 
@@ -99,13 +100,20 @@ pub(super) struct Thread {
     pub(super) postponed: Vec<DueSignal>,
     /// Whether it has ever been stepped.
     pub(super) has_stepped: bool,
-    /// Whether its step puts the trap flag on the stack, from where it has to be taken.
-    pub(super) pushes_flags: bool,
+    /// What is particular about the instruction that it steps over.
+    pub(super) stepped: Kind,
+    /// After a step over one that takes the flags from the stack: whether the program has set the
+    /// trap flag, which the kernel then takes for the program's own.
+    pub(super) own_trap_flag: Option<bool>,
     /// Whether its step begins inside a system call, so that a first trap only says that this is
     /// done.
     pub(super) begins_in_syscall: bool,
     /// Whether it was taken out of a group-stop for a moment and has to go back.
     pub(super) leaves_group_stop: bool,
+    /// Whether it was sent to a slot and has not been seen elsewhere since.
+    pub(super) is_in_slot: bool,
+    /// Whether its step has brought it back to the site that it was to leave.
+    pub(super) is_unfinished: bool,
     /// What keeps it from running.
     pub(super) hold: Hold,
     /// Where it steps on and on, if it is wished to step in a range.
@@ -146,9 +154,12 @@ impl Thread {
             resent: Vec::new(),
             postponed: Vec::new(),
             has_stepped: false,
-            pushes_flags: false,
+            stepped: Kind::Ordinary,
+            own_trap_flag: None,
             begins_in_syscall: false,
             leaves_group_stop: false,
+            is_in_slot: false,
+            is_unfinished: false,
             hold: Hold::default(),
             range: None,
             is_in_range: false,
@@ -166,8 +177,10 @@ impl Thread {
         self.inject = None;
         self.resent.clear();
         self.postponed.clear();
-        self.pushes_flags = false;
+        self.stepped = Kind::Ordinary;
+        self.own_trap_flag = None;
         self.leaves_group_stop = false;
+        self.is_in_slot = false;
         self.hold = Hold::default();
         self.range = None;
         self.in_syscall = None;

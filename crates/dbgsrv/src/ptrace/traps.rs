@@ -11,6 +11,7 @@ use super::instruction::{self, Kind};
 use super::memory::TargetMemory;
 use super::modules;
 use super::procfs;
+use super::release::TRAP_FLAG;
 use super::site::Reason;
 use super::sys::{self, SigInfo};
 use super::target::{Phase, Target};
@@ -62,6 +63,7 @@ impl Tracer {
         // What a client has sent to continue the process is no news to it.
         let is_own = signal == Signal::SIGCONT && std::mem::take(&mut target.continue_sent);
         let policy = target.policy.of(signal);
+        let is_stepping_off = steps_off(target, tid).is_some();
         let is_quiet = is_key || is_resent || is_own || !policy.stops;
         let due = DueSignal { signal, info: Some(info) };
         let (code, address, sender) = (info.code(), info.address(), info.sender());
@@ -80,8 +82,10 @@ impl Tracer {
             (self.events)(AnyEvent::Signalled(event), Bytes::new());
         }
         let Some(thread) = self.thread_mut(id, tid) else { return };
-        // A step comes first; the signal is delivered when the thread runs on.
-        if how == How::Step && sys::step(tid, None).is_ok() {
+        // A step comes first; the signal is delivered when the thread runs on. One that was on its
+        // way through a slot begins anew.
+        let is_back = thread.passed.is_some() && !is_stepping_off;
+        if how == How::Step && !is_back && sys::step(tid, None).is_ok() {
             thread.state = State::Running { how, is_interrupted: false };
         }
     }
@@ -139,8 +143,13 @@ impl Tracer {
         let Some(target) = self.targets.get_mut(&id) else { return };
         let stepped_off = steps_off(target, tid);
         let Some(thread) = target.threads.get_mut(&tid) else { return };
-        if std::mem::take(&mut thread.pushes_flags) {
-            hide_trap_flag(&target.memory, sp);
+        match std::mem::take(&mut thread.stepped) {
+            Kind::PushesFlags => hide_trap_flag(&target.memory, sp),
+            Kind::PopsFlags => {
+                let flags = registers.get(dbgbase::x86_64::EFLAGS);
+                thread.own_trap_flag = Some(flags & TRAP_FLAG != 0);
+            }
+            _ => {}
         }
         let is_out_of_syscall =
             std::mem::take(&mut thread.begins_in_syscall) && info.code() == TRAP_BRKPT;
@@ -155,7 +164,10 @@ impl Tracer {
             }
             return;
         }
-        thread.passed = None;
+        // A repetition of an instruction in a slot leads back to where it belongs.
+        if !std::mem::take(&mut thread.is_unfinished) {
+            thread.passed = None;
+        }
         let is_in_range = thread.range.is_some_and(|range| range.contains(pc));
         thread.is_in_range = is_in_range;
         if thread.wish == Wish::Step && !is_in_range {

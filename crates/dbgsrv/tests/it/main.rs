@@ -6,6 +6,7 @@ mod attach; // every thread of a running process, and what may not be attached t
 mod breakpoints; // sites: hit, counted, hidden, moved, filtered
 mod bulk; // searching, filling, comparing, copying
 mod calls; // sites and steps on system calls
+mod carried; // instructions that are executed in another place
 mod children; // what a target makes runs clean, and what it becomes is told
 mod command_line; // what dbgsrv is told, and the programs that it starts
 mod conditions; // sites that stop only when a condition holds

@@ -17,7 +17,15 @@ fn table(arch: Arch, addresses: &[u64]) -> SiteTable {
         let len = table.trap_len();
         let entry = Entry::Bytes { pid: Pid::new(1), start_time: 1, address, original, len };
         let entry = journal.add(entry).expect("room");
-        let site = Site { original, is_armed: true, is_call: false, entry, reasons: Vec::new() };
+        let site = Site {
+            original,
+            is_armed: true,
+            is_call: false,
+            entry,
+            carried: Carried::Untried,
+            was_carried: false,
+            reasons: Vec::new(),
+        };
         table.add(address, site);
     }
     table
@@ -169,5 +177,6 @@ fn reasons_are_found_by_the_clients_name() {
     assert!(table.forget(Address::new(AT)).is_some());
     assert_eq!(table.find(SiteId::new(1)), None);
     assert_eq!(table.addresses(), [Address::new(AT + 8)]);
-    assert_eq!(table.originals(), [(Address::new(AT + 8), vec![8])]);
+    let patch = Patch { address: Address::new(AT + 8), ours: vec![0xcc], original: vec![8] };
+    assert_eq!(table.patches(), [patch]);
 }
