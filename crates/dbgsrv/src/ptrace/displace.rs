@@ -276,8 +276,7 @@ impl Carrier<'_> {
             return None;
         }
         let mut jump = self.bytes.to_vec();
-        let is_prefix = |byte: &u8| matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf2 | 0xf3);
-        let opcode = jump.iter().position(|byte| !is_prefix(byte))?;
+        let opcode = jump.iter().position(|byte| !is_prefix(*byte))?;
         if jump.get(opcode) != Some(&0xff) {
             return None;
         }
@@ -340,6 +339,12 @@ impl Carrier<'_> {
         self.len = end;
         Some(())
     }
+}
+
+/// Whether a byte before the opcode is a prefix (Intel SDM volume 2, 2.1.1 and 2.2.1), REX among
+/// them.
+fn is_prefix(byte: u8) -> bool {
+    matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf2 | 0xf3)
 }
 
 #[cfg(test)]

@@ -26,6 +26,11 @@ use crate::terminal::Events;
 /// a report (a leader whose other threads live on).
 const STOPPING_RECHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
+/// How many reports are taken in before the targets are settled, and how often that is done before
+/// commands are looked at.
+const REPORTS_MAX: usize = 256;
+const ROUNDS_MAX: usize = 8;
+
 /// Something for the tracer thread to do.
 pub(super) type Command = Box<dyn FnOnce(&mut Tracer) + Send>;
 
@@ -62,8 +67,9 @@ impl Tracer {
     /// Runs until all senders of commands are gone.
     pub(super) fn run(&mut self, commands: &Receiver<Command>, signals: &ChildSignals) {
         self.journal.hold();
+        let mut is_quiet = true;
         loop {
-            if !self.wait(signals) {
+            if is_quiet && !self.wait(signals) {
                 self.rest();
             }
             loop {
@@ -74,7 +80,7 @@ impl Tracer {
                 }
             }
             self.cut_late_injections();
-            self.take_reports();
+            is_quiet = self.take_reports();
             if self.is_empty()
                 && let Some(ended) = self.ended.take()
             {
@@ -103,22 +109,26 @@ impl Tracer {
         is_woken
     }
 
-    /// Takes in all reports there are, and settles the targets they concern, until none is left.
-    pub(super) fn take_reports(&mut self) {
+    /// Takes in the reports there are, and settles the targets they concern. Whether none is left:
+    /// threads that pass sites all the time must not keep commands waiting.
+    pub(super) fn take_reports(&mut self) -> bool {
         self.drop_dead_leaders();
-        loop {
-            let mut is_quiet = true;
-            while let Some((tid, status)) = wait::next_report() {
-                is_quiet = false;
+        for _ in 0..ROUNDS_MAX {
+            let mut count = 0;
+            while count < REPORTS_MAX
+                && let Some((tid, status)) = wait::next_report()
+            {
+                count += 1;
                 self.take_report(tid, status);
             }
             while let Some(id) = self.dirty.pop_first() {
                 self.settle(id);
             }
-            if is_quiet {
-                return;
+            if count == 0 {
+                return true;
             }
         }
+        false
     }
 
     /// The target with this id, which must stand still.
