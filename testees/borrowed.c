@@ -1,5 +1,6 @@
 // Notices whether it has been made to do something for somebody else and was not put back as it
-// was. Its first argument says what it does:
+// was; and has functions to call. Its first argument says what it does:
+//   threads N  waits for the end of its input, as N threads do for its first one
 //   registers  computes with every register, until its variable `limit` is reached
 //   blocked    blocks all signals, and waits for the end of its input
 //   strict     enters seccomp's strict mode, and waits for the end of its input
@@ -13,6 +14,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <stddef.h>
 
 volatile unsigned long turns;
@@ -67,10 +69,196 @@ asm(".text\n"
     "10: pop %r15\n    pop %r14\n    pop %r13\n    pop %r12\n    pop %rbp\n    pop %rbx\n    ret\n"
     ".size keep_registers, .-keep_registers\n");
 
+// To be called.
+
+long add(long one, long other)
+{
+    return one + other;
+}
+
+unsigned long length(const char *text)
+{
+    return strlen(text);
+}
+
+// Every argument has a place of its own in the result.
+long eight(long a, long b, long c, long d, long e, long f, long g, long h)
+{
+    return a + 10 * (b + 10 * (c + 10 * (d + 10 * (e + 10 * (f + 10 * (g + 10 * h))))));
+}
+
+// What a function is promised: an aligned stack, upward string instructions, an empty x87.
+long promises(void)
+{
+    unsigned long flags;
+    unsigned short environment[14];
+    asm volatile("pushfq\n pop %0" : "=r"(flags));
+    asm volatile("fnstenv %0\n fldenv %0" : "+m"(environment));
+    int is_aligned = ((unsigned long)__builtin_frame_address(0) & 15) == 0;
+    return is_aligned && (flags & 0x500) == 0 && environment[4] == 0xffff;
+}
+
+// Leaves nothing in the registers that a function may change, and most others.
+double spoils(double number, int times)
+{
+    (void)number;
+    asm volatile("pcmpeqb %%xmm1, %%xmm1\n movdqa %%xmm1, %%xmm7\n movdqa %%xmm1, %%xmm15\n"
+        "std\n fld1\n fld1\n cld\n xor %%r8d, %%r8d\n xor %%r11d, %%r11d\n"
+        ::: "xmm1", "xmm7", "xmm15", "r8", "r11", "st");
+    return 0.5 * times;
+}
+
+void *allocates(unsigned long size)
+{
+    char *bytes = malloc(size);
+    memset(bytes, 'x', size);
+    return bytes;
+}
+
+void frees(void *bytes)
+{
+    free(bytes);
+}
+
+long crashes(void)
+{
+    return *(volatile long *)0x123456789000;
+}
+
+long divides(long by)
+{
+    return 100 / by;
+}
+
+void aborts(void)
+{
+    abort();
+}
+
+volatile unsigned long rounds;
+
+void spins(void)
+{
+    for (;;)
+        rounds++;
+}
+
+STOP_HERE void breakpoint(void)
+{
+    asm volatile("" ::: "memory");
+}
+
+long breaks(void)
+{
+    breakpoint();
+    return 5;
+}
+
+void exits(int status)
+{
+    exit(status);
+}
+
+void exits_thread(void)
+{
+    pthread_exit(NULL);
+}
+
+long sleeps(long milliseconds)
+{
+    struct timespec time = { milliseconds / 1000, milliseconds % 1000 * 1000000 };
+    return nanosleep(&time, NULL);
+}
+
+volatile long is_set;
+
+// Returns when another thread has set the variable.
+long waits_for_others(void)
+{
+    is_set = 1;
+    while (is_set != 2)
+        syscall(SYS_sched_yield);
+    return 7;
+}
+
+static void *make_nothing(void *argument)
+{
+    return argument;
+}
+
+// Makes a thread, which runs when the others do.
+long makes_thread(void)
+{
+    pthread_t id;
+    return pthread_create(&id, NULL, make_nothing, NULL) == 0 && pthread_detach(id) == 0;
+}
+
+long makes_process(void)
+{
+    return system("exit 3");
+}
+
+void becomes(const char *program)
+{
+    execl(program, program, NULL);
+}
+
+// Blocks everything, and does not come back.
+void blocks_and_spins(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    spins();
+}
+
+long blocks_usr1(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    return sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+void raises(int number)
+{
+    raise(number);
+}
+
 static void refuse(int number)
 {
     (void)number;
     refusals++;
+}
+
+STOP_HERE void wait_in_its_way_again(void)
+{
+    asm volatile("" ::: "memory");
+}
+
+static void *wait_in_its_way(void *argument)
+{
+    long number = (long)argument;
+    for (;;) {
+        wait_in_its_way_again();
+        struct timespec time = { 0, 20000000 };
+        static volatile int word;
+        errno = 0;
+        switch (number % 5) {
+        case 0: CHECK(nanosleep(&time, NULL) == 0); break;
+        case 1: CHECK(poll(NULL, 0, 20) == 0); break;
+        case 2:
+            syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &time, NULL, 0);
+            CHECK(errno == ETIMEDOUT);
+            break;
+        case 3: CHECK(syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0) == -1); break;
+        case 4:
+            if (is_set == 1)
+                is_set = 2;
+            break;
+        }
+    }
+    return NULL;
 }
 
 static void filter(unsigned action)
@@ -88,7 +276,7 @@ static void filter(unsigned action)
 
 int main(int count, char **arguments)
 {
-    CHECK(count == 2);
+    CHECK(count >= 2);
     const char *way = arguments[1];
     signal(SIGSYS, refuse);
     if (strcmp(way, "registers") == 0) {
@@ -106,6 +294,11 @@ int main(int count, char **arguments)
         filter(SECCOMP_RET_TRAP);
     if (strcmp(way, "kill") == 0)
         filter(SECCOMP_RET_KILL_PROCESS);
+    if (strcmp(way, "threads") == 0)
+        for (long number = 0; number < atol(arguments[2]); number++) {
+            pthread_t id;
+            CHECK(pthread_create(&id, NULL, wait_in_its_way, (void *)number) == 0);
+        }
     say("ready");
     if (strcmp(way, "strict") == 0)
         CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0);
@@ -113,5 +306,7 @@ int main(int count, char **arguments)
     while (read(0, &byte, 1) > 0)
         continue;
     // In strict mode exit_group(2), and with it exit(3), is none of those that are left.
-    syscall(SYS_exit, (int)refusals);
+    if (strcmp(way, "strict") != 0)
+        _exit(refusals);
+    syscall(SYS_exit, 0);
 }

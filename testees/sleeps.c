@@ -1,22 +1,22 @@
-// Sleeps once, in the way its first argument names, and checks that the sleep was whole: not
-// interrupted, and not shorter than asked for.
+// Sleeps once, in the way its first argument names, for as many milliseconds as its second one
+// says, and checks that the sleep was whole: not interrupted, and not shorter than asked for.
 
 #include "testee.h"
 
 #include <errno.h>
 #include <poll.h>
 
-#define MILLISECONDS 400
+static int milliseconds = 400;
 
 static int sleep_in(const char *way)
 {
-    struct timespec time = { 0, MILLISECONDS * 1000000L };
+    struct timespec time = { milliseconds / 1000, milliseconds % 1000 * 1000000L };
     if (strcmp(way, "nanosleep") == 0)
         return syscall(SYS_nanosleep, &time, NULL) == 0;
     if (strcmp(way, "clock_nanosleep") == 0)
         return clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL) == 0;
     if (strcmp(way, "poll") == 0)
-        return poll(NULL, 0, MILLISECONDS) == 0;
+        return poll(NULL, 0, milliseconds) == 0;
     static volatile int word;
     if (strcmp(way, "futex") == 0)
         return syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &time, NULL, 0) == -1
@@ -26,12 +26,14 @@ static int sleep_in(const char *way)
 
 int main(int count, char **arguments)
 {
-    CHECK(count == 2);
+    CHECK(count > 1);
+    if (count > 2)
+        milliseconds = atoi(arguments[2]);
     double start = seconds_now();
     say("ready");
     int is_whole = sleep_in(arguments[1]);
     double slept = seconds_now() - start;
     if (!is_whole)
         return 1;
-    return slept >= MILLISECONDS / 1000.0 ? 0 : 2;
+    return slept >= milliseconds / 1000.0 ? 0 : 2;
 }

@@ -8,8 +8,8 @@ use dbgwire::verbs::bulk::{
     SearchMemory, SearchMemoryReply,
 };
 use dbgwire::verbs::inject::{
-    AllocateMemory, AllocateMemoryReply, FreeMemory, FreeMemoryReply, InjectSyscall,
-    InjectSyscallReply, ProtectMemory, ProtectMemoryReply,
+    AllocateMemory, AllocateMemoryReply, CallFunction, CallFunctionReply, FreeMemory,
+    FreeMemoryReply, InjectSyscall, InjectSyscallReply, ProtectMemory, ProtectMemoryReply,
 };
 use dbgwire::verbs::memory::{ListRegions, ListRegionsReply, WriteMemory, WriteMemoryReply};
 use dbgwire::verbs::module::ListModulesReply;
@@ -59,6 +59,13 @@ pub trait Backend: Send {
     fn interrupt(&mut self, target: u32) -> Result<(), Fault>;
     /// Has a thread make a system call.
     fn inject_syscall(&mut self, request: InjectSyscall, answer: Answer<InjectSyscallReply>);
+    /// Has a thread call a function.
+    fn call_function(
+        &mut self,
+        request: CallFunction,
+        bytes: bytes::Bytes,
+        answer: Answer<CallFunctionReply>,
+    );
     /// Maps memory.
     fn allocate_memory(&mut self, request: AllocateMemory, answer: Answer<AllocateMemoryReply>);
     /// Unmaps memory.

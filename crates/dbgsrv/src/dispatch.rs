@@ -66,6 +66,10 @@ impl<'a> Dispatch<'a> {
                 self.backend.detach(request, self.outbox.answer::<Detach>(id));
             }
             Request::Kill(request) => self.backend.kill(request, self.outbox.answer::<Kill>(id)),
+            Request::CallFunction(request) => {
+                let answer = self.outbox.answer::<inject::CallFunction>(id);
+                self.backend.call_function(request, tail, answer);
+            }
             Request::InjectSyscall(_)
             | Request::AllocateMemory(_)
             | Request::FreeMemory(_)

@@ -63,8 +63,8 @@ use dbgwire::verbs::bulk::{
     SearchMemory, SearchMemoryReply,
 };
 use dbgwire::verbs::inject::{
-    AllocateMemory, AllocateMemoryReply, FreeMemory, FreeMemoryReply, InjectSyscall,
-    InjectSyscallReply, ProtectMemory, ProtectMemoryReply,
+    AllocateMemory, AllocateMemoryReply, CallFunction, CallFunctionReply, FreeMemory,
+    FreeMemoryReply, InjectSyscall, InjectSyscallReply, ProtectMemory, ProtectMemoryReply,
 };
 use dbgwire::verbs::memory::{
     ListRegions, ListRegionsReply, REGIONS_MAX, Region, WriteMemory, WriteMemoryReply,
@@ -329,6 +329,15 @@ impl Backend for PtraceBackend {
 
     fn inject_syscall(&mut self, request: InjectSyscall, answer: Answer<InjectSyscallReply>) {
         self.post(move |tracer| tracer.inject_syscall(&request, answer));
+    }
+
+    fn call_function(
+        &mut self,
+        request: CallFunction,
+        bytes: Bytes,
+        answer: Answer<CallFunctionReply>,
+    ) {
+        self.post(move |tracer| tracer.call_function(request, bytes, answer));
     }
 
     fn allocate_memory(&mut self, request: AllocateMemory, answer: Answer<AllocateMemoryReply>) {

@@ -147,6 +147,7 @@ verbs! {
     0x0403 SendSignal => SendSignalReply, once, since 1, "send a signal to a target";
     0x0404 InjectSyscall => InjectSyscallReply, once, since 1, "have a thread make a system call";
     0x0405 SetEvents => SetEventsReply, idempotent, since 1, "which events stop a target";
+    0x0406 CallFunction => CallFunctionReply, once, since 1, "have a thread call a function";
     0x0408 SetSignals => SetSignalsReply, idempotent, since 1, "what becomes of signals";
     0x0409 CatchSyscalls => CatchSyscallsReply, idempotent, since 1, "stop at system calls";
 

@@ -11,8 +11,8 @@ use dbgwire::verbs::bulk::{
     SearchMemory, SearchMemoryReply,
 };
 use dbgwire::verbs::inject::{
-    AllocateMemory, AllocateMemoryReply, FreeMemory, FreeMemoryReply, InjectSyscall,
-    InjectSyscallReply, ProtectMemory, ProtectMemoryReply,
+    AllocateMemory, AllocateMemoryReply, CallFunction, CallFunctionReply, FreeMemory,
+    FreeMemoryReply, InjectSyscall, InjectSyscallReply, ProtectMemory, ProtectMemoryReply,
 };
 use dbgwire::verbs::memory::{ListRegions, ListRegionsReply, WriteMemory, WriteMemoryReply};
 use dbgwire::verbs::module::ListModulesReply;
@@ -134,6 +134,19 @@ impl Backend for FakeBackend {
     fn inject_syscall(&mut self, request: InjectSyscall, answer: Answer<InjectSyscallReply>) {
         match self.target(request.target) {
             Ok(()) => answer.reply(InjectSyscallReply { result: request.number }),
+            Err(fault) => answer.fault(fault),
+        }
+    }
+
+    fn call_function(
+        &mut self,
+        request: CallFunction,
+        bytes: Bytes,
+        answer: Answer<CallFunctionReply>,
+    ) {
+        self.note(format!("call {:#x} with {bytes:?}", request.address));
+        match self.target(request.target) {
+            Ok(()) => answer.reply(CallFunctionReply::default()),
             Err(fault) => answer.fault(fault),
         }
     }

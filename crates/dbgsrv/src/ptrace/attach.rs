@@ -209,6 +209,7 @@ impl Tracer {
             awaits_initial_break: false,
             rendezvous: None,
             modules_changed: true,
+            call: None,
             call_place: None,
             allocations: Vec::new(),
             vforks: 0,

@@ -14,8 +14,10 @@
 //! kernel has still to decide whether an interrupted call of the thread's own is begun anew, which
 //! in a syscall-stop it would not do any more.
 
+mod call;
 pub(super) mod context;
 mod convention;
+mod frame;
 mod kept;
 mod memory;
 mod place;
@@ -36,6 +38,7 @@ use super::wait::Stop;
 use super::watching;
 use crate::answer::Answer;
 use crate::journal::EntryIndex;
+pub(super) use call::Call;
 use context::{Context, Mark};
 use convention::{Convention, Interrupted};
 use kept::Kept;
@@ -62,8 +65,8 @@ pub(super) struct Order {
 /// A system call under way.
 pub(super) struct Injection {
     tid: Tid,
-    number: u64,
-    arguments: [u64; CALL_ARGUMENTS_MAX],
+    /// The call's number and arguments; `None` if the thread is only to leave one of its own.
+    call: Option<(u64, [u64; CALL_ARGUMENTS_MAX])>,
     stage: Stage,
     /// What the thread is put back to, once it has other registers.
     context: Option<Context>,
@@ -103,21 +106,44 @@ enum Cut {
 }
 
 impl Injection {
+    fn new(tid: Tid, call: Option<(u64, [u64; CALL_ARGUMENTS_MAX])>, done: Done) -> Injection {
+        Injection {
+            tid,
+            call,
+            stage: Stage::Arriving,
+            context: None,
+            entries: Vec::new(),
+            kept: Vec::new(),
+            vehicle: None,
+            deadline: Instant::now(),
+            patience: Duration::from_millis(u64::from(PATIENCE_MS)),
+            is_parting: false,
+            cut: None,
+            outcome: None,
+            done,
+        }
+    }
+
     /// What is answered.
     fn outcome(&mut self) -> Result<u64, Fault> {
         self.outcome.take().unwrap_or_else(|| {
-            let (number, tid) = (self.number, self.tid);
+            let (what, tid) = (self.what(), self.tid);
             let why = match self.cut {
                 Some(Cut::Patience) => {
                     format!("did not return within {} ms", self.patience.as_millis())
                 }
                 _ => "had not returned when the target was asked to stop".to_owned(),
             };
-            let detail = format!(
-                "system call {number} {why}; it was interrupted, and thread {tid} is as before"
-            );
+            let detail = format!("{what} {why}; it was interrupted, and thread {tid} is as before");
             Err(Fault::new(ErrorCode::CallUnwound, detail))
         })
+    }
+
+    fn what(&self) -> String {
+        match self.call {
+            Some((number, _)) => format!("system call {number}"),
+            None => "the system call in which it stopped".to_owned(),
+        }
     }
 }
 
@@ -150,31 +176,35 @@ impl Tracer {
             Ok(tid) => tid,
             Err(fault) => return done(self, id, Err(fault)),
         };
-        let injection = Injection {
-            tid,
-            number: order.number,
-            arguments: order.arguments,
-            stage: Stage::Arriving,
-            context: None,
-            entries: Vec::new(),
-            kept: Vec::new(),
-            vehicle: None,
-            deadline: Instant::now() + order.patience,
-            patience: order.patience,
-            is_parting: order.is_parting,
-            cut: None,
-            outcome: None,
-            done,
-        };
+        let call = Some((order.number, order.arguments));
+        let (patience, is_parting) = (order.patience, order.is_parting);
+        self.take_out(id, Injection { patience, is_parting, ..Injection::new(tid, call, done) });
+    }
+
+    /// Has a thread of a target that stands still leave the system call in whose middle it stands,
+    /// if it does. It executes nothing of the program.
+    fn arrive(&mut self, id: TargetId, tid: Tid, done: Done) {
+        if self.is_inside(id, tid) {
+            self.take_out(id, Injection::new(tid, None, done));
+        } else {
+            done(self, id, Ok(0));
+        }
+    }
+
+    fn is_inside(&mut self, id: TargetId, tid: Tid) -> bool {
+        self.thread_mut(id, tid)
+            .is_some_and(|thread| thread.state == State::Stopped(StopClass::Syscall))
+    }
+
+    fn take_out(&mut self, id: TargetId, mut injection: Injection) {
+        let tid = injection.tid;
+        injection.deadline = Instant::now() + injection.patience;
         if let Some(target) = self.targets.get_mut(&id) {
             // The kernel's own accesses to what is watched are nobody's.
             watching::lift(target);
             target.phase = Phase::Injecting(Box::new(injection));
         }
-        let is_inside = self
-            .thread_mut(id, tid)
-            .is_some_and(|thread| thread.state == State::Stopped(StopClass::Syscall));
-        if is_inside {
+        if self.is_inside(id, tid) {
             // Out of the call in whose middle it stands, which is its own.
             let _ = sys::interrupt(tid);
             self.go_out(id, tid);
@@ -191,28 +221,35 @@ impl Tracer {
 
     /// The thread stands where it can be given other registers: it is sent to the call.
     fn enter(&mut self, id: TargetId, tid: Tid) {
-        match self.enter_context(id, tid) {
-            Ok(()) => self.go_to_call(id, tid),
-            Err(fault) => {
-                if let Some(injection) = self.injection(id) {
-                    injection.outcome = Some(Err(fault));
-                }
-                self.end_injection(id);
-            }
+        let Some(injection) = self.injection(id) else { return };
+        let outcome = match injection.call {
+            Some((number, arguments)) => match self.enter_context(id, tid, number, arguments) {
+                Ok(()) => return self.go_to_call(id, tid),
+                Err(fault) => Err(fault),
+            },
+            None => Ok(0),
+        };
+        if let Some(injection) = self.injection(id) {
+            injection.outcome = Some(outcome);
         }
+        self.end_injection(id);
     }
 
     /// Gives a thread the registers with which it makes the call; the journal has its own.
-    fn enter_context(&mut self, id: TargetId, tid: Tid) -> Result<(), Fault> {
+    fn enter_context(
+        &mut self,
+        id: TargetId,
+        tid: Tid,
+        number: u64,
+        arguments: [u64; CALL_ARGUMENTS_MAX],
+    ) -> Result<(), Fault> {
         let Some(target) = self.targets.get_mut(&id) else { return Ok(()) };
-        let Phase::Injecting(injection) = &target.phase else { return Ok(()) };
-        let (number, arguments) = (injection.number, injection.arguments);
         let convention = known(target.arch)?;
         let place = place::find(target, convention)?;
         target.call_place = Some(place);
         let gone = |errno| threads::gone(tid, errno);
         let context = Context::take(target, tid, Mark::Call(place)).map_err(gone)?;
-        threads::check_notes(tid, &context.registers, number, convention)?;
+        threads::check_notes(target, tid, &context, number, convention)?;
         let process = (target.pid, target.start_time);
         let entries = context.journal(&mut self.journal, process, tid).map_err(|_| {
             Fault::new(ErrorCode::LimitReached, "the journal of this session is full")
@@ -303,10 +340,8 @@ impl Tracer {
         let Ok(info) = sys::siginfo(tid) else { return };
         if info.is_fault() {
             let Some(injection) = self.injection(id) else { return };
-            let number = injection.number;
-            let detail = format!(
-                "system call {number} was not made: the thread got {signal}; it is as before"
-            );
+            let what = injection.what();
+            let detail = format!("{what} was not made: the thread got {signal}; it is as before");
             injection.outcome = Some(Err(Fault::new(ErrorCode::CallUnwound, detail)));
             return self.end_injection(id);
         }
@@ -381,11 +416,24 @@ impl Tracer {
 
     fn cut(&mut self, id: TargetId, cut: Cut) {
         let Some(injection) = self.injection(id) else { return };
-        if injection.cut.is_none() {
-            injection.cut = Some(cut);
+        if injection.cut.is_some() {
+            return;
+        }
+        injection.cut = Some(cut);
+        if injection.stage != Stage::Arriving {
             // The only failure is ESRCH: it is dying, and its end is reported next.
             let _ = sys::interrupt(injection.tid);
+            return;
         }
+        // It has been asked to stop, and does not: it waits for a child that borrows its memory
+        // (vfork(2)). The client is told when it does.
+        let Some(mut injection) = self.take_injection(id) else { return };
+        if let Some(target) = self.targets.get_mut(&id) {
+            target.asked.interrupt = true;
+            target.phase = Phase::Stopping;
+        }
+        let outcome = injection.outcome();
+        self.finish_injection(id, injection, outcome);
     }
 
     /// The thread stands where its registers can be put back: that is done, and whoever asked is
@@ -394,8 +442,13 @@ impl Tracer {
         let Some(mut injection) = self.take_injection(id) else { return };
         let Some(target) = self.targets.get_mut(&id) else { return };
         if let Some(context) = &injection.context {
+            let leaves_notes = |number| {
+                convention::of(target.arch)
+                    .is_some_and(|convention| convention.leaves_notes_at_once(number))
+            };
+            let has_lost_notes = injection.call.is_some_and(|(number, _)| leaves_notes(number));
             // It fails only for a thread that has just been killed.
-            let _ = context.put_back(target, injection.tid);
+            let _ = context.put_back(target, injection.tid, has_lost_notes);
         }
         target.asked.interrupt = false;
         let kept = std::mem::take(&mut injection.kept);
@@ -406,8 +459,8 @@ impl Tracer {
 
     /// The target has ended, or the thread has, in the middle of the call.
     pub(super) fn lose_injection(&mut self, id: TargetId, injection: Injection) {
-        let (number, tid) = (injection.number, injection.tid);
-        let detail = format!("thread {tid} ended in the middle of system call {number}");
+        let (what, tid) = (injection.what(), injection.tid);
+        let detail = format!("thread {tid} ended in the middle of {what}");
         let fault = Fault::new(ErrorCode::TargetEnded, detail);
         self.finish_injection(id, injection, Err(fault));
     }
@@ -429,6 +482,7 @@ impl Tracer {
     /// Puts a thread back whose target is left at once, if it stands where that can be done.
     /// Otherwise what is in the journal is done when this session has ended.
     pub(super) fn abandon_injection(&mut self, id: TargetId) {
+        self.abandon_call(id);
         let Some(injection) = self.injection(id) else { return };
         let tid = injection.tid;
         let is_still = |target: &Target| {
@@ -466,13 +520,17 @@ impl Tracer {
             Phase::Injecting(injection) => injection.cut.is_none().then_some(injection.deadline),
             _ => None,
         };
-        let left = self.targets.values().filter_map(deadline).min()? - Instant::now();
+        let of_call = |target: &Target| target.call.as_deref().and_then(Call::deadline);
+        let calls = self.targets.values().filter_map(of_call);
+        let next = self.targets.values().filter_map(deadline).chain(calls).min()?;
+        let left = next.saturating_duration_since(Instant::now());
         Some(Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) })
     }
 
     /// Interrupts calls whose time is over.
     pub(super) fn cut_late_injections(&mut self) {
         let now = Instant::now();
+        self.end_late_calls(now);
         let is_late = |target: &&Target| match &target.phase {
             Phase::Injecting(injection) => injection.deadline <= now,
             _ => false,

@@ -92,6 +92,7 @@ impl Tracer {
         };
         self.forget(&target);
         self.release_orphans(target.pid, &patches);
+        self.lose_call(target.call.take(), "has ended the process, or something else has");
         match std::mem::replace(&mut target.phase, Phase::Stopped) {
             Phase::Launching(launching) => {
                 launching.answer.fault(launching.child.why_it_ended());

@@ -58,7 +58,7 @@ fn read_layout() -> XsaveLayout {
 }
 
 /// The register set that holds the extended registers on this machine.
-fn extended_set(arch: Arch) -> u32 {
+pub(super) fn extended_set(arch: Arch) -> u32 {
     match xsave_layout() {
         Some(layout) if *layout == XsaveLayout::legacy() => dbgbase::x86_64::NT_PRFPREG,
         _ => arch.extended_register_set(),

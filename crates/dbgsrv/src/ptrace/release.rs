@@ -78,7 +78,9 @@ impl Tracer {
             let Some(thread) = target.threads.get(&tid) else { continue };
             let over = step_over(target, thread);
             let (pid, arch, memory) = (target.pid, target.arch, &target.memory);
-            let (catches, reports_end) = (target.caught.any(), target.policy.stops_at_ends);
+            let is_calling = target.call.as_deref().is_some_and(|call| call.tid() == tid);
+            let (catches, reports_end) =
+                (is_calling || target.caught.any(), target.policy.stops_at_ends);
             let Some(thread) = target.threads.get_mut(&tid) else { continue };
             if thread.reports_end != reports_end && sys::report_end(tid, reports_end).is_ok() {
                 thread.reports_end = reports_end;

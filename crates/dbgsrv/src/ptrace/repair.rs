@@ -229,10 +229,11 @@ fn release(patient: &Patient, tid: Tid, stop: Stop) -> bool {
     }
     sys::clear_debug_registers(tid);
     leave_slot(patient, tid, stop);
-    if let Some((_, context)) = patient.contexts.iter().find(|(of, _)| *of == tid) {
-        context.repair(patient.pid, tid);
-    }
+    let context = patient.contexts.iter().find(|(of, _)| *of == tid);
+    let was_busy = context.is_some_and(|(_, context)| context.repair(patient.pid, tid));
     let signal = match stop {
+        // What the CPU raised in what the debugger had it do is not the program's.
+        Stop::Signal(_) if was_busy && sys::siginfo(tid).is_ok_and(|info| info.is_fault()) => None,
         Stop::Signal(signal) if signal == Signal::SIGTRAP && is_of_the_debugger(patient, tid) => {
             None
         }

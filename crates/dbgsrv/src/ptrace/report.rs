@@ -54,6 +54,11 @@ impl Tracer {
         {
             return self.lose_injection(id, injection);
         }
+        if self.is_calling(id, tid)
+            && let Some(call) = self.call_mut(id)
+        {
+            call.end("has ended the thread");
+        }
         let Some(target) = self.targets.get_mut(&id) else { return };
         if let Phase::SteppingOff { tid: stepping, site } = target.phase
             && stepping == tid
@@ -122,6 +127,7 @@ impl Tracer {
 
     /// A thread has entered the system call it was to step off into; the site is behind it.
     fn take_syscall_entry(&mut self, id: TargetId, tid: Tid) {
+        self.take_syscall_in_call(id, tid);
         let target = self.targets.get_mut(&id);
         if let Some(thread) = target.and_then(|target| target.threads.get_mut(&tid)) {
             thread.passed = None;
@@ -133,6 +139,8 @@ impl Tracer {
     pub(super) fn take_exec(&mut self, id: TargetId, tid: Tid) {
         let patches = self.forget_sites(id);
         let arch = self.arch;
+        let call = self.targets.get_mut(&id).and_then(|target| target.call.take());
+        self.lose_call(call, "has executed another program");
         let Some(target) = self.targets.get_mut(&id) else { return };
         for gone in target.tids().into_iter().filter(|other| *other != tid) {
             target.remove_thread(gone);

@@ -4,6 +4,7 @@
 
 use dbgbase::{Address, StopReason, TargetId, Tid};
 
+use super::inject::Call;
 use super::instruction::{self, Kind};
 use super::probe::Step as ProbeStep;
 use super::release::{self, Over, step_over};
@@ -43,6 +44,7 @@ impl Tracer {
         let Some(target) = self.targets.get(&id) else { return };
         let must_stop = target.asked.any()
             || matches!(target.phase, Phase::Stopping)
+            || target.call.as_deref().is_some_and(Call::is_over)
             || target.threads.values().any(|thread| {
                 thread.report.is_some() || self.must_step_off(target, thread).is_some()
             });
@@ -63,6 +65,10 @@ impl Tracer {
         if target.threads.is_empty() {
             return; // Its end is reported next.
         }
+        if self.settle_call(id) {
+            return;
+        }
+        let Some(target) = self.targets.get(&id) else { return };
         if target.asked.detach.is_some() {
             if !self.free_leftovers(id) {
                 self.leave(id);

@@ -63,6 +63,7 @@ impl Tracer {
 
     /// A thread is at the entry into a system call, or at the exit from it.
     pub(super) fn take_syscall(&mut self, id: TargetId, tid: Tid) {
+        self.take_syscall_in_call(id, tid);
         let Some(target) = self.targets.get_mut(&id) else { return };
         let Some(thread) = target.threads.get_mut(&tid) else { return };
         let number = match sys::syscall_stop(tid) {

@@ -8,7 +8,7 @@ use dbgbase::{Address, AddressRange, Arch, Pid, StopNumber, TargetId, Tid};
 use dbgwire::verbs::process::{DetachReply, KillReply, LaunchReply};
 
 use super::hold::Hold;
-use super::inject::Injection;
+use super::inject::{Call, Injection};
 use super::memory::TargetMemory;
 use super::modules::Rendezvous;
 use super::policy::Policy;
@@ -109,6 +109,8 @@ pub(super) struct Target {
     pub(super) next_ordinal: u64,
     /// What it is doing.
     pub(super) phase: Phase,
+    /// The function that one of its threads calls for the debugger, if it does.
+    pub(super) call: Option<Box<Call>>,
     /// Where an instruction was found last by which its threads can be made to call the kernel.
     pub(super) call_place: Option<Address>,
     /// Memory that the client has allocated and not freed.

@@ -31,6 +31,9 @@ impl Tracer {
     pub(super) fn take_signal(&mut self, id: TargetId, tid: Tid, signal: Signal, how: How) {
         // Without siginfo the thread has just been killed; its end is reported next.
         let Ok(info) = sys::siginfo(tid) else { return };
+        if self.take_signal_in_call(id, tid, signal, &info, how) {
+            return;
+        }
         if signal == Signal::SIGTRAP && info.code() > 0 {
             self.take_trap(id, tid, &info, how);
         } else {

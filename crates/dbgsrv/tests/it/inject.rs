@@ -15,12 +15,13 @@ use testkit::{
 use crate::guardian::{assert_repaired, kill_session};
 use crate::{address_of, begin};
 
-const SYS_READ: u64 = 0;
+pub(crate) const SYS_READ: u64 = 0;
 const SYS_POLL: u64 = 7;
 const SYS_PAUSE: u64 = 34;
-const SYS_NANOSLEEP: u64 = 35;
+pub(crate) const SYS_NANOSLEEP: u64 = 35;
 const SYS_GETPID: u64 = 39;
 const SYS_FUTEX: u64 = 202;
+const SYS_RESTART: u64 = 219;
 const SYS_CLOCK_NANOSLEEP: u64 = 230;
 const SYS_GETTID: u64 = 186;
 
@@ -73,14 +74,14 @@ fn assert_allocates(client: &mut Client, target: Target) {
 }
 
 /// A debuggee that says "ready" first.
-fn ready(guard: &Guard, name: &str, arguments: &[&str]) -> (Process, Testee) {
+pub(crate) fn ready(guard: &Guard, name: &str, arguments: &[&str]) -> (Process, Testee) {
     let testee = Testee::build(name, &[]);
     let mut process = guard.start(testee.path(), arguments);
     assert_eq!(process.read_line(), "ready");
     (process, testee)
 }
 
-fn wait_for_call(process: &Process, number: u64) {
+pub(crate) fn wait_for_call(process: &Process, number: u64) {
     let (pid, leader) = (process.pid(), process.leader());
     until("it to wait", || procfs::is_sleeping_in(pid, leader, number).then_some(()));
 }
@@ -94,9 +95,14 @@ fn calls_that_are_interrupted_are_gone_on_with() {
         ("poll", SYS_POLL),
         ("futex", SYS_FUTEX),
     ];
-    for (name, number) in calls {
-        let (mut process, _) = ready(&guard, "sleeps", &[name]);
+    // They sleep at the same time.
+    let sleepers = calls.map(|(name, number)| {
+        let (process, _) = ready(&guard, "sleeps", &[name, "3000"]);
         wait_for_call(&process, number);
+        (name, process)
+    });
+    let mut ended = Vec::new();
+    for (name, process) in sleepers {
         let (target, stop) = client.attach(process.pid());
         for _ in 0..3 {
             assert_calls(&mut client, target, stop.tid());
@@ -107,6 +113,9 @@ fn calls_that_are_interrupted_are_gone_on_with() {
         }
         assert_calls(&mut client, target, stop.tid());
         client.detach(target);
+        ended.push((name, process));
+    }
+    for (name, mut process) in ended {
         assert_eq!(process.wait(), ExitStatus::Exited(0), "{name} was whole");
     }
 }
@@ -238,7 +247,7 @@ fn a_call_that_blocks_is_given_up() {
 fn a_sleep_survives_a_sleep_that_is_given_up() {
     let (guard, _server, mut client) = begin();
     for (name, number) in [("nanosleep", SYS_NANOSLEEP), ("poll", SYS_POLL), ("futex", SYS_FUTEX)] {
-        let (mut process, _) = ready(&guard, "sleeps", &[name]);
+        let (mut process, _) = ready(&guard, "sleeps", &[name, "1500"]);
         wait_for_call(&process, number);
         let (target, stop) = client.attach(process.pid());
         let tid = stop.tid();
@@ -253,17 +262,22 @@ fn a_sleep_survives_a_sleep_that_is_given_up() {
         assert_eq!(client.wait_exit(), ExitStatus::Exited(0), "{name} was whole");
         assert_eq!(process.wait(), ExitStatus::Exited(0));
         // What is gone on with a second time has nothing but the notes.
-        let (mut process, _) = ready(&guard, "sleeps", &[name]);
+        let (mut process, _) = ready(&guard, "sleeps", &[name, "1500"]);
         wait_for_call(&process, number);
-        let (target, _) = client.attach(process.pid());
+        let (target, stop) = client.attach(process.pid());
+        let (tid, at) = (stop.tid(), stop.registers().sp().value() - 4096);
+        client.write(target, dbgbase::Address::new(at), &time).expect("its stack");
         client.go(target);
-        wait_for_call(&process, 219);
+        wait_for_call(&process, SYS_RESTART);
         client.interrupt(target);
         client.wait_stop();
-        let request = InjectSyscall { target: target.id, ..request };
-        let request = InjectSyscall { tid: target.pid.value(), ..request };
-        assert_eq!(fault(&mut client, &request).code, ErrorCode::NotPermitted);
-        assert_calls(&mut client, target, Tid::from(target.pid));
+        let request = inject(target, tid, SYS_NANOSLEEP, &[at, 0]);
+        let request = InjectSyscall { patience_ms: 20, ..request };
+        // But where the code says which call it was.
+        let is_known = name == "poll";
+        let code = if is_known { ErrorCode::CallUnwound } else { ErrorCode::NotPermitted };
+        assert_eq!(fault(&mut client, &request).code, code, "{name}");
+        assert_calls(&mut client, target, tid);
         client.detach(target);
         assert_eq!(process.wait(), ExitStatus::Exited(0), "{name} was whole");
     }

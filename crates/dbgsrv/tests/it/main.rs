@@ -16,6 +16,7 @@ mod ends; // exits, kills, threads and leaders that end
 mod events; // what stops a target because its client wants to know
 mod files; // files of the server's machine, and as a target sees them
 mod following; // processes that a target makes become targets
+mod functions; // functions that a thread is made to call
 mod guardian; // a session process that is killed
 mod holds; // threads that are suspended or frozen
 mod hostile; // peers that are no clients

@@ -3,6 +3,10 @@
 
 /// The most arguments a system call has.
 pub const CALL_ARGUMENTS_MAX: usize = 6;
+/// The most arguments of one [`CallFunction`].
+pub const FUNCTION_ARGUMENTS_MAX: usize = 256;
+/// The most bytes that one [`CallFunction`] puts on the stack for its arguments to point to.
+pub const CALL_BYTES_LEN_MAX: usize = 64 * 1024;
 /// How long a system call may block if the request does not say, in milliseconds.
 pub const PATIENCE_MS: u32 = 5000;
 
@@ -35,6 +39,51 @@ pub struct InjectSyscallReply {
     /// What the kernel gave: -4095 to -1 are error numbers (errno(3)), negated.
     #[prost(fixed64, tag = "1")]
     pub result: u64,
+}
+
+/// Has a thread call a function of the program. The tail's bytes are put on its stack, for
+/// arguments to point to.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct CallFunction {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// Which thread; 0 for one that can.
+    #[prost(uint32, tag = "2")]
+    pub tid: u32,
+    /// Where the function is.
+    #[prost(fixed64, tag = "3")]
+    pub address: u64,
+    /// Integers and pointers, at most [`FUNCTION_ARGUMENTS_MAX`].
+    #[prost(fixed64, repeated, tag = "4")]
+    pub arguments: Vec<u64>,
+    /// Which arguments, from 0, are positions in the tail: the function gets addresses.
+    #[prost(uint32, repeated, tag = "5")]
+    pub in_tail: Vec<u32>,
+    /// Whether the other threads run meanwhile.
+    #[prost(bool, tag = "6")]
+    pub run_others: bool,
+    /// How long it may take, in milliseconds; 0 for as long as it likes.
+    #[prost(uint32, tag = "7")]
+    pub patience_ms: u32,
+}
+
+/// The function has returned.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct CallFunctionReply {
+    /// What it returned if that is an integer or a pointer: rax.
+    #[prost(fixed64, tag = "1")]
+    pub integer: u64,
+    /// The upper half of a longer one: rdx.
+    #[prost(fixed64, tag = "2")]
+    pub integer_high: u64,
+    /// What it returned if that is a floating-point number, in its first bytes: the sixteen of
+    /// xmm0.
+    #[prost(bytes = "vec", tag = "3")]
+    pub vector: Vec<u8>,
+    /// Whether the list of modules may be another one now.
+    #[prost(bool, tag = "4")]
+    pub modules_changed: bool,
 }
 
 /// Maps memory in the target, private and filled with zeros (mmap(2)).

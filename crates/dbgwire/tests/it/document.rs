@@ -17,7 +17,9 @@ use dbgwire::verbs::bulk::{
     STRINGS_LEN_MAX, SearchKind,
 };
 use dbgwire::verbs::file::{FileAccess, OPEN_FILES_MAX, TRANSFER_LEN_MAX};
-use dbgwire::verbs::inject::{CALL_ARGUMENTS_MAX, PATIENCE_MS};
+use dbgwire::verbs::inject::{
+    CALL_ARGUMENTS_MAX, CALL_BYTES_LEN_MAX, FUNCTION_ARGUMENTS_MAX, PATIENCE_MS,
+};
 use dbgwire::verbs::memory::{RANGES_MAX, READ_LEN_MAX, REGIONS_MAX, Range, Region, WRITE_LEN_MAX};
 use dbgwire::verbs::module::ModuleDescription;
 use dbgwire::verbs::process::{
@@ -394,6 +396,8 @@ fn limits_and_versions_have_their_values() {
         ("STACK_DEPTH_MAX", STACK_DEPTH_MAX),
         ("CALL_ARGUMENTS_MAX", CALL_ARGUMENTS_MAX),
         ("PATIENCE_MS", PATIENCE_MS as usize),
+        ("FUNCTION_ARGUMENTS_MAX", FUNCTION_ARGUMENTS_MAX),
+        ("CALL_BYTES_LEN_MAX", CALL_BYTES_LEN_MAX),
         ("RANGES_MAX", RANGES_MAX),
         ("READ_LEN_MAX", READ_LEN_MAX as usize),
         ("WRITE_LEN_MAX", WRITE_LEN_MAX),

@@ -237,7 +237,7 @@ every_verb! {
     ServerInfo Ping EndServer
     ListProcesses Launch Attach Detach Kill Abandon Claim
     ListThreads HoldThreads
-    Resume Interrupt SendSignal InjectSyscall SetEvents SetSignals CatchSyscalls
+    Resume Interrupt SendSignal InjectSyscall SetEvents CallFunction SetSignals CatchSyscalls
     ReadMemory WriteMemory ListRegions
     SearchMemory FillMemory CompareMemory CopyMemory
     AllocateMemory FreeMemory ProtectMemory

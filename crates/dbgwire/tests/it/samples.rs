@@ -400,6 +400,22 @@ fn injected(all: &mut Collection) {
         patience_ms: 100,
     };
     all.verb((request, b""), (InjectSyscallReply { result: 4711 }, b""));
+    let request = CallFunction {
+        target: 1,
+        tid: 4711,
+        address: 0x5555_5555_5139,
+        arguments: vec![0, 42],
+        in_tail: vec![0],
+        run_others: true,
+        patience_ms: 100,
+    };
+    let reply = CallFunctionReply {
+        integer: 5,
+        integer_high: 7,
+        vector: vec![0, 0, 0, 0, 0, 0, 0xf8, 0x3f],
+        modules_changed: true,
+    };
+    all.verb((request, b"hello\0"), (reply, b""));
     let request = AllocateMemory {
         target: 1,
         tid: 4711,

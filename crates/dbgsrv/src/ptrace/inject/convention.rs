@@ -1,9 +1,9 @@
-//! How system calls are made on each CPU: as data, for the CPUs of which it is known. Another CPU
-//! is one more table. It makes no calls.
+//! How system calls are made on each CPU, and functions called: as data, for the CPUs of which it
+//! is known. Another CPU is one more of each table. It makes no calls.
 //!
-//! Source: System V ABI, AMD64 supplement, A.2.1; syscall(2).
+//! Source: System V ABI, AMD64 supplement, 3.2 and A.2.1; syscall(2).
 
-use dbgbase::{Arch, GeneralRegisters, RegisterId, x86_64};
+use dbgbase::{Address, Arch, GeneralRegisters, RegisterId, x86_64};
 
 /// The convention of one CPU.
 pub(super) struct Convention {
@@ -23,8 +23,12 @@ pub(super) struct Convention {
     foreign: u64,
     /// The number of restart_syscall(2).
     pub(super) restart: u64,
+    /// The calls that end a thread, or the process.
+    pub(super) exits: &'static [u64],
     /// The calls that leave notes when they are interrupted.
     noting: &'static [u64],
+    /// Those of them that take the place of other notes as soon as they begin.
+    noting_at_once: &'static [u64],
     /// The number of mmap(2), munmap(2) and mprotect(2).
     pub(super) map: u64,
     /// See `map`.
@@ -58,8 +62,10 @@ const X86_64: Convention = Convention {
     ],
     foreign: 0xffff_ffff_4000_0000,
     restart: 219,
+    exits: &[60, 231],
     // poll, nanosleep, futex, clock_nanosleep: who sets a restart block in the kernel.
     noting: &[7, 35, 202, 230],
+    noting_at_once: &[35, 230],
     map: 9,
     unmap: 11,
     protect: 10,
@@ -81,6 +87,11 @@ impl Convention {
         }
         let row = self.refused.iter().find(|(refused, _, _)| *refused == number)?;
         Some((row.1, row.2))
+    }
+
+    /// Whether a call takes the place of the kernel's notes on another one as soon as it begins.
+    pub(super) fn leaves_notes_at_once(&self, number: u64) -> bool {
+        self.noting_at_once.contains(&number)
     }
 
     /// Whether a call, when it is interrupted, takes the place of the kernel's notes on another
@@ -122,6 +133,81 @@ pub(super) fn forget_call(registers: &mut GeneralRegisters) {
     }
 }
 
+/// How functions are called on one CPU.
+pub(super) struct Calling {
+    /// Which registers have the first arguments.
+    pub(super) arguments: &'static [RegisterId],
+    /// Which registers have a result, its lower half first.
+    pub(super) results: [RegisterId; 2],
+    /// Where, in the extended registers as ptrace(2) shows them, the first vector register lies.
+    pub(super) vector: std::ops::Range<usize>,
+    /// How far below the stack pointer a function may have put things.
+    pub(super) red_zone: u64,
+    /// What the stack pointer is a multiple of before the return address is put there.
+    pub(super) stack_alignment: u64,
+    /// Where a function returns to if nothing better is found: no program has anything mapped
+    /// there.
+    pub(super) return_address: Address,
+}
+
+/// System V ABI, AMD64 supplement, 3.2. The return address is the last page of the lower half of
+/// the address space, which the kernel keeps free (`TASK_SIZE_MAX` of `<asm/page_64_types.h>`).
+const CALLING_X86_64: Calling = Calling {
+    arguments: &[x86_64::RDI, x86_64::RSI, x86_64::RDX, x86_64::RCX, x86_64::R8, x86_64::R9],
+    results: [x86_64::RAX, x86_64::RDX],
+    vector: 160..176,
+    red_zone: 128,
+    stack_alignment: 16,
+    return_address: Address::new(0x7fff_ffff_f000),
+};
+
+/// How functions are called on a CPU, if that is known.
+pub(super) fn calling(arch: Arch) -> Option<&'static Calling> {
+    match arch {
+        Arch::X86_64 => Some(&CALLING_X86_64),
+        _ => None,
+    }
+}
+
+impl Calling {
+    /// Turns registers into those of a thread that has just been sent to a function at `address`,
+    /// with its return address at `sp`. The direction flag is clear, and no vector register is said
+    /// to have an argument (AMD64 ABI, 3.2.1 and 3.2.3).
+    pub(super) fn prepare(
+        &self,
+        registers: &mut GeneralRegisters,
+        address: Address,
+        sp: Address,
+        arguments: &[u64],
+    ) {
+        forget_call(registers);
+        for (register, value) in self.arguments.iter().zip(arguments) {
+            registers.set(*register, *value);
+        }
+        registers.set(registers.arch().sp(), sp.value());
+        registers.set_pc(address);
+        if registers.arch() == Arch::X86_64 {
+            /// Bit 10 of the flags (Intel SDM volume 1, 3.4.3.2).
+            const DIRECTION_FLAG: u64 = 0x400;
+            let flags = registers.get(x86_64::EFLAGS) & !(x86_64::TRAP_FLAG | DIRECTION_FLAG);
+            registers.set(x86_64::EFLAGS, flags);
+            registers.set(x86_64::RAX, 0);
+        }
+    }
+
+    /// Turns extended registers into those with which a function begins: the stack of the x87 is
+    /// empty (AMD64 ABI, 3.2.1).
+    pub(super) fn prepare_extended(&self, arch: Arch, area: &mut [u8]) {
+        /// Where the tags are (Intel SDM volume 1, table 10-2).
+        const TAGS: usize = 4;
+        if arch == Arch::X86_64
+            && let Some(tags) = area.get_mut(TAGS)
+        {
+            *tags = 0;
+        }
+    }
+}
+
 /// What the kernel made of the interrupted call that these registers belong to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Interrupted {
@@ -155,6 +241,14 @@ pub(super) fn interrupted(registers: &GeneralRegisters) -> Interrupted {
     }
 }
 
+/// Whether the call that these registers belong to was gone on with once already: its number is not
+/// among them.
+pub(super) fn is_gone_on_with(registers: &GeneralRegisters) -> bool {
+    let convention = of(registers.arch());
+    let restart = convention.map(|convention| convention.restart);
+    matches!(interrupted(registers), Interrupted::ByNotes { number } if Some(number) == restart)
+}
+
 /// Whether a result says that the call was interrupted and is not begun anew.
 pub(super) fn is_interruption(result: u64) -> bool {
     result as i64 == INTERRUPTED
@@ -162,11 +256,42 @@ pub(super) fn is_interruption(result: u64) -> bool {
 
 /// The notes by which the kernel would have gone on with a thread's call are those of another call
 /// now: it is begun anew instead, with its first arguments. Of a call that was gone on with once
-/// already nothing is known but the notes; it fails as if a handler had interrupted it.
-pub(super) fn do_without_notes(registers: &mut GeneralRegisters, convention: &Convention) {
-    if let Interrupted::ByNotes { number } = interrupted(registers) {
-        let result = if number == convention.restart { INTERRUPTED } else { ANEW };
-        registers.set(convention.result, result as u64);
+/// already, the number is in the notes only; `first` is what else is known of it. If nothing is, it
+/// fails as if a handler had interrupted it.
+pub(super) fn do_without_notes(
+    registers: &mut GeneralRegisters,
+    convention: &Convention,
+    first: Option<u64>,
+) {
+    let Interrupted::ByNotes { number } = interrupted(registers) else { return };
+    let result = if number != convention.restart {
+        ANEW
+    } else if let Some(first) = first
+        && registers.arch() == Arch::X86_64
+    {
+        registers.set(x86_64::ORIG_RAX, first);
+        ANEW
+    } else {
+        INTERRUPTED
+    };
+    registers.set(convention.result, result as u64);
+}
+
+impl Convention {
+    /// How much code in front of the instruction that enters the kernel tells the call's number.
+    pub(super) const CODE_LEN: usize = 5;
+
+    /// The number that the code in front of the instruction that enters the kernel sets, if it is
+    /// one of a call that leaves notes.
+    pub(super) fn number_in(&self, code: &[u8; Convention::CODE_LEN]) -> Option<u64> {
+        match *code {
+            // mov $number, %eax
+            [0xb8, low, high, 0, 0] if self.instruction == X86_64.instruction => {
+                let number = u64::from(u16::from_le_bytes([low, high]));
+                Some(number).filter(|number| self.noting.contains(number))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -194,14 +319,25 @@ mod tests {
     #[test]
     fn a_call_whose_notes_are_lost_is_begun_anew() {
         let mut registers = inside(35, BY_NOTES);
-        do_without_notes(&mut registers, &X86_64);
+        do_without_notes(&mut registers, &X86_64, None);
         assert_eq!(interrupted(&registers), Interrupted::Anew);
         let mut registers = inside(X86_64.restart, BY_NOTES);
-        do_without_notes(&mut registers, &X86_64);
+        do_without_notes(&mut registers, &X86_64, Some(7));
+        assert_eq!(registers, inside(7, ANEW));
+        let mut registers = inside(X86_64.restart, BY_NOTES);
+        do_without_notes(&mut registers, &X86_64, None);
         assert_eq!(registers.get(x86_64::RAX) as i64, INTERRUPTED);
         let mut registers = inside(0, -512);
-        do_without_notes(&mut registers, &X86_64);
+        do_without_notes(&mut registers, &X86_64, None);
         assert_eq!(registers, inside(0, -512));
+    }
+
+    #[test]
+    fn the_number_of_a_call_is_in_front_of_it() {
+        assert_eq!(X86_64.number_in(&[0xb8, 7, 0, 0, 0]), Some(7));
+        assert_eq!(X86_64.number_in(&[0xb8, 230, 0, 0, 0]), Some(230));
+        assert_eq!(X86_64.number_in(&[0xb8, 0, 0, 0, 0]), None, "read leaves no notes");
+        assert_eq!(X86_64.number_in(&[0xb9, 7, 0, 0, 0]), None);
     }
 
     #[test]

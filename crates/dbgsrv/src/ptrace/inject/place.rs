@@ -63,14 +63,18 @@ fn find_in(
             return None;
         }
         let is_here = |at: &usize| (start.value() + *at as u64).is_multiple_of(alignment);
+        // What stands in a slot does not stay there.
+        let is_slot = |at: &Address| memory.lock().sites.slots.overlaps(*at, wanted.len());
         let found = piece
             .windows(wanted.len())
             .enumerate()
             .filter(|(_, window)| *window == wanted)
             .map(|(at, _)| at)
-            .find(is_here);
-        if let Some(at) = found {
-            return start.checked_add(at as u64);
+            .filter(is_here)
+            .filter_map(|at| start.checked_add(at as u64))
+            .find(|at| !is_slot(at));
+        if found.is_some() {
+            return found;
         }
         if start.value() + len >= mapping.range.end().value() {
             break;

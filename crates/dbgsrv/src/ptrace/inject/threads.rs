@@ -1,13 +1,14 @@
 //! Which thread of a target can be made to call the kernel, and why another one cannot.
 
-use dbgbase::{GeneralRegisters, Tid};
+use dbgbase::Tid;
 use dbgwire::{ErrorCode, Fault};
 use rustix::io::Errno;
 
 use super::super::procfs;
 use super::super::target::Target;
 use super::super::thread::{State, StopClass};
-use super::convention::{self, Convention, Interrupted};
+use super::context::Context;
+use super::convention::{self, Convention};
 
 /// The wanted thread, or if none is wanted one that can: that of the last stop, or another.
 ///
@@ -67,16 +68,16 @@ fn has_filter(target: &Target, tid: Tid) -> bool {
 }
 
 /// Whether a thread's own call could be gone on with after this one: of a call that has been gone
-/// on with before, nothing but the kernel's notes is known, and some calls overwrite them.
+/// on with before, nothing may be known but the kernel's notes, and some calls overwrite them.
 pub(super) fn check_notes(
+    target: &Target,
     tid: Tid,
-    registers: &GeneralRegisters,
+    context: &Context,
     number: u64,
     convention: &Convention,
 ) -> Result<(), Fault> {
-    let own = convention::interrupted(registers);
-    let depends = own == Interrupted::ByNotes { number: convention.restart };
-    if depends && convention.leaves_notes(number) {
+    let depends = convention::is_gone_on_with(&context.registers);
+    if depends && convention.leaves_notes(number) && context.first_number(target).is_none() {
         let detail = format!(
             "thread {tid} waits in a call that the kernel goes on with by its notes, which system \
              call {number} overwrites; let another thread make it"
