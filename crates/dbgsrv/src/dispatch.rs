@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use dbgbase::Pid;
+use dbgwire::verbs::description::DescribeProcess;
 use dbgwire::verbs::memory::{
     RANGES_MAX, READ_LEN_MAX, ReadMemory, ReadMemoryReply, WRITE_LEN_MAX,
 };
@@ -20,6 +21,7 @@ use dbgwire::{ErrorCode, Fault, Request, Verb};
 use crate::answer::Outcome;
 use crate::backend::Backend;
 use crate::control::{Control, Message};
+use crate::description;
 use crate::files::Files;
 use crate::outbox::Outbox;
 use crate::processes;
@@ -93,6 +95,9 @@ impl<'a> Dispatch<'a> {
             Request::EndServer(EndServer {}) => self.end_server(id),
             Request::ListProcesses(request) => {
                 self.send::<process::ListProcesses>(id, Ok(processes::list(&request)));
+            }
+            Request::DescribeProcess(request) => {
+                self.send::<DescribeProcess>(id, description::describe(&request));
             }
             Request::ReadMemory(request) => {
                 let outcome = self.read_memory(&request);

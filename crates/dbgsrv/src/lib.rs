@@ -18,6 +18,7 @@ pub mod args;
 pub mod backend;
 pub mod command_line;
 mod control;
+mod description;
 pub mod dispatch;
 pub mod error;
 mod files;

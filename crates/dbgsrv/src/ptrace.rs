@@ -11,7 +11,7 @@ mod condition;
 mod debugger;
 mod deliver;
 mod displace;
-mod elf;
+pub(crate) mod elf;
 mod follow;
 mod hold;
 mod inject;
@@ -81,6 +81,8 @@ use dbgwire::verbs::terminal::ResizeTerminal;
 use dbgwire::verbs::thread::{HoldThreads, HoldThreadsReply, ListThreadsReply, ThreadDescription};
 use dbgwire::{ErrorCode, Fault};
 
+pub(crate) use attach::find_process;
+pub(crate) use debugger::who_debugs;
 pub use probe::{Probe, Step};
 pub use repair::{Repaired, repair};
 pub use signals::Termination;

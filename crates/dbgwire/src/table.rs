@@ -7,6 +7,7 @@ use crate::event::{Created, Ending, Exited, Output, Signalled, Stopped};
 use crate::frame::{Frame, FrameKind};
 use crate::message::{Verb, WireEvent};
 use crate::verbs::bulk::*;
+use crate::verbs::description::*;
 use crate::verbs::inject::*;
 use crate::verbs::{file::*, memory::*, module::*, process::*, registers::*, resume::*};
 use crate::verbs::{server::*, site::*, terminal::*, thread::*};
@@ -138,6 +139,7 @@ verbs! {
     0x0205 Kill => KillReply, once, since 1, "end a target";
     0x0206 Abandon => AbandonReply, once, since 1, "leave a target stopped for another client";
     0x0207 Claim => ClaimReply, once, since 1, "take over an abandoned target";
+    0x0208 DescribeProcess => DescribeProcessReply, idempotent, since 1, "what a process is";
 
     0x0301 ListThreads => ListThreadsReply, idempotent, since 1, "threads of a target";
     0x0302 HoldThreads => HoldThreadsReply, once, since 1, "suspend and freeze threads";

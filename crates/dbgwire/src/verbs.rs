@@ -3,6 +3,7 @@
 //! types of them.
 
 pub mod bulk;
+pub mod description;
 pub mod file;
 pub mod inject;
 pub mod memory;

@@ -257,16 +257,7 @@ fn whose(target: &Target) -> String {
 /// Looks at what can be known before a process is seized. Its start time, if nothing speaks against
 /// it.
 pub(super) fn check_attachable(pid: Pid) -> Result<u64, Fault> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))
-        .map_err(|error| unreadable(pid, &error))?;
-    let number = |key| {
-        procfs::status_field(&text, key).and_then(|value| value.parse::<u32>().ok()).unwrap_or(0)
-    };
-    let leader = number("Tgid");
-    if leader != pid.value() {
-        let detail = format!("{pid} is a thread of process {leader}; attach to that");
-        return Err(Fault::new(ErrorCode::NoSuchProcess, detail));
-    }
+    let text = find_process(pid)?;
     if pid.value() == std::process::id() {
         let detail = format!("process {pid} is this session itself; use another server for it");
         return Err(Fault::new(ErrorCode::NotPermitted, detail));
@@ -282,7 +273,7 @@ pub(super) fn check_attachable(pid: Pid) -> Result<u64, Fault> {
         return Err(Fault::new(ErrorCode::NoSuchProcess, detail));
     }
     check_program(pid, &stat.name)?;
-    match number("TracerPid") {
+    match status_number(&text, "TracerPid") {
         0 => Ok(stat.start_time),
         tracer => {
             let by = who_debugs(Tid::new(tracer));
@@ -290,6 +281,25 @@ pub(super) fn check_attachable(pid: Pid) -> Result<u64, Fault> {
             Err(Fault::new(ErrorCode::AlreadyTraced, detail))
         }
     }
+}
+
+/// The status file of a process (proc_pid_status(5)).
+///
+/// **Errors**: [`ErrorCode::NoSuchProcess`], also for a thread that does not lead its process;
+/// [`ErrorCode::NotPermitted`] for one that /proc hides.
+pub(crate) fn find_process(pid: Pid) -> Result<String, Fault> {
+    let text = procfs::read(pid, "status").map_err(|error| unreadable(pid, &error))?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let leader = status_number(&text, "Tgid");
+    if leader != pid.value() {
+        let detail = format!("{pid} is a thread of process {leader}; name that");
+        return Err(Fault::new(ErrorCode::NoSuchProcess, detail));
+    }
+    Ok(text)
+}
+
+fn status_number(text: &str, key: &str) -> u32 {
+    procfs::status_field(text, key).and_then(|value| value.parse().ok()).unwrap_or(0)
 }
 
 /// Looks once more at a process whose first thread is seized: since then nobody else can have its
@@ -336,7 +346,7 @@ fn unreadable(pid: Pid, error: &std::io::Error) -> Fault {
     }
     if facts::is_hidden(pid) {
         let detail = format!(
-            "attach to process {pid}: not permitted; it exists, and /proc hides it from this \
+            "process {pid}: not permitted; it exists, and /proc hides it from this \
              server (proc(5), the mount option hidepid); run a server as its user, or in the group \
              that the option gid names"
         );

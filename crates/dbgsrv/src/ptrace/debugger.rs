@@ -10,7 +10,7 @@ use super::procfs;
 
 /// The debugger that a tracing thread belongs to, as `by session 3 of alice (process server 4711)`
 /// or `by process 4711 (gdb)`.
-pub(super) fn who_debugs(tracer: Tid) -> String {
+pub(crate) fn who_debugs(tracer: Tid) -> String {
     let pid = procfs::process_of(tracer).unwrap_or(Pid::new(tracer.value()));
     let line = procfs::read(pid, "cmdline").ok().and_then(|line| SessionLine::parse(&line));
     let parent = procfs::stat(pid).map(|stat| Pid::new(stat.parent));

@@ -31,7 +31,7 @@ struct Header {
 }
 
 /// An image in memory whose ELF header lies at `base`.
-pub(super) struct MappedImage<M> {
+pub(crate) struct MappedImage<M> {
     memory: M,
     base: Address,
     headers: Vec<Header>,
@@ -39,7 +39,7 @@ pub(super) struct MappedImage<M> {
 
 impl<M: ReadMemory> MappedImage<M> {
     /// The image at `base`, or `None` if there is none.
-    pub(super) fn at(memory: M, base: Address) -> Option<MappedImage<M>> {
+    pub(crate) fn at(memory: M, base: Address) -> Option<MappedImage<M>> {
         let mut ident = [0; 6];
         if memory.read(base, &mut ident) != Ok(6) || ident != *b"\x7fELF\x02\x01" {
             return None;
@@ -95,7 +95,7 @@ impl<M: ReadMemory> MappedImage<M> {
     }
 
     /// The build-id (note `NT_GNU_BUILD_ID`), or nothing.
-    pub(super) fn build_id(&self) -> Vec<u8> {
+    pub(crate) fn build_id(&self) -> Vec<u8> {
         let notes = self.headers.iter().filter(|header| header.kind == PT_NOTE);
         notes.filter_map(|header| self.build_id_in(header)).next().unwrap_or_default()
     }

@@ -186,7 +186,8 @@ fn what_cannot_be_attached_to_is_explained() {
     let (guard, server, mut client) = begin();
     let mut process = guard.start(Testee::build("waits", &[]).path(), &["2"]);
     assert_eq!(process.read_line(), "ready");
-    let thread = procfs::tids(process.pid())[1];
+    let tids = procfs::tids(process.pid());
+    let thread = *tids.iter().find(|tid| **tid != process.leader()).expect("two threads");
     let session = client.call(&ServerInfo {}).expect("it answers").pid;
     let mut parent = guard.start(Testee::build("children", &[]).path(), &["zombie"]);
     let zombie: u32 = parent.read_line().parse().expect("the child's id");
@@ -285,7 +286,8 @@ fn a_process_whose_leader_has_ended_is_attached_to() {
     let mut process = guard.start(testee.path(), &[]);
     assert_eq!(process.read_line(), "ready");
     let pid = process.pid();
-    let thread = procfs::tids(pid)[1];
+    let tids = procfs::tids(pid);
+    let thread = *tids.iter().find(|tid| **tid != process.leader()).expect("it outlives it");
     for is_left in [true, false] {
         let (target, stop) = client.attach(pid);
         assert_eq!(stop.tid(), thread);

@@ -10,6 +10,7 @@ mod carried; // instructions that are executed in another place
 mod children; // what a target makes runs clean, and what it becomes is told
 mod command_line; // what dbgsrv is told, and the programs that it starts
 mod conditions; // sites that stop only when a condition holds
+mod description; // what a process is, and what may be seen of one
 mod detach; // leaving a target as it was found, at any moment
 mod endings; // the table: what ends, and what becomes of targets
 mod ends; // exits, kills, threads and leaders that end

@@ -46,7 +46,7 @@ fn for_everybody(guard: &Guard, program: &Path) -> PathBuf {
 }
 
 /// A session of a server that is started so, as the ordinary user.
-fn serve(guard: &Guard, starter: &[&str]) -> (Embedded, Client) {
+pub(crate) fn serve(guard: &Guard, starter: &[&str]) -> (Embedded, Client) {
     let ordinary = run_as(OURS, OURS);
     let starter: Vec<&str> =
         ordinary.iter().map(String::as_str).chain(starter.iter().copied()).collect();

@@ -1,5 +1,7 @@
 //! Verbs that find, start, take and leave processes.
 
+use super::description::{ContainerDescription, NamespaceDescription};
+
 /// The most processes one [`ListProcessesReply`] holds. Long arguments make it fewer.
 pub const PROCESSES_MAX: usize = 1024;
 /// The most bytes of one process's arguments that are listed; the rest is cut.
@@ -14,7 +16,8 @@ pub struct ListProcesses {
     /// Only this process, or 0 for all.
     #[prost(uint32, tag = "2")]
     pub pid: u32,
-    /// Whether to fill in executable and arguments, which cost the server more.
+    /// Whether to fill in executable, arguments, namespaces and debugger, which cost the server
+    /// more.
     #[prost(bool, tag = "3")]
     pub details: bool,
 }
@@ -69,6 +72,18 @@ pub struct ProcessDescription {
     /// Its state's letter (proc_pid_stat(5)).
     #[prost(uint32, tag = "12")]
     pub state: u32,
+    /// Those of its namespaces in which the server is not; none if not asked for.
+    #[prost(message, repeated, tag = "13")]
+    pub namespaces: Vec<NamespaceDescription>,
+    /// The container that it is in, if its control group tells of one.
+    #[prost(message, optional, tag = "14")]
+    pub container: Option<ContainerDescription>,
+    /// Who debugs it, in words; empty if nobody does or it was not asked for.
+    #[prost(string, tag = "15")]
+    pub debugger: String,
+    /// When it started, in milliseconds since 1970.
+    #[prost(uint64, tag = "16")]
+    pub started_ms: u64,
 }
 
 /// What a launched program has for standard input, output and error.

@@ -16,6 +16,11 @@ use dbgwire::verbs::bulk::{
     BULK_WRITE_LEN_MAX, DIFFERENCES_MAX, HITS_MAX, PATTERN_LEN_MAX, SCAN_LEN_MAX, STRING_LEN_MAX,
     STRINGS_LEN_MAX, SearchKind,
 };
+use dbgwire::verbs::description::{
+    AuxiliaryEntry, ContainerDescription, DESCRIBED_MAX, DescriptorDescription,
+    ENVIRONMENT_LEN_MAX, NamespaceDescription, POINTED_LEN_MAX, PartFault, ProcessPart,
+    ProcessPlaces, ProcessSecurity, ResourceLimit, ThreadStatus,
+};
 use dbgwire::verbs::file::{FileAccess, OPEN_FILES_MAX, TRANSFER_LEN_MAX};
 use dbgwire::verbs::inject::{
     CALL_ARGUMENTS_MAX, CALL_BYTES_LEN_MAX, FUNCTION_ARGUMENTS_MAX, PATIENCE_MS,
@@ -121,6 +126,15 @@ fn parts() -> BTreeMap<&'static str, Vec<String>> {
     BTreeMap::from([
         ("Fault", field_names::<FaultMessage>()),
         ("ProcessDescription", field_names::<ProcessDescription>()),
+        ("NamespaceDescription", field_names::<NamespaceDescription>()),
+        ("ContainerDescription", field_names::<ContainerDescription>()),
+        ("PartFault", field_names::<PartFault>()),
+        ("AuxiliaryEntry", field_names::<AuxiliaryEntry>()),
+        ("DescriptorDescription", field_names::<DescriptorDescription>()),
+        ("ResourceLimit", field_names::<ResourceLimit>()),
+        ("ThreadStatus", field_names::<ThreadStatus>()),
+        ("ProcessSecurity", field_names::<ProcessSecurity>()),
+        ("ProcessPlaces", field_names::<ProcessPlaces>()),
         ("ThreadDescription", field_names::<ThreadDescription>()),
         ("ThreadAction", field_names::<ThreadAction>()),
         ("Site", field_names::<Site>()),
@@ -141,13 +155,14 @@ fn parts() -> BTreeMap<&'static str, Vec<String>> {
     ])
 }
 
-const ENUMERATIONS: [&str; 9] = [
+const ENUMERATIONS: [&str; 10] = [
     "StopKind",
     "RunKind",
     "SiteKind",
     "HoldChange",
     "SearchKind",
     "ChildPolicy",
+    "ProcessPart",
     "Terminal",
     "FileAccess",
     "ConditionTrouble",
@@ -373,6 +388,9 @@ fn errors_and_enumerations_have_their_numbers() {
     known("ChildPolicy", &|number| {
         ChildPolicy::try_from(number).ok().map(|kind| format!("{kind:?}"))
     });
+    known("ProcessPart", &|number| {
+        ProcessPart::try_from(number).ok().map(|kind| format!("{kind:?}"))
+    });
     known("FileAccess", &|number| {
         FileAccess::try_from(number).ok().map(|kind| format!("{kind:?}"))
     });
@@ -390,6 +408,9 @@ fn limits_and_versions_have_their_values() {
         ("DETAIL_LEN_MAX", DETAIL_LEN_MAX),
         ("PROCESSES_MAX", PROCESSES_MAX),
         ("ARGUMENTS_LEN_MAX", ARGUMENTS_LEN_MAX),
+        ("ENVIRONMENT_LEN_MAX", ENVIRONMENT_LEN_MAX),
+        ("POINTED_LEN_MAX", POINTED_LEN_MAX),
+        ("DESCRIBED_MAX", DESCRIBED_MAX),
         ("SITES_MAX", SITES_MAX),
         ("SYSCALLS_MAX", SYSCALLS_MAX),
         ("CODE_LEN_MAX", CODE_LEN_MAX),

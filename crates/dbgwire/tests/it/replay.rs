@@ -13,6 +13,7 @@ use dbgwire::frame::FRAME_LEN_MAX;
 use dbgwire::handshake::{Hello, Welcome};
 use dbgwire::message::{self, Encoded};
 use dbgwire::verbs::bulk::*;
+use dbgwire::verbs::description::*;
 use dbgwire::verbs::inject::*;
 use dbgwire::verbs::{file::*, memory::*, module::*, process::*, registers::*, resume::*};
 use dbgwire::verbs::{server::*, site::*, terminal::*, thread::*};
@@ -235,7 +236,7 @@ macro_rules! every_verb {
 
 every_verb! {
     ServerInfo Ping EndServer
-    ListProcesses Launch Attach Detach Kill Abandon Claim
+    ListProcesses Launch Attach Detach Kill Abandon Claim DescribeProcess
     ListThreads HoldThreads
     Resume Interrupt SendSignal InjectSyscall SetEvents CallFunction SetSignals CatchSyscalls
     ReadMemory WriteMemory ListRegions

@@ -8,6 +8,7 @@ use dbgwire::frame::FrameKind;
 use dbgwire::handshake::{Hello, Welcome};
 use dbgwire::message::{self, DETAIL_LEN_MAX};
 use dbgwire::table::{EVENTS, VERBS};
+use dbgwire::verbs::description::{ContainerDescription, NamespaceDescription};
 use dbgwire::verbs::memory::{Range, ReadMemory, ReadMemoryReply};
 use dbgwire::verbs::module::ModuleDescription;
 use dbgwire::verbs::process::{Launch, ListProcesses, ListProcessesReply, ProcessDescription};
@@ -95,12 +96,18 @@ prop_compose! {
     fn process()(
         pid: u32, parent: u32, name: String, executable in bytes(),
         arguments in vec(bytes(), 0..5), uid: u32, user: String, threads: u32, start_time: u64,
-        tracer: u32, session: u32,
+        more in (any::<u32>(), any::<u32>(), any::<u64>(), any::<String>(), any::<bool>()),
     ) -> ProcessDescription {
         let state = u32::from('R');
+        let (tracer, session, started_ms, debugger, is_contained) = more;
+        let kind = debugger.clone();
+        let namespaces =
+            vec![NamespaceDescription { kind, inode: started_ms, is_servers: is_contained }];
+        let container = is_contained
+            .then(|| ContainerDescription { engine: debugger.clone(), id: user.clone() });
         ProcessDescription {
             pid, parent, name, executable, arguments, uid, user, threads, start_time, tracer,
-            session, state,
+            session, state, namespaces, container, debugger, started_ms,
         }
     }
 }

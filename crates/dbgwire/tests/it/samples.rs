@@ -2,6 +2,8 @@
 //! is not its default, so that a field which moves or changes its type changes the bytes. The
 //! transcripts of `docs/protocol.md` show these very messages.
 
+mod description; // The sample of DescribeProcess.
+
 use std::fmt::Debug;
 
 use bytes::Bytes;
@@ -11,6 +13,7 @@ use dbgwire::event::{SignalDetail, Signalled, StopKind, Stopped};
 use dbgwire::frame::{FrameKind, HEADER_LEN};
 use dbgwire::message::{self, Encoded};
 use dbgwire::verbs::bulk::*;
+use dbgwire::verbs::description::{ContainerDescription, NamespaceDescription};
 use dbgwire::verbs::file::*;
 use dbgwire::verbs::inject::*;
 use dbgwire::verbs::memory::*;
@@ -144,6 +147,7 @@ pub(crate) fn all() -> Vec<Sample> {
     events(&mut all);
     wishes(&mut all);
     injected(&mut all);
+    description::add(&mut all);
     all.samples
 }
 
@@ -201,6 +205,14 @@ fn process(all: &mut Collection) {
         tracer: 812,
         session: 4000,
         state: u32::from('S'),
+        namespaces: vec![NamespaceDescription {
+            kind: "mnt".into(),
+            inode: 4_026_531_841,
+            is_servers: true,
+        }],
+        container: Some(ContainerDescription { engine: "lxc".into(), id: "web".into() }),
+        debugger: "by process 812 (gdb)".into(),
+        started_ms: 1_800_000_000_000,
     };
     let reply = ListProcessesReply { processes: vec![process], more: true };
     all.verb((request, b""), (reply, b""));
