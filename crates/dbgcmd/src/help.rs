@@ -136,10 +136,10 @@ mod tests {
                 Removes breakpoints. IDs are decimal numbers, ranges as 2-5, or * for all.
         "#]]
         .assert_eq(&manual(command));
-        let command = registry::find_exact("ba").expect("ba");
+        let command = registry::find_exact("bm").expect("bm");
         expect![[r#"
-            ba
-                break on access: not available, this version does not have it
+            bm
+                set breakpoints on matching symbols: not available, this version does not have it
         "#]]
         .assert_eq(&manual(command));
     }

@@ -134,8 +134,8 @@ impl Interpreter {
         output: &mut dyn Output,
     ) -> Result<DebugEvent, CommandError> {
         let breakpoints = self.engine.breakpoints().into_iter();
-        self.state.breakpoint_commands =
-            breakpoints.map(|breakpoint| (breakpoint.id, breakpoint.command)).collect();
+        self.state.breakpoints_before =
+            breakpoints.map(|breakpoint| (breakpoint.id, breakpoint)).collect();
         self.engine.set_expr_settings(self.state.expressions.clone());
         self.state.next_code = None;
         output.targets_running();
@@ -239,7 +239,7 @@ impl Interpreter {
         self.tell_modules(event.process, output);
         if is_running && self.passes_exec(event, cause) {
             if *cause == StopCause::Exec {
-                output.write(&stop_text(event, cause));
+                output.write(&self.stop_text(event, cause));
             }
             return Ok(Next::Run(Plan::go()));
         }
@@ -252,13 +252,14 @@ impl Interpreter {
         if let StopCause::Breakpoints(ids) = cause
             && is_running
         {
-            let command = |id| self.state.breakpoint_commands.get(id).cloned().unwrap_or_default();
-            let commands: Vec<String> = ids.iter().map(command).collect();
+            let before = &self.state.breakpoints_before;
+            let commands = ids.iter().map(|id| before.get(id).map(|view| view.command.clone()));
+            let commands: Vec<String> = commands.map(Option::unwrap_or_default).collect();
             let is_silent = commands.iter().all(|commands| !commands.is_empty());
             let told = if is_silent {
                 format::events::undecided(&event.undecided)
             } else {
-                stop_text(event, cause)
+                self.stop_text(event, cause)
             };
             output.write(&told);
             match self.execute_all(&commands, output)? {
@@ -268,10 +269,23 @@ impl Interpreter {
                 _ => {}
             }
         } else {
-            output.write(&stop_text(event, cause));
+            output.write(&self.stop_text(event, cause));
         }
         self.context(output).write_state()?;
         Ok(Next::Prompt)
+    }
+
+    /// What is told of a stop.
+    fn stop_text(&self, event: &DebugEvent, cause: &StopCause) -> String {
+        let tid = event.thread.map_or(event.pid.into(), |(_, tid)| tid);
+        let told = match cause {
+            StopCause::Breakpoints(ids) => {
+                let before = &self.state.breakpoints_before;
+                ids.iter().map(|id| format::breakpoints::hit(*id, before.get(id))).collect()
+            }
+            cause => format::events::stopped(event.pid, tid, cause),
+        };
+        told + &format::events::undecided(&event.undecided)
     }
 
     /// Whether a stop only tells of a new program of a running target, first that it was executed,
@@ -322,11 +336,6 @@ impl Interpreter {
     pub(crate) fn context<'a>(&'a mut self, output: &'a mut dyn Output) -> Context<'a> {
         Context { engine: &mut self.engine, state: &mut self.state, output, is_prefixed: false }
     }
-}
-
-fn stop_text(event: &DebugEvent, cause: &StopCause) -> String {
-    let tid = event.thread.map_or(event.pid.into(), |(_, tid)| tid);
-    format::events::stopped(event.pid, tid, cause) + &format::events::undecided(&event.undecided)
 }
 
 /// The event in one line.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use dbgbase::{Address, AddressRange, Pid};
 use dbgeng::expr::ExprSettings;
-use dbgeng::{BreakpointId, LaunchOptions, ProcessNumber};
+use dbgeng::{BreakpointId, BreakpointView, LaunchOptions, ProcessNumber};
 
 use crate::commands::registers::RegisterMask;
 use crate::format::memory::Layout;
@@ -56,9 +56,9 @@ pub(crate) struct State {
     pub(crate) executed: HashSet<ProcessNumber>,
     /// The processes that were attached to without breaking in and have not told their first stop.
     pub(crate) passing: HashSet<ProcessNumber>,
-    /// The breakpoints' commands as they were before the targets ran: a breakpoint that is hit may
-    /// be gone when its commands are due.
-    pub(crate) breakpoint_commands: HashMap<BreakpointId, String>,
+    /// The breakpoints as they were before the targets ran: one that is hit may be gone when its
+    /// hit is told and its commands are due.
+    pub(crate) breakpoints_before: HashMap<BreakpointId, BreakpointView>,
     /// Whether the user has ended the process server.
     pub(crate) has_ended_server: bool,
     /// The last event in one line.

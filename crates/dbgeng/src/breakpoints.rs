@@ -3,6 +3,8 @@
 //! Pure: which sites are armed, and how, is not its business.
 
 mod condition;
+mod hardware;
+mod passes;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +13,7 @@ use dbgwire::verbs::site::{SITES_MAX, Site, SiteKind};
 
 pub(crate) use condition::Encounter;
 pub use condition::{Condition, Undecided};
+pub use hardware::{Access, Watch};
 
 use crate::{BreakpointId, Error, ErrorKind, ProcessNumber, ThreadNumber};
 
@@ -38,6 +41,8 @@ pub struct BreakpointSpec {
     pub thread: Option<(ProcessNumber, ThreadNumber)>,
     /// What must hold, if anything must.
     pub condition: Option<Condition>,
+    /// What the CPU watches for at the address; `None` for a trap instruction there.
+    pub watch: Option<Watch>,
 }
 
 impl BreakpointSpec {
@@ -52,6 +57,7 @@ impl BreakpointSpec {
             one_shot: false,
             thread: None,
             condition: None,
+            watch: None,
         }
     }
 }
@@ -77,7 +83,8 @@ pub struct BreakpointView {
     pub enabled: bool,
     /// Its addresses in ascending order; empty while it is unresolved.
     pub addresses: Vec<Address>,
-    /// How many hits it takes until it stops the targets; 1 for the next.
+    /// How many hits it takes until it stops the targets; 1 for the next. See
+    /// [`Engine::count_passes`](crate::Engine::count_passes).
     pub passes_left: u32,
     /// How many it took at the beginning.
     pub passes_initial: u32,
@@ -97,6 +104,8 @@ pub struct BreakpointView {
     pub condition: Option<Condition>,
     /// Whether the server evaluates the condition.
     pub is_condition_served: bool,
+    /// What the CPU watches for; `None` for a trap instruction.
+    pub watch: Option<Watch>,
 }
 
 /// One breakpoint.
@@ -119,10 +128,15 @@ impl Breakpoint {
         let is_for_thread = self.thread.is_none_or(|(_, wanted)| wanted == tid);
         let is_there = |location: &Location| match encounter {
             Encounter::Sites(sites) => sites.contains(&location.site),
-            Encounter::Step(pc) => location.address == pc,
+            Encounter::Step(pc) => location.address == pc && !self.is_for_data(),
         };
         let is_its = self.process == process && self.enabled && is_for_thread;
         is_its && self.locations.iter().any(is_there)
+    }
+
+    /// Whether it is about accesses to data, which no step leads to.
+    fn is_for_data(&self) -> bool {
+        self.spec.watch.is_some_and(|watch| watch.access != Access::Execute)
     }
 }
 
@@ -192,10 +206,16 @@ impl Breakpoints {
     /// Gives a breakpoint these addresses. One that it has already keeps its site.
     fn relocate(&mut self, id: BreakpointId, addresses: &[Address]) {
         let Some(breakpoint) = self.by_id.get_mut(&id) else { return };
-        let old = std::mem::take(&mut breakpoint.locations);
+        let was_counted_there = breakpoint.is_counted_there();
+        let mut old = std::mem::take(&mut breakpoint.locations);
         let mut addresses = addresses.to_vec();
         addresses.sort_unstable();
         addresses.dedup();
+        let stays_alone = was_counted_there && addresses.len() == 1;
+        if breakpoint.passes_left > 1 && !old.is_empty() && !stays_alone {
+            // Somebody else counts its passes from now on.
+            old.clear();
+        }
         let mut locations = Vec::with_capacity(addresses.len());
         for address in addresses {
             let known = old.iter().find(|location| location.address == address);
@@ -266,18 +286,23 @@ impl Breakpoints {
         self.relocate(id, addresses);
     }
 
-    /// What the server is to have armed for a process.
-    pub(crate) fn sites(&self, process: ProcessNumber) -> Vec<Site> {
-        let wanted = self
-            .by_id
-            .values()
-            .filter(|breakpoint| breakpoint.process == process && breakpoint.enabled);
+    /// What the server is to have armed for a process that is let run, and whose passes count or
+    /// not meanwhile.
+    pub(crate) fn sites(&self, process: ProcessNumber, counts_passes: bool) -> Vec<Site> {
+        let wanted = self.by_id.values().filter(|breakpoint| {
+            let is_counted = counts_passes || !breakpoint.has_passes_there();
+            breakpoint.process == process && breakpoint.enabled && is_counted
+        });
         let sites = wanted.flat_map(|breakpoint| {
-            breakpoint.locations.iter().map(|location| Site {
+            let watch = breakpoint.spec.watch;
+            let passes = if breakpoint.has_passes_there() { breakpoint.passes_left - 1 } else { 0 };
+            breakpoint.locations.iter().map(move |location| Site {
                 id: location.site.value(),
                 address: location.address.value(),
-                kind: SiteKind::Software as i32,
+                kind: watch.map_or(SiteKind::Software, Watch::site_kind) as i32,
+                len: watch.map_or(0, |watch| watch.len_bytes),
                 tid: breakpoint.thread.map_or(0, |(_, tid)| tid.value()),
+                ignore: u64::from(passes),
                 condition: breakpoint.code.clone(),
                 ..Site::default()
             })
@@ -309,6 +334,11 @@ impl Breakpoints {
         for (id, breakpoint) in &mut self.by_id {
             if !breakpoint.is_reached(process, tid, encounter) || unmet.contains(id) {
                 continue;
+            }
+            if matches!(encounter, Encounter::Sites(_)) && breakpoint.has_passes_there() {
+                // The server tells of the hit behind the last that was to be passed.
+                breakpoint.hits += u64::from(breakpoint.passes_left - 1);
+                breakpoint.passes_left = 1;
             }
             breakpoint.hits += 1;
             if breakpoint.passes_left <= 1 {
@@ -342,6 +372,7 @@ impl Breakpoints {
             one_shot: breakpoint.spec.one_shot,
             condition: breakpoint.spec.condition.clone(),
             is_condition_served: !breakpoint.code.is_empty(),
+            watch: breakpoint.spec.watch,
         };
         self.by_id.iter().map(view).collect()
     }

@@ -47,7 +47,9 @@ mod symbols;
 mod terminal;
 mod thread;
 
-pub use breakpoints::{BreakpointLocation, BreakpointSpec, BreakpointView, Condition, Undecided};
+pub use breakpoints::{
+    Access, BreakpointLocation, BreakpointSpec, BreakpointView, Condition, Undecided, Watch,
+};
 pub use disassembly::{DisassembledInstruction, InstructionKind};
 pub use engine::Engine;
 pub use error::{Error, ErrorKind};

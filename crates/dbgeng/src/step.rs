@@ -122,7 +122,8 @@ impl Plan {
                 let is_there = until.iter().any(|temporary| sites.contains(&temporary.site));
                 (*process == in_process && is_there).then_some(StopCause::TemporaryBreakpoint)
             }
-            (Plan::Step { process, tid }, StopReason::Step) => {
+            // What the CPU watches for is told behind the instruction, when the step is done too.
+            (Plan::Step { process, tid }, StopReason::Step | StopReason::Watchpoint { .. }) => {
                 (*process == in_process && *tid == thread).then_some(StopCause::Step)
             }
             (Plan::Over { process, tid, behind, sp_above }, StopReason::Breakpoint { sites }) => {

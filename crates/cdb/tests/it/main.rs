@@ -14,6 +14,8 @@ mod examples;
 mod conditions;
 // What is printed in which form, on a program with a known stack.
 mod forms;
+// Breakpoints that the CPU watches for, and passes.
+mod hardware;
 // Other languages: C++, Rust, assembly.
 mod languages;
 // Programs of other people: a running python3.

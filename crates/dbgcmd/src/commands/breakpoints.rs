@@ -1,8 +1,8 @@
-//! Commands about breakpoints: `bp`, `bu`, `bl`, `bc`, `bd`, `be`.
+//! Commands about breakpoints: `bp`, `bu`, `ba`, `bl`, `bc`, `bd`, `be`.
 
 use dbgbase::Address;
 use dbgeng::expr::{self, ExprErrorKind, Program};
-use dbgeng::{BreakpointId, BreakpointLocation, BreakpointSpec, Condition};
+use dbgeng::{Access, BreakpointId, BreakpointLocation, BreakpointSpec, Condition, Watch};
 
 use super::{Context, Outcome};
 use crate::arguments::Arguments;
@@ -26,7 +26,23 @@ pub(crate) const COMMANDS: &[Command] = &[
             process server evaluates it, so that hits for which it is 0 cost little; one that \
             asks for what only the debugger knows, as $t0, costs a round trip each time. \
             Commands are executed when it is reached by running; a command that lets targets run \
-            ends them. In front of bp, ~N limits it to that thread.",
+            ends them. In front of bp, bu and ba, ~N limits the breakpoint to that thread.",
+        shape: Shape::Letters,
+        extent: Extent::Semicolon,
+        action: Action::Run(set),
+    },
+    Command {
+        names: &["ba"],
+        syntax: "[ID] Access Size [/1] [/w \"Condition\"] [Address [Passes]] [\"Commands\"]",
+        summary: "break on access",
+        manual: "Has the CPU watch memory, at full speed, in every thread. Access is w to stop \
+            behind an instruction that writes, r behind one that reads or writes, e before the \
+            instruction at the address is executed. Size is how many bytes, 1, 2, 4 or 8; the \
+            address is a multiple of it. For e it is 1. All else is as for bp, but the address \
+            must be known. There are few places that the CPU can watch, 4 on x86-64; when they \
+            are all in use the next run says which breakpoints have them. What the kernel writes, \
+            as read(2) does, is not seen. Nothing of the program's code changes, so that e \
+            also serves where bp cannot be set or must not be seen.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(set),
@@ -36,8 +52,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         syntax: "[IDs]",
         summary: "list breakpoints",
         manual: "Lists breakpoints: number, e enabled or d disabled, u if its symbol is not \
-            resolved, address, passes left and at the beginning, process and thread, symbol, \
-            commands. IDs are decimal numbers, ranges as 2-5, or *.",
+            resolved, address, for ba access and size, passes left and at the beginning, process \
+            and thread, symbol, commands. IDs are decimal numbers, ranges as 2-5, or *.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(list),
@@ -87,6 +103,7 @@ pub(crate) fn set(
     arguments: &mut Arguments<'_>,
 ) -> Result<Outcome, CommandError> {
     let id = arguments.decimal()?.map(BreakpointId);
+    let watch = if arguments.name() == "ba" { Some(take_watch(arguments)?) } else { None };
     let mut one_shot = false;
     let mut condition = None;
     while let Some(option) = arguments.option() {
@@ -122,10 +139,26 @@ pub(crate) fn set(
         one_shot,
         thread,
         condition,
+        watch,
         ..BreakpointSpec::new(expression, location)
     };
     context.engine.add_breakpoint(spec)?;
     Ok(Outcome::Done)
+}
+
+/// Takes access and size.
+fn take_watch(arguments: &mut Arguments<'_>) -> Result<Watch, CommandError> {
+    let unknown = arguments.syntax_error();
+    let access = match arguments.take_while(|letter| letter.is_ascii_alphabetic()) {
+        "e" | "E" => Access::Execute,
+        "w" | "W" => Access::Write,
+        "r" | "R" => Access::ReadWrite,
+        "i" | "I" => return Err(CommandError::refused("Input and output cannot be watched")),
+        _ => return Err(unknown),
+    };
+    let missing = arguments.syntax_error();
+    let len_bytes = arguments.decimal()?.ok_or(missing)?;
+    Ok(Watch { access, len_bytes })
 }
 
 /// Takes a condition in double quotes.
@@ -149,13 +182,14 @@ fn location(
 ) -> Result<(String, BreakpointLocation), CommandError> {
     let rest = arguments.raw_rest();
     let is_deferred = arguments.name() == "bu";
+    let can_wait = arguments.name() != "ba";
     let evaluated = expr::evaluate_head(rest, &context.expressions());
     let unresolved = match evaluated {
         Ok(_) => false,
         Err(error) if error.kind() == ExprErrorKind::Unresolved => true,
         Err(error) => return Err(CommandError::Expression(error.message(rest))),
     };
-    if is_deferred || unresolved {
+    if is_deferred || unresolved && can_wait {
         if let Some(symbol) = symbol(rest) {
             let typed = arguments.take_str(symbol.typed);
             if unresolved && !is_deferred {
@@ -204,6 +238,9 @@ fn symbol(text: &str) -> Option<Symbol<'_>> {
 fn list(context: &mut Context<'_>, arguments: &mut Arguments<'_>) -> Result<Outcome, CommandError> {
     arguments.option();
     let wanted = ids(arguments)?;
+    if context.engine.is_connected() {
+        context.engine.count_passes()?;
+    }
     let mut text = String::new();
     for breakpoint in context.engine.breakpoints() {
         if wanted.is_empty() || wanted.contains(breakpoint.id) {

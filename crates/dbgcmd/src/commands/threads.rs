@@ -23,8 +23,8 @@ pub(crate) const COMMANDS: &[Command] = &[
             With s, the thread becomes the current one. With m, a process that a signal had \
             stopped before it was attached to, as dbgsrv -cs leaves one, is continued. With e, all \
             commands up to the end of the line are executed for each thread; with one command, \
-            that command. In front of bp and bu, the selector limits the breakpoint to the thread; \
-            ~* limits nothing.",
+            that command. In front of bp, bu and ba, the selector limits the breakpoint to the \
+            thread; ~* limits nothing.",
         shape: Shape::Letters,
         extent: Extent::Measured(thread_command_len),
         action: Action::Run(threads),
@@ -135,7 +135,7 @@ fn threads(
         _ => rest,
     };
     if selector == Some(Selector::All)
-        && let Some((_, name @ ("bp" | "bu"))) = registry::find(commands)
+        && let Some((_, name @ ("bp" | "bu" | "ba"))) = registry::find(commands)
     {
         return breakpoints::set(context, &mut Arguments::new(commands, name, name.len()));
     }

@@ -1,6 +1,6 @@
 //! Breakpoints in the layout of the command `bl`. It sets none.
 
-use dbgeng::{BreakpointLocation, BreakpointView, SymbolAt};
+use dbgeng::{Access, BreakpointId, BreakpointLocation, BreakpointView, SymbolAt, Watch};
 
 /// The line of one breakpoint. `symbol` is the symbol at its first address.
 pub(crate) fn row(breakpoint: &BreakpointView, symbol: Option<&SymbolAt>) -> String {
@@ -16,7 +16,11 @@ pub(crate) fn row(breakpoint: &BreakpointView, symbol: Option<&SymbolAt>) -> Str
         Some(thread) => format!("{:>2}:~{:03}", breakpoint.process.0, thread.0),
         None => format!("{:>2}:****", breakpoint.process.0),
     };
-    let mut line = format!("{:>2} {state}{unresolved}{address}     {passes} ", breakpoint.id.0);
+    let watch = match breakpoint.watch {
+        Some(watch) => format!(" {} {} ", letter(watch), watch.len_bytes),
+        None => " ".repeat(5),
+    };
+    let mut line = format!("{:>2} {state}{unresolved}{address}{watch}{passes} ", breakpoint.id.0);
     match symbol {
         _ if breakpoint.addresses.is_empty() => {
             line.push_str(&format!("{thread} ({})", breakpoint.expression));
@@ -40,6 +44,31 @@ pub(crate) fn row(breakpoint: &BreakpointView, symbol: Option<&SymbolAt>) -> Str
     line
 }
 
+/// The letter of the accesses that are watched for.
+fn letter(watch: Watch) -> char {
+    match watch.access {
+        Access::Execute => 'e',
+        Access::Write => 'w',
+        Access::ReadWrite => 'r',
+    }
+}
+
+/// What is told of a breakpoint that was hit. For memory that is watched also which access.
+pub(crate) fn hit(id: BreakpointId, breakpoint: Option<&BreakpointView>) -> String {
+    let watched = breakpoint.and_then(|breakpoint| {
+        let Watch { access, len_bytes } = breakpoint.watch?;
+        let what = match access {
+            Access::Execute => return None,
+            Access::Write => "written",
+            Access::ReadWrite => "read or written",
+        };
+        let bytes = if len_bytes == 1 { "byte" } else { "bytes" };
+        let address = breakpoint.addresses.first()?;
+        Some(format!(": {len_bytes} {bytes} at {address} {what}"))
+    });
+    format!("Breakpoint {id} hit{}\n", watched.unwrap_or_default())
+}
+
 /// The command that sets a breakpoint, as a line.
 pub(crate) fn command(breakpoint: &BreakpointView) -> String {
     let mut line = String::new();
@@ -50,7 +79,13 @@ pub(crate) fn command(breakpoint: &BreakpointView) -> String {
         BreakpointLocation::Address(address) => ("bp", format!("0x{address}")),
         BreakpointLocation::Symbol(symbol) => ("bu", format!("@!\"{symbol}\"")),
     };
-    line.push_str(&format!("{name}{}", breakpoint.id.0));
+    match breakpoint.watch {
+        Some(watch) => {
+            let (letter, len_bytes) = (letter(watch), watch.len_bytes);
+            line.push_str(&format!("ba{} {letter}{len_bytes}", breakpoint.id.0));
+        }
+        None => line.push_str(&format!("{name}{}", breakpoint.id.0)),
+    }
     if breakpoint.one_shot {
         line.push_str(" /1");
     }
@@ -72,7 +107,7 @@ pub(crate) fn command(breakpoint: &BreakpointView) -> String {
 mod tests {
     use super::*;
     use dbgbase::Address;
-    use dbgeng::{BreakpointId, Condition, ProcessNumber, ThreadNumber};
+    use dbgeng::{Condition, ProcessNumber, ThreadNumber};
     use expect_test::expect;
 
     fn sample(id: u32) -> BreakpointView {
@@ -91,7 +126,12 @@ mod tests {
             one_shot: false,
             condition: None,
             is_condition_served: false,
+            watch: None,
         }
+    }
+
+    fn watching(access: Access, len_bytes: u32) -> Option<Watch> {
+        Some(Watch { access, len_bytes })
     }
 
     #[test]
@@ -125,11 +165,13 @@ mod tests {
         );
         let condition = Some(Condition::new("rdi == 5"));
         text += &row(&BreakpointView { one_shot: true, condition, ..sample(10) }, None);
+        text += &row(&BreakpointView { watch: watching(Access::Write, 4), ..sample(11) }, None);
         expect![[r#"
              0 e 00005555`55555225     0001 (0001)  0:**** prog!main
              1 d 00005555`55555225     0003 (0005)  0:~002 prog!main "k; g"
              2 eu                      0001 (0001)  0:**** (libfoo_so!foo)
             10 e 00005555`55555225     0001 (0001)  0:**** /1 /w "rdi == 5"
+            11 e 00005555`55555225 w 4 0001 (0001)  0:****
         "#]]
         .assert_eq(&text);
     }
@@ -147,10 +189,28 @@ mod tests {
             location: BreakpointLocation::Symbol("prog!f(int)".to_owned()),
             ..sample(7)
         });
+        let watch = watching(Access::ReadWrite, 8);
+        text += &command(&BreakpointView { watch, passes_initial: 2, ..sample(8) });
         expect![[r#"
             bp0 0x00005555`55555225;
             ~2 bu7 /1 /w "poi(rsp) != 0" @!"prog!f(int)" 0x15 "k; g";
+            ba8 r8 0x00005555`55555225 0x2;
         "#]]
         .assert_eq(&text);
+    }
+
+    #[test]
+    fn hits_tell_what_was_watched() {
+        let told = |watch| hit(BreakpointId(3), Some(&BreakpointView { watch, ..sample(3) }));
+        assert_eq!(told(None), "Breakpoint 3 hit\n");
+        assert_eq!(told(watching(Access::Execute, 1)), "Breakpoint 3 hit\n");
+        assert_eq!(
+            told(watching(Access::Write, 4)),
+            "Breakpoint 3 hit: 4 bytes at 00005555`55555225 written\n"
+        );
+        assert_eq!(
+            told(watching(Access::ReadWrite, 1)),
+            "Breakpoint 3 hit: 1 byte at 00005555`55555225 read or written\n"
+        );
     }
 }

@@ -4,17 +4,17 @@
 use dbgbase::{Address, ExitStatus, Pid, Signal, Tid};
 use dbgeng::{StopCause, Undecided};
 
-/// What is told of a stop; nothing for a step and for an address that was run to.
+/// What is told of a stop; nothing for a step, for an address that was run to, and for breakpoints,
+/// whose hits `breakpoints` knows to tell.
 pub(crate) fn stopped(pid: Pid, tid: Tid, cause: &StopCause) -> String {
     let who = format!("({pid:x}.{tid:x})");
     match cause {
         StopCause::InitialBreak => format!("{who}: Initial breakpoint: the program is loaded\n"),
         StopCause::Attached => format!("{who}: Attached\n"),
         StopCause::Interrupted => format!("{who}: Break-in\n"),
-        StopCause::Breakpoints(ids) => {
-            ids.iter().map(|id| format!("Breakpoint {id} hit\n")).collect()
+        StopCause::Breakpoints(_) | StopCause::TemporaryBreakpoint | StopCause::Step => {
+            String::new()
         }
-        StopCause::TemporaryBreakpoint | StopCause::Step => String::new(),
         StopCause::Signal { signal, code, address, sender } => {
             let origin = origin(*signal, *code, *address, *sender);
             format!("{who}: {signal} - {origin} (first chance)\n")
@@ -153,8 +153,6 @@ mod tests {
             (1a2b.1a2c): Initial breakpoint: the program is loaded
             (1a2b.1a2c): Attached
             (1a2b.1a2c): Break-in
-            Breakpoint 0 hit
-            Breakpoint 3 hit
             (1a2b.1a2c): SIGSEGV - address not mapped: 00000000`00000010 (first chance)
             (1a2b.1a2c): SIGSEGV - address not canonical, or general protection (first chance)
             (1a2b.1a2c): SIGFPE - integer division by zero: 00005555`55555142 (first chance)

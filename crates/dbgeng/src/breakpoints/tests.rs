@@ -1,5 +1,7 @@
 //! The table of breakpoints on its own: numbers, counts, sites.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 const P0: ProcessNumber = ProcessNumber(0);
@@ -24,7 +26,7 @@ fn add(breakpoints: &mut Breakpoints, spec: BreakpointSpec) -> BreakpointId {
 }
 
 fn sites(breakpoints: &Breakpoints) -> Vec<(u32, u64)> {
-    breakpoints.sites(P0).iter().map(|site| (site.id, site.address)).collect()
+    breakpoints.sites(P0, true).iter().map(|site| (site.id, site.address)).collect()
 }
 
 /// The breakpoints that stop for a thread at these sites.
@@ -70,7 +72,10 @@ fn numbers_are_the_smallest_free_ones_and_sites_are_never_reused() {
 #[test]
 fn passes_count_only_while_running_freely() {
     let mut breakpoints = Breakpoints::default();
-    let id = add(&mut breakpoints, BreakpointSpec { passes: 3, ..at(0x10) });
+    let spec = BreakpointSpec { passes: 3, ..by_symbol("f") };
+    let both = addresses(&[0x10, 0x20]);
+    let id = breakpoints.add(spec, P0, None, &both, Vec::new()).expect("few enough");
+    assert_eq!(breakpoints.sites(P0, false).len(), 2, "who counts must be told of every hit");
     let site = [SiteId::new(1)];
     assert!(hit(&mut breakpoints, P0, T1, &site, true).is_empty());
     assert!(hit(&mut breakpoints, P0, T1, &site, false).is_empty(), "stepping does not count");
@@ -83,13 +88,79 @@ fn passes_count_only_while_running_freely() {
 }
 
 #[test]
+fn passes_of_one_address_are_counted_by_the_server() {
+    let mut breakpoints = Breakpoints::default();
+    let id = add(&mut breakpoints, BreakpointSpec { passes: 5, ..at(0x10) });
+    let ignored = |breakpoints: &Breakpoints| -> Vec<(u32, u64)> {
+        breakpoints.sites(P0, true).iter().map(|site| (site.id, site.ignore)).collect()
+    };
+    assert_eq!(ignored(&breakpoints), [(1, 4)]);
+    assert!(breakpoints.sites(P0, false).is_empty(), "a step does not count");
+    let armed = BTreeSet::from([SiteId::new(1)]);
+    assert!(breakpoints.are_passes_there(P0, &armed));
+    breakpoints.counted(SiteId::new(1), 2);
+    let view = &breakpoints.views()[0];
+    assert_eq!((view.passes_left, view.hits), (3, 2));
+    breakpoints.set_passes_aside(P0, &armed);
+    assert_eq!(ignored(&breakpoints), [(2, 2)]);
+    breakpoints.set_passes_aside(P0, &armed);
+    assert_eq!(ignored(&breakpoints), [(2, 2)], "it is aside already");
+    assert_eq!(hit(&mut breakpoints, P0, T1, &[SiteId::new(2)], true), [id], "told, so passed");
+    let view = &breakpoints.views()[0];
+    assert_eq!((view.passes_left, view.passes_initial, view.hits), (1, 5, 5));
+    assert_eq!(breakpoints.sites(P0, false).len(), 1, "it stops steps too");
+    assert!(!breakpoints.are_passes_there(P0, &BTreeSet::from([SiteId::new(2)])));
+}
+
+#[test]
+fn passes_change_hands_with_the_number_of_addresses() {
+    let mut breakpoints = Breakpoints::default();
+    let id = add(&mut breakpoints, BreakpointSpec { passes: 5, ..by_symbol("f") });
+    breakpoints.resolved(id, &addresses(&[0x10]));
+    assert_eq!(breakpoints.sites(P0, true)[0].ignore, 4);
+    breakpoints.counted(SiteId::new(1), 3);
+    breakpoints.resolved(id, &addresses(&[0x10, 0x20]));
+    let sites: Vec<_> = breakpoints.sites(P0, true);
+    let sites: Vec<_> = sites.iter().map(|site| (site.id, site.ignore)).collect();
+    assert_eq!(sites, [(2, 0), (3, 0)]);
+    assert!(hit(&mut breakpoints, P0, T1, &[SiteId::new(2)], true).is_empty());
+    breakpoints.resolved(id, &addresses(&[0x20]));
+    let sites: Vec<_> = breakpoints.sites(P0, true);
+    assert_eq!((sites[0].id, sites[0].ignore), (4, 2));
+}
+
+#[test]
+fn what_the_cpu_watches_is_no_place_to_step_to() {
+    let mut breakpoints = Breakpoints::default();
+    let watching = |access, len_bytes| Some(Watch { access, len_bytes });
+    let data = BreakpointSpec { watch: watching(Access::ReadWrite, 8), ..at(0x10) };
+    let data = add(&mut breakpoints, data);
+    let code = BreakpointSpec { watch: watching(Access::Execute, 1), ..at(0x10) };
+    let code = add(&mut breakpoints, code);
+    let sites = breakpoints.sites(P0, true);
+    let kinds: Vec<_> = sites.iter().map(|site| (site.kind(), site.len)).collect();
+    assert_eq!(kinds, [(SiteKind::HardwareReadWrite, 8), (SiteKind::HardwareExecute, 1)]);
+    assert_eq!(stepped(&mut breakpoints, P0, T1, 0x10), [code]);
+    assert_eq!(hit(&mut breakpoints, P0, T1, &[SiteId::new(1)], true), [data]);
+    breakpoints.enable(code, false).expect("there");
+    assert_eq!(breakpoints.watching(P0), [data]);
+    let refused = |access, len_bytes, address: u64| {
+        Watch { access, len_bytes }.check(Address::new(address)).is_err()
+    };
+    assert!(!refused(Access::Write, 8, 0x18));
+    assert!(refused(Access::Write, 8, 0x14), "not aligned");
+    assert!(refused(Access::Write, 3, 0x18) && refused(Access::Write, 0, 0x18));
+    assert!(refused(Access::Execute, 2, 0x18) && !refused(Access::Execute, 1, 0x19));
+}
+
+#[test]
 fn only_hits_of_its_process_and_thread_count() {
     let mut breakpoints = Breakpoints::default();
     let own = Some((ThreadNumber(1), T2));
     let id =
         breakpoints.add(at(0x10), P0, own, &addresses(&[0x10]), Vec::new()).expect("few enough");
-    assert_eq!(breakpoints.sites(P0)[0].tid, 12);
-    assert!(breakpoints.sites(P1).is_empty());
+    assert_eq!(breakpoints.sites(P0, true)[0].tid, 12);
+    assert!(breakpoints.sites(P1, true).is_empty());
     let site = [SiteId::new(1)];
     assert!(hit(&mut breakpoints, P0, T1, &site, true).is_empty());
     assert!(hit(&mut breakpoints, P1, T2, &site, true).is_empty());
@@ -168,7 +239,8 @@ fn conditions_travel_as_code_and_unmet_ones_are_no_hits() {
     let conditional = BreakpointSpec { condition: Some(Condition::new("rdi == 5")), ..at(0x10) };
     let id = breakpoints.add(conditional, P0, None, &addresses(&[0x10]), vec![1]).expect("added");
     let always = add(&mut breakpoints, at(0x10));
-    let conditions: Vec<_> = breakpoints.sites(P0).into_iter().map(|site| site.condition).collect();
+    let conditions: Vec<_> =
+        breakpoints.sites(P0, true).into_iter().map(|site| site.condition).collect();
     assert_eq!(conditions, [vec![1], vec![]]);
     assert_eq!(breakpoints.conditional(P0), [(id, Condition::new("rdi == 5"))]);
     assert!(breakpoints.conditional(P1).is_empty());

@@ -46,6 +46,11 @@ impl CallError {
             _ => None,
         }
     }
+
+    /// Whether the server refused because the target has ended, which an event tells.
+    pub(crate) fn is_about_end(&self) -> bool {
+        matches!(self.code(), Some(ErrorCode::TargetEnded | ErrorCode::NoSuchTarget))
+    }
 }
 
 impl From<CallError> for Error {

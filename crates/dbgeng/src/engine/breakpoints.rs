@@ -3,7 +3,8 @@
 
 use std::sync::atomic::Ordering;
 
-use dbgbase::Address;
+use dbgbase::{Address, SiteId};
+use dbgwire::verbs::site::ListSites;
 
 use crate::{
     BreakpointId, BreakpointLocation, BreakpointSpec, BreakpointView, Engine, Error, ErrorKind,
@@ -16,8 +17,8 @@ impl Engine {
     /// when the modules change.
     ///
     /// **Errors**: `NoTarget`, `NoSuchProcess`, `NoSuchThread`, `LimitReached`; `BadExpression` for
-    /// a condition that cannot be understood; `Cancelled` and those of the connection, if symbols
-    /// have to be fetched.
+    /// a condition that cannot be understood; `Invalid` for what no CPU watches; `Cancelled` and
+    /// those of the connection, if symbols have to be fetched.
     /// **Cost**: none for an address; as [`Engine::resolve`] for a symbol.
     pub fn add_breakpoint(&mut self, spec: BreakpointSpec) -> Result<BreakpointId, Error> {
         let number = match spec.thread {
@@ -35,11 +36,44 @@ impl Engine {
             BreakpointLocation::Address(address) => vec![*address],
             BreakpointLocation::Symbol(name) => self.addresses_of(number, name)?,
         };
+        if let Some(watch) = spec.watch {
+            addresses.iter().try_for_each(|address| watch.check(*address))?;
+        }
         let code = match &spec.condition {
             Some(condition) => self.condition_code(number, condition, addresses.is_empty())?,
             None => Vec::new(),
         };
         self.breakpoints.add(spec, number, thread, &addresses, code)
+    }
+
+    /// Asks how many hits are still passed of breakpoints whose passes the server counts, which are
+    /// those with one address whose condition, if there is one, it evaluates. Until then
+    /// [`BreakpointView`] tells what was known when the breakpoint was armed.
+    ///
+    /// **Errors**: those of the connection.
+    /// **Cost**: one round trip for each process that has such a breakpoint; else none.
+    pub fn count_passes(&mut self) -> Result<(), Error> {
+        self.check_connected()?;
+        let numbers: Vec<_> = self.processes.keys().copied().collect();
+        numbers.into_iter().try_for_each(|number| self.count_passes_of(number))
+    }
+
+    pub(crate) fn count_passes_of(&mut self, number: ProcessNumber) -> Result<(), Error> {
+        let Ok(process) = self.process(number) else { return Ok(()) };
+        if !self.breakpoints.are_passes_there(number, &process.armed) {
+            return Ok(());
+        }
+        match self.client.call(&ListSites { target: process.target.value() }) {
+            Ok(reply) => {
+                for site in reply.sites {
+                    self.breakpoints.counted(SiteId::new(site.id), site.ignore);
+                }
+                Ok(())
+            }
+            // Its end is told by an event.
+            Err(error) if error.is_about_end() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// All breakpoints, in the order of their numbers.
@@ -62,9 +96,13 @@ impl Engine {
 
     /// Enables or disables a breakpoint, from the next [`Engine::execute`] on.
     ///
-    /// **Errors**: `NoSuchBreakpoint`.
-    /// **Cost**: none.
+    /// **Errors**: `NoSuchBreakpoint`; those of the connection.
+    /// **Cost**: as [`Engine::count_passes`] to disable; else none.
     pub fn enable_breakpoint(&mut self, id: BreakpointId, enabled: bool) -> Result<(), Error> {
+        if !enabled {
+            // What is taken back cannot be asked any more.
+            self.count_passes()?;
+        }
         self.breakpoints.enable(id, enabled)?;
         if !enabled {
             self.forget_hits(id);
@@ -87,6 +125,8 @@ impl Engine {
     /// The modules of a process have changed: what do its symbols mean now? One that cannot be
     /// looked up at the moment keeps its meaning.
     pub(crate) fn resolve_breakpoints(&mut self, number: ProcessNumber) {
+        // Sites that move begin with the passes that are left, as far as that can be learned.
+        let _ = self.count_passes_of(number);
         for (id, name) in self.breakpoints.by_symbol(number) {
             match self.addresses_of(number, &name) {
                 Ok(addresses) => self.breakpoints.resolved(id, &addresses),

@@ -53,6 +53,9 @@ impl Engine {
         if !std::mem::take(&mut process.has_moved_symbols) {
             return;
         }
+        // Sites that are armed anew begin with the passes that are left, as far as that can be
+        // learned.
+        let _ = self.count_passes_of(number);
         for (id, condition) in self.breakpoints.conditional(number) {
             let code = self.compile_condition(number, &condition).unwrap_or_default();
             self.breakpoints.compiled(id, code);
@@ -86,7 +89,7 @@ impl Engine {
         faults: &[ConditionFault],
     ) -> Answers {
         let mut answers = match reason {
-            StopReason::Breakpoint { sites } => {
+            StopReason::Breakpoint { sites } | StopReason::Watchpoint { sites, .. } => {
                 self.evaluate_conditions(number, tid, Encounter::Sites(sites))
             }
             StopReason::Step => {

@@ -69,7 +69,7 @@ pub(crate) fn judge(
             Some(cause) => Verdict::Tell(at_breakpoint(stop, breakpoints).unwrap_or(cause)),
             None => Verdict::RunOn,
         },
-        StopReason::Breakpoint { sites } => {
+        StopReason::Breakpoint { sites } | StopReason::Watchpoint { sites, .. } => {
             let counts = plan.is_none_or(Plan::counts_passes);
             let encounter = Encounter::Sites(sites);
             let reached =

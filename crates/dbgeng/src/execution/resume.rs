@@ -7,7 +7,7 @@ use bytes::Bytes;
 use dbgbase::SiteId;
 use dbgwire::ErrorCode;
 use dbgwire::verbs::resume::Resume;
-use dbgwire::verbs::site::{InsertSites, Site};
+use dbgwire::verbs::site::{InsertSites, RemoveSites, Site, SiteKind};
 
 use super::{Execution, SignalAction, UNTIL_MAX};
 use crate::client::CallError;
@@ -97,11 +97,12 @@ impl Engine {
     /// **Errors**: what keeps a site from being armed; then nothing runs.
     pub(crate) fn resume(&mut self, numbers: &[ProcessNumber]) -> Result<(), Error> {
         let Some(first) = numbers.first() else { return Ok(()) };
-        for number in numbers {
-            self.refresh_conditions(*number);
-        }
         let free_run = Plan::Go { process: *first, until: Vec::new() };
         let plan = self.plan.clone().unwrap_or(free_run);
+        for number in numbers {
+            self.refresh_conditions(*number);
+            self.take_back_sites(&plan, *number)?;
+        }
         let mut requests: Vec<_> =
             numbers.iter().filter_map(|number| self.request(&plan, *number)).collect();
         let inserting = requests.iter().filter(|request| !request.resume.insert.is_empty()).count();
@@ -131,9 +132,30 @@ impl Engine {
         Ok(())
     }
 
+    /// Takes those sites back before the run that must be gone when others are armed: passes that
+    /// do not count meanwhile, and what the CPU watches, of which there can be but few.
+    fn take_back_sites(&mut self, plan: &Plan, number: ProcessNumber) -> Result<(), Error> {
+        if !plan.counts_passes() {
+            self.count_passes_of(number)?;
+            if let Some(process) = self.processes.get(&number) {
+                self.breakpoints.set_passes_aside(number, &process.armed);
+            }
+        }
+        let Some(Request { resume, .. }) = self.request(plan, number) else { return Ok(()) };
+        let is_watched = |site: &Site| site.kind != SiteKind::Software as i32;
+        if resume.remove.is_empty() || !resume.insert.iter().any(is_watched) {
+            return Ok(());
+        }
+        if let Some(process) = self.processes.get_mut(&number) {
+            process.armed.retain(|site| !resume.remove.contains(&site.value()));
+            self.client.post(&RemoveSites { target: resume.target, ids: resume.remove });
+        }
+        Ok(())
+    }
+
     fn request(&self, plan: &Plan, number: ProcessNumber) -> Option<Request> {
         let process = self.processes.get(&number)?;
-        let mut insert = self.breakpoints.sites(number);
+        let mut insert = self.breakpoints.sites(number, plan.counts_passes());
         insert.extend(plan.sites(number));
         let armed: BTreeSet<_> = insert.iter().map(|site| SiteId::new(site.id)).collect();
         insert.retain(|site| !process.armed.contains(&SiteId::new(site.id)));
@@ -160,7 +182,7 @@ impl Engine {
         process.armed.extend(armed.map(|site| SiteId::new(site.id)));
         let complaint = |fault: dbgwire::verbs::site::SiteFault| {
             let site = verb.sites.iter().find(|site| site.id == fault.id)?;
-            Some(self.complaint(site, fault.fault?.into()))
+            Some(self.complaint(number, site, fault.fault?.into()))
         };
         let complaints: Vec<_> = reply.faults.into_iter().filter_map(complaint).collect();
         let mut complaints = complaints.into_iter();
@@ -172,13 +194,22 @@ impl Engine {
         Err(Error::new(kind, message))
     }
 
-    fn complaint(&self, site: &Site, fault: dbgwire::Fault) -> Error {
+    fn complaint(&self, number: ProcessNumber, site: &Site, fault: dbgwire::Fault) -> Error {
         let address = dbgbase::Address::new(site.address);
-        let what = match self.breakpoints.owner(SiteId::new(site.id)) {
+        let owner = self.breakpoints.owner(SiteId::new(site.id));
+        let what = match owner {
             Some(id) => format!("breakpoint {id} at {address} cannot be set"),
             None => format!("no temporary breakpoint can be set at {address}"),
         };
-        Error::from(fault).context(what)
+        let is_full = fault.code == ErrorCode::LimitReached;
+        if !is_full || site.kind == SiteKind::Software as i32 {
+            return Error::from(fault).context(what);
+        }
+        let watching = self.breakpoints.watching(number).into_iter();
+        let others = watching.filter(|id| Some(*id) != owner).map(|id| id.to_string());
+        let others = others.collect::<Vec<_>>().join(", ");
+        let message = format!("{what}: {fault}; the CPU watches for breakpoints {others}");
+        Error::new(ErrorKind::LimitReached, message)
     }
 
     /// Why a process could not be let run with new sites: the sites are tried one by one, so that

@@ -2,16 +2,19 @@
 
 use dbgbase::Address;
 use dbgeng::{
-    BreakpointId, BreakpointLocation, BreakpointSpec, ErrorKind, EventKind, Execution,
-    ProcessNumber, SignalAction, StopCause, ThreadNumber,
+    Access, BreakpointId, BreakpointLocation, BreakpointSpec, ErrorKind, EventKind, Execution,
+    ProcessNumber, SignalAction, StopCause, ThreadNumber, Watch,
 };
 use dbgwire::ErrorCode;
 use dbgwire::error::FaultMessage;
 use dbgwire::event::StopKind;
 use dbgwire::verbs::resume::Resume;
-use dbgwire::verbs::site::{InsertSites, InsertSitesReply, SiteFault};
+use dbgwire::verbs::site::{
+    InsertSites, InsertSitesReply, ListSites, ListSitesReply, RemoveSites, RemoveSitesReply,
+    SiteFault, SiteKind, SiteState,
+};
 
-use crate::peer::Session;
+use crate::peer::{Peer, Session};
 use crate::scene::{CALL, CODE, GO, REP, Scene, launch, next_stop, serve_launch};
 
 fn at(address: u64) -> BreakpointSpec {
@@ -61,49 +64,132 @@ fn breakpoints_travel_with_the_run_and_only_changes_do() {
 }
 
 #[test]
-fn passes_are_counted_without_telling_anyone() {
+fn passes_are_counted_by_the_server() {
     let mut session = Session::new(|peer| {
         serve_launch(peer, 1);
-        peer.resume();
-        for stop in 2..=3 {
-            Scene::new(stop, 1, 1001, StopKind::Breakpoint, CALL).sites(&[1]).push(peer);
-            let resume = peer.resume();
-            assert_eq!((resume.stop, resume.insert.len()), (stop, 0));
-        }
-        Scene::new(4, 1, 1001, StopKind::Breakpoint, CALL).sites(&[1]).push(peer);
+        let resume = peer.resume();
+        assert_eq!(resume.insert[0].ignore, 4);
+        Scene::new(2, 1, 1001, StopKind::Interrupted, CODE).push(peer);
+        list_sites(peer, &[(1, 2)]);
+        let resume = peer.resume();
+        assert!(resume.insert.is_empty() && resume.remove.is_empty(), "the server knows");
+        Scene::new(3, 1, 1001, StopKind::Breakpoint, CALL).sites(&[1]).push(peer);
     });
     let engine = session.engine();
     launch(engine);
-    let spec = BreakpointSpec { passes: 3, ..at(CALL) };
+    let spec = BreakpointSpec { passes: 5, ..at(CALL) };
     let id = engine.add_breakpoint(spec).expect("added");
     engine.execute(GO).expect("runs");
-    assert_eq!(next_stop(engine), StopCause::Breakpoints(vec![id]));
+    assert_eq!(next_stop(engine), StopCause::Interrupted);
+    engine.count_passes().expect("told");
     let view = &engine.breakpoints()[0];
-    assert_eq!((view.hits, view.passes_left, view.passes_initial), (3, 1, 3));
+    assert_eq!((view.hits, view.passes_left, view.passes_initial), (2, 3, 5));
+    engine.execute(GO).expect("runs");
+    assert_eq!(next_stop(engine), StopCause::Breakpoints(vec![id]));
+    engine.count_passes().expect("nothing is left to ask");
+    let view = &engine.breakpoints()[0];
+    assert_eq!((view.hits, view.passes_left, view.passes_initial), (5, 1, 5));
     session.end();
 }
 
 #[test]
-fn passes_do_not_count_while_stepping_over() {
+fn passes_do_not_count_while_stepping() {
     let mut session = Session::new(|peer| {
         serve_launch(peer, 1);
-        let resume = peer.resume();
-        assert_eq!(sites(&resume), [(1, 0x40_2000)]);
+        assert!(peer.resume().insert.is_empty(), "it would not stop the step");
         Scene::new(2, 1, 1001, StopKind::Step, CALL).push(peer);
-        let behind = peer.resume().insert[0].id;
-        Scene::new(3, 1, 1001, StopKind::Breakpoint, 0x40_2000).sites(&[1]).push(peer);
-        peer.resume();
+        let resume = peer.resume();
+        assert_eq!((sites(&resume), resume.insert[0].ignore), (vec![(1, 0x40_2000)], 3));
+        Scene::new(3, 1, 1001, StopKind::Interrupted, CALL).push(peer);
+        list_sites(peer, &[(1, 2)]);
+        let over = peer.resume();
+        assert_eq!((over.insert.len(), over.remove), (1, vec![1]));
+        let behind = over.insert[0].id;
         Scene::new(4, 1, 1001, StopKind::Breakpoint, REP).sites(&[behind]).push(peer);
+        let resume = peer.resume();
+        let anew: Vec<_> = resume.insert.iter().map(|site| (site.address, site.ignore)).collect();
+        assert_eq!((anew, resume.remove), (vec![(0x40_2000, 2)], vec![behind]));
+        Scene::new(5, 1, 1001, StopKind::Interrupted, CODE).push(peer);
     });
     let engine = session.engine();
     launch(engine);
-    engine.add_breakpoint(BreakpointSpec { passes: 2, ..at(0x40_2000) }).expect("added");
-    let into = Execution::StepInto { signal: SignalAction::Default };
-    engine.execute(into).expect("steps");
+    engine.add_breakpoint(BreakpointSpec { passes: 4, ..at(0x40_2000) }).expect("added");
+    engine.execute(Execution::StepInto { signal: SignalAction::Default }).expect("steps");
     assert_eq!(next_stop(engine), StopCause::Step);
+    engine.execute(GO).expect("runs");
+    assert_eq!(next_stop(engine), StopCause::Interrupted);
     engine.execute(Execution::StepOver { signal: SignalAction::Default }).expect("steps");
     assert_eq!(next_stop(engine), StopCause::Step);
-    assert_eq!(engine.breakpoints()[0].passes_left, 2);
+    assert_eq!(engine.breakpoints()[0].passes_left, 3);
+    engine.execute(GO).expect("runs");
+    assert_eq!(next_stop(engine), StopCause::Interrupted);
+    session.end();
+}
+
+fn list_sites(peer: &mut Peer, left: &[(u32, u64)]) {
+    let list = peer.expect::<ListSites>();
+    let state =
+        |(id, ignore): &(u32, u64)| SiteState { id: *id, ignore: *ignore, ..SiteState::default() };
+    let sites = left.iter().map(state).collect();
+    peer.answer(&list, ListSitesReply { sites, hardware_total: 4, hardware_used: 0 });
+}
+
+fn watching(address: u64, access: Access, len_bytes: u32) -> BreakpointSpec {
+    BreakpointSpec { watch: Some(Watch { access, len_bytes }), ..at(address) }
+}
+
+#[test]
+fn what_the_cpu_watches_travels_with_kind_and_length() {
+    let mut session = Session::new(|peer| {
+        serve_launch(peer, 1);
+        let resume = peer.resume();
+        let kinds: Vec<_> = resume.insert.iter().map(|site| (site.kind(), site.len)).collect();
+        assert_eq!(kinds, [(SiteKind::HardwareWrite, 4), (SiteKind::HardwareExecute, 1)]);
+        let mut scene = Scene::new(2, 1, 1001, StopKind::Watchpoint, REP).sites(&[1]);
+        scene.stopped.watched = 0x40_3000;
+        scene.push(peer);
+        // The place must be free before another can have it.
+        let remove = peer.expect::<RemoveSites>();
+        assert_eq!(remove.verb.ids, [1]);
+        peer.answer(&remove, RemoveSitesReply {});
+        let resume = peer.resume();
+        assert_eq!((sites(&resume), resume.remove), (vec![(3, 0x40_3008)], vec![]));
+        Scene::new(3, 1, 1001, StopKind::Breakpoint, CALL).sites(&[2]).push(peer);
+    });
+    let engine = session.engine();
+    launch(engine);
+    let data = engine.add_breakpoint(watching(0x40_3000, Access::Write, 4)).expect("added");
+    let code = engine.add_breakpoint(watching(CALL, Access::Execute, 1)).expect("added");
+    let odd = engine.add_breakpoint(watching(0x40_3001, Access::Write, 4)).expect_err("odd");
+    assert_eq!(odd.kind(), ErrorKind::Invalid);
+    engine.execute(GO).expect("runs");
+    assert_eq!(next_stop(engine), StopCause::Breakpoints(vec![data]));
+    engine.remove_breakpoint(data).expect("there");
+    engine.add_breakpoint(watching(0x40_3008, Access::ReadWrite, 8)).expect("added");
+    engine.execute(GO).expect("runs");
+    assert_eq!(next_stop(engine), StopCause::Breakpoints(vec![code]));
+    session.end();
+}
+
+#[test]
+fn when_no_place_is_free_those_who_have_them_are_named() {
+    let mut session = Session::new(|peer| {
+        serve_launch(peer, 1);
+        let resume = peer.expect::<Resume>();
+        peer.refuse(&resume, ErrorCode::LimitReached, "all 4 are in use");
+        let insert = peer.expect::<InsertSites>();
+        let fault = dbgwire::Fault::new(ErrorCode::LimitReached, "all 4 are in use");
+        let fault = SiteFault { id: 5, fault: Some(FaultMessage::from(&fault)) };
+        peer.answer(&insert, InsertSitesReply { faults: vec![fault] });
+    });
+    let engine = session.engine();
+    launch(engine);
+    for index in 0..5 {
+        engine.add_breakpoint(watching(0x40_3000 + index, Access::Write, 1)).expect("added");
+    }
+    let error = engine.execute(GO).expect_err("one too many");
+    assert_eq!(error.kind(), ErrorKind::LimitReached);
+    assert!(error.to_string().ends_with("the CPU watches for breakpoints 0, 1, 2, 3"), "{error}");
     session.end();
 }
 

@@ -9,12 +9,13 @@ const P0: ProcessNumber = ProcessNumber(0);
 const T1: Tid = Tid::new(11);
 const HERE: Address = Address::new(0x1000);
 
-/// A breakpoint at [`HERE`], number 0, site 1.
+/// A breakpoint at [`HERE`], number 0, site 1, and elsewhere, so that its passes are counted here.
 fn breakpoints(passes: u32) -> Breakpoints {
     let mut breakpoints = Breakpoints::default();
     let spec = BreakpointSpec::new("here", BreakpointLocation::Address(HERE));
     let spec = BreakpointSpec { passes, ..spec };
-    breakpoints.add(spec, P0, None, &[HERE], Vec::new()).expect("few enough");
+    let addresses = [HERE, Address::new(0x9000)];
+    breakpoints.add(spec, P0, None, &addresses, Vec::new()).expect("few enough");
     breakpoints
 }
 
@@ -81,6 +82,18 @@ fn a_step_onto_a_breakpoint_is_told_as_the_breakpoint() {
     let elsewhere = Stop { pc: Some(Address::new(0x2000)), ..stop(&reason) };
     assert_eq!(judge(&elsewhere, Some(&step()), &mut breakpoints(1)), told);
     assert_eq!(judge(&elsewhere, Some(&go()), &mut breakpoints(1)), Verdict::RunOn);
+}
+
+#[test]
+fn what_the_cpu_has_watched_is_a_hit_and_ends_a_step() {
+    let reason = |site| StopReason::Watchpoint { sites: vec![SiteId::new(site)], address: HERE };
+    let told = Verdict::Tell(StopCause::Breakpoints(vec![BreakpointId(0)]));
+    assert_eq!(judge(&stop(&reason(1)), Some(&step()), &mut breakpoints(1)), told);
+    assert_eq!(judge(&stop(&reason(1)), Some(&go()), &mut breakpoints(1)), told);
+    // It was for one that is gone.
+    let told = Verdict::Tell(StopCause::Step);
+    assert_eq!(judge(&stop(&reason(9)), Some(&step()), &mut breakpoints(1)), told);
+    assert_eq!(judge(&stop(&reason(9)), Some(&go()), &mut breakpoints(1)), Verdict::RunOn);
 }
 
 #[test]
