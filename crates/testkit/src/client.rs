@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::{IoSlice, Read, Write};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dbgbase::{Address, Arch, ExitStatus, GeneralRegisters, Pid, RegisterId, StopReason, Tid};
@@ -188,6 +188,21 @@ impl Client {
             }
             self.receive()?;
             self.round_trips += 1;
+        }
+    }
+
+    /// The next event, if one comes in time and the link lives as long.
+    #[track_caller]
+    pub fn event_within(&mut self, time: Duration) -> Result<Option<Event>, LinkEnded> {
+        let deadline = Instant::now() + time;
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(Some(event));
+            }
+            if !is_readable_before(&self.reader, deadline) {
+                return Ok(None);
+            }
+            self.receive()?;
         }
     }
 

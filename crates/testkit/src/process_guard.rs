@@ -93,6 +93,12 @@ impl Guard {
         procfs::with_environment(&self.entry)
     }
 
+    /// What they and their threads are and do, for people.
+    pub fn describe_processes(&self) -> String {
+        let described: Vec<String> = self.processes().into_iter().map(describe).collect();
+        described.join("\n")
+    }
+
     /// The entry that marks this test's processes, as `NAME=VALUE`.
     pub fn entry(&self) -> &str {
         &self.entry

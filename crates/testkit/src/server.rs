@@ -79,6 +79,32 @@ impl Server {
         &mut self.process
     }
 
+    /// The processes of its sessions.
+    pub fn sessions(&self) -> Vec<Pid> {
+        let parent = self.pid().to_string();
+        let is_child =
+            |pid: &Pid| procfs::status(*pid, (*pid).into(), "PPid").as_ref() == Some(&parent);
+        procfs::pids().into_iter().filter(is_child).collect()
+    }
+
+    /// Waits until it has nobody to serve, and has noticed.
+    #[track_caller]
+    pub fn wait_until_idle(&self) {
+        let is_idle = || self.sessions().is_empty() && procfs::tids(self.pid()).len() == 1;
+        until("the server to be idle", || is_idle().then_some(()));
+    }
+
+    /// Its files that are still there, after it has ended.
+    pub fn files_left(&self) -> Vec<PathBuf> {
+        let is_left = |entry: &std::fs::DirEntry| {
+            let name = entry.file_name();
+            entry.path().is_file() && name != ".lock" || name == PIPE
+        };
+        let folders = [self.run_dir.clone(), self.run_dir.join("registry")];
+        let entries = folders.iter().flat_map(std::fs::read_dir).flatten().flatten();
+        entries.filter(is_left).map(|entry| entry.path()).collect()
+    }
+
     /// The run directory, for `DBGSRV_RUN_DIR` of its clients.
     pub fn run_dir(&self) -> &Path {
         &self.run_dir

@@ -88,7 +88,7 @@ impl Chaos {
         let server = Server::npipe(guard, programs::dbgsrv());
         drop(server.connect());
         let victims = (0..VICTIMS).map(|_| Victim::start(guard)).collect();
-        settle(&server);
+        server.wait_until_idle();
         let descriptors = procfs::descriptors(server.pid()).len();
         Chaos { server, victims, clients: Vec::new(), done: Done::default(), descriptors }
     }
@@ -145,25 +145,15 @@ impl Chaos {
         }
         // Sessions that keep an abandoned process stay, and end with the server.
         until("sessions without targets to end", || {
-            sessions(&self.server).into_iter().all(has_targets).then_some(())
+            self.server.sessions().into_iter().all(has_targets).then_some(())
         });
-        if sessions(&self.server).is_empty() {
-            settle(&self.server);
+        if self.server.sessions().is_empty() {
+            self.server.wait_until_idle();
             assert_eq!(procfs::descriptors(self.server.pid()).len(), self.descriptors);
         }
-        let run_dir = self.server.run_dir().to_owned();
         self.server.process().signal(Signal::SIGTERM);
         assert_eq!(self.server.process().wait(), ExitStatus::Exited(0));
-        let is_left = |entry: &std::fs::DirEntry| {
-            let name = entry.file_name();
-            entry.path().is_file() && name != ".lock" || name == "test"
-        };
-        let left = |path: &std::path::Path| -> Vec<String> {
-            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-            entries.filter(is_left).map(|entry| entry.path().display().to_string()).collect()
-        };
-        assert_eq!(left(&run_dir), Vec::<String>::new());
-        assert_eq!(left(&run_dir.join("registry")), Vec::<String>::new());
+        assert_eq!(self.server.files_left(), Vec::<std::path::PathBuf>::new());
         self.end_detached(guard);
         for victim in self.victims {
             victim.assert_unharmed(guard);
@@ -214,14 +204,6 @@ impl Victim {
     }
 }
 
-/// The session processes of a server.
-fn sessions(server: &Server) -> Vec<Pid> {
-    let parent = server.pid().to_string();
-    let is_child =
-        |pid: &Pid| procfs::status(*pid, (*pid).into(), "PPid").as_ref() == Some(&parent);
-    procfs::pids().into_iter().filter(is_child).collect()
-}
-
 /// Whether a session process has any target.
 fn has_targets(session: Pid) -> bool {
     let threads = procfs::tids(session);
@@ -230,12 +212,6 @@ fn has_targets(session: Pid) -> bool {
         threads.iter().any(|tid| tid.value() == tracer)
     };
     procfs::pids().iter().any(is_traced)
-}
-
-/// Waits until a server has nobody to serve, and has noticed.
-fn settle(server: &Server) {
-    let is_idle = || sessions(server).is_empty() && procfs::tids(server.pid()).len() == 1;
-    until("the server to be idle", || is_idle().then_some(()));
 }
 
 fn pause() {
