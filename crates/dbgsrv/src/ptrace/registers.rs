@@ -150,8 +150,8 @@ fn changed(before: GeneralRegisters, request: &WriteRegisters) -> Result<General
             let detail = format!("{} has no register {}", arch.name(), value.register);
             return Err(Fault::new(ErrorCode::Malformed, detail));
         }
+        is_moved |= register == arch.pc() && registers.pc().value() != value.value;
         registers.set(register, value.value);
-        is_moved |= register == arch.pc();
     }
     if is_moved && arch == Arch::X86_64 {
         // Otherwise the kernel, when the thread stopped inside a system call, would move the pc
