@@ -43,6 +43,7 @@ mod target;
 mod tell;
 mod thread;
 mod tracer;
+mod trap_flag;
 mod traps;
 mod wait;
 mod watch;

@@ -4,8 +4,8 @@
 
 use dbgbase::{Pid, Signal, TargetId};
 
-use super::sys;
-use super::thread::{DueSignal, StopClass, Thread};
+use super::sys::{self, SigInfo};
+use super::thread::{DueSignal, Resent, StopClass, Thread};
 use super::tracer::Tracer;
 use crate::journal::Entry;
 
@@ -17,7 +17,7 @@ impl Tracer {
         let (pid, start_time) = (target.pid, target.start_time);
         for thread in target.threads.values() {
             let is_raised_again =
-                |due: &&DueSignal| due.info.as_ref().is_some_and(sys::SigInfo::is_fault);
+                |due: &&DueSignal| due.info.as_ref().is_some_and(SigInfo::is_fault);
             for due in thread.inject.iter().chain(&thread.held).filter(|due| !is_raised_again(due))
             {
                 let entry = Entry::Signal { pid, start_time, tid: thread.tid, signal: due.signal };
@@ -38,6 +38,27 @@ impl Tracer {
 
 /// The signal to inject as a thread leaves its stop. Others that are due are sent anew.
 pub(super) fn due_signal(pid: Pid, thread: &mut Thread, class: StopClass) -> Option<Signal> {
+    let injected = take_injected(thread, class);
+    for due in std::mem::take(&mut thread.held) {
+        send_anew(pid, thread, due, false);
+    }
+    injected
+}
+
+/// The same for a thread that is left. Nobody will look at what is sent anew, so that what is known
+/// of it goes with it, where the kernel allows that.
+pub(super) fn last_signal(pid: Pid, thread: &mut Thread, class: StopClass) -> Option<Signal> {
+    let injected = take_injected(thread, class);
+    for due in std::mem::take(&mut thread.held) {
+        let queued = due.info.map(|info| sys::queue_signal(pid, thread.tid, &info));
+        if queued != Some(Ok(())) {
+            send_anew(pid, thread, due, false);
+        }
+    }
+    injected
+}
+
+fn take_injected(thread: &mut Thread, class: StopClass) -> Option<Signal> {
     if let Some(due) = thread.inject.take() {
         thread.held.push_front(due);
     }
@@ -46,31 +67,23 @@ pub(super) fn due_signal(pid: Pid, thread: &mut Thread, class: StopClass) -> Opt
     if thread.held.iter().any(|due| is_stop(due.signal)) && sys::has_pending_continue(thread.tid) {
         thread.held.retain(|due| !is_stop(due.signal));
     }
-    let mut injected = None;
-    if class == StopClass::SignalDelivery
-        && let Some(due) = thread.held.pop_front()
-    {
-        if let Some(info) = due.info {
-            // It fails only for a thread that has just been killed.
-            let _ = sys::set_siginfo(thread.tid, &info);
-        }
-        injected = Some(due.signal);
+    let is_taken = class == StopClass::SignalDelivery;
+    let due = if is_taken { thread.held.pop_front() } else { None }?;
+    if let Some(info) = due.info {
+        // It fails only for a thread that has just been killed.
+        let _ = sys::set_siginfo(thread.tid, &info);
     }
-    for due in std::mem::take(&mut thread.held) {
-        send_anew(pid, thread, due, false);
-    }
-    injected
+    Some(due.signal)
 }
 
 /// Sends a signal to a thread that had got it before. Whether it is news when it arrives, the
 /// caller knows.
 pub(super) fn send_anew(pid: Pid, thread: &mut Thread, due: DueSignal, is_news: bool) {
     // Of signals that are merged while they wait, one arrives (signal(7)).
-    let merges = |other: &DueSignal| other.signal == due.signal && !due.signal.is_real_time();
+    let merges = |other: &Resent| other.due.signal == due.signal && !due.signal.is_real_time();
     let is_sent = sys::signal_thread(pid, thread.tid, due.signal).is_ok();
-    if is_sent && !thread.resent.iter().chain(&thread.postponed).any(merges) {
-        let list = if is_news { &mut thread.postponed } else { &mut thread.resent };
-        list.push(due);
+    if is_sent && !thread.resent.iter().any(merges) {
+        thread.resent.push(Resent { due, is_news });
     }
 }
 
@@ -79,9 +92,7 @@ pub(super) fn send_anew(pid: Pid, thread: &mut Thread, due: DueSignal, is_news: 
 /// pending signals"). The kernel does so with those that are pending in it.
 pub(super) fn revoke_opposites<'a>(threads: impl Iterator<Item = &'a mut Thread>, signal: Signal) {
     for thread in threads {
-        for list in [&mut thread.resent, &mut thread.postponed] {
-            list.retain(|due| !revokes(signal, due.signal));
-        }
+        thread.resent.retain(|resent| !revokes(signal, resent.due.signal));
         thread.held.retain(|due| !revokes(signal, due.signal));
     }
 }
@@ -99,17 +110,23 @@ fn is_stop(signal: Signal) -> bool {
     [Signal::SIGSTOP, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU].contains(&signal)
 }
 
-/// The signal that was sent anew and has now arrived, if this is one.
-pub(super) fn take_resent(thread: &mut Thread, signal: Signal) -> Option<DueSignal> {
-    take(&mut thread.resent, signal)
-}
-
-/// The same of those that are news.
-pub(super) fn take_postponed(thread: &mut Thread, signal: Signal) -> Option<DueSignal> {
-    take(&mut thread.postponed, signal)
-}
-
-fn take(list: &mut Vec<DueSignal>, signal: Signal) -> Option<DueSignal> {
-    let index = list.iter().position(|due| due.signal == signal)?;
-    Some(list.remove(index))
+/// The signal that is to be taken for the one that has just arrived, if some of its kind have been
+/// sent anew. Those went behind others of their kind that have waited in the kernel, though they
+/// came before them: so the first of the list is taken, and what has arrived, if it is none of
+/// those, takes its place at the end.
+pub(super) fn take_resent(
+    thread: &mut Thread,
+    signal: Signal,
+    info: Option<&SigInfo>,
+) -> Option<Resent> {
+    let index = thread.resent.iter().position(|resent| resent.due.signal == signal)?;
+    let is_ours = info.is_none_or(|info| {
+        let sender = info.sender().map(Pid::value);
+        info.code() == libc::SI_TKILL && sender == Some(std::process::id())
+    });
+    if signal.is_real_time() && !is_ours {
+        let due = DueSignal { signal, info: info.copied() };
+        thread.resent.push(Resent { due, is_news: true });
+    }
+    Some(thread.resent.remove(index))
 }

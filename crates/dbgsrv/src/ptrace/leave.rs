@@ -54,13 +54,12 @@ impl Tracer {
             let State::Stopped(class) = thread.state else {
                 continue;
             };
-            super::release::drop_trap_flag(thread, target.arch);
             if thread.watches != DebugRegisters::default() {
                 sys::clear_debug_registers(thread.tid);
             } else if thread.has_stepped || !target.watches.is_empty() {
                 sys::forget_steps(thread.tid);
             }
-            let signal = super::deliver::due_signal(pid, thread, class);
+            let signal = super::deliver::last_signal(pid, thread, class);
             // A thread that cannot be detached has just been killed.
             let _ = sys::detach(thread.tid, signal);
         }

@@ -44,7 +44,7 @@ pub(super) fn step_over(target: &Target, thread: &Thread) -> Option<Over> {
     }
     // A fault of the very instruction under the site would only be raised again by stepping; its
     // handler has to run first.
-    let info = thread.inject.and_then(|due| due.info);
+    let info = thread.next_due().and_then(|due| due.info);
     if info.is_some_and(|info| info.is_fault()) {
         return None;
     }
@@ -86,9 +86,6 @@ impl Tracer {
                 thread.reports_end = reports_end;
             }
             watching::prepare(&target.watches, thread, arch);
-            if thread.wish == Wish::Run {
-                drop_trap_flag(thread, arch);
-            }
             if let Some(Over::Carried { site, registers }) = over {
                 if !resume_carried(thread, memory, site, &registers, catches, pid) {
                     // It is stepped off in its place after all.
@@ -155,22 +152,6 @@ fn kind_at(memory: &TargetMemory, at: Address, arch: Arch) -> Kind {
     memory.read_head(at, &mut code);
     instruction::kind(arch, &code)
 }
-
-/// Takes the trap flag back that steps have left in a stopped thread, where the kernel no longer
-/// knows that it is not the program's own.
-pub(super) fn drop_trap_flag(thread: &mut Thread, arch: Arch) {
-    if thread.own_trap_flag.take() == Some(false)
-        && let Ok(mut registers) = sys::registers(thread.tid, arch)
-    {
-        let flags = registers.get(dbgbase::x86_64::EFLAGS);
-        registers.set(dbgbase::x86_64::EFLAGS, flags & !TRAP_FLAG);
-        // It fails only for a thread that has just been killed.
-        let _ = sys::set_registers(thread.tid, &registers);
-    }
-}
-
-/// The trap flag of EFLAGS (Intel SDM volume 1, 3.4.3.3).
-pub(super) const TRAP_FLAG: u64 = 1 << 8;
 
 /// Lets one stopped thread run, with the signals that are due to it, to its next system call if
 /// those are caught.

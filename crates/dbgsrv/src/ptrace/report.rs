@@ -11,6 +11,7 @@ use super::sys;
 use super::target::{Phase, Target, Unwanted};
 use super::thread::{How, Report, State, StopClass, Thread, Wish};
 use super::tracer::Tracer;
+use super::trap_flag;
 use super::wait::{Stop, WaitStatus};
 use super::watch::WatchTable;
 
@@ -85,6 +86,7 @@ impl Tracer {
         if fetch_trap(thread, stop, how) {
             return;
         }
+        trap_flag::take_stop(thread, stop, how, self.arch);
         thread.state = State::Stopped(class_of(stop));
         if self.leave_slot(id, tid, stop, how) {
             return;

@@ -82,13 +82,19 @@ impl Tracer {
             if is_stale {
                 thread.report = None;
             }
-            // A signal that another thread is about to tell of stays its own.
-            if thread.tid == event_thread || actions.named.contains_key(&thread.tid) {
+            let signal = action.and_then(|action| action.signal);
+            let is_named = actions.named.contains_key(&thread.tid);
+            if thread.has_untold_signal() {
+                // The client does not know of it yet, and will say at its stop what becomes of it.
+                thread.held.extend(signal.map(|signal| DueSignal { signal, info: None }));
+            } else if thread.tid == event_thread || is_named {
                 let told = thread.inject.take();
-                thread.inject = action.and_then(|action| action.signal).map(|signal| {
+                let given = signal.map(|signal| {
                     let same = told.filter(|told| told.signal == signal);
                     same.unwrap_or(DueSignal { signal, info: None })
                 });
+                // What is given is given, also if it does not run before the next resume.
+                given.into_iter().for_each(|given| thread.held.push_front(given));
             }
         }
         target.wish_of_newborn = actions.others.as_ref().map_or(Wish::Run, |others| others.wish);

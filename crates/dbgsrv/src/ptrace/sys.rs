@@ -501,6 +501,22 @@ pub(super) fn signal_thread(pid: Pid, tid: Tid, signal: Signal) -> Result<(), Er
     if result == -1 { Err(last_error()) } else { Ok(()) }
 }
 
+/// Sends a signal to one thread with everything that is known of it (rt_tgsigqueueinfo(2)). EPERM
+/// for signals that the kernel, kill(2) or tgkill(2) have made: nobody else may pretend that.
+pub(super) fn queue_signal(pid: Pid, tid: Tid, info: &SigInfo) -> Result<(), Errno> {
+    // SAFETY: the kernel only reads the structure, which lives for the length of the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_rt_tgsigqueueinfo,
+            pid.value(),
+            tid.value(),
+            info.raw.si_signo,
+            std::ptr::from_ref(&info.raw),
+        )
+    };
+    if result == -1 { Err(last_error()) } else { Ok(()) }
+}
+
 /// Sends a signal to a whole process.
 pub(super) fn signal_process(pid: Pid, signal: Signal) -> Result<(), Errno> {
     // SAFETY: kill takes two numbers.

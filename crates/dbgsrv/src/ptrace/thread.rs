@@ -93,18 +93,16 @@ pub(super) struct Thread {
     pub(super) inject: Option<DueSignal>,
     /// Signals that are delivered, without a word, when it runs on.
     pub(super) held: VecDeque<DueSignal>,
-    /// Signals that were sent to it anew, because its stop took none. They are no news.
-    pub(super) resent: Vec<DueSignal>,
-    /// Signals that were sent to it anew, because they came while it was doing something for the
-    /// debugger. They are news.
-    pub(super) postponed: Vec<DueSignal>,
-    /// Whether it has ever been stepped.
+    /// Signals that were sent to it anew, because its stop took none or they came while it was
+    /// doing something for the debugger; in their order, with those of their kind that have
+    /// arrived in their place.
+    pub(super) resent: Vec<Resent>,
+    /// Whether it may have been stepped ever.
     pub(super) has_stepped: bool,
     /// What is particular about the instruction that it steps over.
     pub(super) stepped: Kind,
-    /// After a step over one that takes the flags from the stack: whether the program has set the
-    /// trap flag, which the kernel then takes for the program's own.
-    pub(super) own_trap_flag: Option<bool>,
+    /// Whether it was let go for a step into the stop in which it is.
+    pub(super) has_trap_flag: bool,
     /// Whether its step begins inside a system call, so that a first trap only says that this is
     /// done.
     pub(super) begins_in_syscall: bool,
@@ -139,6 +137,15 @@ pub(super) struct DueSignal {
     pub(super) info: Option<SigInfo>,
 }
 
+/// A signal that has been sent anew.
+#[derive(Clone, Copy)]
+pub(super) struct Resent {
+    /// Which, and what it was.
+    pub(super) due: DueSignal,
+    /// Whether the client has yet to be told of it.
+    pub(super) is_news: bool,
+}
+
 impl Thread {
     /// A thread that has been let go and not yet reported.
     pub(super) fn running(tid: Tid, wish: Wish) -> Thread {
@@ -152,10 +159,9 @@ impl Thread {
             inject: None,
             held: VecDeque::new(),
             resent: Vec::new(),
-            postponed: Vec::new(),
             has_stepped: false,
             stepped: Kind::Ordinary,
-            own_trap_flag: None,
+            has_trap_flag: false,
             begins_in_syscall: false,
             leaves_group_stop: false,
             is_in_slot: false,
@@ -176,9 +182,7 @@ impl Thread {
         self.passed = None;
         self.inject = None;
         self.resent.clear();
-        self.postponed.clear();
         self.stepped = Kind::Ordinary;
-        self.own_trap_flag = None;
         self.leaves_group_stop = false;
         self.is_in_slot = false;
         self.hold = Hold::default();
@@ -186,6 +190,17 @@ impl Thread {
         self.in_syscall = None;
         // The kernel has cleared them.
         self.watches = DebugRegisters::default();
+    }
+
+    /// Whether it is about to be given a signal that the client has not been told of.
+    pub(super) fn has_untold_signal(&self) -> bool {
+        let reason = self.report.as_ref().map(|report| &report.reason);
+        matches!(reason, Some(StopReason::Signal { .. } | StopReason::ProgramTrap))
+    }
+
+    /// The signal that it is given first when it runs on.
+    pub(super) fn next_due(&self) -> Option<&DueSignal> {
+        self.inject.as_ref().or(self.held.front())
     }
 
     /// Whether it is in a ptrace-stop.

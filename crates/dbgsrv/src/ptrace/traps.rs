@@ -11,7 +11,6 @@ use super::instruction::{self, Kind};
 use super::memory::TargetMemory;
 use super::modules;
 use super::procfs;
-use super::release::TRAP_FLAG;
 use super::site::Reason;
 use super::sys::{self, SigInfo};
 use super::target::{Phase, Target};
@@ -56,13 +55,12 @@ impl Tracer {
         let Some(target) = self.targets.get_mut(&id) else { return };
         let is_key = is_key(target, &info);
         let Some(thread) = target.threads.get_mut(&tid) else { return };
-        let resent = super::deliver::take_resent(thread, signal);
-        let postponed = super::deliver::take_postponed(thread, signal);
-        let is_resent = resent.is_some();
-        if !is_resent && postponed.is_none() {
+        let resent = super::deliver::take_resent(thread, signal, Some(&info));
+        let is_resent = resent.is_some_and(|resent| !resent.is_news);
+        if resent.is_none() {
             super::deliver::revoke_opposites(target.threads.values_mut(), signal);
         }
-        let info = resent.or(postponed).and_then(|due| due.info).unwrap_or(info);
+        let info = resent.and_then(|resent| resent.due.info).unwrap_or(info);
         // What a client has sent to continue the process is no news to it.
         let is_own = signal == Signal::SIGCONT && std::mem::take(&mut target.continue_sent);
         let policy = target.policy.of(signal);
@@ -146,13 +144,9 @@ impl Tracer {
         let Some(target) = self.targets.get_mut(&id) else { return };
         let stepped_off = steps_off(target, tid);
         let Some(thread) = target.threads.get_mut(&tid) else { return };
-        match std::mem::take(&mut thread.stepped) {
-            Kind::PushesFlags => hide_trap_flag(&target.memory, sp),
-            Kind::PopsFlags => {
-                let flags = registers.get(dbgbase::x86_64::EFLAGS);
-                thread.own_trap_flag = Some(flags & TRAP_FLAG != 0);
-            }
-            _ => {}
+        let kind = std::mem::take(&mut thread.stepped);
+        if kind == Kind::PushesFlags {
+            hide_trap_flag(&target.memory, sp);
         }
         let is_out_of_syscall =
             std::mem::take(&mut thread.begins_in_syscall) && info.code() == TRAP_BRKPT;
@@ -175,6 +169,9 @@ impl Tracer {
         thread.is_in_range = is_in_range;
         if thread.wish == Wish::Step && !is_in_range {
             self.report(id, tid, StopReason::Step);
+        }
+        if kind == Kind::PopsFlags {
+            self.take_trap_flag(id, tid);
         }
     }
 

@@ -86,6 +86,15 @@ pub(super) fn report_of(tid: Tid) -> Option<WaitStatus> {
     }
 }
 
+/// The report of one tracee or child of the calling thread, if it has one now.
+pub(super) fn try_report_of(tid: Tid) -> Option<WaitStatus> {
+    let mut status = 0;
+    let options = libc::WNOHANG | libc::__WALL;
+    // SAFETY: `status` is a live, exclusive reference for the length of the call.
+    let result = unsafe { libc::waitpid(tid.value() as libc::pid_t, &mut status, options) };
+    (result > 0).then(|| decode(status))
+}
+
 /// Reads a status of waitpid(2).
 fn decode(status: i32) -> WaitStatus {
     if libc::WIFEXITED(status) {

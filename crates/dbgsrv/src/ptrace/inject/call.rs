@@ -64,7 +64,6 @@ struct Stash {
     inject: Option<DueSignal>,
     held: std::collections::VecDeque<DueSignal>,
     passed: Option<Address>,
-    own_trap_flag: Option<bool>,
 }
 
 impl Call {
@@ -193,8 +192,8 @@ impl Tracer {
                 thread.begins_in_syscall = false;
                 let (inject, passed) = (thread.inject.take(), thread.passed.take());
                 let held = std::mem::take(&mut thread.held);
-                let (report, own_trap_flag) = (thread.report.take(), thread.own_trap_flag.take());
-                stash.push((tid, Stash { report, inject, held, passed, own_trap_flag }));
+                let report = thread.report.take();
+                stash.push((tid, Stash { report, inject, held, passed }));
             } else if let Some(report) = thread.report.take() {
                 let report = Some(report);
                 stash.push((thread.tid, Stash { report, ..Stash::default() }));
@@ -461,7 +460,6 @@ impl Tracer {
                 thread.inject = stash.inject;
                 thread.held = stash.held;
                 thread.passed = stash.passed;
-                thread.own_trap_flag = stash.own_trap_flag;
             }
         }
         target.phase = Phase::Stopped;

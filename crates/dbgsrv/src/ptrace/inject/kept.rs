@@ -33,10 +33,9 @@ impl Tracer {
         let is_key = due.info.is_some_and(|info| super::super::traps::is_key(target, &info));
         let (pid, start_time) = (target.pid, target.start_time);
         let Some(thread) = target.threads.get_mut(&tid) else { return };
-        let resent = deliver::take_resent(thread, signal);
-        let postponed = deliver::take_postponed(thread, signal);
-        let is_news = resent.is_none();
-        if is_news && postponed.is_none() {
+        let resent = deliver::take_resent(thread, signal, due.info.as_ref());
+        let is_news = resent.is_none_or(|resent| resent.is_news);
+        if resent.is_none() {
             deliver::revoke_opposites(target.threads.values_mut(), signal);
             kept.retain(|kept| {
                 let is_revoked = deliver::revokes(signal, kept.due.signal);
@@ -52,7 +51,7 @@ impl Tracer {
         }
         // A journal without room keeps what is worse to lose.
         let entry = self.journal.add(Entry::Signal { pid, start_time, tid, signal }).ok();
-        let due = resent.or(postponed).unwrap_or(due);
+        let due = resent.map_or(due, |resent| resent.due);
         kept.push(Kept { due, is_news, entry });
     }
 
