@@ -45,7 +45,7 @@ impl Tracer {
         let start_time = check_attachable(pid)?;
         // The leader, unless it has ended before the others.
         let first = procfs::living_thread(pid).unwrap_or(Tid::from(pid));
-        sys::seize(first).map_err(|errno| facts::explain(pid, first, errno))?;
+        seize_first(pid, first)?;
         let _ = sys::interrupt(first);
         let begun = check_seized(pid, first, start_time)
             .and_then(|()| self.begin_target(pid, first, start_time, false));
@@ -162,6 +162,8 @@ impl Tracer {
         if let Some(target) = self.targets.get_mut(&id) {
             let mut thread = Thread::running(tid, Wish::Run);
             thread.state = State::Running { how: super::thread::How::Free, is_interrupted: true };
+            // By a debugger that was killed, and whose guardian we have come before.
+            thread.has_stepped = true;
             target.add_thread(thread);
         }
     }
@@ -230,6 +232,20 @@ impl Tracer {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).insert(id, shared);
         self.targets.insert(id, target);
         Ok(id)
+    }
+}
+
+/// Seizes the first thread of a process.
+fn seize_first(pid: Pid, tid: Tid) -> Result<(), Fault> {
+    let mut attempts = ATTEMPTS_MAX;
+    loop {
+        let Err(errno) = sys::seize(tid) else { return Ok(()) };
+        let fault = facts::explain(pid, tid, errno);
+        attempts -= 1;
+        // A debugger that was in the way may have gone while it was looked at.
+        if attempts == 0 || fault.code != ErrorCode::NotPermitted {
+            return Err(fault);
+        }
     }
 }
 

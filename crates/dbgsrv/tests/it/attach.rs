@@ -106,19 +106,18 @@ fn sleeps_are_whole_across_attach_and_detach() {
     let (guard, _server, mut client) = begin();
     let testee = Testee::build("sleeps", &[]);
     let ways = [("nanosleep", 35), ("clock_nanosleep", 230), ("poll", 7), ("futex", 202)];
-    let mut processes: Vec<_> = ways
-        .into_iter()
-        .map(|(way, number)| (way, number, guard.start(testee.path(), &[way])))
-        .collect();
-    for (way, number, process) in &mut processes {
+    let mut processes = Vec::new();
+    for (way, number) in ways {
+        let mut process = guard.start(testee.path(), &[way]);
         assert_eq!(process.read_line(), "ready");
         let (pid, leader) = (process.pid(), process.leader());
-        until("it to sleep", || procfs::is_sleeping_in(pid, leader, *number).then_some(()));
+        until("it to sleep", || procfs::is_sleeping_in(pid, leader, number).then_some(()));
         let (target, _) = client.attach(pid);
         client.detach(target);
         assert_eq!(procfs::tracer(pid, leader), Some(0), "{way}");
+        processes.push((way, process));
     }
-    for (way, _, process) in &mut processes {
+    for (way, process) in &mut processes {
         assert_eq!(process.wait(), ExitStatus::Exited(0), "{way}");
     }
 }
