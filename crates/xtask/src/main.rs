@@ -12,6 +12,7 @@ mod generate;
 mod packages;
 mod programs;
 mod tidy;
+mod torture;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,6 +24,8 @@ usage: cargo xtask COMMAND
 
   ci [STEP...]            run every check, or only the named steps, and stop at the first failure
   ci --list               print the steps
+  torture [OPTION N]...   debug programs that check themselves as cruelly as possible:
+                          --seed N, --rounds N or --minutes N, --first N (the first round)
   tidy                    check the rules that no compiler checks
   tidy --protocol-hash    print the hash that docs/protocol.md must carry
   tidy --bless-opcodes    add new opcodes, events and error numbers to docs/*.lock
@@ -47,6 +50,7 @@ fn run(root: &Path, args: &[&str]) -> Result<()> {
             Ok(())
         }
         ["ci", steps @ ..] => ci::run(root, steps),
+        ["torture", options @ ..] => torture::run(root, options),
         ["tidy"] => tidy::run(root),
         ["tidy", "--protocol-hash"] => tidy::print_protocol_hash(root),
         ["tidy", "--bless-opcodes"] => tidy::bless_numbers(root),

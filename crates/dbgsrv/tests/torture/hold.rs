@@ -1,0 +1,109 @@
+//! A target that a client has: what the client knows of it, and what must be true of each of its
+//! stops.
+
+use std::collections::BTreeMap;
+
+use dbgbase::{Signal, StopReason, Tid};
+use dbgwire::verbs::site::Site;
+use testkit::{Stop, Target};
+
+use crate::tally::{Deed, Tally};
+use crate::victim::Victim;
+
+/// The debuggee's signal that is only counted, `SIGRTMIN + 5`.
+pub(crate) const COUNTED: i32 = 39;
+/// Signals that the debuggee may have: SIGSEGV, SIGFPE, SIGUSR1, `SIGRTMIN + 3`, and that one.
+const SIGNALS: [i32; 5] = [11, 8, 10, 37, COUNTED];
+
+/// A target of a client.
+pub(crate) struct Hold<'a> {
+    /// The debuggee.
+    pub(crate) victim: &'a Victim<'a>,
+    /// The session's name for it.
+    pub(crate) target: Target,
+    /// The stop at which it stands, unless it runs.
+    pub(crate) stop: Option<Stop>,
+    /// What it had done when it stopped.
+    operations: u64,
+    /// Its sites.
+    pub(crate) sites: BTreeMap<u32, Site>,
+    /// The last site's id.
+    pub(crate) last_site: u32,
+    /// The thread that was to execute one instruction.
+    pub(crate) stepping: Option<Tid>,
+    /// Signals that threads have been stopped for, and not been given.
+    pub(crate) owed: BTreeMap<Tid, Signal>,
+    /// Threads that the client knows of.
+    pub(crate) tids: Vec<Tid>,
+    /// Whether the first stop has been told.
+    has_begun: bool,
+}
+
+impl<'a> Hold<'a> {
+    /// A target that has just been attached to, and whose first stop is to come.
+    pub(crate) fn new(victim: &'a Victim<'a>, target: Target) -> Hold<'a> {
+        Hold {
+            victim,
+            target,
+            stop: None,
+            operations: 0,
+            sites: BTreeMap::new(),
+            last_site: 0,
+            stepping: None,
+            owed: BTreeMap::new(),
+            tids: Vec::new(),
+            has_begun: false,
+        }
+    }
+
+    /// It stands still: whether everything is as it has to be.
+    #[track_caller]
+    pub(crate) fn take_stop(&mut self, stop: Stop, tally: &Tally) {
+        assert!(self.stop.is_none(), "it has two stops: {stop:?}");
+        let tid = stop.tid();
+        let registers = stop.registers();
+        let pc = registers.pc();
+        assert!(self.victim.is_plausible(pc), "the pc {pc} is within an instruction");
+        self.tids.retain(|tid| !stop.event.threads_ended.contains(&tid.value()));
+        self.tids.extend(stop.event.threads_born.iter().map(|tid| Tid::new(*tid)));
+        let reason = stop.reason();
+        assert_eq!(reason == StopReason::Attached, !self.has_begun, "{reason:?}");
+        self.has_begun = true;
+        match &reason {
+            StopReason::Attached => assert_eq!(stop.bias(), self.victim.bias),
+            StopReason::Interrupted => tally.add(Deed::Interrupt),
+            StopReason::Step => {
+                tally.add(Deed::Step);
+                assert_eq!(Some(tid), self.stepping, "another thread was to step");
+            }
+            StopReason::Breakpoint { sites } => {
+                tally.add(Deed::Hit);
+                assert!(!sites.is_empty());
+                for id in sites {
+                    let site = self.sites.get(&id.value());
+                    let site = site.unwrap_or_else(|| panic!("site {id} does not exist"));
+                    assert_eq!(site.address, pc.value(), "the pc is not the site's address");
+                    assert!(site.tid == 0 || site.tid == tid.value(), "it is not for {tid}");
+                    assert!(site.sp_above < registers.sp().value(), "it is not for this frame");
+                }
+            }
+            StopReason::Signal { signal, .. } => {
+                tally.add(Deed::Signal);
+                assert!(SIGNALS.contains(&signal.number()), "{reason:?}");
+                let former = self.owed.insert(tid, *signal);
+                assert_eq!(former, None, "{tid} is given two signals at once");
+            }
+            _ => panic!("nothing leads to {reason:?}"),
+        }
+        self.operations = self.victim.operations();
+        self.stop = Some(stop);
+    }
+
+    /// Nothing has been done since it stopped.
+    #[track_caller]
+    pub(crate) fn assert_still(&self) {
+        if self.stop.is_some() {
+            assert_eq!(self.victim.operations(), self.operations, "it does not stand still");
+        }
+    }
+}

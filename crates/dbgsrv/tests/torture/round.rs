@@ -1,0 +1,106 @@
+//! One round: a server, its targets and their clients, and what is looked at when all clients are
+//! gone. Everything that is random follows from the seed and the round's number.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dbgbase::{ExitStatus, Signal};
+use fastrand::Rng;
+use testkit::{Guard, Server, procfs, until};
+
+use crate::PROGRAM;
+use crate::binary::Binaries;
+use crate::client::Tormentor;
+use crate::tally::{Deed, Log, Tally};
+use crate::victim::Victim;
+
+/// How many targets rounds have: one as often as all others.
+const VICTIMS: [usize; 4] = [1, 1, 2, 3];
+/// How many clients rounds have at most.
+const CLIENTS_MAX: usize = 3;
+
+/// A round that is about to begin.
+pub(crate) struct Round {
+    random: Rng,
+}
+
+impl Round {
+    /// This round of this seed.
+    pub(crate) fn new(seed: u64, number: u64) -> Round {
+        let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number.wrapping_mul(0xd1b5_4a32);
+        Round { random: Rng::with_seed(mixed) }
+    }
+
+    /// Plays it.
+    ///
+    /// **Errors**: a description of everything, if anything was not as it has to be.
+    pub(crate) fn run(mut self, binaries: &Binaries, tally: &Tally) -> Result<(), String> {
+        let guard = Guard::new();
+        let mut server = Server::npipe(&guard, PROGRAM);
+        drop(server.connect());
+        let count = VICTIMS[self.random.usize(..VICTIMS.len())];
+        let mut victims: Vec<Victim> = (0..count)
+            .map(|number| {
+                let binary = binaries.any(&mut self.random);
+                Victim::start(&guard, binary, number, &mut self.random)
+            })
+            .collect();
+        let log = Log::new();
+        let played = catch_unwind(AssertUnwindSafe(|| {
+            server.wait_until_idle();
+            let descriptors = procfs::descriptors(server.pid());
+            self.let_clients_at(&guard, &server, &victims, tally, &log);
+            for victim in &mut victims {
+                tally.add_many(Deed::Operation, victim.assert_unharmed(&guard));
+            }
+            server.wait_until_idle();
+            until("the server to have its first descriptors", || {
+                (procfs::descriptors(server.pid()) == descriptors).then_some(())
+            });
+            server.process().signal(Signal::SIGTERM);
+            assert_eq!(server.process().wait(), ExitStatus::Exited(0));
+            assert_eq!(server.files_left(), Vec::<PathBuf>::new());
+        }));
+        if played.is_ok() {
+            return Ok(());
+        }
+        let processes = log.kept().unwrap_or_else(|| guard.describe_processes());
+        let victims: Vec<String> = victims.iter_mut().map(Victim::last_words).collect();
+        Err(format!("{}\n{}\n{processes}", log.text(), victims.join("\n")))
+    }
+
+    /// Lets clients do what they want until they have had enough.
+    fn let_clients_at(
+        &mut self,
+        guard: &Guard,
+        server: &Server,
+        victims: &[Victim],
+        tally: &Tally,
+        log: &Log,
+    ) {
+        let is_over = AtomicBool::new(false);
+        let count = self.random.usize(1..=CLIENTS_MAX);
+        std::thread::scope(|scope| {
+            let start = |number: usize, random: Rng| {
+                let mut client = Tormentor::new(number, random, server, victims, tally, log);
+                let is_over = &is_over;
+                let torment = move || {
+                    let done = catch_unwind(AssertUnwindSafe(|| client.torment(is_over)));
+                    // What happens behind a failure would only cover it up.
+                    if done.is_err() && !is_over.swap(true, Ordering::SeqCst) {
+                        log.keep(guard.describe_processes());
+                    }
+                };
+                let thread = std::thread::Builder::new().name(format!("client {number}"));
+                thread.spawn_scoped(scope, torment).expect("a thread for a client")
+            };
+            let clients: Vec<_> =
+                (0..count).map(|number| start(number, self.random.fork())).collect();
+            for client in clients {
+                client.join().expect("it catches its panics");
+            }
+        });
+        assert!(!is_over.load(Ordering::SeqCst), "a client has failed");
+    }
+}
