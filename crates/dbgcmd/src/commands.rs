@@ -62,6 +62,8 @@ pub(crate) struct ThreadBatch {
     pub(crate) commands: String,
     /// Whether each thread's line is shown above what its commands say.
     pub(crate) has_headings: bool,
+    /// Whether commands that care are to act on these threads alone.
+    pub(crate) is_prefix: bool,
 }
 
 impl Context<'_> {

@@ -248,8 +248,8 @@ impl Interpreter {
                 let heading = commands::threads::line(&self.engine, process, thread, before, name);
                 output.write(&heading);
             }
-            let mut position = 0;
-            while let Some(next) = self.next(&batch.commands, &mut position, 0, true, output) {
+            let (mut position, commands) = (0, &batch.commands);
+            while let Some(next) = self.next(commands, &mut position, 0, batch.is_prefix, output) {
                 if next != Outcome::Done {
                     outcome = next;
                     break 'threads;

@@ -2,7 +2,9 @@
 //! It parses no command.
 
 use dbgbase::Address;
-use dbgeng::{DebugEvent, EventKind, Execution, ProcessNumber, SignalAction, StopCause};
+use dbgeng::{
+    DebugEvent, EventKind, Execution, ProcessNumber, SignalAction, StopCause, ThreadNumber,
+};
 
 use crate::commands::{Context, Outcome};
 use crate::error::CommandError;
@@ -32,6 +34,16 @@ pub(crate) enum Plan {
     },
     /// Run until the current function returns.
     Out,
+    /// One thread, which becomes the current one, carries a plan out; all others stay where they
+    /// are.
+    Alone {
+        /// Of which process.
+        process: ProcessNumber,
+        /// Which thread.
+        thread: ThreadNumber,
+        /// What it does.
+        plan: Box<Plan>,
+    },
 }
 
 /// What follows a stop.
@@ -62,15 +74,26 @@ impl Interpreter {
             next = match next {
                 Next::Prompt => return Ok(None),
                 Next::Quit(ending) => return Ok(Some(ending)),
-                Next::Run(Plan::Go { signal, until }) => {
-                    let event = self.resume(&Execution::Go { signal, until }, output)?;
-                    self.report(&event, true, output)?
-                }
-                Next::Run(Plan::Step { is_over, count, commands }) => {
-                    self.step(is_over, count, &commands, output)?
-                }
-                Next::Run(Plan::Out) => self.step_out(output)?,
+                Next::Run(plan) => self.carry_out(plan, output)?,
             };
+        }
+    }
+
+    fn carry_out(&mut self, plan: Plan, output: &mut dyn Output) -> Result<Next, CommandError> {
+        match plan {
+            Plan::Go { signal, until } => {
+                let event = self.resume(&Execution::Go { signal, until }, output)?;
+                self.report(&event, true, output)
+            }
+            Plan::Step { is_over, count, commands } => self.step(is_over, count, &commands, output),
+            Plan::Out => self.step_out(output),
+            Plan::Alone { process, thread, plan } => {
+                self.engine.set_current_thread(process, thread)?;
+                self.state.runs_alone = true;
+                let next = self.carry_out(*plan, output);
+                self.state.runs_alone = false;
+                next
+            }
         }
     }
 
@@ -165,7 +188,10 @@ impl Interpreter {
     }
 
     fn execute_and_wait(&mut self, execution: &Execution) -> Result<DebugEvent, dbgeng::Error> {
-        self.engine.execute(execution.clone())?;
+        match self.state.runs_alone {
+            true => self.engine.execute_alone(execution.clone())?,
+            false => self.engine.execute(execution.clone())?,
+        }
         self.wait()
     }
 

@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) next_code: Option<Address>,
     /// Whether the next target stops at its start whatever the settings say.
     pub(crate) stops_at_next_start: bool,
+    /// Whether only the current thread runs.
+    pub(crate) runs_alone: bool,
     /// Targets that the next executions get, the first in front.
     pub(crate) acquisitions: VecDeque<Acquisition>,
     /// How the processes that this session created were launched.

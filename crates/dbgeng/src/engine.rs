@@ -4,16 +4,18 @@
 
 mod breakpoints;
 mod conditions;
+mod holds;
 mod inspection;
 mod targets;
 
 pub(crate) use conditions::Answers;
+pub use holds::Hold;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dbgbase::{Arch, Pid, TargetId};
+use dbgbase::{Arch, Pid, TargetId, Tid};
 use dbglink::Link;
 use dbgwire::convert;
 use dbgwire::handshake::Hello;
@@ -47,6 +49,8 @@ pub struct Engine {
     /// What conditions of breakpoints see of the front end.
     expr_settings: ExprSettings,
     pub(crate) plan: Option<Plan>,
+    /// The only thread that carries the plan out; all others stay where they are.
+    pub(crate) alone: Option<(ProcessNumber, Tid)>,
     /// Events that wait until all targets stand still.
     pub(crate) pending: VecDeque<DebugEvent>,
     pub(crate) finder: ImageFinder,
@@ -109,6 +113,7 @@ impl Engine {
             breakpoints: Breakpoints::default(),
             expr_settings: ExprSettings::default(),
             plan: None,
+            alone: None,
             pending: VecDeque::new(),
             finder: ImageFinder::new(Arc::clone(&interrupt)),
             interrupt,

@@ -51,7 +51,7 @@ pub use breakpoints::{
     Access, BreakpointLocation, BreakpointSpec, BreakpointView, Condition, Undecided, Watch,
 };
 pub use disassembly::{DisassembledInstruction, InstructionKind};
-pub use engine::Engine;
+pub use engine::{Engine, Hold};
 pub use error::{Error, ErrorKind};
 pub use events::{DebugEvent, EventKind, StopCause};
 pub use execution::{Execution, SignalAction, UNTIL_MAX};

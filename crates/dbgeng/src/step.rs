@@ -76,12 +76,13 @@ impl Plan {
         }
     }
 
-    /// What the threads of a process do: all run but the one that steps. `deliver` is given to its
-    /// thread on the way.
+    /// What the threads of a process do: all run but the one that steps; if one is to run `alone`,
+    /// the others stay. `deliver` is given to its thread on the way, or when that runs again.
     pub(crate) fn actions(
         &self,
         in_process: ProcessNumber,
         deliver: Option<(Tid, Signal)>,
+        alone: Option<Tid>,
     ) -> Vec<ThreadAction> {
         let stepping = match self {
             Plan::Step { process, tid } if *process == in_process => Some(*tid),
@@ -98,6 +99,15 @@ impl Plan {
         };
         let mut actions = Vec::with_capacity(3);
         actions.extend(stepping.map(|tid| action(tid, RunKind::Step)));
+        if let Some(alone) = alone {
+            if stepping != Some(alone) {
+                actions.push(action(alone, RunKind::Continue));
+            }
+            if let Some((tid, _)) = deliver.filter(|(tid, _)| *tid != alone) {
+                actions.push(action(tid, RunKind::Stay));
+            }
+            return actions;
+        }
         if let Some((tid, _)) = deliver.filter(|(tid, _)| Some(*tid) != stepping) {
             actions.push(action(tid, RunKind::Continue));
         }

@@ -3,7 +3,7 @@
 
 use dbgbase::Tid;
 
-use crate::ThreadNumber;
+use crate::{Hold, ThreadNumber};
 
 /// One thread of a debuggee.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,6 +12,19 @@ pub struct Thread {
     pub number: ThreadNumber,
     /// Its id on the server's machine.
     pub tid: Tid,
+    /// How often it has been suspended and not resumed.
+    pub suspends: u32,
+    /// Whether it is frozen.
+    pub is_frozen: bool,
+}
+
+impl Thread {
+    /// Whether it stays where it is when the targets run.
+    ///
+    /// **Cost**: none.
+    pub fn is_held(&self) -> bool {
+        self.suspends > 0 || self.is_frozen
+    }
 }
 
 /// A thread with its name.
@@ -23,6 +36,10 @@ pub struct ThreadDescription {
     pub tid: Tid,
     /// Its name, at most 15 bytes (prctl(2), `PR_SET_NAME`).
     pub name: String,
+    /// How often it has been suspended and not resumed.
+    pub suspends: u32,
+    /// Whether it is frozen.
+    pub is_frozen: bool,
 }
 
 /// The threads of one process, in the order of their numbers.
@@ -42,10 +59,34 @@ impl Threads {
         if let Some(thread) = self.with_tid(tid) {
             return thread;
         }
-        let thread = Thread { number: ThreadNumber(self.next), tid };
+        let number = ThreadNumber(self.next);
+        let thread = Thread { number, tid, suspends: 0, is_frozen: false };
         self.next += 1;
         self.list.push(thread);
         thread
+    }
+
+    /// What holds the thread has changed, and it is suspended so often now.
+    pub(crate) fn held(&mut self, tid: Tid, suspends: u32, hold: Hold) {
+        let Some(thread) = self.list.iter_mut().find(|thread| thread.tid == tid) else { return };
+        thread.suspends = suspends;
+        match hold {
+            Hold::Freeze => thread.is_frozen = true,
+            Hold::Unfreeze => thread.is_frozen = false,
+            Hold::Suspend | Hold::Resume => {}
+        }
+    }
+
+    /// Nothing is held any more.
+    pub(crate) fn release(&mut self) {
+        for thread in &mut self.list {
+            (thread.suspends, thread.is_frozen) = (0, false);
+        }
+    }
+
+    /// Whether any thread may run.
+    pub(crate) fn can_run(&self) -> bool {
+        self.list.iter().any(|thread| !thread.is_held())
     }
 
     /// The thread has ended; its number is not given again.

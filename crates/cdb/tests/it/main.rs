@@ -16,6 +16,8 @@ mod conditions;
 mod forms;
 // Breakpoints that the CPU watches for, and passes.
 mod hardware;
+// Threads that are suspended, frozen, or run alone.
+mod holds;
 // Other languages: C++, Rust, assembly.
 mod languages;
 // Programs of other people: a running python3.

@@ -87,13 +87,23 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
 ];
 
-/// That there is something to run, and no prefix that only some threads should.
-fn check(context: &Context<'_>) -> Result<(), CommandError> {
-    if context.is_prefixed {
-        return Err(CommandError::refused(
-            "Threads cannot be run alone; make the thread current with ~Ns and try again",
-        ));
+/// Whether the command of this name lets targets run.
+pub(crate) fn runs(name: &str) -> bool {
+    COMMANDS.iter().any(|command| command.names.contains(&name))
+}
+
+/// The outcome of a command that lets targets run: if a prefix chose a thread, that alone.
+fn run(context: &Context<'_>, plan: Plan) -> Outcome {
+    match context.engine.current().filter(|_| context.is_prefixed) {
+        Some((process, thread)) => {
+            Outcome::Run(Plan::Alone { process, thread, plan: Box::new(plan) })
+        }
+        None => Outcome::Run(plan),
     }
+}
+
+/// That there is something to run.
+fn check(context: &Context<'_>) -> Result<(), CommandError> {
     if context.engine.current().is_none() && context.state.acquisitions.is_empty() {
         return Err(CommandError::NoDebuggee);
     }
@@ -129,7 +139,7 @@ fn go(context: &mut Context<'_>, arguments: &mut Arguments<'_>) -> Result<Outcom
         "gn" | "gN" => SignalAction::NotHandled,
         _ => SignalAction::Default,
     };
-    Ok(Outcome::Run(Plan::Go { signal, until }))
+    Ok(run(context, Plan::Go { signal, until }))
 }
 
 fn go_on(
@@ -138,7 +148,7 @@ fn go_on(
 ) -> Result<Outcome, CommandError> {
     arguments.finish()?;
     check(context)?;
-    Ok(Outcome::Run(Plan::go()))
+    Ok(run(context, Plan::go()))
 }
 
 fn go_up(
@@ -147,7 +157,7 @@ fn go_up(
 ) -> Result<Outcome, CommandError> {
     arguments.finish()?;
     check(context)?;
-    Ok(Outcome::Run(Plan::Out))
+    Ok(run(context, Plan::Out))
 }
 
 fn step(context: &mut Context<'_>, arguments: &mut Arguments<'_>) -> Result<Outcome, CommandError> {
@@ -166,5 +176,5 @@ fn step(context: &mut Context<'_>, arguments: &mut Arguments<'_>) -> Result<Outc
     let commands = arguments.quoted()?.unwrap_or_default().to_owned();
     arguments.finish()?;
     let is_over = arguments.name() == "p";
-    Ok(Outcome::Run(Plan::Step { is_over, count, commands }))
+    Ok(run(context, Plan::Step { is_over, count, commands }))
 }

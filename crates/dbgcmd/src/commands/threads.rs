@@ -2,9 +2,9 @@
 //! Syntax", "Process Syntax").
 
 use dbgbase::{Address, Arch, x86_64};
-use dbgeng::{Engine, ProcessNumber, ThreadNumber};
+use dbgeng::{Engine, Hold, ProcessNumber, ThreadNumber};
 
-use super::{Context, Outcome, ThreadBatch, breakpoints};
+use super::{Context, Outcome, ThreadBatch, breakpoints, execution};
 use crate::arguments::Arguments;
 use crate::error::CommandError;
 use crate::format::{self, threads::Mark, threads::ThreadRow};
@@ -15,16 +15,20 @@ use crate::syntax;
 pub(crate) const COMMANDS: &[Command] = &[
     Command {
         names: &["~"],
-        syntax: "[. | # | * | Number | ~[TID]] [s | m | e Commands | Command]",
-        summary: "list, choose, resume and visit threads",
+        syntax: "[. | # | * | Number | ~[TID]] [s | n | m | f | u | e Commands | Command]",
+        summary: "list, choose, hold and visit threads",
         manual: "Alone, lists the threads of the current process; . marks the current one, # the \
             one of the last event. A selector behind ~ names threads: . the current one, # the one \
             of the last event, * all, a decimal number, or ~[TID] by system id, an expression. \
-            With s, the thread becomes the current one. With m, a process that a signal had \
-            stopped before it was attached to, as dbgsrv -cs leaves one, is continued. With e, all \
-            commands up to the end of the line are executed for each thread; with one command, \
-            that command. In front of bp, bu and ba, the selector limits the breakpoint to the \
-            thread; ~* limits nothing.",
+            With s, the thread becomes the current one. With n, it is suspended once more, with m \
+            once less; with f it is frozen, with u not any more. A thread that is suspended or \
+            frozen stays where it is when targets run; the list shows how often it is suspended, \
+            the debugger's own hold counted too. With m, also a process that a signal had stopped \
+            before it was attached to, as dbgsrv -cs leaves one, is continued. In front of g, p, t \
+            and their kin, the selector is the only thread that runs, and it becomes the current \
+            one; ~* is all. With e, all commands up to the end of the line are executed for each \
+            thread; with one command, that command. In front of bp, bu and ba, the selector limits \
+            the breakpoint to the thread; ~* limits nothing.",
         shape: Shape::Letters,
         extent: Extent::Measured(thread_command_len),
         action: Action::Run(threads),
@@ -123,11 +127,9 @@ fn threads(
             return Ok(Outcome::Done);
         }
         "m" | "M" => return resume(context, &chosen),
-        "f" | "F" | "u" | "U" | "n" | "N" => {
-            return Err(CommandError::refused(
-                "Freezing and suspending single threads is not available",
-            ));
-        }
+        "n" | "N" => return hold(context, &chosen, Hold::Suspend),
+        "f" | "F" => return hold(context, &chosen, Hold::Freeze),
+        "u" | "U" => return hold(context, &chosen, Hold::Unfreeze),
         _ => {}
     }
     let commands = match rest.strip_prefix(['e', 'E']) {
@@ -139,33 +141,54 @@ fn threads(
     {
         return breakpoints::set(context, &mut Arguments::new(commands, name, name.len()));
     }
+    let runs = registry::find(commands).is_some_and(|(_, name)| execution::runs(name));
+    if runs && selector == Some(Selector::All) {
+        // All threads run, as without a selector.
+        return Ok(Outcome::ForThreads(ThreadBatch {
+            threads: context.engine.current().into_iter().collect(),
+            commands: commands.trim().to_owned(),
+            has_headings: false,
+            is_prefix: false,
+        }));
+    }
     Ok(Outcome::ForThreads(ThreadBatch {
         threads: chosen,
         commands: commands.trim().to_owned(),
         has_headings: selector == Some(Selector::All),
+        is_prefix: true,
     }))
 }
 
-/// Resumes threads that were suspended from outside: on Linux a signal stops all threads of a
-/// process, and another one continues them all.
+fn hold(
+    context: &mut Context<'_>,
+    chosen: &[(ProcessNumber, ThreadNumber)],
+    hold: Hold,
+) -> Result<Outcome, CommandError> {
+    let Some((process, _)) = chosen.first() else { return Ok(Outcome::Done) };
+    let threads: Vec<ThreadNumber> = chosen.iter().map(|(_, thread)| *thread).collect();
+    context.engine.hold_threads(*process, &threads, hold)?;
+    Ok(Outcome::Done)
+}
+
+/// Takes one suspend back. It may also have come from outside: on Linux a signal stops all threads
+/// of a process, and another one continues them all.
 fn resume(
     context: &mut Context<'_>,
     chosen: &[(ProcessNumber, ThreadNumber)],
 ) -> Result<Outcome, CommandError> {
-    let mut processes: Vec<ProcessNumber> = chosen.iter().map(|(process, _)| *process).collect();
-    processes.dedup();
-    let mut resumed = 0;
-    for number in processes {
-        if context.engine.process(number)?.is_suspended {
-            context.engine.continue_suspended(number)?;
-            resumed += 1;
-        }
-    }
-    if resumed == 0 {
+    let Some((number, _)) = chosen.first() else { return Ok(Outcome::Done) };
+    let process = context.engine.process(*number)?;
+    let is_suspended = |thread: &(ProcessNumber, ThreadNumber)| {
+        process.thread(thread.1).is_ok_and(|thread| thread.suspends > 0)
+    };
+    let suspended: Vec<_> = chosen.iter().copied().filter(is_suspended).collect();
+    if process.is_suspended {
+        context.engine.continue_suspended(*number)?;
+        context.write("Resumed; g lets it run\n");
+    } else if suspended.is_empty() {
         return Err(CommandError::refused("No thread is suspended"));
     }
-    context.write("Resumed; g lets it run\n");
-    Ok(Outcome::Done)
+    hold(context, &suspended, Hold::Resume)
 }
 
 /// Writes a line for each thread, with its name.
@@ -246,6 +269,8 @@ pub(crate) fn line(
         tid: description.tid,
         thread_pointer,
         name,
+        suspends: description.suspends,
+        is_frozen: description.is_frozen,
     })
 }
 

@@ -49,14 +49,21 @@ pub(crate) struct ThreadRow {
     pub(crate) thread_pointer: Option<Address>,
     /// Its name; empty if it is not known.
     pub(crate) name: String,
+    /// How often it has been suspended and not resumed.
+    pub(crate) suspends: u32,
+    /// Whether it is frozen.
+    pub(crate) is_frozen: bool,
 }
 
-/// The line of one thread. Ids are hexadecimal.
+/// The line of one thread. Ids are hexadecimal. The debugger's own hold counts as one suspend, as
+/// the original's does.
 pub(crate) fn thread(row: &ThreadRow) -> String {
     let block = row.thread_pointer.map_or_else(|| "?".to_owned(), |address| address.to_string());
     let name = if row.name.is_empty() { String::new() } else { format!(" {:?}", row.name) };
+    let frozen = if row.is_frozen { "Frozen" } else { "Unfrozen" };
+    let suspends = u64::from(row.suspends) + 1;
     format!(
-        "{}{:>3}  Id: {:x}.{:x} Suspend: 1 Teb: {block} Unfrozen{name}\n",
+        "{}{:>3}  Id: {:x}.{:x} Suspend: {suspends} Teb: {block} {frozen}{name}\n",
         row.mark.letter(),
         row.number,
         row.pid,
@@ -83,6 +90,8 @@ mod tests {
             tid: Tid::new(0x1a2c),
             thread_pointer: Some(Address::new(0x7fff_f7d8_a740)),
             name: "worker".to_owned(),
+            suspends: 0,
+            is_frozen: false,
         };
         assert_eq!(
             thread(&row),
@@ -91,6 +100,8 @@ mod tests {
         let mark = Mark::new(false, true);
         let row = ThreadRow { mark, thread_pointer: None, name: String::new(), ..row };
         assert_eq!(thread(&row), "#  0  Id: 1a2b.1a2c Suspend: 1 Teb: ? Unfrozen\n");
+        let row = ThreadRow { suspends: 2, is_frozen: true, ..row };
+        assert_eq!(thread(&row), "#  0  Id: 1a2b.1a2c Suspend: 3 Teb: ? Frozen\n");
     }
 
     #[test]

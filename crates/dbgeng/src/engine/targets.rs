@@ -207,7 +207,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The threads of a process with their names.
+    /// The threads of a process with their names and holds.
     ///
     /// **Shape**: those that [`Process::threads`] has and that still exist, in the same order.
     /// **Errors**: `NoSuchProcess`; those of the connection.
@@ -218,8 +218,13 @@ impl Engine {
         let reply = self.client.call(&ListThreads { target: process.target.value() })?;
         let describe = |thread: &crate::Thread| {
             let listed = reply.threads.iter().find(|listed| listed.tid == thread.tid.value())?;
-            let name = listed.name.clone();
-            Some(ThreadDescription { number: thread.number, tid: thread.tid, name })
+            Some(ThreadDescription {
+                number: thread.number,
+                tid: thread.tid,
+                name: listed.name.clone(),
+                suspends: listed.suspends,
+                is_frozen: listed.frozen,
+            })
         };
         Ok(process.threads.list().iter().filter_map(describe).collect())
     }

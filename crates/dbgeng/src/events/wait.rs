@@ -69,8 +69,9 @@ impl Engine {
         }
         let mut event = self.pending.pop_front()?;
         self.plan = None;
+        let alone = self.alone.take();
         if event.kind == EventKind::Stopped(StopCause::Interrupted) {
-            self.tell_of_current(&mut event);
+            self.tell_of_current(&mut event, alone);
         }
         if event.kind != EventKind::Stopped(StopCause::Step) {
             // A stop was wanted, and here is one.
@@ -86,10 +87,17 @@ impl Engine {
         Some(event)
     }
 
-    /// All targets were interrupted; the user is told of the one he looks at.
-    fn tell_of_current(&self, event: &mut DebugEvent) {
+    /// All targets were interrupted; the user is told of the one he looks at, and of the thread
+    /// that ran `alone`.
+    fn tell_of_current(&self, event: &mut DebugEvent, alone: Option<(ProcessNumber, Tid)>) {
         let Some((number, thread)) = self.context.current else { return };
         let Some(process) = self.processes.get(&number) else { return };
+        if let Some((_, tid)) = alone.filter(|(alone, _)| *alone == event.process)
+            && let Some(thread) = process.threads.with_tid(tid)
+        {
+            event.thread = Some((thread.number, tid));
+            return;
+        }
         let is_told_later = self.pending.iter().any(|pending| pending.process == number);
         if number == event.process || is_told_later {
             return;
@@ -166,6 +174,7 @@ impl Engine {
         let has_executed = reason == StopReason::Exec;
         if has_executed {
             process.armed.clear();
+            process.threads.release();
             self.breakpoints.executed(number);
         }
         let has_new_modules = process.stopped(&mut stopped, tail);

@@ -31,19 +31,40 @@ impl Engine {
     /// Breakpoints that were added, removed or changed since the last run travel in the same
     /// request.
     ///
-    /// **Errors**: `NoTarget`, `NotStopped`; `LimitReached` for more than [`UNTIL_MAX`] addresses.
+    /// **Errors**: `NoTarget`, `NotStopped`; `LimitReached` for more than [`UNTIL_MAX`] addresses;
+    /// `Invalid` if every thread, or the one that is to make a step, is suspended or frozen.
     /// If a breakpoint cannot be set, an error that names it, and nothing runs.
     /// **Cost**: none if no site is new, else one round trip, at whose end the target runs already.
     /// A step over asks for the thread's registers and code first, unless they are known.
     pub fn execute(&mut self, execution: Execution) -> Result<(), Error> {
+        self.run(&execution, false)
+    }
+
+    /// As [`Engine::execute`], but every thread except the current one stays where it is, in all
+    /// targets. Threads that it makes run.
+    ///
+    /// **Errors**: those of [`Engine::execute`]; `Invalid` if the thread is suspended or frozen.
+    /// **Cost**: that of [`Engine::execute`].
+    pub fn execute_alone(&mut self, execution: Execution) -> Result<(), Error> {
+        self.run(&execution, true)
+    }
+
+    fn run(&mut self, execution: &Execution, is_alone: bool) -> Result<(), Error> {
         self.check_connected()?;
-        let plan = self.make_plan(&execution)?;
+        let plan = self.make_plan(execution)?;
+        self.check_holds(is_alone, !matches!(execution, Execution::Go { .. }))?;
         self.decide_signal(execution.signal());
         if !self.pending.is_empty() {
             return Ok(());
         }
+        let (process, thread) = self.current_still()?;
+        let current = (process.number, thread.tid);
         self.plan = Some(plan);
-        let still = self.processes.values().filter(|process| !process.is_running());
+        self.alone = is_alone.then_some(current);
+        let still = self.processes.values().filter(|process| {
+            let has_part = !is_alone || process.number == current.0;
+            !process.is_running() && has_part && process.threads.can_run()
+        });
         let still: Vec<_> = still.map(|process| process.number).collect();
         let started = self.resume(&still);
         if started.is_err() {
@@ -163,7 +184,7 @@ impl Engine {
         let resume = Resume {
             target: process.target.value(),
             stop: process.stop.value(),
-            actions: plan.actions(number, process.deliver),
+            actions: plan.actions(number, process.deliver, self.alone.map(|(_, tid)| tid)),
             insert,
             remove,
         };

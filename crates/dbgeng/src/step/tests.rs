@@ -65,9 +65,9 @@ fn a_stack_at_zero_is_not_compared() {
 #[test]
 fn a_step_lets_the_others_run() {
     let plan = Plan::Step { process: P0, tid: T1 };
-    let actions: Vec<_> = plan.actions(P0, None).iter().map(run).collect();
+    let actions: Vec<_> = plan.actions(P0, None, None).iter().map(run).collect();
     assert_eq!(actions, [(11, RunKind::Step, 0), (0, RunKind::Continue, 0)]);
-    let actions: Vec<_> = plan.actions(P1, None).iter().map(run).collect();
+    let actions: Vec<_> = plan.actions(P1, None, None).iter().map(run).collect();
     assert_eq!(actions, [(0, RunKind::Continue, 0)]);
     assert_eq!(plan.completed_by(P0, T1, None, &StopReason::Step), Some(StopCause::Step));
     assert_eq!(plan.completed_by(P0, T2, None, &StopReason::Step), None);
@@ -76,13 +76,30 @@ fn a_step_lets_the_others_run() {
 #[test]
 fn signals_go_to_the_thread_that_stopped_with_them() {
     let step = Plan::Step { process: P0, tid: T1 };
-    let actions: Vec<_> = step.actions(P0, Some((T1, Signal::SIGSEGV))).iter().map(run).collect();
+    let actions: Vec<_> =
+        step.actions(P0, Some((T1, Signal::SIGSEGV)), None).iter().map(run).collect();
     assert_eq!(actions, [(11, RunKind::Step, 11), (0, RunKind::Continue, 0)]);
-    let actions: Vec<_> = step.actions(P0, Some((T2, Signal::SIGUSR1))).iter().map(run).collect();
+    let actions: Vec<_> =
+        step.actions(P0, Some((T2, Signal::SIGUSR1)), None).iter().map(run).collect();
     assert_eq!(
         actions,
         [(11, RunKind::Step, 0), (12, RunKind::Continue, 10), (0, RunKind::Continue, 0)]
     );
+}
+
+#[test]
+fn a_thread_that_runs_alone_is_the_only_one_named_to_run() {
+    let run_of = |plan: &Plan, deliver, alone| -> Vec<_> {
+        plan.actions(P0, deliver, Some(alone)).iter().map(run).collect()
+    };
+    let step = Plan::Step { process: P0, tid: T1 };
+    assert_eq!(run_of(&step, None, T1), [(11, RunKind::Step, 0)]);
+    let go = Plan::Go { process: P0, until: Vec::new() };
+    let usr1 = Some((T1, Signal::SIGUSR1));
+    assert_eq!(run_of(&go, usr1, T1), [(11, RunKind::Continue, 10)]);
+    // A signal of one that stays is not lost.
+    let kept = [(12, RunKind::Continue, 0), (11, RunKind::Stay, 10)];
+    assert_eq!(run_of(&go, usr1, T2), kept);
 }
 
 #[test]
