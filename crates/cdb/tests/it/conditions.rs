@@ -1,9 +1,9 @@
 //! Breakpoints with conditions as people set them, and whether server and debugger, who both
 //! evaluate conditions, mean the same by them.
 
-use dbgbase::{Address, Arch, GeneralRegisters, ReadMemory, RegisterId, Unreadable};
+use dbgbase::{Address, Arch, ExitStatus, GeneralRegisters, ReadMemory, RegisterId, Unreadable};
 use dbgeng::expr::{EvalContext, Program, Radix, RegisterPart, SymbolMiss};
-use testkit::{Guard, Testee};
+use testkit::{Guard, Testee, memory_file, until};
 
 use crate::console::Console;
 
@@ -75,6 +75,31 @@ fn without_a_value_it_stops_and_says_why() {
                     '/ (rdi - 1)'\n";
     assert!(stop.starts_with(expected), "{stop}");
     cdb.finish("q");
+}
+
+#[test]
+fn a_break_in_ends_the_wait_for_what_never_holds() {
+    let guard = Guard::new();
+    let mut spin = guard.start(Testee::build("spin", &[]).path(), &[]);
+    assert_eq!(spin.read_line(), "ready");
+    let mut cdb = Console::start(&guard, &["-p", &spin.pid().to_string()]);
+    let turns = Address::new(value(&mut cdb, "turns"));
+    // Asked by the server, and by the debugger.
+    for condition in ["rip == 0", "@$t0 == 1"] {
+        cdb.command(&format!("bc *;bp /w \"{condition}\" turn"));
+        let before = value(&mut cdb, "qwo(turns)");
+        cdb.type_line("g");
+        until("it to pass some hits", || {
+            let bytes = memory_file::read(spin.pid(), turns, 8);
+            let now = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+            (now > before + 10).then_some(())
+        });
+        let text = cdb.break_in();
+        assert!(text.contains("Break-in") && !text.contains("hit"), "{text}");
+    }
+    cdb.command("bc *;eq limit 0");
+    cdb.finish("qd");
+    assert_eq!(spin.wait(), ExitStatus::Exited(3));
 }
 
 #[test]

@@ -78,6 +78,14 @@ fn memory_and_several_reasons_decide() {
     };
     client.insert_site(target, conditional(1, work, &every(40)));
     client.insert_site(target, conditional(2, work, &every(20)));
+    // What lies under the site is the program's own.
+    let is_trap = [
+        Instruction::Constant(work.value()),
+        Instruction::Read8,
+        Instruction::Constant(0xcc),
+        Instruction::Equal,
+    ];
+    client.insert_site(target, conditional(3, work, &is_trap));
     let mut told = Vec::new();
     for _ in 0..5 {
         client.go(target);
