@@ -3,6 +3,8 @@
 
 #include "testee.h"
 
+#include <sched.h>
+
 #define COUNTERS_MAX 64
 
 volatile unsigned long counters[COUNTERS_MAX];
@@ -35,6 +37,10 @@ int main(int count, char **arguments)
         pthread_t id;
         CHECK(pthread_create(&id, NULL, count_on, (void *)index) == 0);
     }
+    // From here on each is what it stays: a thread begins with its signals blocked.
+    for (unsigned long index = 0; index < threads; index++)
+        while (counters[index] == 0)
+            sched_yield();
     say("ready");
     wait_for_end_of_input();
     return 0;

@@ -18,8 +18,13 @@ use dbgwire::verbs::process::{
     LaunchReply,
 };
 use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
-use dbgwire::verbs::resume::{CatchSyscalls, Resume, SendSignal, SetEvents, SetSignals};
-use dbgwire::verbs::site::{InsertSites, InsertSitesReply, ListSitesReply, RemoveSites};
+use dbgwire::verbs::resume::{
+    CatchSyscalls, Interrupt, ReadSignalInfo, ReadSignalInfoReply, Resume, ResumeReply, SendSignal,
+    SetEvents, SetSignals, SetStopMode, WriteSignalInfo,
+};
+use dbgwire::verbs::site::{
+    InsertSites, InsertSitesReply, ListSitesReply, RemoveSites, RemoveSitesReply,
+};
 use dbgwire::verbs::terminal::ResizeTerminal;
 use dbgwire::verbs::thread::{HoldThreads, HoldThreadsReply, ListThreadsReply};
 
@@ -49,14 +54,24 @@ pub trait Backend: Send {
     fn set_signals(&mut self, request: SetSignals) -> Result<(), Fault>;
     /// Stops at system calls.
     fn catch_syscalls(&mut self, request: CatchSyscalls) -> Result<(), Fault>;
+    /// Says which threads stand still at a stop.
+    fn set_stop_mode(&mut self, request: SetStopMode) -> Result<(), Fault>;
+    /// Reads the `siginfo_t` of a thread.
+    fn read_signal_info(&mut self, request: ReadSignalInfo) -> Outcome<ReadSignalInfoReply>;
+    /// Replaces the `siginfo_t` of a thread; `info` has its length.
+    fn write_signal_info(
+        &mut self,
+        request: WriteSignalInfo,
+        info: bytes::Bytes,
+    ) -> Result<(), Fault>;
     /// What has become of sites.
     fn list_sites(&mut self, target: u32) -> Result<ListSitesReply, Fault>;
     /// Lets threads run.
-    fn resume(&mut self, request: Resume) -> Result<(), Fault>;
+    fn resume(&mut self, request: Resume, answer: Answer<ResumeReply>);
     /// Sends a signal to a target.
     fn send_signal(&mut self, request: SendSignal) -> Result<(), Fault>;
     /// Stops a running target.
-    fn interrupt(&mut self, target: u32) -> Result<(), Fault>;
+    fn interrupt(&mut self, request: Interrupt) -> Result<(), Fault>;
     /// Has a thread make a system call.
     fn inject_syscall(&mut self, request: InjectSyscall, answer: Answer<InjectSyscallReply>);
     /// Has a thread call a function.
@@ -107,9 +122,9 @@ pub trait Backend: Send {
     /// Writes registers.
     fn write_registers(&mut self, request: WriteRegisters) -> Result<(), Fault>;
     /// Arms addresses.
-    fn insert_sites(&mut self, request: InsertSites) -> Result<InsertSitesReply, Fault>;
+    fn insert_sites(&mut self, request: InsertSites, answer: Answer<InsertSitesReply>);
     /// Disarms addresses.
-    fn remove_sites(&mut self, request: RemoveSites) -> Result<(), Fault>;
+    fn remove_sites(&mut self, request: RemoveSites, answer: Answer<RemoveSitesReply>);
     /// Lists mapped images.
     fn list_modules(&mut self, target: u32) -> Result<ListModulesReply, Fault>;
     /// The directory that is the root of a target's file names, as `/proc/PID/root`.

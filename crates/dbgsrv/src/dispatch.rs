@@ -103,16 +103,8 @@ impl<'a> Dispatch<'a> {
                 let outcome = self.read_memory(&request);
                 self.outbox.send_outcome::<ReadMemory>(id, outcome);
             }
-            Request::WriteTerminal(request) => {
-                let reply = check_len(tail.len(), terminal::INPUT_LEN_MAX)
-                    .and_then(|()| self.backend.write_terminal(request.target, &tail));
-                let reply = reply.map(|()| terminal::WriteTerminalReply {});
-                self.send::<terminal::WriteTerminal>(id, reply);
-            }
-            Request::ResizeTerminal(request) => {
-                let reply = self.backend.resize_terminal(request);
-                let reply = reply.map(|()| terminal::ResizeTerminalReply {});
-                self.send::<terminal::ResizeTerminal>(id, reply);
+            Request::WriteTerminal(_) | Request::ResizeTerminal(_) => {
+                self.route_terminal(id, request, &tail);
             }
             Request::SearchMemory(_)
             | Request::FillMemory(_)
@@ -126,8 +118,30 @@ impl<'a> Dispatch<'a> {
             | Request::SetEvents(_)
             | Request::SetSignals(_)
             | Request::CatchSyscalls(_)
-            | Request::ListSites(_) => self.route_control(id, request),
+            | Request::SetStopMode(_)
+            | Request::ReadSignalInfo(_)
+            | Request::WriteSignalInfo(_)
+            | Request::ListSites(_) => self.route_control(id, request, tail),
             other => self.route_stopped(id, other, tail),
+        }
+    }
+
+    /// Verbs about a target's terminal.
+    fn route_terminal(&mut self, id: u32, request: Request, tail: &[u8]) {
+        match request {
+            Request::WriteTerminal(request) => {
+                let reply = check_len(tail.len(), terminal::INPUT_LEN_MAX)
+                    .and_then(|()| self.backend.write_terminal(request.target, tail));
+                let reply = reply.map(|()| terminal::WriteTerminalReply {});
+                self.send::<terminal::WriteTerminal>(id, reply);
+            }
+            Request::ResizeTerminal(request) => {
+                let reply = self.backend.resize_terminal(request);
+                let reply = reply.map(|()| terminal::ResizeTerminalReply {});
+                self.send::<terminal::ResizeTerminal>(id, reply);
+            }
+            // Every other verb is an arm of `route`.
+            _ => {}
         }
     }
 
@@ -139,8 +153,7 @@ impl<'a> Dispatch<'a> {
                 self.send::<thread::ListThreads>(id, reply);
             }
             Request::Resume(request) => {
-                let reply = self.backend.resume(request).map(|()| resume::ResumeReply {});
-                self.send::<resume::Resume>(id, reply);
+                self.backend.resume(request, self.outbox.answer::<resume::Resume>(id));
             }
             Request::SendSignal(request) => {
                 let reply = self.backend.send_signal(request);
@@ -148,7 +161,7 @@ impl<'a> Dispatch<'a> {
                 self.send::<resume::SendSignal>(id, reply);
             }
             Request::Interrupt(request) => {
-                let reply = self.backend.interrupt(request.target);
+                let reply = self.backend.interrupt(request);
                 let reply = reply.map(|()| resume::InterruptReply {});
                 self.send::<resume::Interrupt>(id, reply);
             }
@@ -171,12 +184,10 @@ impl<'a> Dispatch<'a> {
                 self.send::<registers::WriteRegisters>(id, reply);
             }
             Request::InsertSites(request) => {
-                let reply = self.backend.insert_sites(request);
-                self.send::<site::InsertSites>(id, reply);
+                self.backend.insert_sites(request, self.outbox.answer::<site::InsertSites>(id));
             }
             Request::RemoveSites(request) => {
-                let reply = self.backend.remove_sites(request).map(|()| site::RemoveSitesReply {});
-                self.send::<site::RemoveSites>(id, reply);
+                self.backend.remove_sites(request, self.outbox.answer::<site::RemoveSites>(id));
             }
             Request::ListModules(request) => {
                 let reply = self.backend.list_modules(request.target);
@@ -188,7 +199,7 @@ impl<'a> Dispatch<'a> {
     }
 
     /// Verbs that say how a target is to run.
-    fn route_control(&mut self, id: u32, request: Request) {
+    fn route_control(&mut self, id: u32, request: Request, tail: Bytes) {
         match request {
             Request::HoldThreads(request) => {
                 let reply = self.backend.hold_threads(request);
@@ -206,6 +217,19 @@ impl<'a> Dispatch<'a> {
                 let reply = self.backend.catch_syscalls(request);
                 let reply = reply.map(|()| resume::CatchSyscallsReply {});
                 self.send::<resume::CatchSyscalls>(id, reply);
+            }
+            Request::SetStopMode(request) => {
+                let reply = self.backend.set_stop_mode(request);
+                self.send::<resume::SetStopMode>(id, reply.map(|()| resume::SetStopModeReply {}));
+            }
+            Request::ReadSignalInfo(request) => {
+                let outcome = self.backend.read_signal_info(request);
+                self.outbox.send_outcome::<resume::ReadSignalInfo>(id, outcome);
+            }
+            Request::WriteSignalInfo(request) => {
+                let reply = self.backend.write_signal_info(request, tail);
+                let reply = reply.map(|()| resume::WriteSignalInfoReply {});
+                self.send::<resume::WriteSignalInfo>(id, reply);
             }
             Request::ListSites(request) => {
                 let reply = self.backend.list_sites(request.target);

@@ -3,6 +3,7 @@
 //! call ptrace or wait for tracees.
 
 mod abandon;
+mod alone;
 mod arm;
 mod attach;
 mod carry;
@@ -32,6 +33,7 @@ mod report;
 mod rest;
 mod resume;
 mod settle;
+mod signal_info;
 pub(crate) mod signals;
 mod site;
 mod slots;
@@ -76,8 +78,13 @@ use dbgwire::verbs::process::{
     LaunchReply, Terminal as TerminalKind,
 };
 use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
-use dbgwire::verbs::resume::{CatchSyscalls, Resume, SendSignal, SetEvents, SetSignals};
-use dbgwire::verbs::site::{InsertSites, InsertSitesReply, ListSitesReply, RemoveSites};
+use dbgwire::verbs::resume::{
+    CatchSyscalls, Interrupt, ReadSignalInfo, ReadSignalInfoReply, Resume, ResumeReply, SendSignal,
+    SetEvents, SetSignals, SetStopMode, WriteSignalInfo,
+};
+use dbgwire::verbs::site::{
+    InsertSites, InsertSitesReply, ListSitesReply, RemoveSites, RemoveSitesReply,
+};
 use dbgwire::verbs::terminal::ResizeTerminal;
 use dbgwire::verbs::thread::{HoldThreads, HoldThreadsReply, ListThreadsReply, ThreadDescription};
 use dbgwire::{ErrorCode, Fault};
@@ -318,12 +325,25 @@ impl Backend for PtraceBackend {
         self.call(move |tracer| tracer.catch_syscalls(&request))
     }
 
+    fn set_stop_mode(&mut self, request: SetStopMode) -> Result<(), Fault> {
+        self.call(move |tracer| tracer.set_stop_mode(&request))
+    }
+
+    fn read_signal_info(&mut self, request: ReadSignalInfo) -> Outcome<ReadSignalInfoReply> {
+        self.call(move |tracer| tracer.read_signal_info(&request))
+            .map(|info| (ReadSignalInfoReply {}, info))
+    }
+
+    fn write_signal_info(&mut self, request: WriteSignalInfo, info: Bytes) -> Result<(), Fault> {
+        self.call(move |tracer| tracer.write_signal_info(&request, &info))
+    }
+
     fn list_sites(&mut self, target: u32) -> Result<ListSitesReply, Fault> {
         self.call(move |tracer| tracer.list_sites(TargetId::new(target)))
     }
 
-    fn resume(&mut self, request: Resume) -> Result<(), Fault> {
-        self.call(move |tracer| tracer.resume(&request))
+    fn resume(&mut self, request: Resume, answer: Answer<ResumeReply>) {
+        self.post(move |tracer| tracer.resume(request, answer));
     }
 
     fn send_signal(&mut self, request: SendSignal) -> Result<(), Fault> {
@@ -363,8 +383,8 @@ impl Backend for PtraceBackend {
         self.pty(TargetId::new(request.target))?.resize(request.rows, request.columns)
     }
 
-    fn interrupt(&mut self, target: u32) -> Result<(), Fault> {
-        self.call(move |tracer| tracer.interrupt(TargetId::new(target)))
+    fn interrupt(&mut self, request: Interrupt) -> Result<(), Fault> {
+        self.call(move |tracer| tracer.interrupt(&request))
     }
 
     fn read_memory(
@@ -449,15 +469,12 @@ impl Backend for PtraceBackend {
         self.call(move |tracer| tracer.write_registers(&request))
     }
 
-    fn insert_sites(&mut self, request: InsertSites) -> Result<InsertSitesReply, Fault> {
-        self.call(move |tracer| {
-            let faults = tracer.insert_sites(TargetId::new(request.target), &request.sites)?;
-            Ok(InsertSitesReply { faults })
-        })
+    fn insert_sites(&mut self, request: InsertSites, answer: Answer<InsertSitesReply>) {
+        self.post(move |tracer| tracer.insert_sites(request, answer));
     }
 
-    fn remove_sites(&mut self, request: RemoveSites) -> Result<(), Fault> {
-        self.call(move |tracer| tracer.remove_sites(TargetId::new(request.target), &request.ids))
+    fn remove_sites(&mut self, request: RemoveSites, answer: Answer<RemoveSitesReply>) {
+        self.post(move |tracer| tracer.remove_sites(request, answer));
     }
 
     fn list_modules(&mut self, target: u32) -> Result<ListModulesReply, Fault> {

@@ -45,8 +45,8 @@ pub enum StopKind {
     ModulesChanged = 16,
 }
 
-/// A target stands still, all its threads. Carries what a client asks next, so that showing a
-/// prompt costs no further round trip.
+/// A target stands still, all its threads, or one of them alone. Carries what a client asks next,
+/// so that showing a prompt costs no further round trip.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Stopped {
     /// The stop's number: what was read under an earlier one is stale.
@@ -98,6 +98,9 @@ pub struct Stopped {
     /// At ThreadEnding: how it ends, as wait(2) tells it.
     #[prost(uint32, tag = "16")]
     pub ending: u32,
+    /// Whether only this thread stands still, and the others are as they were.
+    #[prost(bool, tag = "17")]
+    pub alone: bool,
     /// At a site: conditions that have no result, and therefore stop the target.
     #[prost(message, repeated, tag = "20")]
     pub condition_faults: Vec<ConditionFault>,

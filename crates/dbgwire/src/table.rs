@@ -152,6 +152,9 @@ verbs! {
     0x0406 CallFunction => CallFunctionReply, once, since 1, "have a thread call a function";
     0x0408 SetSignals => SetSignalsReply, idempotent, since 1, "what becomes of signals";
     0x0409 CatchSyscalls => CatchSyscallsReply, idempotent, since 1, "stop at system calls";
+    0x040a SetStopMode => SetStopModeReply, once, since 1, "whether threads stop alone";
+    0x040b ReadSignalInfo => ReadSignalInfoReply, idempotent, since 1, "a signal's siginfo";
+    0x040c WriteSignalInfo => WriteSignalInfoReply, idempotent, since 1, "change it";
 
     0x0501 ReadMemory => ReadMemoryReply, idempotent, since 1, "read many ranges";
     0x0502 WriteMemory => WriteMemoryReply, idempotent, since 1, "write bytes";

@@ -393,7 +393,8 @@ impl Client {
     /// Asks a target to stop.
     #[track_caller]
     pub fn interrupt(&mut self, target: Target) {
-        self.call(&Interrupt { target: target.id }).expect("it can be interrupted");
+        self.call(&Interrupt { target: target.id, tids: Vec::new() })
+            .expect("it can be interrupted");
     }
 
     // Sites.

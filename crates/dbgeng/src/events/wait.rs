@@ -126,7 +126,7 @@ impl Engine {
                 _ => continue,
             };
             if !std::mem::replace(is_interrupted, true) {
-                self.client.post(&Interrupt { target: process.target.value() });
+                self.client.post(&Interrupt { target: process.target.value(), tids: Vec::new() });
             }
         }
     }

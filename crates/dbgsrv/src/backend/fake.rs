@@ -21,8 +21,13 @@ use dbgwire::verbs::process::{
     LaunchReply,
 };
 use dbgwire::verbs::registers::{ReadRegisters, ReadRegistersReply, WriteRegisters};
-use dbgwire::verbs::resume::{CatchSyscalls, Resume, SendSignal, SetEvents, SetSignals};
-use dbgwire::verbs::site::{InsertSites, InsertSitesReply, ListSitesReply, RemoveSites};
+use dbgwire::verbs::resume::{
+    CatchSyscalls, Interrupt, ReadSignalInfo, ReadSignalInfoReply, Resume, ResumeReply, SendSignal,
+    SetEvents, SetSignals, SetStopMode, WriteSignalInfo,
+};
+use dbgwire::verbs::site::{
+    InsertSites, InsertSitesReply, ListSitesReply, RemoveSites, RemoveSitesReply,
+};
 use dbgwire::verbs::terminal::ResizeTerminal;
 use dbgwire::verbs::thread::{HoldThreads, HoldThreadsReply, ListThreadsReply};
 use dbgwire::{ErrorCode, Fault};
@@ -61,6 +66,14 @@ impl FakeBackend {
         }
         Err(Fault::new(ErrorCode::NoSuchTarget, format!("no target {target}")))
     }
+
+    /// Answers with a reply, if the target is known.
+    fn finish<R>(&self, target: u32, answer: Answer<R>, reply: R) {
+        match self.target(target) {
+            Ok(()) => answer.reply(reply),
+            Err(fault) => answer.fault(fault),
+        }
+    }
 }
 
 impl Backend for FakeBackend {
@@ -80,10 +93,7 @@ impl Backend for FakeBackend {
     }
 
     fn detach(&mut self, request: Detach, answer: Answer<DetachReply>) {
-        match self.target(request.target) {
-            Ok(()) => answer.reply(DetachReply {}),
-            Err(fault) => answer.fault(fault),
-        }
+        self.finish(request.target, answer, DetachReply {});
     }
 
     fn kill(&mut self, _: Kill, answer: Answer<KillReply>) {
@@ -115,13 +125,27 @@ impl Backend for FakeBackend {
         self.target(request.target)
     }
 
+    fn read_signal_info(&mut self, request: ReadSignalInfo) -> Outcome<ReadSignalInfoReply> {
+        self.target(request.target)?;
+        Ok((ReadSignalInfoReply {}, Bytes::new()))
+    }
+
+    fn write_signal_info(&mut self, request: WriteSignalInfo, info: Bytes) -> Result<(), Fault> {
+        self.note(format!("siginfo {} for {}", info.escape_ascii(), request.tid));
+        self.target(request.target)
+    }
+
     fn list_sites(&mut self, target: u32) -> Result<ListSitesReply, Fault> {
         self.target(target)?;
         Ok(ListSitesReply::default())
     }
 
-    fn resume(&mut self, request: Resume) -> Result<(), Fault> {
+    fn resume(&mut self, request: Resume, answer: Answer<ResumeReply>) {
         self.note(format!("resume {} at stop {}", request.target, request.stop));
+        self.finish(request.target, answer, ResumeReply {});
+    }
+
+    fn set_stop_mode(&mut self, request: SetStopMode) -> Result<(), Fault> {
         self.target(request.target)
     }
 
@@ -182,8 +206,8 @@ impl Backend for FakeBackend {
         self.target(request.target)
     }
 
-    fn interrupt(&mut self, target: u32) -> Result<(), Fault> {
-        self.target(target)
+    fn interrupt(&mut self, request: Interrupt) -> Result<(), Fault> {
+        self.target(request.target)
     }
 
     fn read_memory(
@@ -254,13 +278,12 @@ impl Backend for FakeBackend {
         self.target(request.target)
     }
 
-    fn insert_sites(&mut self, request: InsertSites) -> Result<InsertSitesReply, Fault> {
-        self.target(request.target)?;
-        Ok(InsertSitesReply::default())
+    fn insert_sites(&mut self, request: InsertSites, answer: Answer<InsertSitesReply>) {
+        self.finish(request.target, answer, InsertSitesReply::default());
     }
 
-    fn remove_sites(&mut self, request: RemoveSites) -> Result<(), Fault> {
-        self.target(request.target)
+    fn remove_sites(&mut self, request: RemoveSites, answer: Answer<RemoveSitesReply>) {
+        self.finish(request.target, answer, RemoveSitesReply {});
     }
 
     fn list_modules(&mut self, target: u32) -> Result<ListModulesReply, Fault> {

@@ -85,7 +85,7 @@ fn faults_of_the_backend_reach_the_client() {
     let other = TARGET + 1;
     let codes = [
         client.call(&Resume { target: other, ..Resume::default() }).map(drop),
-        client.call(&Interrupt { target: other }).map(drop),
+        client.call(&Interrupt { target: other, tids: Vec::new() }).map(drop),
         client.call(&ListThreads { target: other }).map(drop),
         client.call(&module::ListModules { target: other }).map(drop),
         client.call(&memory::ListRegions { target: other, from: 0 }).map(drop),
@@ -106,7 +106,7 @@ fn every_verb_is_carried_out() {
     let target = TARGET;
     let done = [
         client.call(&Resume { target, ..Resume::default() }).map(drop),
-        client.call(&Interrupt { target }).map(drop),
+        client.call(&Interrupt { target, tids: Vec::new() }).map(drop),
         client.call(&ListThreads { target }).map(drop),
         client.call(&module::ListModules { target }).map(drop),
         client.call(&memory::ListRegions { target, from: 0 }).map(drop),

@@ -20,6 +20,7 @@ impl Tracer {
     pub(super) fn abandon(&mut self, id: TargetId) -> Result<(), Fault> {
         let target = self.stopped(id)?;
         target.is_abandoned = true;
+        target.policy.stops_alone = false;
         if let Some(terminal) = &target.terminal {
             terminal.hold();
         }

@@ -15,7 +15,9 @@ impl Tracer {
     pub(super) fn journal_signals(&mut self, id: TargetId) {
         let Some(target) = self.targets.get_mut(&id) else { return };
         let (pid, start_time) = (target.pid, target.start_time);
-        for thread in target.threads.values() {
+        // Where threads stop alone, those that run on are given theirs now.
+        let stays = |thread: &&Thread| !target.policy.stops_alone || thread.told.is_some();
+        for thread in target.threads.values().filter(stays) {
             let is_raised_again =
                 |due: &&DueSignal| due.info.as_ref().is_some_and(SigInfo::is_fault);
             for due in thread.inject.iter().chain(&thread.held).filter(|due| !is_raised_again(due))

@@ -92,6 +92,9 @@ impl Tracer {
         self.forget(&target);
         self.release_orphans(target.pid, &patches);
         self.lose_call(target.call.take(), "has ended the process, or something else has");
+        for carry_out in std::mem::take(&mut target.asked.standing) {
+            carry_out(self);
+        }
         match std::mem::replace(&mut target.phase, Phase::Stopped) {
             Phase::Launching(launching) => {
                 launching.answer.fault(launching.child.why_it_ended());

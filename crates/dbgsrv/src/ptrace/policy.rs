@@ -55,6 +55,8 @@ pub(super) struct Policy {
     pub(super) stops_at_births: bool,
     /// Whether it stops when a thread has ended.
     pub(super) stops_at_ends: bool,
+    /// Whether its threads stop alone.
+    pub(super) stops_alone: bool,
 }
 
 impl Policy {
@@ -71,6 +73,7 @@ impl Policy {
             stops_at_forks: false,
             stops_at_births: false,
             stops_at_ends: false,
+            stops_alone: false,
         }
     }
 

@@ -13,7 +13,6 @@ use dbgwire::verbs::registers::{
 use dbgwire::{ErrorCode, Fault};
 use rustix::io::Errno;
 
-use super::resume::no_such_thread;
 use super::sys;
 use super::tracer::Tracer;
 use super::watching::RESUME_FLAG;
@@ -92,12 +91,12 @@ impl Tracer {
         request: &ReadRegisters,
     ) -> Result<ReadRegistersReply, Fault> {
         let arch = self.arch;
-        let target = self.stopped(TargetId::new(request.target))?;
+        let target = self.resumable(TargetId::new(request.target))?;
         let tids = match request.tids.as_slice() {
             [] => target.tids(),
             tids => tids.iter().map(|tid| Tid::new(*tid)).collect(),
         };
-        let known = tids.into_iter().filter(|tid| target.threads.contains_key(tid));
+        let known = tids.into_iter().filter(|tid| target.standing(*tid).is_ok());
         let mut reply = ReadRegistersReply::default();
         let mut len = 0;
         for thread in known.filter_map(|tid| read_thread(tid, arch, request)) {
@@ -116,8 +115,7 @@ impl Tracer {
     pub(super) fn write_registers(&mut self, request: &WriteRegisters) -> Result<(), Fault> {
         let (id, tid) = (TargetId::new(request.target), Tid::new(request.tid));
         let arch = self.arch;
-        let target = self.stopped(id)?;
-        let thread = target.threads.get(&tid).ok_or_else(|| no_such_thread(target, tid))?;
+        let thread = self.resumable(id)?.standing(tid)?;
         debug_assert!(thread.is_stopped());
         let general_before = sys::registers(tid, arch).map_err(refused(tid, "registers"))?;
         let general = changed(general_before, request)?;

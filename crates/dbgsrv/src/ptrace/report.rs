@@ -43,7 +43,7 @@ impl Tracer {
         // Who steps a thread waits for a stop; if the step is the thread's last, it comes from
         // here.
         let is_stepped = target.threads.get(&tid).is_some_and(|thread| thread.wish == Wish::Step);
-        target.asked.interrupt |= is_stepped && !target.is_stopped();
+        target.asked.interrupt |= is_stepped && !target.is_stopped() && !target.stops_alone();
         target.remove_thread(tid);
         // Of a leader that had ended before the session attached, nothing is ever reported.
         if target.threads.is_empty() && !self.owner.contains_key(&Tid::from(target.pid)) {

@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
-use dbgbase::{Address, AddressRange, SiteId, StopReason, TargetId, Tid};
+use dbgbase::{Address, AddressRange, SiteId, StopNumber, StopReason, TargetId, Tid};
 use dbgwire::error::FaultMessage;
-use dbgwire::verbs::resume::{Resume, RunKind, SendSignal, ThreadAction};
-use dbgwire::verbs::site::{SITES_MAX, Site, SiteFault, SiteKind};
+use dbgwire::verbs::resume::{Interrupt, Resume, ResumeReply, RunKind, SendSignal, ThreadAction};
+use dbgwire::verbs::site::{
+    InsertSites, InsertSitesReply, RemoveSites, RemoveSitesReply, SITES_MAX, Site, SiteFault,
+    SiteKind,
+};
 use dbgwire::{ErrorCode, Fault, convert};
 
 use super::site::{ClientReason, Reason};
@@ -13,20 +16,26 @@ use super::sys;
 use super::target::{Phase, Target};
 use super::thread::{DueSignal, State, StopClass, Thread, Wish};
 use super::tracer::Tracer;
+use crate::answer::Answer;
 
 impl Tracer {
     /// Changes sites and lets threads run, or does nothing at all.
-    pub(super) fn resume(&mut self, resume: &Resume) -> Result<(), Fault> {
+    pub(super) fn resume(&mut self, resume: Resume, answer: Answer<ResumeReply>) {
         let id = TargetId::new(resume.target);
-        let target = self.stopped(id)?;
-        if resume.stop != 0 && resume.stop != target.stop.value() {
-            let detail = format!(
-                "the request is about stop {}, and process {} is at stop {}",
-                resume.stop, target.pid, target.stop
-            );
-            return Err(Fault::new(ErrorCode::StaleStop, detail));
+        if !resume.insert.is_empty() || !resume.remove.is_empty() {
+            return self.when_standing(id, answer, move |tracer| tracer.resume_now(&resume));
         }
+        match self.resume_now(&resume) {
+            Ok(reply) => answer.reply(reply),
+            Err(fault) => answer.fault(fault),
+        }
+    }
+
+    fn resume_now(&mut self, resume: &Resume) -> Result<ResumeReply, Fault> {
+        let id = TargetId::new(resume.target);
+        let target = self.resumable(id)?;
         let actions = plan(target, &resume.actions)?;
+        check_stop(target, resume.stop, &actions)?;
         check_count(resume.insert.len())?;
         check_count(resume.remove.len())?;
         let mut inserted = Vec::new();
@@ -47,9 +56,16 @@ impl Tracer {
         self.forget_signals(id);
         self.wake(id);
         self.set_wishes(id, &actions);
-        self.set_phase(id, Phase::Running);
+        let target = self.target(id)?;
+        if target.is_stopped() {
+            target.phase = Phase::Running;
+        }
+        // Of the threads that stay where they are.
+        if target.stops_alone() {
+            self.journal_signals(id);
+        }
         self.dirty.insert(id);
-        Ok(())
+        Ok(ResumeReply {})
     }
 
     /// Takes over what the client wants, and drops reports that its wishes have made stale.
@@ -58,15 +74,19 @@ impl Tracer {
             return;
         };
         let (event_thread, memory) = (target.event_thread, &target.memory);
-        let watches = &target.watches;
+        let (watches, stops_alone) = (&target.watches, target.stops_alone());
         for thread in target.threads.values_mut() {
+            let action = actions.of(thread.tid);
+            if stops_alone && (thread.told.is_none() || action.is_none()) {
+                continue; // It is as it was.
+            }
+            thread.told = None;
             let passed = thread.passed;
             let remains = |site: &SiteId| {
                 let is_here = passed.is_some() && memory.lock().sites.find(*site) == passed;
                 is_here || watches.has(*site)
             };
             thread.begins_in_syscall = thread.state == State::Stopped(StopClass::Syscall);
-            let action = actions.named.get(&thread.tid).or(actions.others.as_ref());
             let is_held = thread.hold.is_held();
             let wish = action.filter(|_| !is_held).map(|action| (action.wish, action.range));
             (thread.wish, thread.range) = wish.unwrap_or((Wish::Stay, None));
@@ -87,7 +107,7 @@ impl Tracer {
             if thread.has_untold_signal() {
                 // The client does not know of it yet, and will say at its stop what becomes of it.
                 thread.held.extend(signal.map(|signal| DueSignal { signal, info: None }));
-            } else if thread.tid == event_thread || is_named {
+            } else if stops_alone || thread.tid == event_thread || is_named {
                 let told = thread.inject.take();
                 let given = signal.map(|signal| {
                     let same = told.filter(|told| told.signal == signal);
@@ -97,7 +117,8 @@ impl Tracer {
                 given.into_iter().for_each(|given| thread.held.push_front(given));
             }
         }
-        target.wish_of_newborn = actions.others.as_ref().map_or(Wish::Run, |others| others.wish);
+        let others = actions.others.as_ref().filter(|_| !stops_alone);
+        target.wish_of_newborn = others.map_or(Wish::Run, |others| others.wish);
     }
 
     /// Arms one site for the client.
@@ -121,12 +142,17 @@ impl Tracer {
     }
 
     /// Arms sites one by one.
-    pub(super) fn insert_sites(
+    pub(super) fn insert_sites(&mut self, request: InsertSites, answer: Answer<InsertSitesReply>) {
+        let id = TargetId::new(request.target);
+        self.when_standing(id, answer, move |tracer| tracer.insert_sites_now(id, &request.sites));
+    }
+
+    fn insert_sites_now(
         &mut self,
         id: TargetId,
         sites: &[Site],
-    ) -> Result<Vec<SiteFault>, Fault> {
-        self.stopped(id)?;
+    ) -> Result<InsertSitesReply, Fault> {
+        self.resumable(id)?;
         check_count(sites.len())?;
         let mut faults = Vec::new();
         for site in sites {
@@ -135,22 +161,31 @@ impl Tracer {
                 faults.push(SiteFault { id: site.id, fault });
             }
         }
-        Ok(faults)
+        Ok(InsertSitesReply { faults })
     }
 
     /// Takes sites back.
-    pub(super) fn remove_sites(&mut self, id: TargetId, ids: &[u32]) -> Result<(), Fault> {
-        self.stopped(id)?;
+    pub(super) fn remove_sites(&mut self, request: RemoveSites, answer: Answer<RemoveSitesReply>) {
+        let id = TargetId::new(request.target);
+        self.when_standing(id, answer, move |tracer| tracer.remove_sites_now(id, &request.ids));
+    }
+
+    fn remove_sites_now(&mut self, id: TargetId, ids: &[u32]) -> Result<RemoveSitesReply, Fault> {
+        self.resumable(id)?;
         check_count(ids.len())?;
         for site in ids {
             self.disarm_client(id, SiteId::new(*site));
         }
-        Ok(())
+        Ok(RemoveSitesReply {})
     }
 
-    /// Asks a running target to stop.
-    pub(super) fn interrupt(&mut self, id: TargetId) -> Result<(), Fault> {
+    /// Asks a running target to stop, or threads of it.
+    pub(super) fn interrupt(&mut self, request: &Interrupt) -> Result<(), Fault> {
+        let id = TargetId::new(request.target);
         let target = self.target(id)?;
+        if target.stops_alone() && !matches!(target.phase, Phase::Injecting(_)) {
+            return self.interrupt_alone(request);
+        }
         if !target.is_stopped() {
             target.asked.interrupt = true;
             self.dirty.insert(id);
@@ -248,6 +283,33 @@ struct Actions {
     others: Option<Action>,
 }
 
+impl Actions {
+    /// What a thread is to do; `None` if nothing is said of it.
+    fn of(&self, tid: Tid) -> Option<&Action> {
+        self.named.get(&tid).or(self.others.as_ref())
+    }
+}
+
+/// Checks that the threads of a resume stand still, at the stop that it is about.
+fn check_stop(target: &Target, stop: u64, actions: &Actions) -> Result<(), Fault> {
+    let is_named = |stood: StopNumber| stop == 0 || stop == stood.value();
+    if !target.stops_alone() && !is_named(target.stop) {
+        let (pid, stood) = (target.pid, target.stop);
+        let detail =
+            format!("the request is about stop {stop}, and process {pid} is at stop {stood}");
+        return Err(Fault::new(ErrorCode::StaleStop, detail));
+    }
+    for tid in actions.named.keys() {
+        let told = target.standing(*tid)?.told.filter(|_| target.stops_alone());
+        if let Some(stood) = told.filter(|stood| !is_named(*stood)) {
+            let detail =
+                format!("the request is about stop {stop}, and thread {tid} is at stop {stood}");
+            return Err(Fault::new(ErrorCode::StaleStop, detail));
+        }
+    }
+    Ok(())
+}
+
 /// Checks a resume's actions against the target.
 fn plan(target: &Target, actions: &[ThreadAction]) -> Result<Actions, Fault> {
     let malformed = |detail: &str| Fault::new(ErrorCode::Malformed, detail);
@@ -282,10 +344,9 @@ fn plan(target: &Target, actions: &[ThreadAction]) -> Result<Actions, Fault> {
                 return Err(malformed("only a named thread can be stepped or given a signal"));
             }
             plan.others = Some(action_for);
-        } else if target.threads.contains_key(&tid) {
-            plan.named.insert(tid, action_for);
         } else {
-            return Err(no_such_thread(target, tid));
+            target.standing(tid)?;
+            plan.named.insert(tid, action_for);
         }
     }
     let runs = |action: &Action| action.wish != Wish::Stay;
@@ -293,8 +354,8 @@ fn plan(target: &Target, actions: &[ThreadAction]) -> Result<Actions, Fault> {
         return Err(malformed("a resume must let at least one thread run"));
     }
     let may_run = |thread: &Thread| {
-        let action = plan.named.get(&thread.tid).or(plan.others.as_ref());
-        action.is_some_and(runs) && !thread.hold.is_held()
+        let is_standing = !target.stops_alone() || thread.told.is_some();
+        is_standing && plan.of(thread.tid).is_some_and(runs) && !thread.hold.is_held()
     };
     if !target.threads.values().any(may_run) {
         return Err(malformed("every thread that would run is suspended or frozen"));

@@ -20,7 +20,7 @@ impl Tracer {
         let Some(target) = self.targets.get(&id) else { return };
         match target.phase {
             Phase::Launching(_) => self.release_launching(id),
-            Phase::Stopped if target.asked.detach.is_none() => {}
+            Phase::Stopped if target.asked.detach.is_none() && !target.wants_thread() => {}
             Phase::Stopped => self.decide(id),
             Phase::SteppingOff { tid, site } => {
                 let is_done = target.threads.get(&tid).is_none_or(Thread::is_stopped);
@@ -29,7 +29,7 @@ impl Tracer {
                     self.set_phase(id, Phase::Stopping);
                     self.reach(ProbeStep::SteppedOff);
                     self.decide(id);
-                } else if target.asked.any() {
+                } else if target.asked.any() || target.wants_thread() {
                     // An instruction may wait for ever, for a page that another thread provides.
                     self.interrupt_all(id);
                 }
@@ -41,6 +41,11 @@ impl Tracer {
 
     fn settle_running(&mut self, id: TargetId) {
         self.carry_sites(id);
+        let stops_alone = self.targets.get(&id).is_some_and(Target::stops_alone);
+        if stops_alone {
+            self.interrupt_wanted(id);
+            self.tell_alone(id);
+        }
         let Some(target) = self.targets.get(&id) else { return };
         let must_stop = target.asked.any()
             || matches!(target.phase, Phase::Stopping)
@@ -50,6 +55,10 @@ impl Tracer {
             });
         if !must_stop && !target.is_idle() {
             self.release_all(id);
+            return;
+        }
+        if !must_stop && stops_alone {
+            self.stand_still(id);
             return;
         }
         self.set_phase(id, Phase::Stopping);
@@ -82,6 +91,13 @@ impl Tracer {
             self.tell_stop(id, StopReason::Attached);
             return;
         }
+        if target.stops_alone() {
+            if self.decide_alone(id) {
+                self.carry_sites(id);
+                self.go_on(id);
+            }
+            return;
+        }
         if let Some(tid) = target.next_report() {
             self.tell_report(id, tid);
             return;
@@ -90,6 +106,13 @@ impl Tracer {
             self.tell_stop(id, StopReason::Interrupted);
             return;
         }
+        self.go_on(id);
+    }
+
+    /// Every thread stands still, and those that are to run may: one that has to leave a site in
+    /// its place first, or all.
+    fn go_on(&mut self, id: TargetId) {
+        let Some(target) = self.targets.get(&id) else { return };
         let stepping = target
             .threads
             .values()
@@ -166,8 +189,19 @@ impl Tracer {
 
     /// Asks every running thread to stop that has not been asked.
     fn interrupt_all(&mut self, id: TargetId) {
+        self.interrupt_threads(id, |_| true);
+    }
+
+    /// The same for those that are to stop alone.
+    fn interrupt_wanted(&mut self, id: TargetId) {
+        self.interrupt_threads(id, |thread| thread.is_wanted && thread.told.is_none());
+    }
+
+    fn interrupt_threads(&mut self, id: TargetId, is_meant: impl Fn(&Thread) -> bool) {
         let Some(target) = self.targets.get_mut(&id) else { return };
-        for tid in target.undisturbed() {
+        let mut tids = target.undisturbed();
+        tids.retain(|tid| target.threads.get(tid).is_some_and(&is_meant));
+        for tid in tids {
             // The only failure is ESRCH: it is dying, and its end is reported next.
             let _ = sys::interrupt(tid);
             if let Some(thread) = target.threads.get_mut(&tid)

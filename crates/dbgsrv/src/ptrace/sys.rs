@@ -272,6 +272,19 @@ pub(super) struct SigInfo {
 unsafe impl Send for SigInfo {}
 
 impl SigInfo {
+    /// As the kernel has it.
+    pub(super) fn bytes(&self) -> &[u8; size_of::<libc::siginfo_t>()] {
+        // SAFETY: siginfo_t is plain data of this size, and the kernel has filled all of it.
+        unsafe { &*(&raw const self.raw).cast() }
+    }
+
+    /// Takes what the kernel, or a client, has; whatever it is.
+    pub(super) fn from_bytes(bytes: [u8; size_of::<libc::siginfo_t>()]) -> SigInfo {
+        // SAFETY: siginfo_t is plain data of this size, for which every value is one; the
+        // addresses in it are the tracee's, never followed here.
+        SigInfo { raw: unsafe { std::mem::transmute::<[u8; 128], libc::siginfo_t>(bytes) } }
+    }
+
     /// `si_code`.
     pub(super) fn code(&self) -> i32 {
         self.raw.si_code

@@ -16,6 +16,7 @@ use super::recent::RecentReads;
 use super::spawn::Begun;
 use super::syscalls::Caught;
 use super::thread::{State, Thread, Wish};
+use super::tracer::Command;
 use super::watch::WatchTable;
 use crate::answer::Answer;
 use crate::journal::EntryIndex;
@@ -62,12 +63,14 @@ pub(super) struct Asked {
     pub(super) detach: Option<Option<Answer<DetachReply>>>,
     /// To be ended; who asked.
     pub(super) kill: Vec<Answer<KillReply>>,
+    /// What is to be done when all threads stand still, where threads stop alone.
+    pub(super) standing: Vec<Command>,
 }
 
 impl Asked {
     /// Whether anything has been asked for which threads must stand still.
     pub(super) fn any(&self) -> bool {
-        self.interrupt || self.detach.is_some()
+        self.interrupt || self.detach.is_some() || !self.standing.is_empty()
     }
 }
 

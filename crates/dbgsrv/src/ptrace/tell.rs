@@ -49,13 +49,21 @@ impl Tracer {
         }
     }
 
-    fn tell(&mut self, id: TargetId, tid: Tid, reason: &StopReason, faults: &[ConditionFault]) {
+    /// Tells the client that a thread stands still: with all others, or alone.
+    pub(super) fn tell(
+        &mut self,
+        id: TargetId,
+        tid: Tid,
+        reason: &StopReason,
+        faults: &[ConditionFault],
+    ) {
         if self.targets.get(&id).is_some_and(|target| !target.has_begun) {
             self.arm_rendezvous(id);
         }
+        let stop = StopNumber::new(self.last_stop.value() + 1);
+        self.note_told(id, tid, stop);
         self.journal_signals(id);
         self.flush_terminal(id);
-        let stop = StopNumber::new(self.last_stop.value() + 1);
         let (arch, stack_len) = (self.arch, self.stack_window_len);
         let Some(target) = self.targets.get_mut(&id) else { return };
         let Some(thread) = target.threads.get_mut(&tid) else { return };
@@ -66,13 +74,16 @@ impl Tracer {
         self.restless.insert(id);
         target.stop = stop;
         target.event_thread = tid;
-        target.phase = Phase::Stopped;
-        target.asked.interrupt = false;
+        if !target.policy.stops_alone {
+            target.phase = Phase::Stopped;
+            target.asked.interrupt = false;
+        }
         let is_first = !std::mem::replace(&mut target.has_begun, true);
         let mut event = Stopped {
             stop: stop.value(),
             target: id.value(),
             tid: tid.value(),
+            alone: target.policy.stops_alone,
             general: registers.map(|values| values.values().to_vec()).unwrap_or_default(),
             threads_born: std::mem::take(&mut target.born).iter().map(|tid| tid.value()).collect(),
             threads_ended: std::mem::take(&mut target.ended)

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use dbgbase::{Address, AddressRange, ConditionFault, Signal, StopReason, Tid};
+use dbgbase::{Address, AddressRange, ConditionFault, Signal, StopNumber, StopReason, Tid};
 
 use super::hold::Hold;
 use super::instruction::Kind;
@@ -114,6 +114,10 @@ pub(super) struct Thread {
     pub(super) is_unfinished: bool,
     /// What keeps it from running.
     pub(super) hold: Hold,
+    /// Where threads stop alone: the stop at which the client knows it to stand.
+    pub(super) told: Option<StopNumber>,
+    /// Where threads stop alone: whether it has been asked to stop.
+    pub(super) is_wanted: bool,
     /// Where it steps on and on, if it is wished to step in a range.
     pub(super) range: Option<AddressRange>,
     /// Whether it has made the first of those steps. Signals wait until it has made the last.
@@ -167,6 +171,8 @@ impl Thread {
             is_in_slot: false,
             is_unfinished: false,
             hold: Hold::default(),
+            told: None,
+            is_wanted: false,
             range: None,
             is_in_range: false,
             in_syscall: None,
@@ -186,6 +192,8 @@ impl Thread {
         self.leaves_group_stop = false;
         self.is_in_slot = false;
         self.hold = Hold::default();
+        self.told = None;
+        self.is_wanted = false;
         self.range = None;
         self.in_syscall = None;
         // The kernel has cleared them.

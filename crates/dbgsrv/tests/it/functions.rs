@@ -225,7 +225,9 @@ fn who_asks_for_a_stop_ends_a_call() {
             })
         };
         let id = begin(&mut client);
-        client.call(&Interrupt { target: scene.target.id }).expect("it can be asked");
+        client
+            .call(&Interrupt { target: scene.target.id, tids: Vec::new() })
+            .expect("it can be asked");
         let ended = client.answer::<CallFunction>(id).expect_err("a fault");
         assert_eq!(ended.code, ErrorCode::CallUnwound);
         assert!(ended.detail.contains("asked to stop"), "{ended}");

@@ -221,7 +221,7 @@ fn a_call_that_blocks_is_given_up() {
         until("it to block", is_waiting);
         let refused = client.call(&inject(target, stop.tid(), SYS_GETPID, &[]));
         assert_eq!(refused.expect_err("it is busy").code, ErrorCode::NotStopped);
-        client.call(&Interrupt { target: target.id }).expect("it can be asked");
+        client.call(&Interrupt { target: target.id, tids: Vec::new() }).expect("it can be asked");
         let ended = client.answer::<InjectSyscall>(id).expect_err("a fault");
         assert_eq!(ended.code, ErrorCode::CallUnwound);
         assert_eq!(client.registers(target, stop.tid()), registers);

@@ -2,6 +2,7 @@
 //! debuggees.
 
 mod abandon; // targets that are left stopped, and taken over
+mod alone; // threads that stop while others run
 mod attach; // every thread of a running process, and what may not be attached to
 mod breakpoints; // sites: hit, counted, hidden, moved, filtered
 mod bulk; // searching, filling, comparing, copying

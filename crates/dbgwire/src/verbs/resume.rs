@@ -65,11 +65,16 @@ pub struct ResumeReply {}
 
 /// Stops a running target. The stop is announced by an event; if something else stops the target
 /// first, by that event alone. Does nothing to a target that stands still.
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+///
+/// Where threads stop alone, each thread that runs stops, and each by an event of its own.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Interrupt {
     /// Which target.
     #[prost(uint32, tag = "1")]
     pub target: u32,
+    /// Where threads stop alone: only these; none for all. Otherwise it is ignored.
+    #[prost(uint32, repeated, tag = "2")]
+    pub tids: Vec<u32>,
 }
 
 /// The stop is under way.
@@ -189,3 +194,64 @@ pub struct CatchSyscalls {
 /// It is so from now on.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub struct CatchSyscallsReply {}
+
+/// Which threads stand still at a stop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, prost::Enumeration)]
+#[repr(i32)]
+pub enum StopMode {
+    /// All threads of the target.
+    Together = 0,
+    /// The thread that the stop is about; the others run on.
+    Alone = 1,
+}
+
+/// Says which threads stand still at the stops of a target, which stands still itself. Every target
+/// begins with `Together`, but those that another one makes and that are followed begin as it is.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct SetStopMode {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// Which threads.
+    #[prost(enumeration = "StopMode", tag = "2")]
+    pub mode: i32,
+}
+
+/// It is so from now on. All threads stand still at the target's last stop.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct SetStopModeReply {}
+
+/// Bytes of a `siginfo_t`, as Linux lays it out for programs of the target's CPU.
+pub const SIGNAL_INFO_LEN: usize = 128;
+
+/// Reads the `siginfo_t` of a thread that stands still: of the signal that it is about to be given,
+/// otherwise of the event that stopped it.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct ReadSignalInfo {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// Which thread.
+    #[prost(uint32, tag = "2")]
+    pub tid: u32,
+}
+
+/// The tail holds it, [`SIGNAL_INFO_LEN`] bytes; none if there is none.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct ReadSignalInfoReply {}
+
+/// Replaces the `siginfo_t` of the signal that a thread is about to be given. The tail holds it,
+/// [`SIGNAL_INFO_LEN`] bytes. It counts if the next resume gives the thread that signal.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct WriteSignalInfo {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// Which thread.
+    #[prost(uint32, tag = "2")]
+    pub tid: u32,
+}
+
+/// It is replaced.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct WriteSignalInfoReply {}

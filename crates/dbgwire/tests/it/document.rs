@@ -31,7 +31,9 @@ use dbgwire::verbs::process::{
     ARGUMENTS_LEN_MAX, Attach, PROCESSES_MAX, ProcessDescription, Terminal,
 };
 use dbgwire::verbs::registers::{ExtendedPatch, REGISTERS_LEN_MAX, RegisterValue, ThreadRegisters};
-use dbgwire::verbs::resume::{ChildPolicy, RunKind, SYSCALLS_MAX, SignalPolicy, ThreadAction};
+use dbgwire::verbs::resume::{
+    ChildPolicy, RunKind, SIGNAL_INFO_LEN, SYSCALLS_MAX, SignalPolicy, StopMode, ThreadAction,
+};
 use dbgwire::verbs::server::{XsaveComponent, XsaveLayout};
 use dbgwire::verbs::site::{SITES_MAX, Site, SiteFault, SiteKind, SiteState};
 use dbgwire::verbs::thread::{HoldChange, ThreadDescription};
@@ -155,7 +157,7 @@ fn parts() -> BTreeMap<&'static str, Vec<String>> {
     ])
 }
 
-const ENUMERATIONS: [&str; 10] = [
+const ENUMERATIONS: [&str; 11] = [
     "StopKind",
     "RunKind",
     "SiteKind",
@@ -163,6 +165,7 @@ const ENUMERATIONS: [&str; 10] = [
     "SearchKind",
     "ChildPolicy",
     "ProcessPart",
+    "StopMode",
     "Terminal",
     "FileAccess",
     "ConditionTrouble",
@@ -391,6 +394,7 @@ fn errors_and_enumerations_have_their_numbers() {
     known("ProcessPart", &|number| {
         ProcessPart::try_from(number).ok().map(|kind| format!("{kind:?}"))
     });
+    known("StopMode", &|number| StopMode::try_from(number).ok().map(|kind| format!("{kind:?}")));
     known("FileAccess", &|number| {
         FileAccess::try_from(number).ok().map(|kind| format!("{kind:?}"))
     });
@@ -413,6 +417,7 @@ fn limits_and_versions_have_their_values() {
         ("DESCRIBED_MAX", DESCRIBED_MAX),
         ("SITES_MAX", SITES_MAX),
         ("SYSCALLS_MAX", SYSCALLS_MAX),
+        ("SIGNAL_INFO_LEN", SIGNAL_INFO_LEN),
         ("CODE_LEN_MAX", CODE_LEN_MAX),
         ("STACK_DEPTH_MAX", STACK_DEPTH_MAX),
         ("CALL_ARGUMENTS_MAX", CALL_ARGUMENTS_MAX),

@@ -239,6 +239,8 @@ every_verb! {
     ListProcesses Launch Attach Detach Kill Abandon Claim DescribeProcess
     ListThreads HoldThreads
     Resume Interrupt SendSignal InjectSyscall SetEvents CallFunction SetSignals CatchSyscalls
+    SetStopMode
+    ReadSignalInfo WriteSignalInfo
     ReadMemory WriteMemory ListRegions
     SearchMemory FillMemory CompareMemory CopyMemory
     AllocateMemory FreeMemory ProtectMemory

@@ -122,15 +122,16 @@ prop_compose! {
         threads_born in vec(any::<u32>(), 0..5),
         threads_ended in vec(any::<u32>(), 0..5),
         modules in prop::option::of(vec(module(), 0..4)),
-        detail in (any::<u64>(), any::<u64>(), any::<u32>(), any::<bool>(), any::<u32>()),
+        detail in (any::<u64>(), any::<u64>(), any::<u32>(), any::<(bool, bool)>(), any::<u32>()),
         condition_faults in vec(condition_fault(), 0..3),
     ) -> Stopped {
         let (stop, target, tid, kind) = place;
-        let (watched, syscall, child, borrows, ending) = detail;
+        let (watched, syscall, child, (borrows, alone), ending) = detail;
         let modules = modules.map(|modules| Modules { modules });
         Stopped {
             stop, target, tid, kind, sites, signal, general, windows, threads_born, threads_ended,
-            modules, watched, syscall, child, borrows, ending, condition_faults,
+            modules, watched, syscall, child, borrows, ending, alone,
+            condition_faults,
         }
     }
 }

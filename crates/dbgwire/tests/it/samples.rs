@@ -148,6 +148,7 @@ pub(crate) fn all() -> Vec<Sample> {
     wishes(&mut all);
     injected(&mut all);
     description::add(&mut all);
+    alone(&mut all);
     all.samples
 }
 
@@ -260,7 +261,7 @@ fn control(all: &mut Collection) {
         remove: vec![3, 300],
     };
     all.verb((request, b""), (ResumeReply {}, b""));
-    all.verb((Interrupt { target: 1 }, b""), (InterruptReply {}, b""));
+    all.verb((Interrupt { target: 1, tids: Vec::new() }, b""), (InterruptReply {}, b""));
 }
 
 fn memory(all: &mut Collection) {
@@ -479,6 +480,7 @@ fn events(all: &mut Collection) {
         child: 0,
         borrows: false,
         ending: 0,
+        alone: false,
         condition_faults: vec![condition_fault()],
     };
     all.event(breakpoint, b"\x55\x48\x89\xe5\x00\x01");
@@ -562,4 +564,24 @@ fn wishes(all: &mut Collection) {
     all.event(Signalled { target: 1, tid: 4712, signal: Some(detail) }, b"");
     let left = "it is a 32-bit program".to_owned();
     all.event(Exited { target: 1, status: None, signal: None, left }, b"");
+}
+
+fn alone(all: &mut Collection) {
+    let alone = StopMode::Alone as i32;
+    all.verb((SetStopMode { target: 1, mode: alone }, b""), (SetStopModeReply {}, b""));
+    let info = b"\x0b\0\0\0";
+    all.verb((ReadSignalInfo { target: 1, tid: 4712 }, b""), (ReadSignalInfoReply {}, info));
+    let request = WriteSignalInfo { target: 1, tid: 4712 };
+    all.verb((request, info), (WriteSignalInfoReply {}, b""));
+    let request = Interrupt { target: 1, tids: vec![4711, 4712] };
+    all.verb((request, b""), (InterruptReply {}, b""));
+    let single = Stopped {
+        stop: 11,
+        target: 1,
+        tid: 4712,
+        kind: StopKind::Interrupted as i32,
+        alone: true,
+        ..Stopped::default()
+    };
+    all.event(single, b"");
 }
