@@ -507,7 +507,9 @@ fn threads_at_sites_call() {
         }
     }
     // One that stands at a site which it has told calls, and does not tell it again.
-    client.insert(target, 50, Address::new(function));
+    // It is the only one, so that no other's hit waits to be told.
+    let alone = client.tids(target)[1].value();
+    client.insert_site(target, Site { tid: alone, ..testkit::site(50, Address::new(function)) });
     client.go(target);
     let hit = client.wait_stop();
     assert_eq!((hit.sites(), hit.pc().value()), (vec![50], function));
