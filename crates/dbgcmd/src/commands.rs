@@ -6,6 +6,7 @@ pub(crate) mod address_map;
 pub(crate) mod breakpoints;
 pub(crate) mod bulk;
 pub(crate) mod code;
+pub(crate) mod description;
 pub(crate) mod display;
 pub(crate) mod edit;
 pub(crate) mod execution;

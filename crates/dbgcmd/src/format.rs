@@ -1,8 +1,10 @@
 //! How plain data looks as text, in the original's layouts. Every function here is pure: what it
 //! shows is handed in.
 
+pub(crate) mod auxiliary;
 pub(crate) mod breakpoints;
 pub(crate) mod code;
+pub(crate) mod description;
 pub(crate) mod elements;
 pub(crate) mod events;
 pub(crate) mod memory;

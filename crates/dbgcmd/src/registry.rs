@@ -91,6 +91,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { title: "Code and stack", commands: commands::code::COMMANDS },
     Family { title: "Modules and symbols", commands: commands::modules::COMMANDS },
     Family { title: "Threads and processes", commands: commands::threads::COMMANDS },
+    Family { title: "What a process has", commands: commands::description::COMMANDS },
     Family { title: "Targets", commands: commands::targets::COMMANDS },
     Family { title: "Expressions and output", commands: commands::expressions::COMMANDS },
     Family { title: "The session", commands: commands::session::COMMANDS },

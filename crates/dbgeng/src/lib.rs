@@ -24,6 +24,7 @@
 
 mod breakpoints;
 pub mod client;
+mod description;
 mod disassembly;
 mod engine;
 mod error;
@@ -49,6 +50,10 @@ mod thread;
 
 pub use breakpoints::{
     Access, BreakpointLocation, BreakpointSpec, BreakpointView, Condition, Undecided, Watch,
+};
+pub use description::{
+    Container, Descriptor, Namespace, PartError, ProcessDetails, ProcessPart, ProcessPlaces,
+    ProcessSecurity, ResourceLimit, ThreadStatus,
 };
 pub use disassembly::{DisassembledInstruction, InstructionKind};
 pub use engine::{Engine, Hold};

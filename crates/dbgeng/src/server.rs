@@ -7,6 +7,8 @@ use dbgbase::x86_64::extended::ExtendedRegister;
 use dbgbase::x86_64::xsave::XsaveLayout;
 use dbgbase::{Arch, Pid};
 
+use crate::description::{Container, Namespace, state};
+
 /// Who the server is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ServerDescription {
@@ -92,6 +94,14 @@ pub struct ProcessDescription {
     pub session: u32,
     /// Its state's letter (proc_pid_stat(5)).
     pub state: char,
+    /// Those of its namespaces in which the server is not; empty if unknown or not asked for.
+    pub namespaces: Vec<Namespace>,
+    /// The container that it is in, if its control group tells of one.
+    pub container: Option<Container>,
+    /// Who debugs it, in words; empty for nobody, or if not asked for.
+    pub debugger: String,
+    /// When it started, in milliseconds since 1970 by the machine's clock.
+    pub started_ms: u64,
 }
 
 impl From<dbgwire::verbs::process::ProcessDescription> for ProcessDescription {
@@ -108,7 +118,11 @@ impl From<dbgwire::verbs::process::ProcessDescription> for ProcessDescription {
             start_time: wire.start_time,
             tracer: Some(wire.tracer).filter(|tracer| *tracer != 0).map(Pid::new),
             session: wire.session,
-            state: char::from_u32(wire.state).filter(char::is_ascii_alphabetic).unwrap_or('?'),
+            state: state(wire.state),
+            namespaces: wire.namespaces.into_iter().map(Namespace::from).collect(),
+            container: wire.container.map(Container::from),
+            debugger: wire.debugger,
+            started_ms: wire.started_ms,
         }
     }
 }

@@ -12,6 +12,8 @@ mod discovery;
 mod examples;
 // Breakpoints that stop only where an expression holds.
 mod conditions;
+// What a process is and has, and when its threads ran.
+mod description;
 // What is printed in which form, on a program with a known stack.
 mod forms;
 // Breakpoints that the CPU watches for, and passes.

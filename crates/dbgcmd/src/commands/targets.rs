@@ -20,8 +20,10 @@ pub(crate) const COMMANDS: &[Command] = &[
         syntax: "[-v] [-c] [Pattern]",
         summary: "list the processes of the server's machine",
         manual: "Lists the processes of the machine where targets are debugged, with decimal ids. \
-            A pattern is compared with the names of their files. -v adds session, user and command \
-            line; -c lists only the current process.",
+            A pattern is compared with the names of their files. -v adds session, user, command \
+            line, parent, how many threads it has, its state, its start (in UTC), executable, \
+            container, the namespaces in which the process server is not, and who debugs it; -c \
+            lists only the current process.",
         shape: Shape::Word,
         extent: Extent::Semicolon,
         action: Action::Run(list),

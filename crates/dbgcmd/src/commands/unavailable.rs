@@ -91,7 +91,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         NOT_YET,
     ),
     row(&[".quit_lock"], "forbid quitting", NOT_YET),
-    row(&[".ttime", ".time", "!runaway"], "times of threads", NOT_YET),
+    row(&[".time"], "times of the system and the process", NOT_YET),
     row(
         &[".process", ".thread", ".context", ".cache"],
         "contexts of the kernel debugger",
@@ -178,9 +178,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         "extensions",
         NOT_YET,
     ),
-    row(&["!handle"], "open files", NOT_YET),
     row(&["!uniqstack", "!findstack"], "stacks of all threads", NOT_YET),
-    row(&["!peb", "!teb", "!envvar", "!dlls"], "blocks of process and thread", NOT_YET),
+    row(&["!teb", "!dlls"], "blocks of process and thread", NOT_YET),
     row(&["!error", "!gle"], "texts of errors", NOT_YET),
     row(
         &["!list", "!for_each_module", "!for_each_frame", "!for_each_local", "!for_each_function"],

@@ -66,7 +66,7 @@ fn without_zeros(number: &str) -> &str {
 }
 
 /// Seconds since 1970 as a date; numbers that are no date of four-digit years are said to be none.
-fn time(seconds: u64) -> String {
+pub(crate) fn time(seconds: u64) -> String {
     const DAY_S: u64 = 24 * 60 * 60;
     const YEAR_10000_S: u64 = 253_402_300_800;
     const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];

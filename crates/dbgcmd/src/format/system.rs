@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use dbgeng::ProcessDescription;
 
 use super::bytes;
+use super::description::{date, debugger, duration, foreign};
 
 /// The facts of `vertarget`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,26 +32,13 @@ pub(crate) fn machine(machine: &Machine<'_>) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{} ({} procs) {}", machine.system, machine.cpus, machine.arch);
     let _ = writeln!(text, "Machine Name: {}", machine.name);
-    let _ = writeln!(text, "System Uptime: {}", uptime(machine.uptime_ms));
+    let _ = writeln!(text, "System Uptime: {}", duration(machine.uptime_ms));
     let _ = writeln!(
         text,
         "Process server: version {}, acting as user id {}",
         machine.server_version, machine.uid
     );
     text
-}
-
-/// Days and the time of the day: `3 days 2:11:22.123`.
-fn uptime(milliseconds: u64) -> String {
-    let seconds = milliseconds / 1000;
-    format!(
-        "{} days {}:{:02}:{:02}.{:03}",
-        seconds / 86400,
-        seconds / 3600 % 24,
-        seconds / 60 % 60,
-        seconds % 60,
-        milliseconds % 1000
-    )
 }
 
 /// The line of one process in `.tlist`. The id can be pasted behind `.attach`.
@@ -69,8 +57,26 @@ pub(crate) fn process_details(process: &ProcessDescription) -> String {
     let arguments: Vec<String> = process.arguments.iter().map(|word| quoted(word)).collect();
     let _ =
         writeln!(text, "{:>9} User: {} Command Line: {}", "", process.user, arguments.join(" "));
+    let _ = writeln!(
+        text,
+        "{:>9} Parent: 0n{} Threads: {} State: {} Started: {}",
+        "",
+        process.parent,
+        process.threads,
+        process.state,
+        date(process.started_ms)
+    );
+    if !process.executable.is_empty() {
+        let _ = writeln!(text, "{:>9} Executable: {}", "", quoted(&process.executable));
+    }
+    if let Some(container) = &process.container {
+        let _ = writeln!(text, "{:>9} Container: {} {}", "", container.engine, container.id);
+    }
+    if !process.namespaces.is_empty() {
+        let _ = writeln!(text, "{:>9} Namespaces: {}", "", foreign(&process.namespaces));
+    }
     if let Some(tracer) = process.tracer {
-        let _ = writeln!(text, "{:>9} Debugged by: 0n{tracer}", "");
+        let _ = writeln!(text, "{:>9} Debugged by: {}", "", debugger(tracer, &process.debugger));
     }
     text
 }
@@ -79,8 +85,9 @@ pub(crate) fn process_details(process: &ProcessDescription) -> String {
 pub(crate) fn quoted(argument: &[u8]) -> String {
     let text = bytes(argument);
     let is_plain = !text.is_empty()
-        && !text
-            .contains(|character: char| character.is_whitespace() || "\"'\\".contains(character));
+        && !text.contains(|character: char| {
+            character.is_whitespace() || character.is_control() || "\"'\\".contains(character)
+        });
     if is_plain { text } else { format!("{text:?}") }
 }
 
@@ -88,6 +95,7 @@ pub(crate) fn quoted(argument: &[u8]) -> String {
 mod tests {
     use super::*;
     use dbgbase::Pid;
+    use dbgeng::{Container, Namespace};
     use expect_test::expect;
 
     fn sample() -> ProcessDescription {
@@ -104,15 +112,34 @@ mod tests {
             tracer: Some(Pid::new(99)),
             session: 17,
             state: 'S',
+            namespaces: vec![Namespace { kind: "uts".to_owned(), inode: 7, is_servers: false }],
+            container: Some(Container { engine: "lxc".to_owned(), id: "web".to_owned() }),
+            debugger: "by session 3".to_owned(),
+            started_ms: 1_000,
         }
     }
 
     #[test]
     fn processes_are_listed_with_decimal_ids() {
         assert_eq!(process(&sample()), "   0n4711 bash\n");
-        let expected = "   0n4711 Session: 17 bash\n          User: root Command Line: bash -c \
-            \"sleep 5\" \"\"\n          Debugged by: 0n99\n";
-        assert_eq!(process_details(&sample()), expected);
+        expect![[r#"
+               0n4711 Session: 17 bash
+                      User: root Command Line: bash -c "sleep 5" ""
+                      Parent: 0n1 Threads: 1 State: S Started: Thu Jan  1 00:00:01 1970 UTC
+                      Executable: /bin/bash
+                      Container: lxc web
+                      Namespaces: of its own: uts:[7]
+                      Debugged by: 0n99, by session 3
+        "#]]
+        .assert_eq(&process_details(&sample()));
+        let plain = ProcessDescription {
+            executable: Vec::new(),
+            container: None,
+            namespaces: Vec::new(),
+            tracer: None,
+            ..sample()
+        };
+        assert_eq!(process_details(&plain).lines().count(), 3);
     }
 
     #[test]
