@@ -191,6 +191,7 @@ impl PtraceBackend {
             last_sequence: 0,
             dirty: BTreeSet::new(),
             restless: BTreeSet::new(),
+            modules_due: BTreeSet::new(),
             ended: None,
             keeps_abandoned: false,
         };
@@ -479,7 +480,10 @@ impl Backend for PtraceBackend {
 
     fn list_modules(&mut self, target: u32) -> Result<ListModulesReply, Fault> {
         let target = self.shared(TargetId::new(target))?;
-        Ok(ListModulesReply { modules: modules::list(target.pid, &*target.memory) })
+        let rendezvous = modules::rendezvous(target.pid, &*target.memory);
+        let mut cache = modules::Cache::default();
+        let modules = modules::list(target.pid, &*target.memory, rendezvous.as_ref(), &mut cache);
+        Ok(ListModulesReply { modules })
     }
 
     fn root_directory(&mut self, target: u32) -> Result<PathBuf, Fault> {

@@ -185,10 +185,23 @@ pub struct Signalled {
     pub signal: Option<SignalDetail>,
 }
 
+/// The modules of a running target are others than its client was told. Changes that follow each
+/// other quickly are told together; a stop that comes first brings the list instead.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ModulesChanged {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// All of them, in the order of [`Modules`].
+    #[prost(message, repeated, tag = "2")]
+    pub modules: Vec<ModuleDescription>,
+}
+
 /// A list of modules that may be empty.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Modules {
-    /// The program itself first, the others by address.
+    /// The program itself first, then the others in the order of the dynamic linker, then those
+    /// that it does not list, by address.
     #[prost(message, repeated, tag = "1")]
     pub modules: Vec<ModuleDescription>,
 }

@@ -3,7 +3,7 @@
 
 use crate::codec;
 use crate::error::{DecodeError, ErrorCode};
-use crate::event::{Created, Ending, Exited, Output, Signalled, Stopped};
+use crate::event::{Created, Ending, Exited, ModulesChanged, Output, Signalled, Stopped};
 use crate::frame::{Frame, FrameKind};
 use crate::message::{Verb, WireEvent};
 use crate::verbs::bulk::*;
@@ -192,4 +192,5 @@ events! {
     0x8004 Output, since 1, "a target has written to its terminal";
     0x8005 Created, since 1, "a target has made another one";
     0x8006 Signalled, since 1, "a running target is given a signal";
+    0x8007 ModulesChanged, since 1, "a running target has other modules";
 }

@@ -542,5 +542,6 @@ fn read_event(frame: &Frame) -> Event {
         }
         AnyEvent::Created(event) => Event::Created(event),
         AnyEvent::Signalled(event) => Event::Signalled(event),
+        AnyEvent::ModulesChanged(event) => Event::ModulesChanged(event),
     }
 }

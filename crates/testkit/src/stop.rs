@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use dbgbase::{Address, Arch, ExitStatus, GeneralRegisters, LoadBias, StopReason, Tid};
 use dbgwire::convert;
-use dbgwire::event::{Created, Signalled, Stopped};
+use dbgwire::event::{Created, ModulesChanged, Signalled, Stopped};
 use dbgwire::verbs::module::ModuleDescription;
 
 /// One event.
@@ -38,6 +38,8 @@ pub enum Event {
     Created(Created),
     /// A running target is given a signal.
     Signalled(Signalled),
+    /// A running target has other modules.
+    ModulesChanged(ModulesChanged),
 }
 
 /// A stop of a target.

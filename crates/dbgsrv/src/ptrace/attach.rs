@@ -12,6 +12,7 @@ use super::SharedTarget;
 use super::children::Departing;
 use super::debugger::who_debugs;
 use super::memory::TargetMemory;
+use super::modules::announce::Modules;
 use super::policy::Policy;
 use super::procfs;
 use super::refusal::facts;
@@ -214,6 +215,7 @@ impl Tracer {
             call: None,
             call_place: None,
             allocations: Vec::new(),
+            modules: Modules::default(),
             vforks: 0,
             unwanted: None,
             born: Vec::new(),

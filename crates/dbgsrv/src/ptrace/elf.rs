@@ -151,12 +151,10 @@ impl<M: ReadMemory> MappedImage<M> {
         None
     }
 
-    /// A pointer of the dynamic section. glibc relocates them in memory, other linkers (and images
-    /// nobody has relocated yet, as the dynamic linker itself at its start) leave link addresses.
-    fn dynamic_pointer(&self, tag: u64) -> Option<Address> {
-        let bias = self.bias();
+    /// The value of an entry of the dynamic section, as it stands in memory.
+    pub(super) fn dynamic_value(&self, tag: u64) -> Option<u64> {
         let dynamic = self.headers.iter().find(|header| header.kind == PT_DYNAMIC)?;
-        let start = dynamic.link.to_address(bias);
+        let start = dynamic.link.to_address(self.bias());
         for index in 0..DYNAMIC_MAX.min(dynamic.len / 16) {
             let at = start.checked_add(index * 16)?;
             let found = read_u64(&self.memory, at).ok()?;
@@ -164,16 +162,21 @@ impl<M: ReadMemory> MappedImage<M> {
                 return None;
             }
             if found == tag {
-                let value = read_u64(&self.memory, at.checked_add(8)?).ok()?;
-                let is_relocated =
-                    value >= self.base.value() && value - self.base.value() < self.span();
-                return Some(if is_relocated {
-                    Address::new(value)
-                } else {
-                    LinkAddress::new(value).to_address(bias)
-                });
+                return read_u64(&self.memory, at.checked_add(8)?).ok();
             }
         }
         None
+    }
+
+    /// A pointer of the dynamic section. glibc relocates them in memory, other linkers (and images
+    /// nobody has relocated yet, as the dynamic linker itself at its start) leave link addresses.
+    fn dynamic_pointer(&self, tag: u64) -> Option<Address> {
+        let value = self.dynamic_value(tag)?;
+        let is_relocated = value >= self.base.value() && value - self.base.value() < self.span();
+        Some(if is_relocated {
+            Address::new(value)
+        } else {
+            LinkAddress::new(value).to_address(self.bias())
+        })
     }
 }

@@ -1,8 +1,13 @@
-//! Which images a target has mapped, and where its dynamic linker announces changes. Reads /proc
-//! and the target's memory; knows no symbols beyond the two names of the dynamic linker's
-//! interface.
+//! Which images a target has mapped, in the dynamic linker's order, and where the linker announces
+//! changes. Reads /proc and the target's memory; knows no symbols beyond the two names of the
+//! dynamic linker's interface.
 
-use dbgbase::{Address, Pid, ReadMemory, read_u32};
+pub(super) mod announce;
+mod linker;
+
+use std::collections::BTreeMap;
+
+use dbgbase::{Address, AddressRange, Pid, ReadMemory};
 use dbgwire::verbs::module::ModuleDescription;
 
 use super::NAMES_LEN_MAX;
@@ -14,49 +19,80 @@ const AT_PHDR: u64 = 3;
 const AT_BASE: u64 = 7;
 const AT_ENTRY: u64 = 9;
 
+/// Where the linker leaves the address of its `struct r_debug` for debuggers (`<elf.h>`).
+const DT_DEBUG: u64 = 21;
+
 /// More than the bytes of a module's description without its path.
 const MODULE_LEN: usize = 128;
 
-/// Where `struct r_debug` keeps `r_state` (`<link.h>`).
-const R_STATE_OFFSET: u64 = 24;
-/// `RT_CONSISTENT` of `<link.h>`: the list is whole.
-const RT_CONSISTENT: u32 = 0;
+/// What was read of images before, by where they begin. It holds as long as the same part of the
+/// same file is mapped there.
+#[derive(Default)]
+pub(super) struct Cache {
+    known: BTreeMap<Address, (Mapping, Option<ModuleDescription>)>,
+}
 
-/// The images a process has mapped: the program first, the others by address.
-pub(super) fn list(pid: Pid, memory: &impl ReadMemory) -> Vec<ModuleDescription> {
+/// The images a process has mapped: the program first, then the others as the dynamic linker lists
+/// them, then those that it does not list, by address: the linker itself before it has begun, the
+/// kernel's, whatever the program has mapped by itself.
+pub(super) fn list(
+    pid: Pid,
+    memory: &impl ReadMemory,
+    rendezvous: Option<&Rendezvous>,
+    cache: &mut Cache,
+) -> Vec<ModuleDescription> {
     let maps = procfs::parse_maps(&procfs::read_shared(pid, "maps"));
     let auxv = procfs::read_shared(pid, "auxv");
     let program_headers = procfs::auxv_value(&auxv, AT_PHDR).map(Address::new);
-    let mut modules: Vec<ModuleDescription> =
-        maps.iter().filter_map(|mapping| describe(mapping, memory)).collect();
-    for module in &mut modules {
-        let start = Address::new(module.base);
-        let offset = program_headers.and_then(|headers| headers.offset_from(start));
-        module.is_program = offset.is_some_and(|offset| offset < module.size);
+    let mut images = images(&maps, memory, cache);
+    let mut r_debug = rendezvous.and_then(|rendezvous| rendezvous.r_debug);
+    for module in &mut images {
+        module.is_program = program_headers.is_some_and(|headers| spans(module, headers));
+        if module.is_program && r_debug.is_none() {
+            r_debug = debug_entry(memory, module);
+        }
     }
-    modules.sort_by_key(|module| (!module.is_program, module.base));
+    let sections =
+        r_debug.map(|r_debug| linker::dynamic_sections(r_debug, memory)).unwrap_or_default();
+    let rank = |module: &ModuleDescription| {
+        sections.iter().position(|section| spans(module, *section)).unwrap_or(usize::MAX)
+    };
+    // A file that is only read is mapped as an image may be, but nothing of it can be executed.
+    images.retain(|module| {
+        module.is_program || rank(module) < usize::MAX || is_executable(module, &maps)
+    });
+    images.sort_by_cached_key(|module| (!module.is_program, rank(module), module.base));
     // A list that no program has, but a hostile one might: what does not fit a frame is left out.
     let mut len = 0;
-    modules.retain(|module| {
+    images.retain(|module| {
         len += module.path.len() + MODULE_LEN;
         len <= NAMES_LEN_MAX
     });
-    modules
+    images
+}
+
+/// Everything that may be an image, by address.
+fn images(maps: &[Mapping], memory: &impl ReadMemory, cache: &mut Cache) -> Vec<ModuleDescription> {
+    let mut old = std::mem::take(&mut cache.known);
+    for mapping in maps.iter().filter(|mapping| may_begin_image(mapping)) {
+        let start = mapping.range.start();
+        let known = old.remove(&start).filter(|(known, _)| known == mapping);
+        let entry = known.unwrap_or_else(|| (mapping.clone(), describe(mapping, memory)));
+        cache.known.insert(start, entry);
+    }
+    cache.known.values().filter_map(|(_, module)| module.clone()).collect()
+}
+
+fn may_begin_image(mapping: &Mapping) -> bool {
+    let is_file = mapping.name.starts_with(b"/") || mapping.name == b"[vdso]";
+    is_file && mapping.offset == 0 && mapping.protection & 1 != 0
 }
 
 fn describe(mapping: &Mapping, memory: &impl ReadMemory) -> Option<ModuleDescription> {
-    let is_image_start = mapping.offset == 0 && mapping.protection & 1 != 0;
-    let is_file = mapping.name.starts_with(b"/") || mapping.name == b"[vdso]";
-    if !is_image_start || !is_file {
-        return None;
-    }
     let image = MappedImage::at(memory, mapping.range.start())?;
-    let span = image.span();
-    // A file that was only read into memory is mapped whole at offset 0 and nowhere else; an image
-    // spans its segments.
     Some(ModuleDescription {
         base: mapping.range.start().value(),
-        size: span.max(mapping.range.len_bytes()),
+        size: image.span().max(mapping.range.len_bytes()),
         bias: image.bias().value(),
         path: mapping.name.clone(),
         build_id: image.build_id(),
@@ -64,33 +100,55 @@ fn describe(mapping: &Mapping, memory: &impl ReadMemory) -> Option<ModuleDescrip
     })
 }
 
+fn range(module: &ModuleDescription) -> Option<AddressRange> {
+    AddressRange::with_len(Address::new(module.base), module.size)
+}
+
+fn spans(module: &ModuleDescription, address: Address) -> bool {
+    range(module).is_some_and(|range| range.contains(address))
+}
+
+/// Whether a part of the image's file is mapped to be executed.
+fn is_executable(module: &ModuleDescription, maps: &[Mapping]) -> bool {
+    let executable = 4;
+    maps.iter().any(|mapping| {
+        mapping.protection & executable != 0
+            && mapping.name == module.path
+            && range(module).is_some_and(|range| range.intersection(&mapping.range).is_some())
+    })
+}
+
+/// What the linker has left in the program's dynamic section.
+fn debug_entry(memory: &impl ReadMemory, program: &ModuleDescription) -> Option<Address> {
+    let image = MappedImage::at(memory, Address::new(program.base))?;
+    image.dynamic_value(DT_DEBUG).filter(|value| *value != 0).map(Address::new)
+}
+
 /// The dynamic linker's interface for debuggers in one process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Rendezvous {
     /// The function it calls before and after the list changes.
     pub(super) notify: Address,
-    /// Its `struct r_debug`, if it exports it. glibc does; musl calls `notify` only when its list
-    /// is whole.
+    /// Its `struct r_debug`, if it exports it. glibc does. musl leaves it in the program's dynamic
+    /// section when it has begun, and calls `notify` only when its list is whole.
     pub(super) r_debug: Option<Address>,
 }
 
-/// The interface of the process's dynamic linker; `None` for a static program, or a linker that
-/// does not export the name that glibc's and musl's do.
+/// The interface of the process's dynamic linker; `None` for a static program, or a linker that has
+/// neither exported the names that glibc's and musl's do nor written down where it announces.
 pub(super) fn rendezvous(pid: Pid, memory: &impl ReadMemory) -> Option<Rendezvous> {
     let auxv = procfs::read_shared(pid, "auxv");
     let base = procfs::auxv_value(&auxv, AT_BASE).filter(|base| *base != 0)?;
     let linker = MappedImage::at(memory, Address::new(base))?;
-    Some(Rendezvous {
-        notify: linker.dynamic_symbol(b"_dl_debug_state")?,
-        r_debug: linker.dynamic_symbol(b"_r_debug"),
-    })
+    let r_debug = linker.dynamic_symbol(b"_r_debug");
+    let notify =
+        linker.dynamic_symbol(b"_dl_debug_state").or_else(|| linker::notify(r_debug?, memory))?;
+    Some(Rendezvous { notify, r_debug })
 }
 
-/// Whether the dynamic linker says its list is whole. An unreadable state counts as whole.
-pub(super) fn is_consistent(rendezvous: &Rendezvous, memory: &impl ReadMemory) -> bool {
-    let state = rendezvous.r_debug.and_then(|at| at.checked_add(R_STATE_OFFSET));
-    let state = state.map(|at| read_u32(memory, at));
-    !matches!(state, Some(Ok(state)) if state != RT_CONSISTENT)
+/// Whether the dynamic linker says that its lists are whole.
+pub(super) fn is_whole(rendezvous: &Rendezvous, memory: &impl ReadMemory) -> bool {
+    rendezvous.r_debug.is_none_or(|r_debug| linker::is_whole(r_debug, memory))
 }
 
 /// Where the program proper begins.

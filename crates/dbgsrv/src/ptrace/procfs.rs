@@ -61,6 +61,8 @@ pub(crate) struct Mapping {
     pub(crate) protection: u32,
     /// Where in the file it begins.
     pub(crate) offset: u64,
+    /// The file's number on its device; 0 without a file.
+    pub(crate) inode: u64,
     /// The path, a name in brackets, or nothing.
     pub(crate) name: Vec<u8>,
 }
@@ -78,7 +80,8 @@ fn parse_mapping(line: &[u8]) -> Option<Mapping> {
     let end = Address::new(u64::from_str_radix(end, 16).ok()?);
     let flags = fields.next()?;
     let offset = std::str::from_utf8(fields.next()?).ok()?;
-    let name = fields.nth(2).unwrap_or_default().trim_ascii_start();
+    let inode = fields.nth(1).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+    let name = fields.next().unwrap_or_default().trim_ascii_start();
     let bit = |index: usize, letter: u8, value: u32| {
         if flags.get(index) == Some(&letter) { value } else { 0 }
     };
@@ -86,6 +89,7 @@ fn parse_mapping(line: &[u8]) -> Option<Mapping> {
         range: AddressRange::new(start, end)?,
         protection: bit(0, b'r', 1) | bit(1, b'w', 2) | bit(2, b'x', 4) | bit(3, b's', 8),
         offset: u64::from_str_radix(offset, 16).ok()?,
+        inode: inode.unwrap_or_default(),
         name: name.to_vec(),
     })
 }
@@ -260,7 +264,7 @@ mod tests {
         let maps = parse_maps(text);
         assert_eq!(maps.len(), 2);
         assert_eq!(maps[0].name, b"/opt/a b/c (deleted)");
-        assert_eq!((maps[0].protection, maps[0].offset), (5, 0x1000));
+        assert_eq!((maps[0].protection, maps[0].offset, maps[0].inode), (5, 0x1000, 99));
         assert_eq!(maps[1].name, b"");
         assert_eq!(maps[1].protection, 11);
     }

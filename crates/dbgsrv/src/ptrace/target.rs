@@ -11,6 +11,7 @@ use super::hold::Hold;
 use super::inject::{Call, Injection};
 use super::memory::TargetMemory;
 use super::modules::Rendezvous;
+use super::modules::announce::Modules;
 use super::policy::Policy;
 use super::recent::RecentReads;
 use super::spawn::Begun;
@@ -138,6 +139,8 @@ pub(super) struct Target {
     pub(super) rendezvous: Option<Rendezvous>,
     /// Whether the module list may be another than the client knows.
     pub(super) modules_changed: bool,
+    /// What is known of its modules.
+    pub(super) modules: Modules,
     /// How many vforked children still use its memory. Sites are disarmed meanwhile.
     pub(super) vforks: u32,
     /// Why it is being let go, if nobody has asked for that.

@@ -9,7 +9,6 @@ use dbgwire::convert;
 use dbgwire::event::{Modules, Stopped};
 use dbgwire::verbs::memory::Range;
 
-use super::modules;
 use super::sys;
 use super::target::{Phase, Target};
 use super::tracer::Tracer;
@@ -94,9 +93,12 @@ impl Tracer {
         };
         convert::set_reason(&mut event, reason);
         super::condition::tell(&mut event, faults);
-        if std::mem::take(&mut target.modules_changed) || is_first {
-            let modules = modules::list(target.pid, &*target.memory);
-            event.modules = Some(Modules { modules });
+        if target.rendezvous.is_none() && !target.modules_changed && *reason != StopReason::Step {
+            // Nobody announces changes.
+            target.look_at_modules();
+        }
+        if target.modules_changed || is_first {
+            event.modules = Some(Modules { modules: target.modules_to_tell() });
         }
         let mut tail = Vec::new();
         if let Some(registers) = registers {

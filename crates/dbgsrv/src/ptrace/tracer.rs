@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::SharedTargets;
 use super::children::Departing;
+use super::modules::announce;
 use super::probe::Probe;
 use super::rest;
 use super::signals::ChildSignals;
@@ -57,6 +58,8 @@ pub(super) struct Tracer {
     pub(super) dirty: BTreeSet<TargetId>,
     /// Targets that stand still and are not at rest yet.
     pub(super) restless: BTreeSet<TargetId>,
+    /// Targets whose modules have changed, and whose client is not told yet.
+    pub(super) modules_due: BTreeSet<TargetId>,
     /// Once the session is over: who waits for the last target to be gone.
     pub(super) ended: Option<Sender<()>>,
     /// Whether abandoned targets stay then.
@@ -81,6 +84,7 @@ impl Tracer {
             }
             self.cut_late_injections();
             is_quiet = self.take_reports();
+            self.tell_modules();
             if self.is_empty()
                 && let Some(ended) = self.ended.take()
             {
@@ -98,7 +102,8 @@ impl Tracer {
         ];
         let is_stopping = |target: &Target| matches!(target.phase, Phase::Stopping);
         let timeout = match self.restless.is_empty() {
-            true => self.targets.values().any(is_stopping).then_some(&STOPPING_RECHECK),
+            true if self.targets.values().any(is_stopping) => Some(&STOPPING_RECHECK),
+            true => (!self.modules_due.is_empty()).then_some(&announce::PATIENCE),
             false => Some(&rest::PATIENCE),
         };
         let deadline = self.next_deadline();

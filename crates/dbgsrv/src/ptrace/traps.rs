@@ -196,12 +196,14 @@ impl Tracer {
         let is_whole = is_rendezvous
             && target
                 .rendezvous
-                .is_some_and(|rendezvous| modules::is_consistent(&rendezvous, &*target.memory));
+                .is_some_and(|rendezvous| modules::is_whole(&rendezvous, &*target.memory));
         target.modules_changed |= is_whole;
         if target.awaits_initial_break && (is_entry || is_whole) {
             self.report(id, tid, StopReason::InitialBreak);
         } else if !sites.is_empty() {
             self.report_hit(id, tid, StopReason::Breakpoint { sites }, faults);
+        } else if is_whole {
+            self.take_announcement(id, tid);
         }
     }
 }

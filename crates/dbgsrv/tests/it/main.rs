@@ -25,6 +25,7 @@ mod hostile; // peers that are no clients
 mod inject; // system calls that a thread is made to make
 mod journal; // a session that is killed at any step can be undone
 mod launch; // from a program's file to its initial break, and what keeps it from there
+mod loading; // modules: their order, and what is told when they come and go
 mod login; // clients that have to show who they are
 mod memory; // reading, writing, what is mapped
 mod refusals; // what may not be attached to, by which rule, and the way out

@@ -8,7 +8,8 @@ pub struct ListModules {
     pub target: u32,
 }
 
-/// The images, the program itself first, the others by address.
+/// The images: the program itself first, then the others in the order of the dynamic linker, then
+/// those that it does not list, by address.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct ListModulesReply {
     /// All of them.

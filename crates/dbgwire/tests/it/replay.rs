@@ -160,6 +160,7 @@ fn check_event(frame: &Frame, event: &AnyEvent) {
         AnyEvent::Output(output) => message::event(frame.id, output, tail),
         AnyEvent::Created(created) => message::event(frame.id, created, tail),
         AnyEvent::Signalled(signalled) => message::event(frame.id, signalled, tail),
+        AnyEvent::ModulesChanged(changed) => message::event(frame.id, changed, tail),
     };
     if let Ok(encoded) = encoded {
         assert_eq!(AnyEvent::decode(&received(&encoded)), Ok(Some(event.clone())));

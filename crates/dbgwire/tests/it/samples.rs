@@ -8,8 +8,8 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use dbgwire::error::{ErrorCode, Fault, FaultMessage};
-use dbgwire::event::{ConditionFault, ConditionTrouble, Created, Ending, Exited, Modules, Output};
-use dbgwire::event::{SignalDetail, Signalled, StopKind, Stopped};
+use dbgwire::event::{ConditionFault, ConditionTrouble, Created, Ending, Exited, Modules};
+use dbgwire::event::{ModulesChanged, Output, SignalDetail, Signalled, StopKind, Stopped};
 use dbgwire::frame::{FrameKind, HEADER_LEN};
 use dbgwire::message::{self, Encoded};
 use dbgwire::verbs::bulk::*;
@@ -562,6 +562,7 @@ fn wishes(all: &mut Collection) {
     all.event(Created { target: 2, parent: 1, pid: 4720, created: true }, b"");
     let detail = SignalDetail { number: 14, code: 0, address: None, sender: Some(99) };
     all.event(Signalled { target: 1, tid: 4712, signal: Some(detail) }, b"");
+    all.event(ModulesChanged { target: 1, modules: vec![module()] }, b"");
     let left = "it is a 32-bit program".to_owned();
     all.event(Exited { target: 1, status: None, signal: None, left }, b"");
 }
