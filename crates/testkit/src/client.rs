@@ -206,19 +206,30 @@ impl Client {
         }
     }
 
-    /// The next event, which is a stop.
+    /// The next event that is no news of modules: that comes unasked.
+    #[track_caller]
+    fn wait_news(&mut self) -> Event {
+        loop {
+            match self.wait_event() {
+                Event::ModulesChanged(_) => {}
+                event => return event,
+            }
+        }
+    }
+
+    /// The next event, which is a stop. News of modules is passed over.
     #[track_caller]
     pub fn wait_stop(&mut self) -> Stop {
-        match self.wait_event() {
+        match self.wait_news() {
             Event::Stopped(stop) => *stop,
             other => panic!("waited for a stop, not {other:?}"),
         }
     }
 
-    /// The next event, which is a target's end.
+    /// The next event, which is a target's end. News of modules is passed over.
     #[track_caller]
     pub fn wait_exit(&mut self) -> ExitStatus {
-        match self.wait_event() {
+        match self.wait_news() {
             Event::Exited { status, .. } => status,
             other => panic!("waited for an end, not {other:?}"),
         }
