@@ -281,6 +281,25 @@ impl Breakpoints {
         by_symbol.collect()
     }
 
+    /// Whether loading or unloading a module may change what one of the enabled breakpoints means:
+    /// one by symbol that no module has, or of which a location does not stay.
+    pub(crate) fn depend_on_modules(
+        &self,
+        process: ProcessNumber,
+        stays: impl Fn(Address) -> bool,
+    ) -> bool {
+        let depends = |breakpoint: &Breakpoint| {
+            let mut locations = breakpoint.locations.iter();
+            breakpoint.locations.is_empty() || locations.any(|location| !stays(location.address))
+        };
+        self.by_id.values().any(|breakpoint| {
+            breakpoint.process == process
+                && breakpoint.enabled
+                && matches!(breakpoint.spec.location, BreakpointLocation::Symbol(_))
+                && depends(breakpoint)
+        })
+    }
+
     /// A symbol means these addresses now.
     pub(crate) fn resolved(&mut self, id: BreakpointId, addresses: &[Address]) {
         self.relocate(id, addresses);

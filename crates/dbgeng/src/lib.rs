@@ -47,6 +47,7 @@ mod symbol_path;
 mod symbols;
 mod terminal;
 mod thread;
+mod wishes;
 
 pub use breakpoints::{
     Access, BreakpointLocation, BreakpointSpec, BreakpointView, Condition, Undecided, Watch,

@@ -28,6 +28,8 @@ pub struct Module {
     pub build_id: Option<Vec<u8>>,
     /// Whether it is the program itself.
     pub is_program: bool,
+    /// Whether it is mapped as long as the process executes this program.
+    pub(crate) stays: bool,
     /// `None` until somebody asks.
     pub(crate) symbols: RefCell<Option<ModuleSymbols>>,
 }
@@ -136,7 +138,8 @@ impl Module {
     }
 }
 
-/// The modules of one process, the program first, the others by address.
+/// The modules of one process: the program first, then the others in the server's order, which is
+/// that in which the program looks symbols up.
 #[derive(Debug, Default)]
 pub(crate) struct Modules {
     list: Vec<Module>,
@@ -173,7 +176,8 @@ impl Modules {
             let Some(range) = AddressRange::with_len(base, description.size) else { continue };
             let name = name::unique_name(&description.path, base, &mut taken);
             let known = old.iter().position(|module| module.is(&description));
-            let symbols = known.map(|at| old.swap_remove(at).symbols).unwrap_or_default();
+            let known = known.map(|at| old.swap_remove(at));
+            let stays = known.as_ref().is_some_and(|known| known.stays);
             self.list.push(Module {
                 name,
                 range,
@@ -181,8 +185,16 @@ impl Modules {
                 build_id: Some(description.build_id).filter(|id| !id.is_empty()),
                 path: description.path,
                 is_program: description.is_program,
-                symbols,
+                stays: stays || description.is_program,
+                symbols: known.map(|known| known.symbols).unwrap_or_default(),
             });
+        }
+    }
+
+    /// None of them is ever unloaded.
+    pub(crate) fn all_stay(&mut self) {
+        for module in &mut self.list {
+            module.stays = true;
         }
     }
 

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use dbgbase::{Address, Arch, Pid, Signal, SiteId, StopNumber, TargetId, Tid};
-use dbgwire::event::Stopped;
+use dbgwire::event::{StopKind, Stopped};
 
 use crate::memory::Memory;
 use crate::modules::Modules;
 use crate::modules::name::file_name;
 use crate::registers::Registers;
 use crate::thread::Threads;
+use crate::wishes::Wishes;
 use crate::{Error, ErrorKind, Module, ProcessNumber, Thread, ThreadNumber};
 
 /// One process that is being debugged.
@@ -39,12 +40,16 @@ pub struct Process {
     pub(crate) modules: Modules,
     pub(crate) memory: Memory,
     pub(crate) registers: Registers,
+    /// The events that the server was asked for.
+    pub(crate) wishes: Wishes,
     /// The sites that the server has armed for us.
     pub(crate) armed: BTreeSet<SiteId>,
     /// The sites that were armed before the last run, should that be refused.
     armed_before: BTreeSet<SiteId>,
     /// Whether its modules have changed since conditions were compiled.
     pub(crate) has_moved_symbols: bool,
+    /// Whether its modules have changed while it ran, and breakpoints were not resolved since.
+    pub(crate) has_new_modules: bool,
     /// The signal its present stop was about.
     pub(crate) signal: Option<StopSignal>,
     /// What the thread is given when the process runs on.
@@ -105,9 +110,11 @@ impl Process {
             modules: Modules::default(),
             memory: Memory::new(target),
             registers: Registers::new(target, arch),
+            wishes: Wishes::default(),
             armed: BTreeSet::new(),
             armed_before: BTreeSet::new(),
             has_moved_symbols: false,
+            has_new_modules: false,
             signal: None,
             deliver: None,
         }
@@ -139,9 +146,11 @@ impl Process {
         })
     }
 
-    /// Its images, the program itself first, the others by address.
+    /// Its images: the program itself first, then the others in the order of the dynamic linker,
+    /// then those that it does not list, by address.
     ///
-    /// **Shape**: as of the last stop; empty before the first.
+    /// **Shape**: as of the last stop, or newer if the server has told since; empty before the
+    /// first.
     /// **Cost**: none.
     pub fn modules(&self) -> &[Module] {
         self.modules.list()
@@ -166,8 +175,13 @@ impl Process {
         self.registers.clear();
         self.registers.keep(tid, &event.general);
         self.memory.stopped(windows(event, tail));
-        let Some(modules) = event.modules.take() else { return false };
+        let has_new_modules = std::mem::take(&mut self.has_new_modules);
+        let Some(modules) = event.modules.take() else { return has_new_modules };
         self.modules.update(modules.modules);
+        if event.kind == StopKind::InitialBreak as i32 {
+            // What a program is linked with is never unloaded.
+            self.modules.all_stay();
+        }
         self.has_moved_symbols = true;
         if let Some(program) = self.modules.program() {
             self.name = String::from_utf8_lossy(file_name(&program.path)).into_owned();

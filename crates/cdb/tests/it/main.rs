@@ -22,6 +22,8 @@ mod hardware;
 mod holds;
 // Other languages: C++, Rust, assembly.
 mod languages;
+// Libraries that come and go.
+mod loading;
 // Programs of other people: a running python3.
 mod python;
 // Floating-point and vector registers.

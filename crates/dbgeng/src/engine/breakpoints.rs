@@ -19,7 +19,9 @@ impl Engine {
     /// **Errors**: `NoTarget`, `NoSuchProcess`, `NoSuchThread`, `LimitReached`; `BadExpression` for
     /// a condition that cannot be understood; `Invalid` for what no CPU watches; `Cancelled` and
     /// those of the connection, if symbols have to be fetched.
-    /// **Cost**: none for an address; as [`Engine::resolve`] for a symbol.
+    /// **Cost**: none for an address; as [`Engine::resolve`] for a symbol. While a symbol is
+    /// unresolved, or lies in a module that may be unloaded, one round trip each time that the
+    /// process loads or unloads one.
     pub fn add_breakpoint(&mut self, spec: BreakpointSpec) -> Result<BreakpointId, Error> {
         let number = match spec.thread {
             Some((process, _)) => self.process(process)?.number,

@@ -136,9 +136,10 @@ impl Engine {
         list_regions(&self.client, self.current_process()?.target)
     }
 
-    /// The modules of the current process, the program first, the others by address.
+    /// The modules of the current process: the program first, then the others in the order of the
+    /// dynamic linker, then those that it does not list, by address.
     ///
-    /// **Shape**: as of the last stop.
+    /// **Shape**: as of the last stop, or newer if the server has told since.
     /// **Errors**: `NoTarget`, `NotConnected`.
     /// **Cost**: none; no symbols are loaded.
     pub fn modules(&self) -> Result<Vec<ModuleView>, Error> {

@@ -52,6 +52,8 @@ pub(crate) fn judge(
         StopReason::Attached => Verdict::Tell(StopCause::Attached),
         StopReason::ProgramTrap => Verdict::Tell(StopCause::ProgramTrap),
         StopReason::Exec => Verdict::Tell(StopCause::Exec),
+        // Breakpoints were resolved anew; that is what the stop is for.
+        StopReason::ModulesChanged => Verdict::RunOn,
         StopReason::Interrupted if stop.others_stopped => Verdict::Stay,
         StopReason::Interrupted => Verdict::Tell(StopCause::Interrupted),
         StopReason::Signal { signal, code, .. }

@@ -156,6 +156,11 @@ impl Engine {
                     callback(number, tail);
                 }
             }
+            AnyEvent::ModulesChanged(changed) => {
+                if let Some(number) = self.number_of(TargetId::new(changed.target)) {
+                    self.modules_changed(number, changed.modules);
+                }
+            }
             // Nothing here asks for these yet.
             AnyEvent::Created(_) | AnyEvent::Signalled(_) => {}
         }

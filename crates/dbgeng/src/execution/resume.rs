@@ -122,6 +122,7 @@ impl Engine {
         let plan = self.plan.clone().unwrap_or(free_run);
         for number in numbers {
             self.refresh_conditions(*number);
+            self.wish_for_events(*number);
             self.take_back_sites(&plan, *number)?;
         }
         let mut requests: Vec<_> =

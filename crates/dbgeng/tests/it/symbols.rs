@@ -9,13 +9,14 @@ use dbgeng::{
     SymbolSource, SymbolStatus,
 };
 use dbgwire::ErrorCode;
-use dbgwire::event::{Modules, StopKind};
+use dbgwire::event::{Modules, ModulesChanged, StopKind};
 use dbgwire::verbs::file::{
     CloseFile, CloseFileReply, OpenFile, OpenFileReply, ReadFile, ReadFileReply,
 };
 use dbgwire::verbs::memory::{ReadMemory, ReadMemoryReply};
 use dbgwire::verbs::module::ModuleDescription;
 use dbgwire::verbs::process::{Launch, LaunchReply};
+use dbgwire::verbs::resume::{SetEvents, SetEventsReply};
 
 use crate::elf::{BEYOND, LANDMARK, build_id_of, image};
 use crate::peer::{Peer, Session};
@@ -377,6 +378,58 @@ fn an_image_without_file_is_read_from_memory() {
     session.end();
 }
 
+/// Takes the request that says whether changes of modules are to stop the target.
+fn wishes_for_modules(peer: &mut Peer, expected: bool) {
+    let wishes = peer.expect::<SetEvents>();
+    assert_eq!((wishes.verb.target, wishes.verb.modules), (1, expected));
+    peer.answer(&wishes, SetEventsReply {});
+}
+
+#[test]
+fn a_library_that_comes_and_goes_has_its_breakpoint_each_time() {
+    let (_directory, file) = local("plugin", &image(Some(1), true, 0));
+    let module = ModuleDescription { is_program: false, ..program(&file) };
+    let here = HERE.value();
+    let mut session = Session::new(move |peer| {
+        serve_launch(peer, 1);
+        wishes_for_modules(peer, true);
+        assert!(peer.resume().insert.is_empty());
+        let change = |peer: &mut Peer, stop, modules: Vec<ModuleDescription>| {
+            let mut scene = Scene::new(stop, 1, 1001, StopKind::ModulesChanged, CODE);
+            scene.stopped.modules = Some(Modules { modules });
+            scene.push(peer);
+            peer.resume()
+        };
+        // None of these stops is told, and no wish changes: what has come may go.
+        let resume = change(peer, 2, vec![module.clone()]);
+        let inserted: Vec<_> = resume.insert.iter().map(|site| (site.id, site.address)).collect();
+        assert_eq!(inserted, [(1, here)]);
+        let resume = change(peer, 3, vec![]);
+        assert_eq!((resume.remove, resume.insert.len()), (vec![1], 0));
+        let bias = module.bias + 0x1000;
+        let resume =
+            change(peer, 4, vec![ModuleDescription { base: bias, bias, ..module.clone() }]);
+        let inserted: Vec<_> = resume.insert.iter().map(|site| (site.id, site.address)).collect();
+        assert_eq!(inserted, [(2, here + 0x1000)]);
+        Scene::new(5, 1, 1001, StopKind::Breakpoint, here + 0x1000).sites(&[2]).push(peer);
+        // News without a stop.
+        assert!(peer.resume().insert.is_empty());
+        peer.event(&ModulesChanged { target: 1, modules: vec![module] }, b"");
+        Scene::new(6, 1, 1001, StopKind::Interrupted, CODE).push(peer);
+    });
+    let engine = session.engine();
+    launch(engine);
+    let symbol = BreakpointLocation::Symbol("landmark".to_owned());
+    let id = engine.add_breakpoint(BreakpointSpec::new("landmark", symbol)).expect("added");
+    engine.execute(GO).expect("runs");
+    assert_eq!(next_stop(engine), StopCause::Breakpoints(vec![id]));
+    engine.execute(GO).expect("runs");
+    assert_eq!(next_stop(engine), StopCause::Interrupted);
+    assert_eq!(engine.breakpoints()[0].addresses, [HERE]);
+    assert_eq!(engine.modules().expect("told").len(), 1);
+    session.end();
+}
+
 #[test]
 fn a_breakpoint_by_symbol_waits_for_its_module() {
     let (_directory, file) = local("prog", &image(Some(1), true, 0));
@@ -384,10 +437,13 @@ fn a_breakpoint_by_symbol_waits_for_its_module() {
     let here = HERE.value();
     let mut session = Session::new(move |peer| {
         serve_launch(peer, 1);
+        wishes_for_modules(peer, true);
         assert!(peer.resume().insert.is_empty(), "there is no such symbol yet");
         let mut scene = Scene::new(2, 1, 1001, StopKind::Signal, CODE).signal(10, 0);
         scene.stopped.modules = Some(Modules { modules: vec![module.clone()] });
         scene.push(peer);
+        // The program itself is never unloaded.
+        wishes_for_modules(peer, false);
         let resume = peer.resume();
         assert_eq!(resume.insert.iter().map(|site| site.address).collect::<Vec<_>>(), [here]);
         // A new program has it elsewhere.
