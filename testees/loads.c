@@ -24,7 +24,7 @@ static const char *path;
 static void *handle;
 static char *last_base;
 
-static void load(void)
+STOP_HERE void load(void)
 {
     handle = dlopen(path, RTLD_NOW);
     if (handle == NULL)
@@ -33,7 +33,7 @@ static void load(void)
     last_base = (char *)((struct link_map *)handle)->l_addr;
 }
 
-static void unload(void)
+STOP_HERE void unload(void)
 {
     CHECK(dlclose(handle) == 0);
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dbgbase::{Address, ExitStatus, LoadBias, Pid, StopReason};
+use dbgwire::verbs::inject::CallFunction;
 use dbgwire::verbs::module::{ListModules, ModuleDescription};
 use dbgwire::verbs::process::Launch;
 use dbgwire::verbs::resume::SetEvents;
@@ -127,6 +128,33 @@ fn a_library_that_comes_back_to_its_place_can_be_stopped_again() {
         client.go(target);
         assert_eq!(client.wait_stop().sites(), [site]);
         next_change(&mut client, target);
+    }
+    client.go(target);
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(5));
+}
+
+#[test]
+fn a_called_function_loads_without_a_stop_and_the_change_is_told() {
+    let (_guard, _server, mut client) = begin();
+    let (testee, target, first) = begin_loads(&mut client, &["r"]);
+    client.go(target);
+    let tid = client.wait_stop().tid();
+    // Even where stops are asked for.
+    for round in 0..4 {
+        if round == 2 {
+            ask_for_stops(&mut client, target);
+        }
+        let is_loading = round % 2 == 0;
+        let function = if is_loading { "load" } else { "unload" };
+        let reply = client.call(&CallFunction {
+            target: target.id,
+            tid: tid.value(),
+            address: address_of(&testee, &first, function).value(),
+            ..CallFunction::default()
+        });
+        assert!(reply.expect("it returns").modules_changed, "{function}");
+        let Event::ModulesChanged(change) = client.wait_event() else { panic!("another event") };
+        assert_eq!(find(&change.modules).is_some(), is_loading);
     }
     client.go(target);
     assert_eq!(client.wait_exit(), ExitStatus::Exited(5));

@@ -347,11 +347,6 @@ impl Tracer {
         let Some(target) = self.targets.get_mut(&id) else { return true };
         let Some(call) = target.call.as_deref_mut() else { return false };
         let tid = call.tid;
-        for thread in target.threads.values_mut().filter(|thread| thread.tid == tid) {
-            // That it loads a module is nothing to break it off for.
-            let is_loading = |report: &mut Report| report.reason == StopReason::ModulesChanged;
-            target.modules_changed |= thread.report.take_if(is_loading).is_some();
-        }
         if let Some(told) = target
             .threads
             .values()

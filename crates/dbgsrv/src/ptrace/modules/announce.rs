@@ -51,12 +51,14 @@ impl Target {
 impl Tracer {
     /// A thread is where the dynamic linker announces that its lists are whole again.
     pub(in crate::ptrace) fn take_announcement(&mut self, id: TargetId, tid: Tid) {
+        // That a function loads a module is nothing to break its call off for.
+        let may_stop = !self.is_calling(id, tid);
         let Some(target) = self.targets.get_mut(&id) else { return };
         target.look_at_modules();
         if !target.modules_changed {
             return;
         }
-        if target.policy.stops_at_modules {
+        if target.policy.stops_at_modules && may_stop {
             self.report(id, tid, StopReason::ModulesChanged);
         } else {
             self.modules_due.insert(id);
@@ -75,7 +77,8 @@ impl Tracer {
                 continue;
             };
             let is_time = |at: Instant| now.duration_since(at) >= INTERVAL;
-            if !target.modules.told_at.is_none_or(is_time) {
+            // What a called function does is told when the call is over.
+            if target.call.is_some() || !target.modules.told_at.is_none_or(is_time) {
                 continue;
             }
             self.modules_due.remove(&id);
