@@ -8,6 +8,15 @@
 
 static int milliseconds = 400;
 
+static int ends[2];
+
+static void *write_later(void *time)
+{
+    CHECK(syscall(SYS_nanosleep, time, NULL) == 0);
+    CHECK(write(ends[1], "x", 1) == 1);
+    return NULL;
+}
+
 static int sleep_in(const char *way)
 {
     struct timespec time = { milliseconds / 1000, milliseconds % 1000 * 1000000L };
@@ -21,6 +30,13 @@ static int sleep_in(const char *way)
     if (strcmp(way, "futex") == 0)
         return syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &time, NULL, 0) == -1
             && errno == ETIMEDOUT;
+    if (strcmp(way, "read") == 0) {
+        char byte = 0;
+        CHECK(pipe(ends) == 0);
+        pthread_t writer;
+        CHECK(pthread_create(&writer, NULL, write_later, &time) == 0);
+        return read(ends[0], &byte, 1) == 1 && byte == 'x';
+    }
     return 0;
 }
 

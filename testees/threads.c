@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-#define THREADS_MAX 200
+#define THREADS_MAX 4096
 
 volatile unsigned long counts[THREADS_MAX];
 volatile int tids[THREADS_MAX];

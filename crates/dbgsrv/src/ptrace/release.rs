@@ -13,6 +13,7 @@ use super::sys;
 use super::target::{Phase, Target};
 use super::thread::{How, State, StopClass, Thread, Wish};
 use super::tracer::Tracer;
+use super::trap_flag;
 use super::watching;
 
 /// How a thread leaves the armed site at which it stands.
@@ -97,6 +98,7 @@ impl Tracer {
                 && let Ok(registers) = sys::registers(tid, arch)
             {
                 thread.stepped = kind_at(memory, registers.pc(), arch);
+                trap_flag::note_own(thread, &registers);
             }
             resume(pid, thread, catches);
         }
@@ -127,11 +129,11 @@ fn resume_carried(
         }
         return false;
     }
+    thread.stepped = kind_at(memory, site, arch);
+    trap_flag::note_own(thread, registers);
+    // Behind an instruction that sets the trap flag the way back would be what traps.
     let waits = thread.inject.is_some() || !thread.held.is_empty();
-    if waits || thread.wish == Wish::Step {
-        thread.stepped = kind_at(memory, site, arch);
-    }
-    if !waits {
+    if !waits && (thread.wish == Wish::Step || thread.stepped != Kind::PopsFlags) {
         resume(pid, thread, catches);
         return true;
     }

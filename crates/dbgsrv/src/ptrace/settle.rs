@@ -12,6 +12,7 @@ use super::sys;
 use super::target::{Phase, Target};
 use super::thread::{How, State, Thread, Wish};
 use super::tracer::Tracer;
+use super::trap_flag;
 use super::watching;
 
 impl Tracer {
@@ -167,6 +168,9 @@ impl Tracer {
             }
             kind => {
                 thread.stepped = kind;
+                if let Ok(registers) = sys::registers(tid, arch) {
+                    trap_flag::note_own(thread, &registers);
+                }
                 thread.has_stepped = true;
                 watching::prepare(&target.watches, thread, arch);
                 let _ = sys::step(tid, None);

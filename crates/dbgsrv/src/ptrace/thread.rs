@@ -101,6 +101,8 @@ pub(super) struct Thread {
     pub(super) has_stepped: bool,
     /// What is particular about the instruction that it steps over.
     pub(super) stepped: Kind,
+    /// Whether the program, too, waits for the trap behind that instruction.
+    pub(super) traps_itself: bool,
     /// Whether it was let go for a step into the stop in which it is.
     pub(super) has_trap_flag: bool,
     /// Whether its step begins inside a system call, so that a first trap only says that this is
@@ -165,6 +167,7 @@ impl Thread {
             resent: Vec::new(),
             has_stepped: false,
             stepped: Kind::Ordinary,
+            traps_itself: false,
             has_trap_flag: false,
             begins_in_syscall: false,
             leaves_group_stop: false,
@@ -189,6 +192,7 @@ impl Thread {
         self.inject = None;
         self.resent.clear();
         self.stepped = Kind::Ordinary;
+        self.traps_itself = false;
         self.leaves_group_stop = false;
         self.is_in_slot = false;
         self.hold = Hold::default();

@@ -9,7 +9,7 @@
 //! (`enable_single_step` in arch/x86/kernel/step.c).
 
 use dbgbase::x86_64::{EFLAGS, TRAP_FLAG};
-use dbgbase::{Arch, Pid, Signal, TargetId, Tid};
+use dbgbase::{Arch, GeneralRegisters, Pid, Signal, TargetId, Tid};
 
 use super::instruction::Kind;
 use super::procfs;
@@ -51,6 +51,14 @@ impl Tracer {
             self.take_report(tid, status);
         }
     }
+}
+
+/// Takes note, as a thread is about to be stepped, of whether it steps itself: then the trap behind
+/// the instruction is also one that the program waits for. The kernel shows the flag only where it
+/// is the program's.
+pub(super) fn note_own(thread: &mut Thread, registers: &GeneralRegisters) {
+    let is_x86 = registers.arch() == Arch::X86_64;
+    thread.traps_itself = is_x86 && registers.get(EFLAGS) & TRAP_FLAG != 0;
 }
 
 /// Takes note that a thread has stopped, after it was let go so.

@@ -78,9 +78,7 @@ impl Tracer {
             thread.held.push_back(due);
         }
         if policy.prints && !is_key && !is_resent {
-            let signal = convert::signal_detail(signal, code, address, sender);
-            let event = Signalled { target: id.value(), tid: tid.value(), signal: Some(signal) };
-            (self.events)(AnyEvent::Signalled(event), Bytes::new());
+            self.tell_signal(id, tid, signal, &info);
         }
         let Some(thread) = self.thread_mut(id, tid) else { return };
         // A step comes first; the signal is delivered when the thread runs on. One that was on its
@@ -89,6 +87,13 @@ impl Tracer {
         if how == How::Step && !is_back && sys::step(tid, None).is_ok() {
             thread.state = State::Running { how, is_interrupted: false };
         }
+    }
+
+    /// Tells of a signal that does not stop the target.
+    fn tell_signal(&self, id: TargetId, tid: Tid, signal: Signal, info: &SigInfo) {
+        let detail = convert::signal_detail(signal, info.code(), info.address(), info.sender());
+        let event = Signalled { target: id.value(), tid: tid.value(), signal: Some(detail) };
+        (self.events)(AnyEvent::Signalled(event), Bytes::new());
     }
 
     /// A SIGTRAP that the CPU raised: a site, a step, or the program's own.
@@ -124,17 +129,31 @@ impl Tracer {
         if is_trap_instruction && stepped_off.is_some() {
             thread.passed = None;
         }
+        self.take_own_trap(id, tid, info, is_trap_instruction);
+    }
+
+    /// A trap that the program waits for: it may have a handler for it.
+    fn take_own_trap(&mut self, id: TargetId, tid: Tid, info: &SigInfo, is_instruction: bool) {
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        let policy = target.policy.of(Signal::SIGTRAP);
+        let Some(thread) = target.threads.get_mut(&tid) else { return };
         let signal = Signal::SIGTRAP;
-        // The program may have a handler for it; a detach delivers it.
-        if let Some(thread) = self.thread_mut(id, tid) {
-            thread.inject = Some(DueSignal { signal, info: Some(*info) });
-        }
+        let due = DueSignal { signal, info: Some(*info) };
         let (code, address) = (info.code(), info.address());
-        let reason = match is_trap_instruction {
-            true => StopReason::ProgramTrap,
-            false => StopReason::Signal { signal, code, address, sender: None },
-        };
-        self.report(id, tid, reason);
+        if policy.stops {
+            thread.inject = Some(due);
+            let reason = match is_instruction {
+                true => StopReason::ProgramTrap,
+                false => StopReason::Signal { signal, code, address, sender: None },
+            };
+            return self.report(id, tid, reason);
+        }
+        if policy.passes {
+            thread.held.push_back(due);
+        }
+        if policy.prints {
+            self.tell_signal(id, tid, signal, info);
+        }
     }
 
     /// A thread has executed the instruction it was let go for, or should have.
@@ -145,7 +164,7 @@ impl Tracer {
         let stepped_off = steps_off(target, tid);
         let Some(thread) = target.threads.get_mut(&tid) else { return };
         let kind = std::mem::take(&mut thread.stepped);
-        if kind == Kind::PushesFlags {
+        if kind == Kind::PushesFlags && !thread.traps_itself {
             hide_trap_flag(&target.memory, sp);
         }
         let is_out_of_syscall =
@@ -161,6 +180,7 @@ impl Tracer {
             }
             return;
         }
+        let traps_itself = std::mem::take(&mut thread.traps_itself);
         // A repetition of an instruction in a slot leads back to where it belongs.
         if !std::mem::take(&mut thread.is_unfinished) {
             thread.passed = None;
@@ -172,6 +192,9 @@ impl Tracer {
         }
         if kind == Kind::PopsFlags {
             self.take_trap_flag(id, tid);
+        }
+        if traps_itself {
+            self.take_own_trap(id, tid, &info.with_address(pc), false);
         }
     }
 

@@ -105,7 +105,8 @@ fn births_are_caught_while_a_site_is_hit() {
 fn sleeps_are_whole_across_attach_and_detach() {
     let (guard, _server, mut client) = begin();
     let testee = Testee::build("sleeps", &[]);
-    let ways = [("nanosleep", 35), ("clock_nanosleep", 230), ("poll", 7), ("futex", 202)];
+    let ways =
+        [("nanosleep", 35), ("clock_nanosleep", 230), ("poll", 7), ("futex", 202), ("read", 0)];
     let mut processes = Vec::new();
     for (way, number) in ways {
         let mut process = guard.start(testee.path(), &[way]);
@@ -126,7 +127,7 @@ fn sleeps_are_whole_across_attach_and_detach() {
 fn sleeps_are_whole_across_interruptions() {
     let (guard, _server, mut client) = begin();
     let testee = Testee::build("sleeps", &[]);
-    for way in ["nanosleep", "clock_nanosleep", "poll", "futex"] {
+    for way in ["nanosleep", "clock_nanosleep", "poll", "futex", "read"] {
         let mut process = guard.start(testee.path(), &[way]);
         assert_eq!(process.read_line(), "ready");
         let (target, _) = client.attach(process.pid());

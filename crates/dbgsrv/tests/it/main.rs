@@ -11,6 +11,7 @@ mod carried; // instructions that are executed in another place
 mod children; // what a target makes runs clean, and what it becomes is told
 mod command_line; // what dbgsrv is told, and the programs that it starts
 mod conditions; // sites that stop only when a condition holds
+mod crowds; // a thousand threads and more
 mod description; // what a process is, and what may be seen of one
 mod detach; // leaving a target as it was found, at any moment
 mod endings; // the table: what ends, and what becomes of targets
@@ -28,6 +29,7 @@ mod launch; // from a program's file to its initial break, and what keeps it fro
 mod loading; // modules: their order, and what is told when they come and go
 mod login; // clients that have to show who they are
 mod memory; // reading, writing, what is mapped
+mod peculiar; // programs that do what debuggers do, or may do next to nothing
 mod refusals; // what may not be attached to, by which rule, and the way out
 mod registers; // floating point, vectors, debug registers
 mod registry; // which servers others find, and whose a session is
