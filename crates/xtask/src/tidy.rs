@@ -64,6 +64,7 @@ const RULES: &[Rule] = &[
     rule("numbers", numbers::check),
     rule("idle-testee", testing::check_testees),
     rule("ignored-test", testing::check_ignored),
+    rule("named-test", testing::check_named),
     rule("licence", supply::check_licences),
     rule("banned-crate", supply::check_bans),
     rule("duplicate-crate", supply::check_duplicates),

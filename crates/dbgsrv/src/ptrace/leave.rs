@@ -65,6 +65,9 @@ impl Tracer {
         }
         self.forget(&target);
         self.leave_sharers(id);
+        for carry_out in std::mem::take(&mut target.asked.standing) {
+            carry_out(self);
+        }
         // The keeper takes over; nothing is told of it after the answer.
         target.terminal = None;
         match (target.asked.detach.take(), target.unwanted.take()) {

@@ -42,6 +42,29 @@ pub(super) fn check_ignored(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
+/// Every test of the process server that `docs/ptrace.md` names, as `module::test` or `module::*`,
+/// is there.
+pub(super) fn check_named(tree: &Tree) -> Vec<Finding> {
+    const DOCUMENT: &str = "docs/ptrace.md";
+    let Some(document) = tree.file(DOCUMENT) else { return Vec::new() };
+    let is_there = |name: &str| {
+        let Some((module, test)) = name.split_once("::") else { return true };
+        let file = tree.file(&format!("crates/dbgsrv/tests/it/{module}.rs"));
+        file.is_some_and(|file| test == "*" || file.text.contains(&format!("fn {test}()")))
+    };
+    let mut findings = Vec::new();
+    for (index, line) in document.text.lines().enumerate() {
+        // What is between an odd and an even mark is code.
+        let named = line.split('`').skip(1).step_by(2);
+        for name in named.filter(|name| !is_there(name)) {
+            let message = format!("there is no test {name}");
+            let way_out = "name one that would notice, or none";
+            findings.push(Finding::new(DOCUMENT, index + 1, &message, way_out));
+        }
+    }
+    findings
+}
+
 /// Lines of `#[ignore …]` and of `#[cfg_attr(…, ignore …)]`.
 fn ignored_tests(source: &Source) -> Vec<usize> {
     let code = source.code();
@@ -97,6 +120,15 @@ mod tests {
         }
         let others = "// spin\nfn a() { spin(); b(\"spinning\"); }";
         assert_eq!(found(check_testees, &files(others)), ["testees/spin.c:1"]);
+    }
+
+    #[test]
+    fn tests_that_a_document_names_are_looked_for() {
+        let files = [
+            ("docs/ptrace.md", "`ends::one` `ends::two`\n`gone::*`, `ends::*` and `popf`"),
+            ("crates/dbgsrv/tests/it/ends.rs", "#[test]\nfn one() {}"),
+        ];
+        assert_eq!(found(check_named, &files), ["docs/ptrace.md:1", "docs/ptrace.md:2"]);
     }
 
     #[test]
