@@ -3,8 +3,10 @@
 //! writes what `format` makes of the answer.
 
 pub(crate) mod address_map;
+pub(crate) mod allocation;
 pub(crate) mod breakpoints;
 pub(crate) mod bulk;
+pub(crate) mod calls;
 pub(crate) mod code;
 pub(crate) mod description;
 pub(crate) mod display;

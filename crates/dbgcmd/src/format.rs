@@ -3,6 +3,7 @@
 
 pub(crate) mod auxiliary;
 pub(crate) mod breakpoints;
+pub(crate) mod calls;
 pub(crate) mod code;
 pub(crate) mod description;
 pub(crate) mod elements;

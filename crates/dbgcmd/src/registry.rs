@@ -82,12 +82,14 @@ pub(crate) struct Family {
 /// The table.
 pub(crate) const FAMILIES: &[Family] = &[
     Family { title: "Running", commands: commands::execution::COMMANDS },
+    Family { title: "Calling functions", commands: commands::calls::COMMANDS },
     Family { title: "Breakpoints", commands: commands::breakpoints::COMMANDS },
     Family { title: "Registers", commands: commands::registers::COMMANDS },
     Family { title: "Displaying memory", commands: commands::display::COMMANDS },
     Family { title: "Changing memory", commands: commands::edit::COMMANDS },
     Family { title: "Searching and copying memory", commands: commands::bulk::COMMANDS },
     Family { title: "The memory map", commands: commands::address_map::COMMANDS },
+    Family { title: "Allocating memory", commands: commands::allocation::COMMANDS },
     Family { title: "Code and stack", commands: commands::code::COMMANDS },
     Family { title: "Modules and symbols", commands: commands::modules::COMMANDS },
     Family { title: "Threads and processes", commands: commands::threads::COMMANDS },

@@ -3,9 +3,11 @@
 
 use dbgbase::Address;
 use dbgeng::{
-    DebugEvent, EventKind, Execution, ProcessNumber, SignalAction, StopCause, ThreadNumber,
+    DebugEvent, ErrorKind, EventKind, Execution, ProcessNumber, SignalAction, StopCause,
+    ThreadNumber,
 };
 
+use crate::commands::calls::PendingCall;
 use crate::commands::{Context, Outcome};
 use crate::error::CommandError;
 use crate::interpreter::Interpreter;
@@ -44,6 +46,8 @@ pub(crate) enum Plan {
         /// What it does.
         plan: Box<Plan>,
     },
+    /// Call a function.
+    Call(PendingCall),
 }
 
 /// What follows a stop.
@@ -87,6 +91,7 @@ impl Interpreter {
             }
             Plan::Step { is_over, count, commands } => self.step(is_over, count, &commands, output),
             Plan::Out => self.step_out(output),
+            Plan::Call(call) => self.call(&call, output),
             Plan::Alone { process, thread, plan } => {
                 self.engine.set_current_thread(process, thread)?;
                 self.state.runs_alone = true;
@@ -146,6 +151,39 @@ impl Interpreter {
             if !is_return || self.engine.current() == thread && is_ours() {
                 return self.report(&event, true, output);
             }
+        }
+    }
+
+    /// Has a thread call a function. What ends the target, or makes it another program, is told as
+    /// always.
+    fn call(
+        &mut self,
+        pending: &PendingCall,
+        output: &mut dyn Output,
+    ) -> Result<Next, CommandError> {
+        let PendingCall { process, thread, call, is_verbose } = pending;
+        self.engine.set_current_thread(*process, *thread)?;
+        self.engine.set_expr_settings(self.state.expressions.clone());
+        self.state.next_code = None;
+        output.targets_running();
+        let result = self.engine.call_function(call);
+        output.targets_stopped();
+        self.tell_modules(*process, output);
+        match result {
+            Ok(result) => {
+                self.state.expressions.call_result = Some(result.integer);
+                output.write(&format::calls::result(&result, *is_verbose));
+                self.context(output).write_state()?;
+                Ok(Next::Prompt)
+            }
+            Err(error)
+                if matches!(error.kind(), ErrorKind::TargetEnded | ErrorKind::NotConnected) =>
+            {
+                output.write(&CommandError::from(error).line("", 0));
+                let event = self.wait()?;
+                self.report(&event, true, output)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -6,6 +6,7 @@ use dbgbase::{Address, AddressRange, Pid};
 use dbgeng::expr::ExprSettings;
 use dbgeng::{BreakpointId, BreakpointView, LaunchOptions, ProcessNumber};
 
+use crate::commands::calls::PendingCall;
 use crate::commands::registers::RegisterMask;
 use crate::format::memory::Layout;
 
@@ -46,6 +47,8 @@ pub(crate) struct State {
     pub(crate) stops_at_next_start: bool,
     /// Whether only the current thread runs.
     pub(crate) runs_alone: bool,
+    /// The call that the next `g` makes.
+    pub(crate) pending_call: Option<PendingCall>,
     /// Targets that the next executions get, the first in front.
     pub(crate) acquisitions: VecDeque<Acquisition>,
     /// How the processes that this session created were launched.
@@ -76,6 +79,7 @@ impl State {
         self.launched.remove(&number);
         self.executed.remove(&number);
         self.passing.remove(&number);
+        self.pending_call.take_if(|call| call.process == number);
     }
 
     /// The connection is lost, and all processes with it.
@@ -84,6 +88,7 @@ impl State {
         self.launched.clear();
         self.executed.clear();
         self.passing.clear();
+        self.pending_call = None;
     }
 }
 

@@ -28,7 +28,7 @@ use dbgwire::{Fault, FrameError, FrameKind, Verb, message};
 pub use error::CallError;
 use frame_reader::{FrameReader, ReadFailure};
 pub use inbox::Arrival;
-use inbox::Inbox;
+use inbox::{Inbox, TakenInstead};
 
 /// What messages take of a frame beside the bulk bytes, at the very most.
 const MESSAGE_LEN_MAX: u32 = 16 * 1024;
@@ -54,6 +54,14 @@ pub struct Nudger {
 #[derive(Clone)]
 pub struct Sender {
     shared: Weak<Shared>,
+}
+
+/// What a wait for a reply that may take long brings next.
+pub enum Next<V: Verb> {
+    /// Something that has arrived unasked, before the reply.
+    Arrival(Arrival),
+    /// The reply and its tail.
+    Reply(Result<(V::Reply, Bytes), CallError>),
 }
 
 /// A request whose reply has not been taken yet. Dropping it gives the reply up.
@@ -248,6 +256,18 @@ impl<V: Verb> Pending<V> {
     /// **Cost**: what is left of one round trip.
     pub fn wait_unless(self, cancelled: &AtomicBool) -> Result<(V::Reply, Bytes), CallError> {
         self.answer(self.shared.inbox.take(self.id, Some(cancelled))?)
+    }
+
+    /// Waits for the reply, or for what arrives before that, a nudge too. It is called until the
+    /// reply has come.
+    ///
+    /// **Cost**: what is left of one round trip.
+    pub fn next(&self) -> Next<V> {
+        match self.shared.inbox.take_or_next(self.id) {
+            Ok(frame) => Next::Reply(self.answer(frame)),
+            Err(TakenInstead::Arrival(arrival)) => Next::Arrival(arrival),
+            Err(TakenInstead::Failure(error)) => Next::Reply(Err(error)),
+        }
     }
 
     fn answer(&self, frame: dbgwire::Frame) -> Result<(V::Reply, Bytes), CallError> {

@@ -23,6 +23,7 @@
 )]
 
 mod breakpoints;
+mod call;
 pub mod client;
 mod description;
 mod disassembly;
@@ -52,6 +53,7 @@ mod wishes;
 pub use breakpoints::{
     Access, BreakpointLocation, BreakpointSpec, BreakpointView, Condition, Undecided, Watch,
 };
+pub use call::{CallArgument, CallResult, FunctionCall};
 pub use description::{
     Container, Descriptor, Namespace, PartError, ProcessDetails, ProcessPart, ProcessPlaces,
     ProcessSecurity, ResourceLimit, ThreadStatus,
@@ -64,6 +66,7 @@ pub use execution::{Execution, SignalAction, UNTIL_MAX};
 pub use hresult::hresult;
 pub use interrupt::Interrupter;
 pub use launch::LaunchOptions;
+pub use memory::allocation::Protection;
 pub use memory::bulk::{MemoryDifference, MemoryHit, MemorySearch, SearchFor};
 pub use memory::{EngineMemory, Region};
 pub use modules::{Module, ModuleView, SymbolSource, SymbolStatus};

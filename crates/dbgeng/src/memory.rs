@@ -2,6 +2,7 @@
 //! stop is kept, in pages; while the debuggee runs nothing is kept. It knows how to read and write
 //! through a client; it does not know why anyone does.
 
+pub(crate) mod allocation;
 pub(crate) mod bulk;
 mod page;
 mod transfer;

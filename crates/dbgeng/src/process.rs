@@ -212,6 +212,19 @@ impl Process {
         self.memory.still();
     }
 
+    /// One of its threads calls a function: until that returns nothing of it is known for sure.
+    pub(crate) fn calling(&mut self) {
+        self.run = Run::Running { resume: 0, is_interrupted: false };
+        self.registers.clear();
+        self.memory.running();
+    }
+
+    /// The call is over, and it stands at the same stop as before.
+    pub(crate) fn called(&mut self) {
+        self.run = Run::Still;
+        self.memory.still();
+    }
+
     /// The error if it runs.
     pub(crate) fn check_still(&self) -> Result<(), Error> {
         if self.is_running() { Err(Error::not_stopped()) } else { Ok(()) }

@@ -3,6 +3,7 @@
 
 use dbgeng::{SignalAction, UNTIL_MAX};
 
+use super::calls::PendingCall;
 use super::{Context, Outcome};
 use crate::arguments::Arguments;
 use crate::error::CommandError;
@@ -19,7 +20,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             also stop when the current process reaches one of them. =Start is where the current \
             thread goes on, instead of where it stands. The signal that the thread stopped with is \
             delivered to it, unless it was a break-in. If .attach or .create is waiting to take \
-            effect, it takes effect now.",
+            effect, it takes effect now. If .call has set up a call, that is made instead.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(go),
@@ -104,6 +105,12 @@ fn run(context: &Context<'_>, plan: Plan) -> Outcome {
 
 /// That there is something to run.
 fn check(context: &Context<'_>) -> Result<(), CommandError> {
+    if let Some(PendingCall { thread, .. }) = &context.state.pending_call {
+        return Err(CommandError::refused(format!(
+            "Thread {} is set up for a call: g makes it, and .call /c on that thread forgets it",
+            thread.0
+        )));
+    }
     if context.engine.current().is_none() && context.state.acquisitions.is_empty() {
         return Err(CommandError::NoDebuggee);
     }
@@ -121,7 +128,23 @@ fn start(context: &mut Context<'_>, arguments: &mut Arguments<'_>) -> Result<(),
     Ok(())
 }
 
+/// The call that is set up, if this is a `g` that makes it. Behind the prefix of its thread that
+/// runs alone.
+fn pending_call(context: &mut Context<'_>, arguments: &Arguments<'_>) -> Option<PendingCall> {
+    let is_plain = arguments.name() == "g" && arguments.is_empty();
+    let is_prefixed = context.is_prefixed;
+    let current = context.engine.current();
+    let mut pending = context.state.pending_call.take_if(|pending| {
+        is_plain && (!is_prefixed || current == Some((pending.process, pending.thread)))
+    })?;
+    pending.call.run_others = !is_prefixed;
+    Some(pending)
+}
+
 fn go(context: &mut Context<'_>, arguments: &mut Arguments<'_>) -> Result<Outcome, CommandError> {
+    if let Some(pending) = pending_call(context, arguments) {
+        return Ok(Outcome::Run(Plan::Call(pending)));
+    }
     check(context)?;
     start(context, arguments)?;
     let mut until = Vec::new();

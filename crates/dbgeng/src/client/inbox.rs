@@ -47,6 +47,14 @@ struct State {
     lost: Option<String>,
 }
 
+/// What a wait for an answer brings that is not the answer.
+pub(super) enum TakenInstead {
+    /// Something has arrived.
+    Arrival(Arrival),
+    /// There will be none.
+    Failure(CallError),
+}
+
 /// What becomes of the answer to a request.
 enum Slot {
     /// Someone will take it.
@@ -144,11 +152,7 @@ impl Inbox {
     pub(super) fn take(&self, id: u32, cancelled: Option<&AtomicBool>) -> Result<Frame, CallError> {
         let mut state = self.state();
         loop {
-            if let Some(Slot::Come(answer)) =
-                state.slots.get_mut(&id).filter(|slot| matches!(slot, Slot::Come(_)))
-            {
-                let answer = std::mem::replace(answer, Err(CallError::Cancelled));
-                state.slots.remove(&id);
+            if let Some(answer) = state.answer(id) {
                 return answer;
             }
             if let Some(reason) = &state.lost {
@@ -156,6 +160,27 @@ impl Inbox {
             }
             if cancelled.is_some_and(|flag| flag.load(Ordering::Acquire)) {
                 return Err(CallError::Cancelled);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The next arrival or nudge, or if there is none the answer with this id. What arrived before
+    /// the answer comes before it.
+    pub(super) fn take_or_next(&self, id: u32) -> Result<Frame, TakenInstead> {
+        let mut state = self.state();
+        loop {
+            if let Some(arrival) = state.arrivals.pop_front() {
+                return Err(TakenInstead::Arrival(arrival));
+            }
+            if std::mem::take(&mut state.is_nudged) {
+                return Err(TakenInstead::Arrival(Arrival::Nudged));
+            }
+            if let Some(answer) = state.answer(id) {
+                return answer.map_err(TakenInstead::Failure);
+            }
+            if let Some(reason) = &state.lost {
+                return Err(TakenInstead::Failure(CallError::Lost(reason.clone())));
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -190,6 +215,17 @@ impl Inbox {
 }
 
 impl State {
+    /// The answer with this id, if it has come.
+    fn answer(&mut self, id: u32) -> Option<Result<Frame, CallError>> {
+        match self.slots.remove(&id)? {
+            Slot::Come(answer) => Some(answer),
+            slot => {
+                self.slots.insert(id, slot);
+                None
+            }
+        }
+    }
+
     fn push(&mut self, arrival: Arrival) -> Result<(), String> {
         if self.arrivals.len() >= ARRIVALS_MAX {
             return Err(format!("the server sent {ARRIVALS_MAX} events that nobody waited for"));

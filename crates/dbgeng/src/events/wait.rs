@@ -132,7 +132,7 @@ impl Engine {
     }
 
     /// Takes one arrival. Returns events of the connection, which are told at once.
-    fn arrived(&mut self, arrival: Arrival) -> Result<Option<DebugEvent>, Error> {
+    pub(crate) fn arrived(&mut self, arrival: Arrival) -> Result<Option<DebugEvent>, Error> {
         match arrival {
             Arrival::Event(event, tail) => self.happened(*event, &tail),
             Arrival::Lost(_) if self.has_ended => Ok(None),

@@ -192,6 +192,25 @@ impl Engine {
         Some(Request { number, resume, armed })
     }
 
+    /// Arms and disarms what has changed since a process ran, while it stays where it is.
+    ///
+    /// **Errors**: what keeps a site from being armed; those of the connection.
+    /// **Cost**: a round trip if there is something to arm, and one if there is something to
+    /// disarm.
+    pub(crate) fn update_sites(&mut self, number: ProcessNumber) -> Result<(), Error> {
+        self.refresh_conditions(number);
+        let free_run = Plan::Go { process: number, until: Vec::new() };
+        let Some(Request { resume, .. }) = self.request(&free_run, number) else { return Ok(()) };
+        if !resume.remove.is_empty() {
+            let Resume { target, remove: ids, .. } = &resume;
+            self.client.call(&RemoveSites { target: *target, ids: ids.clone() })?;
+            if let Some(process) = self.processes.get_mut(&number) {
+                process.armed.retain(|site| !ids.contains(&site.value()));
+            }
+        }
+        self.arm(number, resume.insert)
+    }
+
     /// Arms sites of a process that stays where it is.
     fn arm(&mut self, number: ProcessNumber, sites: Vec<Site>) -> Result<(), Error> {
         let Some(process) = self.processes.get_mut(&number).filter(|_| !sites.is_empty()) else {

@@ -20,6 +20,8 @@ pub struct ExprSettings {
     pub user_registers: [u64; USER_REGISTER_COUNT],
     /// `$exp`, the last expression's value.
     pub last_value: u64,
+    /// `$callret`, what the last function returned that was called.
+    pub call_result: Option<u64>,
     /// `$p`, the value that the last display of memory showed last.
     pub last_displayed: u64,
 }
@@ -69,6 +71,7 @@ impl<'a> EngineContext<'a> {
         }
         match name {
             "$exp" => Some(self.settings.last_value),
+            "$callret" => self.settings.call_result,
             "$p" => Some(self.settings.last_displayed),
             "$ptrsize" => Some(self.arch().pointer_size_bytes()),
             "$pagesize" => Some(4096),

@@ -476,7 +476,7 @@ fn memory_is_mapped_protected_and_freed() {
     let taken = client.call(&there).expect_err("something is there");
     assert_eq!((taken.code, taken.errno), (ErrorCode::SystemError, Some(17)), "EEXIST");
     let free = FreeMemory { target: target.id, address: middle, len: 0x1000, ..Default::default() };
-    client.call(&free).expect("it can be unmapped");
+    assert_eq!(client.call(&free).expect("it can be unmapped").len, 0x1000);
     let again = client.call(&there).err();
     assert_eq!(again.map(|fault| fault.errno), Some(Some(17)), "its second page is there still");
     let there = AllocateMemory { len: 0x1000, ..there };
@@ -489,6 +489,8 @@ fn memory_is_mapped_protected_and_freed() {
         let fault = client.call(&refused).expect_err("no memory");
         assert_eq!(fault.code, ErrorCode::Malformed, "{fault}");
     }
+    let rest = FreeMemory { address: first.address, len: 0, ..free };
+    assert_eq!(client.call(&rest).expect("it can be unmapped").len, 0x1000, "the rest of it");
     let nothing = FreeMemory { address: 0x1000, len: 0, ..free };
     assert_eq!(client.call(&nothing).expect_err("nothing").code, ErrorCode::Malformed);
     // What is left is freed by the detach.

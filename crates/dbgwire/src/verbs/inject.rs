@@ -142,7 +142,11 @@ pub struct FreeMemory {
 
 /// The memory is unmapped.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-pub struct FreeMemoryReply {}
+pub struct FreeMemoryReply {
+    /// How many bytes: whole pages.
+    #[prost(uint64, tag = "1")]
+    pub len: u64,
+}
 
 /// Changes what may be done with memory of the target (mprotect(2)).
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]

@@ -444,7 +444,7 @@ fn injected(all: &mut Collection) {
         ProtectMemory { target: 1, tid: 4711, address, len, protection: 5, despite_seccomp: true };
     all.verb((request, b""), (ProtectMemoryReply {}, b""));
     let request = FreeMemory { target: 1, tid: 4711, address, len, despite_seccomp: true };
-    all.verb((request, b""), (FreeMemoryReply {}, b""));
+    all.verb((request, b""), (FreeMemoryReply { len }, b""));
 }
 
 fn abandoned(all: &mut Collection) {

@@ -423,6 +423,7 @@ impl Tracer {
     /// Puts everything back, answers, and leaves the target as it stood before the call. A thread
     /// that is gone, or another program's now, is not put back.
     fn finish_call(&mut self, id: TargetId, is_put_back: bool) {
+        self.flush_terminal(id);
         let Some(target) = self.targets.get_mut(&id) else { return };
         let Some(call) = target.call.take() else { return };
         let Call { tid, context, has_lost_notes, entries, kept, stash, outcome, answer, .. } =

@@ -102,7 +102,7 @@ impl Tracer {
                         if let Some(target) = tracer.targets.get_mut(&id) {
                             forget(&mut target.allocations, range);
                         }
-                        answer.reply(FreeMemoryReply {});
+                        answer.reply(FreeMemoryReply { len: range.len_bytes() });
                     }
                     Err(fault) => answer.fault(fault),
                 }
@@ -208,7 +208,11 @@ fn no_error(result: u64, what: &str) -> Result<u64, Fault> {
         return Ok(result);
     }
     let errno = Errno::from_raw_os_error(-(result as i64) as i32);
-    let fault = Fault::new(ErrorCode::SystemError, format!("{what}: {errno}"));
+    let why = match errno {
+        Errno::EXIST => "something is mapped there already".to_owned(),
+        errno => errno.to_string(),
+    };
+    let fault = Fault::new(ErrorCode::SystemError, format!("{what}: {why}"));
     Err(fault.with_errno(errno.raw_os_error()))
 }
 
