@@ -122,7 +122,9 @@ mod tests {
     #[test]
     fn processes_are_listed_with_decimal_ids() {
         assert_eq!(process(&sample()), "   0n4711 bash\n");
+        // The first line tells how far the others are indented.
         expect![[r#"
+            here:
                0n4711 Session: 17 bash
                       User: root Command Line: bash -c "sleep 5" ""
                       Parent: 0n1 Threads: 1 State: S Started: Thu Jan  1 00:00:01 1970 UTC
@@ -131,7 +133,7 @@ mod tests {
                       Namespaces: of its own: uts:[7]
                       Debugged by: 0n99, by session 3
         "#]]
-        .assert_eq(&process_details(&sample()));
+        .assert_eq(&format!("here:\n{}", process_details(&sample())));
         let plain = ProcessDescription {
             executable: Vec::new(),
             container: None,

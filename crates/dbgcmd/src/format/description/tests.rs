@@ -104,13 +104,15 @@ fn a_process_is_shown_with_all_that_is_known() {
                 nice priority                          0                    0
     "#]]
     .assert_eq(&process(&sample()));
+    // The first line tells how far the others are indented.
     expect![[r#"
+        here:
             Environment:
                 A=1
                 ESC=\u{1b}[2J
                 ... and more
     "#]]
-    .assert_eq(&environment(&sample()));
+    .assert_eq(&format!("here:\n{}", environment(&sample())));
 }
 
 #[test]
@@ -215,7 +217,9 @@ fn those_that_run_away_come_first() {
     let (first, second) = (thread(0x1a2b, 10_000, 1_000), thread(0x1a2c, 90_061_001_000, 61_000));
     let threads = [(Some(0), &first), (Some(1), &second), (None, &first)];
     let kinds = TimeKind::ALL.map(|kind| times(&threads, kind, 3_601_500));
+    // The first line tells how far the others are indented.
     expect![[r#"
+        here:
          User Mode Time
           Thread       Time
            1:1a2c      1 days 1:01:01.001     "t6700"
@@ -232,7 +236,7 @@ fn those_that_run_away_come_first() {
            0:1a2b      0 days 1:00:00.500     "t6699"
            1:1a2c      0 days 0:59:00.500     "t6700"
     "#]]
-    .assert_eq(&kinds.concat());
+    .assert_eq(&format!("here:\n{}", kinds.concat()));
     expect![[r#"
         Created: Thu Jan  1 00:01:01 1970 UTC
         Kernel:  0 days 0:00:00.020
