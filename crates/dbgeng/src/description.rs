@@ -76,6 +76,8 @@ pub struct ProcessDetails {
     pub process: ProcessDescription,
     /// When the server looked, in milliseconds since 1970 by its machine's clock.
     pub now_ms: u64,
+    /// Its id in each pid namespace that it is in, from the server's inwards.
+    pub pids: Vec<Pid>,
     /// Parts that could not be told. They are empty below.
     pub errors: Vec<PartError>,
     /// Parts of which there is more than was told.
@@ -211,6 +213,12 @@ pub struct ProcessPlaces {
     pub executable: Vec<u8>,
     /// The executable's build-id.
     pub build_id: Vec<u8>,
+    /// The executable's permissions: the bits of chmod(2).
+    pub mode: u32,
+    /// Whose file the executable is.
+    pub owner: u32,
+    /// The group of the executable's file.
+    pub group: u32,
 }
 
 impl Engine {
@@ -266,6 +274,7 @@ impl ProcessDetails {
         Some(ProcessDetails {
             process: reply.process?.into(),
             now_ms: reply.now_ms,
+            pids: reply.pids.into_iter().map(Pid::new).collect(),
             errors: reply.faults.into_iter().filter_map(error).collect(),
             cut: ProcessPart::ALL.into_iter().filter(is_cut).collect(),
             environment: reply.environment,
@@ -364,7 +373,14 @@ impl From<wire::ProcessSecurity> for ProcessSecurity {
 
 impl From<wire::ProcessPlaces> for ProcessPlaces {
     fn from(wire: wire::ProcessPlaces) -> ProcessPlaces {
-        let wire::ProcessPlaces { working_directory, root, executable, build_id } = wire;
-        ProcessPlaces { working_directory, root, executable, build_id }
+        ProcessPlaces {
+            working_directory: wire.working_directory,
+            root: wire.root,
+            executable: wire.executable,
+            build_id: wire.build_id,
+            mode: wire.mode,
+            owner: wire.owner,
+            group: wire.group,
+        }
     }
 }

@@ -25,6 +25,8 @@ use crate::ptrace::{find_process, procfs};
 
 /// `EIO` of `<errno.h>`, for errors that have no number of their own.
 const EIO: i32 = 5;
+/// The bits of a file's mode that chmod(2) sets.
+const PERMISSIONS: u32 = 0o7777;
 
 /// Describes a process.
 ///
@@ -40,13 +42,14 @@ pub(crate) fn describe(request: &DescribeProcess) -> Result<DescribeProcessReply
         pid,
         from: request.from,
         folder,
-        status,
         clock,
         reply: DescribeProcessReply {
             process: processes::one(pid),
             now_ms: clock.now_ms(),
+            pids: parse::pids(&status),
             ..Default::default()
         },
+        status,
     };
     for part in ProcessPart::ALL.into_iter().filter(|part| request.parts & part.bit() != 0) {
         if let Err(error) = answer.add(part) {
@@ -184,7 +187,12 @@ impl Answer {
             let file = File::open(format!("{}/exe", self.folder)).ok()?;
             Some(MappedImage::at(ImageFile(file), Address::new(0))?.build_id())
         };
+        // Through the link, so that it is found in whichever mount namespace it is.
+        let file = std::fs::metadata(format!("{}/exe", self.folder)).ok();
         self.reply.places = Some(ProcessPlaces {
+            mode: file.as_ref().map_or(0, |file| file.mode() & PERMISSIONS),
+            owner: file.as_ref().map_or(0, MetadataExt::uid),
+            group: file.as_ref().map_or(0, MetadataExt::gid),
             working_directory: self.link("cwd")?,
             root: self.link("root")?,
             executable: self.link("exe").unwrap_or_default(),

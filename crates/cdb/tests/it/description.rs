@@ -64,6 +64,7 @@ fn a_process_is_described() {
     assert_eq!(value(&text, "CurrentDirectory:"), directory.display().to_string());
     assert_eq!(value(&text, "RootDirectory:"), "/");
     assert_eq!(value(&text, "Namespaces:"), "the process server's");
+    assert!(!text.contains("IdInNamespace"), "{text}");
     let uid = rustix::process::geteuid();
     assert!(value(&text, "Users:").starts_with(&format!("real {uid}, effective {uid}, ")));
     assert_eq!(value(&text, "Seccomp:"), "none");

@@ -4,7 +4,9 @@
 
 use std::fmt::Write as _;
 
-use dbgeng::{Descriptor, Namespace, ProcessDetails, ProcessPart, ResourceLimit, ThreadStatus};
+use dbgeng::{
+    Descriptor, Namespace, ProcessDetails, ProcessPart, ProcessPlaces, ResourceLimit, ThreadStatus,
+};
 
 use super::{bytes, numbers, system::quoted};
 
@@ -13,7 +15,9 @@ const VALUE_COLUMN: usize = 24;
 
 /// A line of `!peb`.
 pub(crate) fn field(text: &mut String, name: &str, value: &str) {
-    let _ = writeln!(text, "    {:<width$}{value}", format!("{name}:"), width = VALUE_COLUMN - 4);
+    let name = format!("{name}:");
+    let line = format!("    {name:<width$}{value}", width = VALUE_COLUMN - 4);
+    let _ = writeln!(text, "{}", line.trim_end());
 }
 
 /// `!peb` without the auxiliary vector and the environment.
@@ -22,6 +26,10 @@ pub(crate) fn process(details: &ProcessDetails) -> String {
     let started = date(process.started_ms);
     let mut text = format!("Process 0n{} ({}), started {started}\n", process.pid, process.name);
     let mut add = |name: &str, value: &str| field(&mut text, name, value);
+    if let Some(inner) = details.pids.get(1..).filter(|inner| !inner.is_empty()) {
+        let inner: Vec<String> = inner.iter().map(|pid| format!("0n{pid}")).collect();
+        add("IdInNamespace", &inner.join(" "));
+    }
     add("Parent", &format!("0n{}", process.parent));
     add("User", &format!("{} ({})", process.user, process.uid));
     add("Session", &process.session.to_string());
@@ -34,6 +42,7 @@ pub(crate) fn process(details: &ProcessDetails) -> String {
     match (&details.places, details.error_of(ProcessPart::Places)) {
         (Some(places), _) => {
             add("ImageFile", &quoted(&places.executable));
+            add("FileMode", &mode(places));
             add("BuildId", &hexadecimal(&places.build_id));
             add("CurrentDirectory", &quoted(&places.working_directory));
             add("RootDirectory", &quoted(&places.root));
@@ -54,6 +63,20 @@ pub(crate) fn process(details: &ProcessDetails) -> String {
     }
     text.push_str(&security(details));
     text.push_str(&limits(&details.limits, details.error_of(ProcessPart::Limits)));
+    text
+}
+
+/// Who may do what with the executable.
+fn mode(places: &ProcessPlaces) -> String {
+    const SET_USER_ID: u32 = 0o4000;
+    const SET_GROUP_ID: u32 = 0o2000;
+    let ProcessPlaces { mode, owner, group, .. } = places;
+    let mut text = format!("{mode:04o}, owner {owner}, group {group}");
+    for (bit, name) in [(SET_USER_ID, ", set-user-ID"), (SET_GROUP_ID, ", set-group-ID")] {
+        if mode & bit != 0 {
+            text.push_str(name);
+        }
+    }
     text
 }
 

@@ -127,6 +127,13 @@ pub(super) fn security(status: &str) -> ProcessSecurity {
     }
 }
 
+/// The ids of a process in the pid namespaces it is in. A kernel without them has one.
+pub(super) fn pids(status: &str) -> Vec<u32> {
+    let text = status_field(status, "NSpid").or_else(|| status_field(status, "Pid"));
+    let numbers = text.unwrap_or_default().split_ascii_whitespace();
+    numbers.filter_map(|number| number.parse().ok()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,5 +215,12 @@ short
         assert_eq!((read.inheritable, read.permitted, read.effective), (1, 2, 4));
         assert_eq!((read.bounding, read.ambient), (0x1ff_ffff_ffff, 8));
         assert_eq!((read.seccomp, read.filters, read.no_new_privileges), (2, 3, true));
+    }
+
+    #[test]
+    fn a_process_has_an_id_in_each_namespace() {
+        assert_eq!(pids("Name:\ta\nPid:\t4711\nNSpid:\t4711\t1\n"), [4711, 1]);
+        assert_eq!(pids("Name:\ta\nPid:\t4711\n"), [4711]);
+        assert!(pids("").is_empty());
     }
 }

@@ -116,6 +116,10 @@ pub struct DescribeProcessReply {
     /// a start and this is how long it has been.
     #[prost(uint64, tag = "13")]
     pub now_ms: u64,
+    /// Its id in each pid namespace that it is in, from the server's inwards (`NSpid` of
+    /// proc_pid_status(5)): more than one if it is in another than the server.
+    #[prost(uint32, repeated, tag = "14")]
+    pub pids: Vec<u32>,
 }
 
 /// A part that cannot be told.
@@ -291,4 +295,13 @@ pub struct ProcessPlaces {
     /// The executable's build-id; empty if it has none.
     #[prost(bytes = "vec", tag = "4")]
     pub build_id: Vec<u8>,
+    /// The executable's permissions: the bits of chmod(2), with set-user-ID and set-group-ID.
+    #[prost(uint32, tag = "5")]
+    pub mode: u32,
+    /// Whose file the executable is.
+    #[prost(uint32, tag = "6")]
+    pub owner: u32,
+    /// The group of the executable's file.
+    #[prost(uint32, tag = "7")]
+    pub group: u32,
 }

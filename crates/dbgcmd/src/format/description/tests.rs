@@ -27,6 +27,7 @@ fn sample() -> ProcessDetails {
             started_ms: 60_000,
         },
         now_ms: 63_000,
+        pids: vec![Pid::new(4711), Pid::new(1)],
         errors: Vec::new(),
         cut: vec![ProcessPart::Environment],
         environment: vec![b"A=1".to_vec(), b"ESC=\x1b[2J".to_vec()],
@@ -66,12 +67,19 @@ fn sample() -> ProcessDetails {
             no_new_privileges: true,
             dumpable: None,
         }),
-        places: Some(ProcessPlaces {
-            working_directory: b"/home/ann b".to_vec(),
-            root: b"/".to_vec(),
-            executable: b"/bin/sleep".to_vec(),
-            build_id: vec![0xaa, 0x0b],
-        }),
+        places: Some(places()),
+    }
+}
+
+fn places() -> ProcessPlaces {
+    ProcessPlaces {
+        working_directory: b"/home/ann b".to_vec(),
+        root: b"/".to_vec(),
+        executable: b"/bin/sleep".to_vec(),
+        build_id: vec![0xaa, 0x0b],
+        mode: 0o6755,
+        owner: 0,
+        group: 5,
     }
 }
 
@@ -79,6 +87,7 @@ fn sample() -> ProcessDetails {
 fn a_process_is_shown_with_all_that_is_known() {
     expect![[r#"
         Process 0n4711 (sleep), started Thu Jan  1 00:01:00 1970 UTC
+            IdInNamespace:      0n1
             Parent:             0n1
             User:               ann (1000)
             Session:            17
@@ -86,6 +95,7 @@ fn a_process_is_shown_with_all_that_is_known() {
             DebuggedBy:         0n99, by session 3
             CommandLine:        sleep "5 s"
             ImageFile:          /bin/sleep
+            FileMode:           6755, owner 0, group 5, set-user-ID, set-group-ID
             BuildId:            aa0b
             CurrentDirectory:   "/home/ann b"
             RootDirectory:      /

@@ -64,8 +64,12 @@ pub(super) fn add(all: &mut Collection) {
             root: b"/".to_vec(),
             executable: b"/bin/sleep".to_vec(),
             build_id: vec![0xaa, 0xbb],
+            mode: 0o4755,
+            owner: 1,
+            group: 100,
         }),
         now_ms: 1_800_000_005_000,
+        pids: vec![4711, 1],
     };
     all.verb((request, b""), (reply, b""));
 }
