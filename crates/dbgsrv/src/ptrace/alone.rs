@@ -33,7 +33,23 @@ impl Target {
     fn is_moving_alone(&self) -> bool {
         let moves =
             matches!(self.phase, Phase::Running | Phase::Stopping | Phase::SteppingOff { .. });
-        self.stops_alone() && moves
+        self.stops_alone() && self.call.is_none() && moves
+    }
+
+    /// A call is over: threads that the client knows to stand still do so, others run on. Whether
+    /// there are such.
+    pub(super) fn stand_after_call(&mut self) -> bool {
+        let stops_alone = self.stops_alone();
+        if stops_alone {
+            self.wish_of_newborn = Wish::Run;
+        }
+        let mut runs_on = false;
+        for thread in self.threads.values_mut() {
+            let is_unknown = stops_alone && thread.told.is_none();
+            thread.wish = if is_unknown { Wish::Run } else { Wish::Stay };
+            runs_on |= is_unknown;
+        }
+        runs_on
     }
 
     /// Whether a thread has been asked to stop alone.

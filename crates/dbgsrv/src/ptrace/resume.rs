@@ -183,7 +183,8 @@ impl Tracer {
     pub(super) fn interrupt(&mut self, request: &Interrupt) -> Result<(), Fault> {
         let id = TargetId::new(request.target);
         let target = self.target(id)?;
-        if target.stops_alone() && !matches!(target.phase, Phase::Injecting(_)) {
+        let is_busy = target.call.is_some() || matches!(target.phase, Phase::Injecting(_));
+        if target.stops_alone() && !is_busy {
             return self.interrupt_alone(request);
         }
         if !target.is_stopped() {

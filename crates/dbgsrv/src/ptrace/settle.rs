@@ -42,7 +42,11 @@ impl Tracer {
 
     fn settle_running(&mut self, id: TargetId) {
         self.carry_sites(id);
-        let stops_alone = self.targets.get(&id).is_some_and(Target::stops_alone);
+        // What threads have to tell in a call ends that first.
+        let stops_alone = self
+            .targets
+            .get(&id)
+            .is_some_and(|target| target.stops_alone() && target.call.is_none());
         if stops_alone {
             self.interrupt_wanted(id);
             self.tell_alone(id);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use dbgbase::{ExitStatus, Signal, StopReason, Tid, x86_64};
 use dbgwire::ErrorCode;
+use dbgwire::verbs::inject::CallFunction;
 use dbgwire::verbs::registers::{ReadRegisters, RegisterValue, WriteRegisters};
 use dbgwire::verbs::resume::{
     Interrupt, ReadSignalInfo, Resume, RunKind, SIGNAL_INFO_LEN, SendSignal, SetStopMode, StopMode,
@@ -403,4 +404,56 @@ fn registers_of_a_thread_are_written_while_others_run() {
     wait_alone(&mut client);
     assert_eq!((read(0), read(20)), (mine, theirs + 1), "it counted in another place");
     client.detach(target);
+}
+
+/// A call is made while all threads stand still, and leaves each as the client knows it.
+#[test]
+fn a_call_leaves_threads_as_they_stand() {
+    let (guard, _server, mut client) = begin();
+    let (mut process, testee) = crate::inject::ready(&guard, "borrowed", &["threads", "3"]);
+    let pid = process.pid();
+    let (target, stop) = client.attach(pid);
+    stop_alone(&mut client, target);
+    let tids = client.tids(target);
+    let caller = tids[1];
+    let request = |function: &str, run_others| CallFunction {
+        target: target.id,
+        tid: caller.value(),
+        address: address_of(&testee, &stop, function).value(),
+        run_others,
+        ..CallFunction::default()
+    };
+    let stands = |tid: Tid| procfs::state(pid, tid) == Some('t');
+    for run_others in [false, true] {
+        let made = client.call(&request("makes_thread", run_others)).expect("it returns");
+        assert_eq!(made.integer, 1);
+        // The client knows nothing of the new thread, which runs on and ends.
+        until("the new thread to end", || (procfs::tids(pid) == tids).then_some(()));
+        assert!(tids.iter().copied().all(stands), "{run_others}");
+        assert_eq!(client.pending_events(), []);
+    }
+    // While one calls, none can be resumed, and who asks for a stop ends the call.
+    let before = client.registers(target, caller);
+    let id = client.send(&request("spins", false), Bytes::new());
+    let rounds = address_of(&testee, &stop, "rounds");
+    until("it to be called", || (memory_file::read_u64(pid, rounds) != 0).then_some(()));
+    let go = resume(target, stop.event.stop, &[action(tids[2], RunKind::Continue)]);
+    assert_eq!(client.call(&go).expect_err("one calls").code, ErrorCode::NotStopped);
+    interrupt(&mut client, target, &[]);
+    assert_eq!(
+        client.answer::<CallFunction>(id).expect_err("it spins").code,
+        ErrorCode::CallUnwound
+    );
+    assert_eq!(client.registers(target, caller), before);
+    assert!(tids.iter().copied().all(stands));
+    // One that runs on does so alone.
+    let again = address_of(&testee, &stop, "wait_in_its_way_again");
+    client.insert_site(target, site(1, again));
+    client.call(&go).expect("it stands still");
+    let hit = wait_alone(&mut client);
+    assert_eq!((hit.tid(), hit.sites()), (tids[2], vec![1]));
+    assert!(stands(caller));
+    client.detach(target);
+    process.close_input();
+    assert_eq!(process.wait(), ExitStatus::Exited(0));
 }

@@ -458,7 +458,8 @@ impl Tracer {
                 thread.passed = stash.passed;
             }
         }
-        target.phase = Phase::Stopped;
+        let runs_on = target.stand_after_call();
+        target.phase = if runs_on { Phase::Running } else { Phase::Stopped };
         target.asked.interrupt = false;
         self.send_kept(id, tid, kept);
         entries.into_iter().for_each(|entry| self.journal.remove(entry));
