@@ -8,7 +8,7 @@ use dbgeng::{
 };
 
 use crate::commands::calls::PendingCall;
-use crate::commands::{Context, Outcome};
+use crate::commands::{Context, Outcome, description};
 use crate::error::CommandError;
 use crate::interpreter::Interpreter;
 use crate::output::Output;
@@ -346,6 +346,10 @@ impl Interpreter {
             StopCause::Breakpoints(ids) => {
                 let before = &self.state.breakpoints_before;
                 ids.iter().map(|id| format::breakpoints::hit(*id, before.get(id))).collect()
+            }
+            StopCause::Exec => {
+                let told = format::events::stopped(event.pid, tid, cause);
+                told + &description::executed(&self.engine, event.pid)
             }
             cause => format::events::stopped(event.pid, tid, cause),
         };

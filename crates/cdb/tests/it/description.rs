@@ -230,3 +230,29 @@ fn a_dormant_debugger_says_that_nothing_is_debugged() {
     let (_, status) = cdb.finish("q");
     assert_eq!(status, 0);
 }
+
+/// Only root may give files away.
+#[test]
+fn a_program_without_its_owners_rights_is_told_of() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let guard = Guard::new();
+    let testee = Testee::build("exits", &[]);
+    let copy = guard.directory().join("promises");
+    let copy = copy.to_str().expect("UTF-8");
+    guard.output("cp", &[testee.path().to_str().expect("UTF-8"), copy]);
+    guard.output("chown", &["54321", copy]);
+    guard.output("chmod", &["4755", copy]);
+    let told = "A new program was executed\nIt runs as user 0, not 54321 as its file says: it may \
+        gain no privileges (no_new_privs)\n";
+    for (arguments, is_told) in [(&["--no-new-privs"][..], true), (&["--clear-groups"], false)] {
+        let words = [&["setpriv"], arguments, &[copy, "7"]].concat();
+        let mut cdb = Console::start(&guard, &words);
+        let end = cdb.command("g");
+        assert!(end.contains("A new program was executed") && end.contains("status 7"), "{end}");
+        assert_eq!(end.contains(told), is_told, "{end}");
+        let (_, status) = cdb.finish("q");
+        assert_eq!(status, 0);
+    }
+}

@@ -1,7 +1,7 @@
 //! Commands that tell what a process is and has: `!peb`, `!envvar`, `!handle`, `!runaway`,
 //! `.ttime`. All ask the server's machine, so they can be used on targets that run.
 
-use dbgbase::Address;
+use dbgbase::{Address, Pid};
 use dbgeng::{Engine, ProcessDetails, ProcessNumber, ProcessPart, ThreadStatus};
 
 use super::{Context, Outcome};
@@ -91,6 +91,14 @@ fn check(details: &ProcessDetails, part: ProcessPart) -> Result<(), CommandError
         None => Ok(()),
         Some(errno) => Err(CommandError::refused(description::missing(errno))),
     }
+}
+
+/// What is told of a process that has just executed a program, if it was not given what the
+/// program's file promises, or is closed to the server. Nothing if that cannot be found out.
+pub(crate) fn executed(engine: &Engine, pid: Pid) -> String {
+    let parts = [ProcessPart::Auxiliary, ProcessPart::Places, ProcessPart::Security];
+    let details = engine.describe_process(pid, &parts);
+    details.map_or_else(|_gone| String::new(), |details| description::executed(&details))
 }
 
 fn show_process(

@@ -13,6 +13,12 @@ use super::{bytes, numbers, system::quoted};
 /// Where values begin in `!peb`.
 const VALUE_COLUMN: usize = 24;
 
+/// The bits of chmod(2) that make a program run as its file's owner, and with its group.
+const SET_USER_ID: u32 = 0o4000;
+const SET_GROUP_ID: u32 = 0o2000;
+/// `EACCES` of `<errno.h>`: for who may not debug a process.
+const EACCES: i32 = 13;
+
 /// A line of `!peb`.
 pub(crate) fn field(text: &mut String, name: &str, value: &str) {
     let name = format!("{name}:");
@@ -66,10 +72,39 @@ pub(crate) fn process(details: &ProcessDetails) -> String {
     text
 }
 
+/// What is told of a process that has just executed a program: whose rights it was not given, and
+/// that nobody may look into it.
+pub(crate) fn executed(details: &ProcessDetails) -> String {
+    if details.error_of(ProcessPart::Auxiliary) == Some(EACCES) {
+        return "Its memory is closed to the process server: the program's file may be executed \
+            and not read\n"
+            .to_owned();
+    }
+    let (Some(places), Some(security)) = (&details.places, &details.security) else {
+        return String::new();
+    };
+    const EFFECTIVE: usize = 1;
+    let why = match security.no_new_privileges {
+        true => "it may gain no privileges (no_new_privs)",
+        false => {
+            "the process server lacks the capability CAP_SYS_PTRACE, or the file system is mounted \
+             with nosuid"
+        }
+    };
+    let told = |bit: u32, promised: u32, ids: &[u32], what: &str| {
+        let actual = ids.get(EFFECTIVE).copied().filter(|id| *id != promised)?;
+        let is_set = places.mode & bit != 0;
+        is_set.then(|| {
+            format!("It runs as {what} {actual}, not {promised} as its file says: {why}\n")
+        })
+    };
+    let user = told(SET_USER_ID, places.owner, &security.uids, "user");
+    let group = told(SET_GROUP_ID, places.group, &security.gids, "group");
+    user.into_iter().chain(group).collect()
+}
+
 /// Who may do what with the executable.
 fn mode(places: &ProcessPlaces) -> String {
-    const SET_USER_ID: u32 = 0o4000;
-    const SET_GROUP_ID: u32 = 0o2000;
     let ProcessPlaces { mode, owner, group, .. } = places;
     let mut text = format!("{mode:04o}, owner {owner}, group {group}");
     for (bit, name) in [(SET_USER_ID, ", set-user-ID"), (SET_GROUP_ID, ", set-group-ID")] {
@@ -101,7 +136,6 @@ pub(crate) fn foreign(namespaces: &[Namespace]) -> String {
 
 /// What is shown in place of a part that could not be told.
 pub(crate) fn missing(errno: i32) -> String {
-    const EACCES: i32 = 13;
     match errno {
         EACCES => "<the process server may not look: it may not debug the process>".to_owned(),
         errno => format!("<error {errno} of the process server's system>"),

@@ -36,6 +36,7 @@ mod registers; // floating point, vectors, debug registers
 mod registry; // which servers others find, and whose a session is
 mod running; // resume, interrupt, and what is refused
 mod sessions; // what becomes of targets when the client, the session or the server ends
+mod setuid; // programs that run as their owner, and those that may not be read
 mod signals; // told, passed, dropped, and never twice
 mod stepping; // one instruction at a time
 mod terminal; // a target's own pseudo-terminal, and what becomes of it

@@ -18,22 +18,22 @@ use testkit::{Client, Embedded, Event, Guard, Process, Testee, procfs, until};
 use crate::{PROGRAM, begin};
 
 /// The user of the server, another one, and their groups.
-const OURS: &str = "12345";
+pub(crate) const OURS: &str = "12345";
 const THEIRS: &str = "54321";
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
 /// What makes a program run as this user and group, if the tests may.
-fn run_as<'a>(user: &'a str, group: &'a str) -> Vec<String> {
+pub(crate) fn run_as<'a>(user: &'a str, group: &'a str) -> Vec<String> {
     let options = [format!("--reuid={user}"), format!("--regid={group}"), "--clear-groups".into()];
     let setpriv = std::iter::once("setpriv".to_owned()).chain(options);
     if is_root() { setpriv.collect() } else { Vec::new() }
 }
 
 /// A copy of a program that everybody may execute.
-fn for_everybody(guard: &Guard, program: &Path) -> PathBuf {
+pub(crate) fn for_everybody(guard: &Guard, program: &Path) -> PathBuf {
     let open = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(guard.directory(), open).expect("own directory");
     let copy = guard.directory().join(program.file_name().expect("a file"));
@@ -73,7 +73,12 @@ fn start_by(guard: &Guard, starter: &[String], program: &Path, arguments: &[&str
 
 /// The process is refused with this code, and for what all these words say.
 #[track_caller]
-fn assert_refused(client: &mut Client, pid: Pid, code: ErrorCode, words: &[&str]) -> Fault {
+pub(crate) fn assert_refused(
+    client: &mut Client,
+    pid: Pid,
+    code: ErrorCode,
+    words: &[&str],
+) -> Fault {
     let fault = client.try_attach(pid).expect_err("refused");
     assert_eq!(fault.code, code, "{}", fault.detail);
     for word in words {

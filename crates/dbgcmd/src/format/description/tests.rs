@@ -254,3 +254,28 @@ fn those_that_run_away_come_first() {
     "#]]
     .assert_eq(&thread_times(&second));
 }
+
+#[test]
+fn a_program_that_was_not_given_its_owners_rights_is_told_so() {
+    // It runs as root already, and not with the group 5.
+    let told = executed(&sample());
+    let why = "it may gain no privileges (no_new_privs)";
+    assert_eq!(told, format!("It runs as group 100, not 5 as its file says: {why}\n"));
+    let with = |change: fn(&mut ProcessPlaces, &mut ProcessSecurity)| {
+        let mut details = sample();
+        if let (Some(places), Some(security)) = (&mut details.places, &mut details.security) {
+            change(places, security);
+        }
+        executed(&details)
+    };
+    let told = with(|places, security| {
+        (places.mode, security.no_new_privileges) = (0o4755, false);
+        security.uids = vec![1000; 4];
+    });
+    assert!(told.starts_with("It runs as user 1000, not 0 as its file says: "), "{told}");
+    assert!(told.contains("CAP_SYS_PTRACE") && told.lines().count() == 1, "{told}");
+    assert_eq!(with(|places, _| places.mode = 0o755), "");
+    let errors = vec![PartError { part: ProcessPart::Auxiliary, errno: 13 }];
+    let told = executed(&ProcessDetails { errors, places: None, ..sample() });
+    assert!(told.starts_with("Its memory is closed to the process server: "), "{told}");
+}
