@@ -7,6 +7,7 @@
 //   w   calls its function plugin_work
 //   r   calls reached
 //   L   dlopen and dlclose, many times; then l, as often as nobody can wait for
+//   j   goes to a root directory below which neither it nor the library is
 //   s   says "ready" and waits until its input ends
 
 #include "testee.h"
@@ -72,6 +73,7 @@ int main(int count, char **arguments)
         case 'm': map_file(); break;
         case 'w': work(); break;
         case 'r': reached(); break;
+        case 'j': CHECK(chroot("/proc") == 0 && chdir("/") == 0); break;
         case 'L':
             for (int round = 0; round < 300; round++) {
                 load();

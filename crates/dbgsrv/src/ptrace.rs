@@ -441,7 +441,7 @@ impl Backend for PtraceBackend {
 
     fn list_regions(&mut self, request: ListRegions) -> Result<ListRegionsReply, Fault> {
         let target = self.shared(TargetId::new(request.target))?;
-        let maps = procfs::parse_maps(&procfs::read_shared(target.pid, "maps"));
+        let maps = procfs::maps(target.pid);
         let mut regions = Vec::new();
         let mut len = 0;
         let mut more = false;
@@ -488,7 +488,9 @@ impl Backend for PtraceBackend {
 
     fn root_directory(&mut self, target: u32) -> Result<PathBuf, Fault> {
         let target = self.shared(TargetId::new(target))?;
-        Ok(PathBuf::from(format!("/proc/{}/root", target.pid)))
+        // A leader that has ended before the others shows none.
+        let tid = procfs::living_thread(target.pid).unwrap_or(dbgbase::Tid::from(target.pid));
+        Ok(procfs::root_of(tid))
     }
 
     fn abandon(&mut self, request: Abandon) -> Result<(), Fault> {

@@ -21,6 +21,7 @@
 mod client;
 pub mod footprint;
 pub mod memory_file;
+mod own_files;
 mod private_run;
 mod process_guard;
 pub mod procfs;
@@ -32,6 +33,7 @@ mod wait;
 
 pub use client::{Client, LinkEnded, Target, site};
 pub use footprint::Footprint;
+pub use own_files::{DECOY, OwnFiles, Root};
 pub use private_run::PrivateRun;
 pub use process_guard::{Guard, Process, send_signal};
 pub use server::{Embedded, Server};

@@ -41,7 +41,7 @@ pub(super) fn list(
     rendezvous: Option<&Rendezvous>,
     cache: &mut Cache,
 ) -> Vec<ModuleDescription> {
-    let maps = procfs::parse_maps(&procfs::read_shared(pid, "maps"));
+    let maps = procfs::maps(pid);
     let auxv = procfs::read_shared(pid, "auxv");
     let program_headers = procfs::auxv_value(&auxv, AT_PHDR).map(Address::new);
     let mut images = images(&maps, memory, cache);

@@ -116,6 +116,32 @@ pub(crate) fn read_shared(pid: Pid, file: &str) -> Vec<u8> {
     if bytes.is_empty() { living_thread(pid).map(of).unwrap_or_default() } else { bytes }
 }
 
+/// The memory map of a process, with files named as the process itself would: below its own root
+/// directory. What it has mapped from elsewhere, as before it has called chroot(2), keeps the name
+/// by which this process sees it.
+pub(crate) fn maps(pid: Pid) -> Vec<Mapping> {
+    let mut maps = parse_maps(&read_shared(pid, "maps"));
+    let root = living_thread(pid).map(root_of).and_then(|root| std::fs::read_link(root).ok());
+    let root = root.unwrap_or_default().into_os_string().into_vec();
+    for mapping in &mut maps {
+        if let Some(own) = own_name(&root, &mapping.name) {
+            mapping.name = own.to_vec();
+        }
+    }
+    maps
+}
+
+/// Where the kernel shows the root directory of a thread, in its mount namespace.
+pub(crate) fn root_of(tid: Tid) -> PathBuf {
+    PathBuf::from(format!("/proc/{tid}/root"))
+}
+
+/// What a file is called below a root directory, if it lies there. Both names begin where the
+/// kernel's do: at the root of this process, or of the mount namespace they are in.
+fn own_name<'a>(root: &[u8], name: &'a [u8]) -> Option<&'a [u8]> {
+    name.strip_prefix(root).filter(|own| !root.is_empty() && own.starts_with(b"/"))
+}
+
 /// The first thread of a process that has not ended: its leader, as a rule.
 pub(crate) fn living_thread(pid: Pid) -> Option<Tid> {
     let leader = Tid::from(pid);
@@ -254,6 +280,15 @@ mod tests {
         let of = std::io::Error::from_raw_os_error;
         assert!(is_gone(&of(2)) && is_gone(&of(3)));
         assert!(!is_gone(&of(24)) && !is_gone(&of(13)));
+    }
+
+    #[test]
+    fn files_are_named_below_the_root() {
+        assert_eq!(own_name(b"/jail", b"/jail/lib/a"), Some(&b"/lib/a"[..]));
+        assert_eq!(own_name(b"/jail", b"/jailer/lib/a"), None);
+        assert_eq!(own_name(b"/", b"/lib/a"), None);
+        assert_eq!(own_name(b"", b"/lib/a"), None);
+        assert_eq!(own_name(b"/jail", b"[vdso]"), None);
     }
 
     #[test]

@@ -57,13 +57,13 @@ fn lists_up_to_stop(client: &mut Client) -> (Vec<Vec<ModuleDescription>>, Stop) 
     }
 }
 
-fn ask_for_stops(client: &mut Client, target: Target) {
+pub(crate) fn ask_for_stops(client: &mut Client, target: Target) {
     let events = SetEvents { target: target.id, modules: true, ..SetEvents::default() };
     client.call(&events).expect("it lives");
 }
 
 /// Runs to the next stop for modules.
-fn next_change(client: &mut Client, target: Target) -> Stop {
+pub(crate) fn next_change(client: &mut Client, target: Target) -> Stop {
     client.go(target);
     let stop = client.wait_stop();
     assert_eq!(stop.reason(), StopReason::ModulesChanged);
