@@ -1,8 +1,10 @@
-//! Libraries that come and go while the program runs: breakpoints in them, and what is told.
+//! Libraries that come and go while the program runs: breakpoints in them, what is told, and whose
+//! files they are.
 
-use testkit::{Guard, Testee};
+use testkit::{Guard, OwnFiles, Root, Server, Testee, programs};
 
 use crate::console::Console;
+use crate::remote::{premote, without_files};
 
 /// cdb at a program that does this with the library `plugin`.
 fn begin(guard: &Guard, what: &[&str]) -> Console {
@@ -48,6 +50,74 @@ fn a_break_in_shows_what_was_loaded_meanwhile() {
     cdb.read_until("ready\n");
     let stop = cdb.break_in();
     assert!(stop.contains("plugin-") && stop.contains("ModLoad: "), "{stop}");
+    assert!(cdb.command("lm").contains("plugin"));
     assert!(cdb.command("x *!plugin_work").contains("plugin_work"));
+    cdb.finish("q");
+}
+
+#[test]
+fn what_is_gone_at_a_break_in_is_listed_no_more() {
+    let guard = Guard::new();
+    let mut cdb = begin(&guard, &["o", "w", "c", "s"]);
+    cdb.command("bp plugin_work");
+    let stop = cdb.command("g");
+    assert!(stop.contains("Breakpoint 0 hit"), "{stop}");
+    assert!(cdb.command("lm").contains("plugin"));
+    cdb.command("bc 0");
+    cdb.type_line("g");
+    cdb.read_until("ready\n");
+    let stop = cdb.break_in();
+    assert!(stop.contains("Unload module "), "{stop}");
+    assert!(!cdb.command("lm").contains("plugin"));
+    cdb.finish("q");
+}
+
+#[test]
+fn names_are_found_in_files_that_only_the_program_sees() {
+    let [program, plugin] =
+        [Testee::build("loads", &[]), Testee::build("plugin", &["-shared", "-fPIC"])];
+    for root in [Root::Namespace, Root::Directory] {
+        let guard = Guard::new();
+        let does = ["o", "s", "w", "c", "o", "w"];
+        let mut own = OwnFiles::start(&guard, root, [&program, &plugin], &does);
+        let mut cdb = Console::start(&guard, &["-p", &own.process.pid().to_string()]);
+        assert!(cdb.banner.contains(&own.own_path(root, "plugin")), "{}", cdb.banner);
+        cdb.command("bp plugin_work; bu plugin_begin");
+        own.process.close_input();
+        for name in ["plugin_work", "plugin_begin", "plugin_work"] {
+            let stop = cdb.command("g");
+            assert!(stop.contains(&format!("!{name}")) && stop.contains("hit"), "{stop}");
+            let stack = cdb.command("k");
+            assert!(stack.contains("!main+0x") && stack.contains("libc_so!"), "{stack}");
+        }
+        let end = cdb.command("g");
+        assert!(end.contains("exited with status 5"), "{end}");
+        cdb.finish("q");
+    }
+}
+
+/// The client sees no file of the program, and the program itself neither any more.
+#[test]
+fn a_program_that_has_left_its_files_behind_still_has_names() {
+    let guard = Guard::new();
+    let [program, plugin] =
+        [Testee::build("loads", &[]), Testee::build("plugin", &["-shared", "-fPIC"])];
+    let [path, library] = [&program, &plugin].map(|testee| testee.path().to_str().expect("text"));
+    let mut process =
+        guard.start("unshare", &["--map-root-user", path, library, "o", "j", "s", "w"]);
+    assert_eq!(process.read_line(), "ready");
+    let server = Server::npipe(&guard, programs::dbgsrv());
+    drop(server.connect());
+    let pid = process.pid().to_string();
+    let direct = premote(&guard, &server, &["-p", &pid]);
+    let mut cdb = Console::spawn(without_files(&guard, &server, &program, &direct));
+    cdb.command("bp plugin_work");
+    process.close_input();
+    let stop = cdb.command("g");
+    assert!(stop.contains("!plugin_work") && stop.contains("hit"), "{stop}");
+    let stack = cdb.command("k");
+    assert!(stack.contains("!work+0x") && stack.contains("!main+0x"), "{stack}");
+    let end = cdb.command("g");
+    assert!(end.contains("exited with status 5"), "{end}");
     cdb.finish("q");
 }

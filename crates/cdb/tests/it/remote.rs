@@ -8,7 +8,7 @@ use crate::console::Console;
 /// The number of read(2) on x86-64.
 const SYS_READ: u64 = 0;
 
-fn premote(guard: &Guard, server: &Server, rest: &[&str]) -> std::process::Command {
+pub(crate) fn premote(guard: &Guard, server: &Server, rest: &[&str]) -> std::process::Command {
     let mut command = guard.command(env!("CARGO_BIN_EXE_cdb"));
     command.env("DBGSRV_RUN_DIR", server.run_dir());
     command.args(["-premote", &server.endpoint().to_connect_string()]).args(rest);
@@ -82,25 +82,34 @@ fn endpsrv_ends_the_server() {
     assert_eq!(cat.read_line(), "alive");
 }
 
-/// The client runs in a mount namespace of its own, in which the folder of the program is empty: it
-/// gets what it needs to know of the program from the server.
-#[test]
-fn a_client_without_the_programs_files_still_knows_its_names() {
-    let guard = Guard::new();
-    let testee = Testee::build("depths", &[]);
-    let program = testee.path().to_str().expect("a path in the target folder").to_owned();
-    let folder = testee.path().parent().expect("a folder").to_str().expect("text").to_owned();
-    let server = Server::npipe(&guard, programs::dbgsrv());
-    drop(server.connect());
-    let direct = premote(&guard, &server, &[&program]);
+/// The same client in a mount namespace of its own, in which the folder of the program is empty.
+pub(crate) fn without_files(
+    guard: &Guard,
+    server: &Server,
+    testee: &Testee,
+    direct: &std::process::Command,
+) -> std::process::Command {
     let mut command = guard.command("unshare");
     command.env("DBGSRV_RUN_DIR", server.run_dir());
     let is_root = rustix::process::geteuid().is_root();
     command.args(if is_root { &["--mount"][..] } else { &["--map-root-user", "--mount"][..] });
     let script = "mount -t tmpfs none \"$1\" && test ! -e \"$2\" && shift 2 && exec \"$@\"";
-    command.args(["--", "sh", "-c", script, "sh", &folder, &program]);
+    let folder = testee.path().parent().expect("a folder");
+    command.args(["--", "sh", "-c", script, "sh"]).args([folder, testee.path()]);
     command.arg(direct.get_program()).args(direct.get_args());
-    let mut cdb = Console::spawn(command);
+    command
+}
+
+/// The client gets what it needs to know of the program from the server.
+#[test]
+fn a_client_without_the_programs_files_still_knows_its_names() {
+    let guard = Guard::new();
+    let testee = Testee::build("depths", &[]);
+    let program = testee.path().to_str().expect("a path in the target folder");
+    let server = Server::npipe(&guard, programs::dbgsrv());
+    drop(server.connect());
+    let direct = premote(&guard, &server, &[program]);
+    let mut cdb = Console::spawn(without_files(&guard, &server, &testee, &direct));
     debug_depths(&mut cdb);
     cdb.finish("q");
 }

@@ -2,7 +2,8 @@
 //! right one. It knows no symbol.
 //!
 //! 1. the file of the same path on this machine, then its name along the symbol path;
-//! 2. the server's machine, as the target sees its files;
+//! 2. the server's machine, as the target sees its files, then as the server does: a target that
+//!    has called chroot(2) has files mapped that it does not see any more;
 //! 3. for the vDSO, which has no file, the target's memory.
 //!
 //! An image without a full symbol table gets its separate debug file, if this machine has one: by
@@ -173,7 +174,15 @@ impl ImageFinder {
                 callback(progress);
             }
         };
-        let bytes = download(client, target, &path, &self.cancelled, &mut progress);
+        let mut bytes = download(client, target, &path, &self.cancelled, &mut progress);
+        if target.is_some()
+            && let Err(unseen) = &bytes
+            && unseen.kind() == ErrorKind::NotFound
+        {
+            let seen = download(client, None, &path, &self.cancelled, &mut progress);
+            // What the target sees is what is told of, unless all is over.
+            bytes = seen.or_else(|error| if is_fatal(&error) { Err(error) } else { bytes });
+        }
         drop(callback);
         if matches!(&bytes, Err(error) if error.kind() == ErrorKind::Cancelled) {
             self.check_cancelled()?;

@@ -69,9 +69,16 @@ pub(crate) fn serve_launch_with(peer: &mut Peer, target: u32, modules: Vec<Modul
     scene.push(peer);
 }
 
-fn refuse_file(peer: &mut Peer) {
+/// Refuses a file, as the target sees it and as the server does.
+fn refuse_file(peer: &mut Peer, target: u32) {
+    refuse_file_of(peer, target, "no such file over here");
+    refuse_file_of(peer, 0, "nor elsewhere");
+}
+
+fn refuse_file_of(peer: &mut Peer, target: u32, detail: &str) {
     let open = peer.expect::<OpenFile>();
-    peer.refuse(&open, ErrorCode::NoSuchFile, "no such file over here");
+    assert_eq!(open.verb.target, target);
+    peer.refuse(&open, ErrorCode::NoSuchFile, detail);
 }
 
 /// Serves a whole file; all pieces are there before the first is answered, as far as that goes.
@@ -176,8 +183,8 @@ fn unknown_names_say_what_is_missing() {
     let module = program(&file);
     let mut session = Session::new(move |peer| {
         serve_launch_with(peer, 1, vec![module, other(0x1000, "/no/such/libx.so.1")]);
-        refuse_file(peer);
-        refuse_file(peer);
+        refuse_file(peer, 1);
+        refuse_file(peer, 1);
     });
     let engine = session.engine();
     launch(engine);
@@ -224,6 +231,21 @@ fn a_file_that_is_not_here_is_fetched_and_shared() {
     assert_eq!(next_stop(engine), StopCause::InitialBreak);
     assert_eq!(engine.current().map(|(process, _)| process.0), Some(1));
     assert_eq!(engine.resolve("landmark").expect("shared")[0].address, HERE);
+    session.end();
+}
+
+#[test]
+fn a_file_that_the_target_cannot_see_any_more_is_fetched_as_the_server_sees_it() {
+    let mut session = Session::new(|peer| {
+        serve_launch_with(peer, 1, vec![program(NOWHERE)]);
+        refuse_file_of(peer, 1, "outside the target's root");
+        serve_file(peer, NOWHERE, 0, &image(Some(1), true, 0));
+    });
+    let engine = session.engine();
+    launch(engine);
+    assert_eq!(engine.resolve("landmark").expect("found")[0].address, HERE);
+    let source = SymbolSource::Server(PathBuf::from(NOWHERE));
+    assert_eq!(status(engine, 0), SymbolStatus::Loaded { source, symbols: 2 });
     session.end();
 }
 
@@ -282,8 +304,8 @@ fn the_symbol_path_is_searched_for_the_files_name() {
     let (wrong, wrong_file) = local("prog", &image(Some(2), true, 0));
     let mut session = Session::new(|peer| {
         serve_launch_with(peer, 1, vec![program(NOWHERE)]);
-        refuse_file(peer);
-        refuse_file(peer);
+        refuse_file(peer, 1);
+        refuse_file(peer, 1);
     });
     let engine = session.engine();
     launch(engine);
@@ -344,7 +366,7 @@ fn without_build_id_the_first_page_decides() {
         let mut page = bytes[..0x1000].to_vec();
         page[0x118] ^= 1;
         peer.answer_with(&read, reply(), &page);
-        refuse_file(peer);
+        refuse_file(peer, 2);
     });
     let engine = session.engine();
     launch(engine);
