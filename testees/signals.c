@@ -3,7 +3,8 @@
 //   waits        counts SIGUSR1 until its input ends, and ends with the count
 //   spin COUNT   runs until it has had so many SIGUSR1 and SIGWINCH, and a little longer
 //   segv         reads where nothing is mapped, and goes on behind it
-//   realtime     queues itself real-time signals with values, and checks their order
+//   realtime     queues itself real-time signals with values, and checks their order; with another
+//                argument it waits for the end of its input first
 //   quiet        raises signals that programs use for themselves
 //   stop         raises SIGSTOP, and ends when it is continued
 
@@ -86,6 +87,10 @@ int main(int count, char **arguments)
         if (sigsetjmp(behind, 1) == 0)
             *(volatile char *)0x123456789000; // BREAK: fault
     } else if (strcmp(what, "realtime") == 0) {
+        if (count > 2) {
+            say("ready");
+            wait_for_end_of_input();
+        }
         expected = 5;
         on(SIGRTMIN + 3, handle_value);
         sigset_t set;

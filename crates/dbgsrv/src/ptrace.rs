@@ -44,6 +44,7 @@ mod syscalls;
 mod target;
 mod tell;
 mod thread;
+mod trace;
 mod tracer;
 mod trap_flag;
 mod traps;

@@ -71,7 +71,8 @@ impl Tracer {
     /// has stopped.
     pub(super) fn uncarry(&mut self, id: TargetId, site: Address) {
         let Some(target) = self.targets.get_mut(&id) else { return };
-        let is_quiet = target.all_stopped();
+        // A thread that makes a system call for the debugger runs, and not through here.
+        let is_quiet = !target.threads.values().any(|thread| thread.is_in_slot);
         let mut memory = target.memory.write();
         let Some(found) = memory.sites.get_mut(site) else { return };
         let (Carried::To(at) | Carried::Stale(at)) =

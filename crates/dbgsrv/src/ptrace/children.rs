@@ -97,7 +97,7 @@ impl Tracer {
     pub(super) fn take_vfork_done(&mut self, id: TargetId) {
         let Some(target) = self.targets.get_mut(&id) else { return };
         target.vforks = target.vforks.saturating_sub(1);
-        if target.vforks == 0 {
+        if target.vforks == 0 && !target.is_at_rest {
             self.set_all_armed(id, true);
         }
     }

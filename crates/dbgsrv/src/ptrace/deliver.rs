@@ -4,9 +4,11 @@
 
 use dbgbase::{Pid, Signal, TargetId};
 
+use super::report;
 use super::sys::{self, SigInfo};
 use super::thread::{DueSignal, Resent, StopClass, Thread};
 use super::tracer::Tracer;
+use super::wait::{self, Stop, WaitStatus};
 use crate::journal::Entry;
 
 impl Tracer {
@@ -47,17 +49,49 @@ pub(super) fn due_signal(pid: Pid, thread: &mut Thread, class: StopClass) -> Opt
     injected
 }
 
-/// The same for a thread that is left. Nobody will look at what is sent anew, so that what is known
-/// of it goes with it, where the kernel allows that.
+/// The same for a thread that is left. Nobody will look at what arrives then, so that all that is
+/// due to it has to wait in the kernel in the right order.
 pub(super) fn last_signal(pid: Pid, thread: &mut Thread, class: StopClass) -> Option<Signal> {
-    let injected = take_injected(thread, class);
-    for due in std::mem::take(&mut thread.held) {
-        let queued = due.info.map(|info| sys::queue_signal(pid, thread.tid, &info));
-        if queued != Some(Ok(())) {
-            send_anew(pid, thread, due, false);
+    if let Some(due) = thread.inject.take() {
+        thread.held.push_front(due);
+    }
+    let count = thread.held.len() + thread.resent.len();
+    let class =
+        if count > 1 || !thread.resent.is_empty() { take_back(thread, class) } else { class };
+    due_signal(pid, thread, class)
+}
+
+/// Takes all signals of the kinds that are due to a thread out of the kernel, by letting it run
+/// into the stop before each of them; it executes nothing. What stop it is in then.
+fn take_back(thread: &mut Thread, class: StopClass) -> StopClass {
+    let tid = thread.tid;
+    let Ok(mask) = sys::signal_mask(tid) else { return class };
+    if !matches!(class, StopClass::SignalDelivery | StopClass::Other) {
+        return class;
+    }
+    let resent = thread.resent.iter().map(|resent| resent.due.signal);
+    let kinds: Vec<Signal> = thread.held.iter().map(|due| due.signal).chain(resent).collect();
+    let bit = |signal: Signal| 1_u64 << (signal.number() - 1);
+    let set = kinds.iter().fold(0, |set, kind| set | bit(*kind));
+    let mut class = class;
+    // What fails here fails because it has just been killed.
+    let _ = sys::set_signal_mask(tid, mask & !set);
+    while sys::has_pending_of(tid, &kinds) && sys::cont(tid, None).is_ok() {
+        let status = wait::report_of(tid);
+        let Some(WaitStatus::Stopped(stop)) = status else { return class };
+        class = report::class_of(stop);
+        if let Stop::Signal(signal) = stop {
+            let info = sys::siginfo(tid).ok();
+            let resent = take_resent(thread, signal, info.as_ref());
+            thread.held.push_back(resent.map_or(DueSignal { signal, info }, |resent| resent.due));
+        } else if class != StopClass::Other {
+            break;
         }
     }
-    injected
+    let _ = sys::set_signal_mask(tid, mask);
+    let is_blocked = thread.held.front().is_some_and(|due| mask & bit(due.signal) != 0);
+    // The kernel would put one that is blocked behind the others.
+    if is_blocked && class == StopClass::SignalDelivery { StopClass::Other } else { class }
 }
 
 fn take_injected(thread: &mut Thread, class: StopClass) -> Option<Signal> {
@@ -83,7 +117,9 @@ fn take_injected(thread: &mut Thread, class: StopClass) -> Option<Signal> {
 pub(super) fn send_anew(pid: Pid, thread: &mut Thread, due: DueSignal, is_news: bool) {
     // Of signals that are merged while they wait, one arrives (signal(7)).
     let merges = |other: &Resent| other.due.signal == due.signal && !due.signal.is_real_time();
-    let is_sent = sys::signal_thread(pid, thread.tid, due.signal).is_ok();
+    // What is known of it goes with it, where the kernel allows that.
+    let queued = due.info.map(|info| sys::queue_signal(pid, thread.tid, &info));
+    let is_sent = queued == Some(Ok(())) || sys::signal_thread(pid, thread.tid, due.signal).is_ok();
     if is_sent && !thread.resent.iter().any(merges) {
         thread.resent.push(Resent { due, is_news });
     }
@@ -123,8 +159,10 @@ pub(super) fn take_resent(
 ) -> Option<Resent> {
     let index = thread.resent.iter().position(|resent| resent.due.signal == signal)?;
     let is_ours = info.is_none_or(|info| {
-        let sender = info.sender().map(Pid::value);
-        info.code() == libc::SI_TKILL && sender == Some(std::process::id())
+        thread.resent.iter().any(|resent| match resent.due.info {
+            Some(due) if due.is_queued() => due.is_same(info),
+            _ => info.is_sent_by_us() && resent.due.signal == signal,
+        })
     });
     if signal.is_real_time() && !is_ours {
         let due = DueSignal { signal, info: info.copied() };

@@ -22,6 +22,7 @@ mod kept;
 mod memory;
 mod place;
 mod threads;
+mod vehicle;
 
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,7 @@ pub(super) use call::Call;
 use context::{Context, Mark};
 use convention::{Convention, Interrupted};
 use kept::Kept;
+use vehicle::Vehicle;
 
 /// What is done with the result of a call, or with the reason why there is none.
 type Done = Box<dyn FnOnce(&mut Tracer, TargetId, Result<u64, Fault>) + Send>;
@@ -73,7 +75,7 @@ pub(super) struct Injection {
     entries: Vec<EntryIndex>,
     kept: Vec<Kept>,
     /// The signal that the thread is to stop with at last.
-    vehicle: Option<Signal>,
+    vehicle: Option<Vehicle>,
     deadline: Instant,
     patience: Duration,
     is_parting: bool,
@@ -274,6 +276,10 @@ impl Tracer {
     pub(super) fn take_injected(&mut self, id: TargetId, tid: Tid, stop: Stop) {
         let Some(thread) = self.thread_mut(id, tid) else { return };
         thread.state = State::Stopped(super::report::class_of(stop));
+        if stop == Stop::VforkDone {
+            // The end of a call of its own, out of which it is on its way.
+            self.take_vfork_done(id);
+        }
         let Some(injection) = self.injection(id) else { return };
         let (stage, is_cut) = (injection.stage, injection.cut.is_some());
         match (stage, stop) {
@@ -306,7 +312,11 @@ impl Tracer {
             }
             (Stage::Inside, Stop::Syscall) => self.take_exit(id, tid),
             (Stage::Entering, _) if is_cut => self.leave_call(id, tid),
-            (Stage::Arriving, _) => self.go_out(id, tid),
+            (Stage::Arriving, _) => {
+                // The kernel takes any stop for the one that was asked for before.
+                let _ = sys::interrupt(tid);
+                self.go_out(id, tid);
+            }
             (Stage::Entering | Stage::Inside, _) => self.go_to_call(id, tid),
         }
     }
@@ -346,8 +356,7 @@ impl Tracer {
             return self.end_injection(id);
         }
         let Some(injection) = self.injection(id) else { return };
-        let is_vehicle = injection.vehicle == Some(signal);
-        if !(is_vehicle && info.is_sent_to_thread()) {
+        if !injection.vehicle.as_mut().is_some_and(|vehicle| vehicle.takes(signal, &info)) {
             let mut kept = std::mem::take(&mut injection.kept);
             self.keep_signal(id, tid, DueSignal { signal, info: Some(info) }, &mut kept);
             let Some(injection) = self.injection(id) else { return };
@@ -355,7 +364,9 @@ impl Tracer {
         }
         let Some(injection) = self.injection(id) else { return };
         match injection.stage {
-            Stage::Leaving if injection.vehicle.is_some() && !is_vehicle => self.go_out(id, tid),
+            Stage::Leaving if injection.vehicle.is_some_and(Vehicle::is_awaited) => {
+                self.go_out(id, tid);
+            }
             Stage::Leaving => self.end_injection(id),
             _ if injection.cut.is_some() => self.end_injection(id),
             Stage::Arriving => self.enter(id, tid),
@@ -389,7 +400,8 @@ impl Tracer {
         };
         injection.vehicle = due
             .map(|due| due.signal)
-            .filter(|signal| !blocks(signal) && sys::signal_thread(pid, tid, *signal).is_ok());
+            .filter(|signal| !blocks(signal))
+            .and_then(|signal| Vehicle::send(pid, tid, signal));
         if injection.vehicle.is_none() {
             // The only failure is ESRCH: it is dying, and its end is reported next.
             let _ = sys::interrupt(tid);

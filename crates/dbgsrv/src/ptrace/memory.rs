@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use dbgbase::{Address, Arch, Pid, ReadMemory, Tid, Unreadable};
 
 use super::site::SiteTable;
+use super::trace;
 
 /// How often a read is tried without the lock.
 const ATTEMPTS: usize = 4;
@@ -110,6 +111,8 @@ impl Inner {
     ///
     /// **Shape**: how many of the head were written; an error only if not even the first was.
     pub(super) fn poke(&self, address: Address, bytes: &[u8]) -> std::io::Result<usize> {
+        let (head, len) = (bytes.get(..4).unwrap_or(bytes), bytes.len());
+        trace::note(Tid::new(0), format_args!("poke {address} {len} bytes {head:02x?}"));
         let mut count = 0;
         while let Some(rest) = bytes.get(count..).filter(|rest| !rest.is_empty()) {
             let at = address.value().checked_add(count as u64);

@@ -11,9 +11,9 @@ use super::sys;
 use super::target::{Phase, Target, Unwanted};
 use super::thread::{How, Report, State, StopClass, Thread, Wish};
 use super::tracer::Tracer;
-use super::trap_flag;
 use super::wait::{Stop, WaitStatus};
 use super::watch::WatchTable;
+use super::{trace, trap_flag};
 
 impl Tracer {
     /// Takes in one report.
@@ -179,6 +179,7 @@ impl Tracer {
     /// Takes note of something to tell the client.
     pub(super) fn report(&mut self, id: TargetId, tid: Tid, reason: StopReason) {
         let sequence = self.next_sequence();
+        trace::note(tid, format_args!("target {id} {reason:?}"));
         let thread = self.targets.get_mut(&id).and_then(|target| target.threads.get_mut(&tid));
         if let Some(thread) = thread {
             thread.report = Some(Report { reason, sequence, condition_faults: Vec::new() });

@@ -4,14 +4,19 @@
 //! All calls must come from the thread that seized the tracee (ptrace(2): "tracer" is one thread).
 
 mod context;
+mod pending;
 
 use dbgbase::{Address, Arch, GeneralRegisters, Pid, Signal, Tid};
 use libc::c_void;
 use rustix::io::Errno;
 
 use super::instruction::CALL_LEN;
+use super::trace;
 use super::watch::DebugRegisters;
 pub(super) use context::{rseq_note, set_signal_mask, signal_mask};
+pub(super) use pending::{
+    has_pending_continue, has_pending_of, has_pending_refusal, has_pending_trap, pending,
+};
 
 /// What each seized thread reports: births of threads and processes, exec, and system calls marked
 /// as such. Not EXITKILL: a target survives its tracer.
@@ -36,7 +41,27 @@ fn call(request: libc::c_uint, tid: Tid, address: usize, data: usize) -> Result<
             data as *mut c_void,
         )
     };
-    if result == -1 { Err(last_error()) } else { Ok(()) }
+    let result = if result == -1 { Err(last_error()) } else { Ok(()) };
+    let failure = result.err().map_or(0, Errno::raw_os_error);
+    trace::note(tid, format_args!("{} {address:#x} {data:#x} {failure}", name(request)));
+    result
+}
+
+/// The name of a request, for the trace.
+fn name(request: libc::c_uint) -> &'static str {
+    match request {
+        libc::PTRACE_SEIZE => "seize",
+        libc::PTRACE_INTERRUPT => "interrupt",
+        libc::PTRACE_LISTEN => "listen",
+        libc::PTRACE_CONT => "cont",
+        libc::PTRACE_SINGLESTEP => "step",
+        libc::PTRACE_SYSCALL => "to syscall",
+        libc::PTRACE_DETACH => "detach",
+        libc::PTRACE_SETOPTIONS => "options",
+        libc::PTRACE_POKEUSER => "pokeuser",
+        libc::PTRACE_TRACEME => "traceme",
+        _ => "another request",
+    }
 }
 
 /// Like [`call`], for requests that make the kernel read or write `*data`.
@@ -323,9 +348,33 @@ impl SigInfo {
         self.is_fault().then(|| Address::new(unsafe { self.raw.si_addr() } as u64))
     }
 
+    /// Whether a program has queued it, so that it can be sent anew with all that is known of it
+    /// (rt_tgsigqueueinfo(2)): that it came from the kernel, kill(2) or tgkill(2) nobody else may
+    /// pretend.
+    pub(super) fn is_queued(&self) -> bool {
+        self.raw.si_code < 0 && !self.is_sent_to_thread()
+    }
+
+    /// Whether it says the same in every byte.
+    pub(super) fn is_same(&self, other: &SigInfo) -> bool {
+        let bytes = |info: &SigInfo| {
+            // SAFETY: siginfo_t has that many bytes, and the kernel has filled them all.
+            unsafe { (&raw const info.raw).cast::<[u8; size_of::<libc::siginfo_t>()]>().read() }
+        };
+        bytes(self) == bytes(other)
+    }
+
     /// Whether it was sent to this very thread (tgkill(2)).
     pub(super) fn is_sent_to_thread(&self) -> bool {
         self.raw.si_code == libc::SI_TKILL
+    }
+
+    /// Whether this process sent it to this very thread. From another pid namespace nobody can
+    /// tell who did, and hardly anybody else does.
+    pub(super) fn is_sent_by_us(&self) -> bool {
+        // SAFETY: as in `sender`.
+        let pid = unsafe { self.raw.si_pid() };
+        self.is_sent_to_thread() && (pid == 0 || u32::try_from(pid) == Ok(std::process::id()))
     }
 
     /// The same with another `si_addr`.
@@ -354,54 +403,6 @@ pub(super) fn siginfo(tid: Tid) -> Result<SigInfo, Errno> {
     let mut raw: libc::siginfo_t = unsafe { std::mem::zeroed() };
     call_with(libc::PTRACE_GETSIGINFO, tid, 0, &mut raw)?;
     Ok(SigInfo { raw })
-}
-
-/// Whether a SIGTRAP that the CPU raised waits to be delivered to a stopped tracee.
-pub(super) fn has_pending_trap(tid: Tid) -> bool {
-    has_pending(tid, 0, |info| info.si_signo == libc::SIGTRAP && info.si_code > 0)
-}
-
-/// Whether a signal by which a filter of system calls refuses one waits to be delivered to a
-/// stopped tracee (seccomp(2), `SECCOMP_RET_TRAP`).
-pub(super) fn has_pending_refusal(tid: Tid) -> bool {
-    has_pending(tid, 0, |info| info.si_signo == libc::SIGSYS && info.si_code > 0)
-}
-
-/// Whether a SIGCONT waits to be delivered to a stopped tracee or to its whole process.
-pub(super) fn has_pending_continue(tid: Tid) -> bool {
-    let is_continue = |info: &libc::siginfo_t| info.si_signo == libc::SIGCONT;
-    has_pending(tid, 0, is_continue)
-        || has_pending(tid, libc::PTRACE_PEEKSIGINFO_SHARED, is_continue)
-}
-
-/// Whether one of the signals that wait in the queue that `flags` choose is wanted.
-fn has_pending(tid: Tid, flags: libc::__u32, is_wanted: impl Fn(&libc::siginfo_t) -> bool) -> bool {
-    const COUNT: usize = 16;
-    let mut offset = 0;
-    loop {
-        // SAFETY: siginfo_t is plain data; all zero is one of its values.
-        let mut infos: [libc::siginfo_t; COUNT] = unsafe { std::mem::zeroed() };
-        let mut wanted =
-            libc::ptrace_peeksiginfo_args { off: offset, flags, nr: COUNT as libc::c_int };
-        // SAFETY: the kernel reads `wanted` and fills at most `nr` elements of `infos`; both
-        // outlive the call.
-        let count = unsafe {
-            libc::ptrace(
-                libc::PTRACE_PEEKSIGINFO,
-                tid.value() as libc::pid_t,
-                &raw mut wanted,
-                infos.as_mut_ptr(),
-            )
-        };
-        let found = infos.get(..usize::try_from(count).unwrap_or(0)).unwrap_or_default();
-        if found.iter().any(&is_wanted) {
-            return true;
-        }
-        if found.len() < COUNT {
-            return false;
-        }
-        offset += COUNT as u64;
-    }
 }
 
 /// Whether two processes or threads share their memory (kcmp(2), `KCMP_VM`). On a kernel that does
@@ -452,6 +453,7 @@ pub(super) fn set_registers(tid: Tid, registers: &GeneralRegisters) -> Result<()
             *slot = value;
         }
     }
+    trace::note(tid, format_args!("registers, pc {} sp {}", registers.pc(), registers.sp()));
     let len = size_of_val(registers.values());
     let mut vector = libc::iovec { iov_base: block.as_mut_ptr().cast(), iov_len: len };
     call_with(libc::PTRACE_SETREGSET, tid, NT_PRSTATUS, &mut vector)
@@ -515,7 +517,7 @@ pub(super) fn signal_thread(pid: Pid, tid: Tid, signal: Signal) -> Result<(), Er
 }
 
 /// Sends a signal to one thread with everything that is known of it (rt_tgsigqueueinfo(2)). EPERM
-/// for signals that the kernel, kill(2) or tgkill(2) have made: nobody else may pretend that.
+/// for what was not queued.
 pub(super) fn queue_signal(pid: Pid, tid: Tid, info: &SigInfo) -> Result<(), Errno> {
     // SAFETY: the kernel only reads the structure, which lives for the length of the call.
     let result = unsafe {

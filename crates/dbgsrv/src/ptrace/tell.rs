@@ -11,6 +11,7 @@ use dbgwire::verbs::memory::Range;
 
 use super::sys;
 use super::target::{Phase, Target};
+use super::trace;
 use super::tracer::Tracer;
 
 /// How much code is sent before and behind the pc.
@@ -69,6 +70,7 @@ impl Tracer {
         let registers = sys::registers(tid, arch).ok();
         // Whoever looks at a thread at a site and lets it run does not want to hit it at once.
         thread.passed = registers.map(|registers| registers.pc());
+        trace::note(tid, format_args!("target {id} stop {stop} {reason:?}"));
         self.last_stop = stop;
         self.restless.insert(id);
         target.stop = stop;

@@ -15,6 +15,7 @@ use super::site::Reason;
 use super::sys::{self, SigInfo};
 use super::target::{Phase, Target};
 use super::thread::{DueSignal, How, State, Wish};
+use super::trace;
 use super::tracer::Tracer;
 
 /// `SI_KERNEL` of sigaction(2): how x86 reports int3, and how a terminal's keys are sent.
@@ -30,6 +31,7 @@ impl Tracer {
     pub(super) fn take_signal(&mut self, id: TargetId, tid: Tid, signal: Signal, how: How) {
         // Without siginfo the thread has just been killed; its end is reported next.
         let Ok(info) = sys::siginfo(tid) else { return };
+        trace::note(tid, format_args!("code {} address {:?}", info.code(), info.address()));
         if self.take_signal_in_call(id, tid, signal, &info, how) {
             return;
         }

@@ -4,6 +4,8 @@
 use dbgbase::{ExitStatus, Signal, Tid};
 use rustix::io::Errno;
 
+use super::trace;
+
 /// `PTRACE_EVENT_STOP` of `<linux/ptrace.h>`; the libc crate lacks it on some targets.
 const PTRACE_EVENT_STOP: i32 = 128;
 
@@ -57,7 +59,7 @@ pub(super) fn next_report() -> Option<(Tid, WaitStatus)> {
         };
         match u32::try_from(result) {
             Ok(0) => return None,
-            Ok(tid) => return Some((Tid::new(tid), decode(status))),
+            Ok(tid) => return Some((Tid::new(tid), heard(Tid::new(tid), status))),
             Err(_) => {
                 let error = std::io::Error::last_os_error();
                 if Errno::from_io_error(&error) != Some(Errno::INTR) {
@@ -77,7 +79,7 @@ pub(super) fn report_of(tid: Tid) -> Option<WaitStatus> {
         let result =
             unsafe { libc::waitpid(tid.value() as libc::pid_t, &mut status, libc::__WALL) };
         if result > 0 {
-            return Some(decode(status));
+            return Some(heard(tid, status));
         }
         let error = std::io::Error::last_os_error();
         if Errno::from_io_error(&error) != Some(Errno::INTR) {
@@ -92,7 +94,13 @@ pub(super) fn try_report_of(tid: Tid) -> Option<WaitStatus> {
     let options = libc::WNOHANG | libc::__WALL;
     // SAFETY: `status` is a live, exclusive reference for the length of the call.
     let result = unsafe { libc::waitpid(tid.value() as libc::pid_t, &mut status, options) };
-    (result > 0).then(|| decode(status))
+    (result > 0).then(|| heard(tid, status))
+}
+
+fn heard(tid: Tid, status: i32) -> WaitStatus {
+    let status = decode(status);
+    trace::note(tid, format_args!("{status:?}"));
+    status
 }
 
 /// Reads a status of waitpid(2).

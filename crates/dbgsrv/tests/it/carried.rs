@@ -2,6 +2,7 @@
 //! own place, no program ever sees that it is in one, and nothing of it is left.
 
 use dbgbase::{Address, ExitStatus, Pid, Signal, StopReason};
+use dbgwire::verbs::inject::InjectSyscall;
 use dbgwire::verbs::site::{ListSites, Site, SiteState};
 use testkit::footprint::changed_code;
 use testkit::{Client, Target, Testee, memory_file, until};
@@ -117,6 +118,32 @@ fn slots_are_invisible_and_leave_nothing() {
         client.detach(target);
         assert_eq!(changed_code(pid), [], "{round}");
     }
+    process.signal(Signal::SIGKILL);
+    process.wait();
+}
+
+#[test]
+fn slots_are_emptied_also_while_a_thread_makes_a_call_for_the_debugger() {
+    let (guard, _server, mut client) = begin();
+    let testee = Testee::build("carried", &["-O1"]);
+    let mut process = guard.start(testee.path(), &["3", "1000000000", "500"]);
+    assert_eq!(process.read_line(), "ready");
+    let pid = process.pid();
+    let (target, stop) = client.attach(pid);
+    arm_all(&mut client, target, stop.bias(), &testee);
+    client.go(target);
+    let hits =
+        |client: &mut Client| states(client, target).iter().map(|site| site.hits).sum::<u64>();
+    until("hits", || (hits(&mut client) > 200).then_some(()));
+    client.interrupt(target);
+    client.wait_stop();
+    // It sleeps for longer than it takes until a target is at rest.
+    let poll = InjectSyscall { target: target.id, number: 7, ..InjectSyscall::default() };
+    let sleep = client.send(&InjectSyscall { arguments: vec![0, 0, 1000], ..poll }, Vec::new());
+    until("it to be at rest", || changed_code(pid).is_empty().then_some(()));
+    assert_eq!(client.answer::<InjectSyscall>(sleep).expect("it sleeps").0.result, 0);
+    client.detach(target);
+    assert_eq!(changed_code(pid), []);
     process.signal(Signal::SIGKILL);
     process.wait();
 }

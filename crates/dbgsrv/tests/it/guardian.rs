@@ -3,7 +3,7 @@
 
 use std::os::fd::AsFd;
 
-use dbgbase::{ExitStatus, LoadBias, Pid, Signal, Tid};
+use dbgbase::{ExitStatus, LoadBias, Pid, Signal, StopReason, Tid};
 use dbgsrv::journal::{Entry, Journal};
 use dbgwire::verbs::server::ServerInfo;
 use testkit::footprint::changed_code;
@@ -91,6 +91,25 @@ fn a_target_that_stands_at_a_breakpoint_runs_on() {
     assert!(registers.iter().all(|line| line.ends_with("dr 0 0 0 0 0 0 ffff0ff0 0 tf 0")));
     assert_ticks(process, 1);
     assert_server_goes_on(&guard, &server);
+}
+
+#[test]
+fn a_thread_that_was_stepped_runs_on() {
+    let (guard, server, mut client) = begin();
+    let (mut process, target, stop, testee) = ticking(&guard, &mut client, "3");
+    client.insert(target, 1, address_of(&testee, &stop, "tick"));
+    client.go(target);
+    process.write_line("");
+    let tid = client.wait_stop().tid();
+    for _ in 0..5 {
+        client.step(target, tid);
+        assert_eq!(client.wait_stop().reason(), StopReason::Step);
+    }
+    wait_for_rest(process.pid());
+    kill_session(&server, &mut client);
+    assert_eq!(process.read_line(), "ticked 1");
+    assert_repaired(process.pid());
+    assert_ticks(process, 1);
 }
 
 /// The server lets the next client in and debugs for it.

@@ -6,7 +6,7 @@ use dbgwire::verbs::inject::{
     AllocateMemory, FreeMemory, InjectSyscall, InjectSyscallReply, ProtectMemory,
 };
 use dbgwire::verbs::process::Detach;
-use dbgwire::verbs::resume::{Interrupt, SendSignal};
+use dbgwire::verbs::resume::{Interrupt, SendSignal, SetEvents};
 use dbgwire::{ErrorCode, Fault};
 use testkit::{
     Client, Footprint, Guard, Process, Target, Testee, memory_file, procfs, send_signal, until,
@@ -84,6 +84,30 @@ pub(crate) fn ready(guard: &Guard, name: &str, arguments: &[&str]) -> (Process, 
 pub(crate) fn wait_for_call(process: &Process, number: u64) {
     let (pid, leader) = (process.pid(), process.leader());
     until("it to wait", || procfs::is_sleeping_in(pid, leader, number).then_some(()));
+}
+
+#[test]
+fn a_thread_that_waits_for_its_vforked_child_is_awaited() {
+    let (_guard, _server, mut client) = begin();
+    let testee = Testee::build("children", &[]);
+    let (target, stop) = client.start(&testee, &["vfork"]);
+    let work = address_of(&testee, &stop, "work");
+    let events = SetEvents { target: target.id, forks: true, ..SetEvents::default() };
+    client.call(&events).expect("events");
+    client.insert(target, 1, work);
+    client.go(target);
+    assert_eq!(client.wait_stop().sites(), [1]);
+    client.go(target);
+    let stop = client.wait_stop();
+    assert!(matches!(stop.reason(), StopReason::Forked { borrows: true, .. }));
+    let getpid = inject(target, stop.tid(), SYS_GETPID, &[]);
+    let reply = client.call(&getpid).expect("it can be made");
+    assert_eq!(reply.result, u64::from(target.pid.value()));
+    // It has its memory to itself again, and so it has its sites.
+    client.go(target);
+    assert_eq!(client.wait_stop().sites(), [1]);
+    client.go(target);
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Signals: told, passed, dropped, and never twice.
 
 use dbgbase::{Address, ExitStatus, Pid, Signal, StopReason};
+use dbgwire::event::Stopped;
+use dbgwire::verbs::inject::{CallFunction, InjectSyscall};
 use dbgwire::verbs::site::Site;
 use testkit::{
-    Client, Process, Stop, Target, Testee, memory_file, procfs, send_signal, site, until,
+    Client, Guard, Process, Stop, Target, Testee, memory_file, procfs, send_signal, site, until,
 };
 
 use crate::{address_of, begin};
@@ -138,6 +140,62 @@ fn real_time_signals_keep_order_and_value() {
         pass(&mut client, target, &stop);
     }
     assert_eq!(client.wait_exit(), ExitStatus::Exited(0), "the handler checks each value");
+}
+
+/// A process that stands before the first of its real-time signals; the others wait behind it.
+fn at_first_of_five(guard: &Guard, client: &mut Client) -> (Process, Target, Stop, Testee) {
+    let testee = Testee::build("signals", &[]);
+    let mut process = guard.start(testee.path(), &["realtime", "later"]);
+    assert_eq!(process.read_line(), "ready");
+    let (target, attached) = client.attach(process.pid());
+    client.go(target);
+    process.close_input();
+    let stop = client.wait_stop();
+    assert_eq!(signal_of(&stop).number(), 37);
+    (
+        process,
+        target,
+        Stop { event: Stopped { modules: attached.event.modules, ..stop.event }, ..stop },
+        testee,
+    )
+}
+
+#[test]
+fn signals_keep_order_and_value_when_a_target_is_left_in_their_middle() {
+    let (guard, _server, mut client) = begin();
+    let (mut process, target, stop, _) = at_first_of_five(&guard, &mut client);
+    // Those that arrive in the call have to be sent anew.
+    let getpid = InjectSyscall {
+        target: target.id,
+        tid: stop.tid().value(),
+        number: 39,
+        ..InjectSyscall::default()
+    };
+    let reply = client.call(&getpid).expect("it can be made");
+    assert_eq!(reply.result, u64::from(target.pid.value()));
+    client.detach(target);
+    assert_eq!(process.wait(), ExitStatus::Exited(0), "the handler checks each value");
+}
+
+#[test]
+fn signals_that_wait_are_none_of_a_called_function() {
+    let (guard, _server, mut client) = begin();
+    let (mut process, target, stop, testee) = at_first_of_five(&guard, &mut client);
+    let call = CallFunction {
+        target: target.id,
+        tid: stop.tid().value(),
+        address: address_of(&testee, &stop, "after_raise").value(),
+        ..CallFunction::default()
+    };
+    client.call(&call).expect("the function returns");
+    pass(&mut client, target, &stop);
+    for _ in 1..5 {
+        let stop = client.wait_stop();
+        assert_eq!(signal_of(&stop).number(), 37);
+        pass(&mut client, target, &stop);
+    }
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
+    assert_eq!(process.wait(), ExitStatus::Exited(0), "the handler checks each value");
 }
 
 /// Waits until the handler has counted so many, or has seen the last of them.

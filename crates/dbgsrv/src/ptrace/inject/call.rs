@@ -30,6 +30,7 @@ use super::convention::{self, Calling, Interrupted};
 use super::frame::{Frame, Stack, check_places};
 use super::kept::Kept;
 use super::threads;
+use super::vehicle::Vehicle;
 use crate::answer::Answer;
 use crate::journal::EntryIndex;
 
@@ -47,10 +48,12 @@ pub(in crate::ptrace) struct Call {
     has_lost_notes: bool,
     entries: Vec<EntryIndex>,
     kept: Vec<Kept>,
+    /// Signals that waited for the thread before the call, and have not arrived in it.
+    waiting: Vec<SigInfo>,
     /// What threads have still to tell of the stop before.
     stash: Vec<(Tid, Stash)>,
     /// The signal that the thread is to stop with at last.
-    vehicle: Option<Signal>,
+    vehicle: Option<Vehicle>,
     deadline: Option<(Instant, Duration)>,
     /// What came of it, once that is known.
     outcome: Option<Result<CallFunctionReply, Fault>>,
@@ -80,6 +83,12 @@ impl Call {
     /// When it is not waited for any longer.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.deadline.filter(|_| self.outcome.is_none()).map(|(deadline, _)| deadline)
+    }
+
+    /// Whether this is a signal that waited before the call. Each is so once.
+    fn has_waited(&mut self, info: &SigInfo) -> bool {
+        let index = self.waiting.iter().position(|waiting| waiting.is_same(info));
+        index.map(|index| self.waiting.remove(index)).is_some()
     }
 
     /// Ends it, if nothing has yet.
@@ -212,6 +221,7 @@ impl Tracer {
             has_lost_notes: false,
             entries,
             kept: Vec::new(),
+            waiting: sys::pending(tid),
             stash,
             vehicle: None,
             deadline,
@@ -253,16 +263,18 @@ impl Tracer {
         if self.take_return(id, tid, signal, info, &registers) {
             return true;
         }
+        let was_waiting = self.call_mut(id).is_some_and(|call| call.has_waited(info));
         let Some(target) = self.targets.get(&id) else { return true };
         let Some(call) = target.call.as_deref() else { return true };
-        if info.is_fault() || is_of_the_function(call, target.pid, signal, info) {
+        if info.is_fault() || is_of_the_function(call, target.pid, info, was_waiting) {
             return false;
         }
-        let is_vehicle = call.vehicle == Some(signal) && info.is_sent_to_thread();
         // A step off a site comes first, but for one that has come back to begin anew.
         let is_back = !matches!(target.phase, Phase::SteppingOff { .. })
             && target.threads.get(&tid).is_some_and(|thread| thread.passed.is_some());
-        if !is_vehicle && let Some(call) = self.call_mut(id) {
+        if let Some(call) = self.call_mut(id)
+            && !call.vehicle.as_mut().is_some_and(|vehicle| vehicle.takes(signal, info))
+        {
             let mut kept = std::mem::take(&mut call.kept);
             let due = DueSignal { signal, info: Some(*info) };
             self.keep_signal(id, tid, due, &mut kept);
@@ -382,13 +394,13 @@ impl Tracer {
             }
             StopClass::Syscall => self.leave_syscall(id, tid),
             // Only a stop with a signal takes the one that is due to it.
-            StopClass::Other
-                if call.vehicle.is_none()
-                    && vehicle.is_some_and(|signal| {
-                        sys::signal_thread(target.pid, tid, signal).is_ok()
-                    }) =>
+            StopClass::Other if call.vehicle.is_none() && vehicle.is_some() => {
+                call.vehicle = vehicle.and_then(|signal| Vehicle::send(target.pid, tid, signal));
+                self.go_out(id, tid);
+            }
+            StopClass::SignalDelivery | StopClass::Other
+                if call.vehicle.is_some_and(Vehicle::is_awaited) =>
             {
-                call.vehicle = vehicle;
                 self.go_out(id, tid);
             }
             StopClass::SignalDelivery | StopClass::Group | StopClass::Other => {
@@ -557,10 +569,11 @@ fn check(request: &CallFunction, tail_len: usize) -> Result<(), Fault> {
 }
 
 /// Whether a signal comes from what the function does, not from outside.
-fn is_of_the_function(call: &Call, pid: Pid, signal: Signal, info: &SigInfo) -> bool {
+fn is_of_the_function(call: &Call, pid: Pid, info: &SigInfo, was_waiting: bool) -> bool {
     // The C library's own, which its other threads wait for.
-    let is_internal = matches!(signal.number(), 32 | 33);
-    is_internal || info.sender() == Some(pid) && (!call.run_others || info.is_sent_to_thread())
+    let is_internal = matches!(info.signal().map(Signal::number), Some(32 | 33));
+    let is_own = info.sender() == Some(pid) && !was_waiting;
+    is_internal || is_own && (!call.run_others || info.is_sent_to_thread())
 }
 
 /// What would have been told, as half a sentence.
