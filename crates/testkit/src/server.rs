@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use dbgbase::Pid;
 use dbglink::{ClientEndpoint, Link, RunDir};
@@ -28,9 +28,20 @@ impl Server {
     /// `env!("CARGO_BIN_EXE_dbgsrv")`, which only the tests of that crate know.
     #[track_caller]
     pub fn npipe(guard: &Guard, program: impl AsRef<OsStr>) -> Server {
+        Server::npipe_with(guard, program, |_| ())
+    }
+
+    /// The same with a command that is changed before it is started.
+    #[track_caller]
+    pub fn npipe_with(
+        guard: &Guard,
+        program: impl AsRef<OsStr>,
+        change: impl FnOnce(&mut Command),
+    ) -> Server {
         let run_dir = guard.directory().join("run");
         let mut command = guard.command(program);
         command.args(["-t", &format!("npipe:pipe={PIPE}")]).env("DBGSRV_RUN_DIR", &run_dir);
+        change(&mut command);
         let process = Process::spawn(&mut command);
         let endpoint = format!("npipe:server=localhost,pipe={PIPE}");
         Server { process, run_dir, endpoint: endpoint.parse().expect("a pipe's endpoint") }

@@ -26,6 +26,12 @@ pub(crate) struct Binary {
     pub(crate) operations: LinkAddress,
     /// Data that never changes, and that it reads all the time.
     pub(crate) constant: LinkAddress,
+    /// Data that it changes all the time.
+    counted: LinkAddress,
+    /// The table of what its pieces compute: a row of 256 numbers of 64 bits for each.
+    pub(crate) expected: LinkAddress,
+    /// Those of its pieces that change nothing, with their numbers.
+    pub(crate) pieces: Vec<(usize, LinkAddress)>,
     /// Whether it is where its file says.
     pub(crate) is_fixed: bool,
 }
@@ -60,8 +66,52 @@ impl Binary {
             places,
             operations: testee.symbol("operations"),
             constant: testee.symbol("cell"),
+            counted: testee.symbol("counted"),
+            expected: testee.symbol("expected"),
+            pieces: pieces(&testee),
             is_fixed: flags.contains(&"-no-pie"),
             testee,
         }
     }
+
+    /// What can be watched, each with its length.
+    pub(crate) fn data(&self) -> [(LinkAddress, u32); 4] {
+        let inner = LinkAddress::new(self.constant.value() + 4);
+        [(self.operations, 8), (self.constant, 8), (inner, 4), (self.counted, 8)]
+    }
 }
+
+/// The pieces that are named in the order of the table, but for the one that counts its calls.
+fn pieces(testee: &Testee) -> Vec<(usize, LinkAddress)> {
+    let named = NAMES.iter().enumerate().filter(|(_, name)| **name != "count_once");
+    named.map(|(number, name)| (number, testee.symbol(name))).collect()
+}
+
+/// `PIECES` of testees/torture_x86_64.h.
+const NAMES: [&str; 25] = [
+    "jump_short",
+    "jump_near",
+    "jump_all",
+    "jump_always",
+    "call_leaf",
+    "where_am_i",
+    "return_now",
+    "return_more",
+    "relative",
+    "indirect",
+    "push_flags",
+    "push_flags_16",
+    "copy_bytes",
+    "fill_bytes",
+    "call_kernel",
+    "red_zone",
+    "count_once",
+    "loops",
+    "stack_pointer",
+    "floating",
+    "segment",
+    "long_ones",
+    "divide",
+    "wide_compare",
+    "marked",
+];

@@ -11,7 +11,8 @@ use dbgwire::verbs::server::ServerInfo;
 use fastrand::Rng;
 use testkit::{Client, Event, Server, Target, send_signal, until};
 
-use crate::hold::Hold;
+use crate::hold::{Hold, SIGNALS};
+use crate::offspring::Offspring;
 use crate::tally::{Deed, Log, Tally};
 use crate::victim::Victim;
 
@@ -23,12 +24,13 @@ pub(crate) struct Tormentor<'a> {
     pub(crate) number: usize,
     pub(crate) random: Rng,
     server: &'a Server,
-    victims: &'a [Victim<'a>],
+    pub(crate) victims: &'a [Victim<'a>],
     pub(crate) tally: &'a Tally,
     log: &'a Log,
     /// The link, and the process of the session.
     link: Option<(Client, Pid)>,
     pub(crate) holds: Vec<Hold<'a>>,
+    pub(crate) offspring: Vec<Offspring>,
 }
 
 impl<'a> Tormentor<'a> {
@@ -41,7 +43,17 @@ impl<'a> Tormentor<'a> {
         tally: &'a Tally,
         log: &'a Log,
     ) -> Tormentor<'a> {
-        Tormentor { number, random, server, victims, tally, log, link: None, holds: Vec::new() }
+        Tormentor {
+            number,
+            random,
+            server,
+            victims,
+            tally,
+            log,
+            link: None,
+            holds: Vec::new(),
+            offspring: Vec::new(),
+        }
     }
 
     /// Does what it wants until it has had enough, or it is over.
@@ -58,6 +70,8 @@ impl<'a> Tormentor<'a> {
                 _ => self.detach(index),
             }
         }
+        self.pump(Duration::ZERO);
+        self.leave_all_offspring();
         self.link = None;
     }
 
@@ -66,6 +80,12 @@ impl<'a> Tormentor<'a> {
         if self.holds.is_empty() || self.random.u32(..12) == 0 {
             let index = self.random.usize(..self.victims.len());
             return self.attach(index);
+        }
+        if !self.offspring.is_empty() && self.random.u32(..3) == 0 {
+            return self.torment_offspring();
+        }
+        if self.random.u32(..60) == 0 {
+            return self.launch();
         }
         let index = self.random.usize(..self.holds.len());
         if self.holds[index].stop.is_some() {
@@ -115,6 +135,13 @@ impl<'a> Tormentor<'a> {
     #[track_caller]
     fn take(&mut self, event: Event) {
         match event {
+            Event::Stopped(stop) if self.take_offspring_stop(&stop) => {}
+            Event::Created(event) => self.take_created(&event),
+            Event::Exited { target, status } => self.take_exit(target, status),
+            Event::Signalled(event) => {
+                let signal = event.signal.map(|signal| signal.number as i32);
+                assert!(signal.is_some_and(|signal| SIGNALS.contains(&signal)), "{event:?}");
+            }
             Event::Stopped(stop) => {
                 let told = stop.event.target;
                 let hold = self.holds.iter_mut().find(|hold| hold.target.id == told);
@@ -214,7 +241,8 @@ impl<'a> Tormentor<'a> {
     /// Kills the session's process. All targets must be at rest: so long that their code has no
     /// trap instructions any more.
     pub(crate) fn kill_session(&mut self) {
-        if !self.holds.iter().all(|hold| hold.stop.is_some() && hold.victim.is_patient()) {
+        let is_at_rest = |hold: &Hold| hold.stop.is_some() && hold.victim.is_patient();
+        if !self.holds.iter().all(is_at_rest) || !self.offspring.is_empty() {
             return;
         }
         let Some((_, session)) = self.link else { return };
@@ -247,6 +275,7 @@ impl<'a> Tormentor<'a> {
 
     fn lose(&mut self) {
         self.link = None;
+        self.offspring.clear();
         for hold in self.holds.drain(..) {
             hold.victim.give_back();
         }

@@ -13,7 +13,7 @@ use dbgwire::verbs::site::{InsertSites, Site, SiteKind};
 use testkit::procfs;
 
 use crate::client::Tormentor;
-use crate::hold::COUNTED;
+use crate::hold::{COUNTED, Kept};
 use crate::tally::Deed;
 
 /// How many sites a client sets at once.
@@ -41,6 +41,8 @@ impl Tormentor<'_> {
             55..60 => self.detach(index),
             60..62 => self.cut(),
             62..63 => self.kill_session(),
+            63..74 => self.wish(index),
+            74..79 => self.borrow(index),
             _ => self.resume(index),
         }
     }
@@ -67,7 +69,7 @@ impl Tormentor<'_> {
         (0..count).map(|_| self.new_site(index)).collect()
     }
 
-    fn new_site(&mut self, index: usize) -> Site {
+    pub(crate) fn new_site(&mut self, index: usize) -> Site {
         let hold = &mut self.holds[index];
         let places = &hold.victim.binary.places;
         let address = hold.victim.address(places[self.random.usize(..places.len())]);
@@ -86,7 +88,8 @@ impl Tormentor<'_> {
             let sp = registers.map_or(0, |registers| registers.sp().value());
             site.sp_above = sp + self.random.u64(..0x1000);
         }
-        hold.sites.insert(site.id, site.clone());
+        self.limit(&mut site);
+        self.holds[index].sites.insert(site.id, site.clone());
         site
     }
 
@@ -99,17 +102,16 @@ impl Tormentor<'_> {
         assert_eq!(reply.expect("the target stands still").faults, []);
     }
 
-    fn take_sites(&mut self, index: usize) -> Vec<u32> {
+    fn take_sites(&mut self, index: usize) -> Vec<Site> {
         let sites = &mut self.holds[index].sites;
         let count = self.random.usize(..=sites.len());
         let ids: Vec<u32> = sites.keys().copied().collect();
         let chosen = self.random.choose_multiple(ids, count);
-        chosen.iter().for_each(|id| drop(sites.remove(id)));
-        chosen
+        chosen.iter().filter_map(|id| sites.remove(id)).collect()
     }
 
     fn remove_sites(&mut self, index: usize) {
-        let ids = self.take_sites(index);
+        let ids: Vec<u32> = self.take_sites(index).iter().map(|site| site.id).collect();
         self.note(format!("v{} removes {ids:?}", self.holds[index].victim.number));
         let target = self.target(index);
         self.client().remove(target, &ids);
@@ -203,7 +205,7 @@ impl Tormentor<'_> {
     }
 
     /// The thread of the stop, or another one.
-    fn any_thread(&mut self, index: usize) -> Option<Tid> {
+    pub(crate) fn any_thread(&mut self, index: usize) -> Option<Tid> {
         let hold = &self.holds[index];
         let stop = hold.stop.as_ref()?;
         if hold.tids.is_empty() || self.random.bool() {
@@ -234,6 +236,13 @@ impl Tormentor<'_> {
         let run = if way == 0 { RunKind::Continue } else { RunKind::Step };
         let is_alone = way < 3;
         let mut actions = vec![self.action(index, chosen, run)];
+        if run == RunKind::Step && chosen == event && self.random.bool() {
+            let pc = self.holds[index].stop.as_ref().expect("it stands still").pc().value();
+            let (start, end) = (pc & !0xf, pc + self.random.u64(1..64));
+            let run = RunKind::StepRange as i32;
+            let range = ThreadAction { run, range_start: start, range_end: end, ..actions[0] };
+            actions[0] = range;
+        }
         if chosen != event {
             let run = if is_alone { RunKind::Stay } else { RunKind::Continue };
             actions.push(self.action(index, event, run));
@@ -257,11 +266,9 @@ impl Tormentor<'_> {
     fn resume(&mut self, index: usize) {
         let actions = self.actions(index);
         let (mut insert, mut remove) = (Vec::new(), Vec::new());
-        // What a refused request would have removed is not known.
-        let is_safe = actions.iter().all(|action| action.run == RunKind::Continue as i32);
         match self.random.u32(..10) {
             0 => insert = self.new_sites(index),
-            1 if is_safe => remove = self.take_sites(index),
+            1 => remove = self.take_sites(index),
             _ => {}
         }
         self.tally.add_many(Deed::Site, insert.len() as u64);
@@ -273,12 +280,15 @@ impl Tormentor<'_> {
         index: usize,
         actions: Vec<ThreadAction>,
         insert: Vec<Site>,
-        remove: Vec<u32>,
+        remove: Vec<Site>,
     ) {
         let hold = &mut self.holds[index];
         hold.assert_still();
-        let is_step = |action: &&ThreadAction| action.run == RunKind::Step as i32;
-        hold.stepping = actions.iter().find(is_step).map(|action| Tid::new(action.tid));
+        let kinds = [RunKind::Step as i32, RunKind::StepRange as i32];
+        let step = actions.iter().find(|action| kinds.contains(&action.run));
+        hold.stepping = step.map(|action| Tid::new(action.tid));
+        let range = step.map(|action| (action.range_start, action.range_end));
+        hold.range = range.filter(|(start, _)| *start != 0);
         let told = hold.stop.take().expect("it stands still");
         let stop = told.event.stop;
         let target = hold.target.id;
@@ -287,27 +297,41 @@ impl Tormentor<'_> {
             .map(|action| format!("{}:{}:{}", action.tid, action.run, action.signal))
             .collect();
         self.note(format!(
-            "v{} resumes {} inserts {} removes {remove:?}",
+            "v{} resumes {} inserts {} removes {}",
             self.holds[index].victim.number,
             threads.join(" "),
-            describe(&insert)
+            describe(&insert),
+            describe(&remove)
         ));
         self.tally.add(Deed::Resume);
         let inserted: Vec<u32> = insert.iter().map(|site| site.id).collect();
         let named: Vec<u32> = actions.iter().map(|action| action.tid).collect();
-        let resume = Resume { target, stop, actions, insert, remove };
-        match self.client().call(&resume) {
-            Ok(_) => self.holds[index].owed.retain(|tid, _| !named.contains(&tid.value())),
-            // It has ended in the moment of the stop.
-            Err(fault) if fault.code == ErrorCode::NoSuchThread => {
-                let hold = &mut self.holds[index];
-                inserted.iter().for_each(|id| drop(hold.sites.remove(id)));
-                assert!(hold.stop.is_none(), "it has run all the same");
-                hold.stop = Some(told);
-                self.list_threads(index);
+        let ids = remove.iter().map(|site| site.id).collect();
+        let resume = Resume { target, stop, actions, insert, remove: ids };
+        let refused = match self.client().call(&resume) {
+            Ok(_) => {
+                return self.holds[index].owed.retain(|tid, _| !named.contains(&tid.value()));
             }
-            Err(fault) => panic!("it cannot be resumed: {fault}"),
+            Err(fault) => fault,
+        };
+        // Nothing has been done.
+        self.note(format!("that is refused: {refused}"));
+        let hold = &mut self.holds[index];
+        assert!(hold.stop.is_none(), "it has run all the same");
+        hold.stop = Some(told);
+        inserted.iter().for_each(|id| drop(hold.sites.remove(id)));
+        hold.sites.extend(remove.into_iter().map(|site| (site.id, site)));
+        match refused.code {
+            // It has ended in the moment of the stop.
+            ErrorCode::NoSuchThread => self.list_threads(index),
+            // All that would run are kept.
+            ErrorCode::Malformed if self.keeps_any(index) => self.release_threads(index),
+            _ => panic!("it cannot be resumed: {refused}"),
         }
+    }
+
+    fn keeps_any(&self, index: usize) -> bool {
+        self.holds[index].kept.values().any(Kept::is_kept)
     }
 
     /// Steps one thread many times, as long as nothing else happens.

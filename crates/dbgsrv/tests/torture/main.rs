@@ -6,13 +6,16 @@
 #![expect(clippy::print_stdout, reason = "a program for terminals")]
 
 mod binary; // the debuggees: their code, and which instructions it is
+mod borrow; // having targets do something for clients
 mod client; // a client: what it does next
 mod deeds; // what clients do to targets that stand still, and to those that run
 mod hold; // a target that a client has
+mod offspring; // processes that are targets for a while
 mod options; // the command line
 mod round; // one round, and what is looked at afterwards
 mod tally; // what has been done so often, and what was done last
 mod victim; // a debuggee of a round
+mod wishes; // what clients want to be told, watched and kept
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

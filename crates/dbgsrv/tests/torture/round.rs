@@ -1,6 +1,7 @@
 //! One round: a server, its targets and their clients, and what is looked at when all clients are
 //! gone. Everything that is random follows from the seed and the round's number.
 
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ use testkit::{Guard, Server, procfs, until};
 use crate::PROGRAM;
 use crate::binary::Binaries;
 use crate::client::Tormentor;
-use crate::tally::{Deed, Log, Tally};
+use crate::tally::{self, Deed, ERRORS, Log, Tally};
 use crate::victim::Victim;
 
 /// How many targets rounds have: one as often as all others.
@@ -22,6 +23,7 @@ const CLIENTS_MAX: usize = 3;
 
 /// A round that is about to begin.
 pub(crate) struct Round {
+    number: u64,
     random: Rng,
 }
 
@@ -29,7 +31,7 @@ impl Round {
     /// This round of this seed.
     pub(crate) fn new(seed: u64, number: u64) -> Round {
         let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number.wrapping_mul(0xd1b5_4a32);
-        Round { random: Rng::with_seed(mixed) }
+        Round { number, random: Rng::with_seed(mixed) }
     }
 
     /// Plays it.
@@ -37,7 +39,11 @@ impl Round {
     /// **Errors**: a description of everything, if anything was not as it has to be.
     pub(crate) fn run(mut self, binaries: &Binaries, tally: &Tally) -> Result<(), String> {
         let guard = Guard::new();
-        let mut server = Server::npipe(&guard, PROGRAM);
+        let folder = guard.directory().to_owned();
+        let errors = File::create(folder.join(ERRORS)).expect("a file of ours");
+        let mut server = Server::npipe_with(&guard, PROGRAM, |command| {
+            command.env("DBGSRV_TRACE", &folder).stderr(errors);
+        });
         drop(server.connect());
         let count = VICTIMS[self.random.usize(..VICTIMS.len())];
         let mut victims: Vec<Victim> = (0..count)
@@ -49,14 +55,14 @@ impl Round {
         let log = Log::new();
         let played = catch_unwind(AssertUnwindSafe(|| {
             server.wait_until_idle();
-            let descriptors = procfs::descriptors(server.pid());
+            let descriptors = descriptors(&server);
             self.let_clients_at(&guard, &server, &victims, tally, &log);
             for victim in &mut victims {
                 tally.add_many(Deed::Operation, victim.assert_unharmed(&guard));
             }
             server.wait_until_idle();
             until("the server to have its first descriptors", || {
-                (procfs::descriptors(server.pid()) == descriptors).then_some(())
+                (self::descriptors(&server) == descriptors).then_some(())
             });
             server.process().signal(Signal::SIGTERM);
             assert_eq!(server.process().wait(), ExitStatus::Exited(0));
@@ -67,7 +73,8 @@ impl Round {
         }
         let processes = log.kept().unwrap_or_else(|| guard.describe_processes());
         let victims: Vec<String> = victims.iter_mut().map(Victim::last_words).collect();
-        Err(format!("{}\n{}\n{processes}", log.text(), victims.join("\n")))
+        let traces = tally::keep_traces(&folder, self.number);
+        Err(format!("{traces}\n{}\n{}\n{processes}", log.text(), victims.join("\n")))
     }
 
     /// Lets clients do what they want until they have had enough.
@@ -103,4 +110,11 @@ impl Round {
         });
         assert!(!is_over.load(Ordering::SeqCst), "a client has failed");
     }
+}
+
+/// What the server has open, but for the trace of what it has repaired.
+fn descriptors(server: &Server) -> Vec<String> {
+    let mut descriptors = procfs::descriptors(server.pid());
+    descriptors.retain(|descriptor| !descriptor.ends_with(".trace"));
+    descriptors
 }

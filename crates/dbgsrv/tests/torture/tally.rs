@@ -3,12 +3,18 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// How many deeds of a round are remembered.
 const REMEMBERED: usize = 1000;
+
+/// The file with what the server says, in the folder of a round.
+pub(crate) const ERRORS: &str = "errors";
+/// How many lines of each trace are shown.
+const SHOWN: usize = 60;
 
 /// What is counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,11 +43,23 @@ pub(crate) enum Deed {
     Cut,
     /// Session process killed.
     Kill,
+    /// Something watched by the CPU.
+    Watch,
+    /// A thread kept where it is, or let go.
+    Keep,
+    /// Something else wished.
+    Wish,
+    /// A thread borrowed.
+    Borrow,
+    /// A process launched.
+    Launch,
+    /// A process followed.
+    Follow,
     /// What a target did and checked.
     Operation,
 }
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 19] = [
     "attaches",
     "refusals",
     "sites",
@@ -54,6 +72,12 @@ const NAMES: [&str; 13] = [
     "detaches",
     "cuts",
     "kills",
+    "watches",
+    "holds",
+    "wishes",
+    "borrowings",
+    "launches",
+    "followed",
     "operations",
 ];
 
@@ -122,4 +146,26 @@ impl Log {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().map(|line| format!("{line}\n")).collect()
     }
+}
+
+/// Puts the traces of the sessions of a round where they outlive it. What the server said, the
+/// traces' last lines, and where the others are.
+pub(crate) fn keep_traces(folder: &Path, round: u64) -> String {
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("torture-round-{round}"));
+    let mut text = std::fs::read_to_string(folder.join(ERRORS)).unwrap_or_default();
+    let _ = std::fs::create_dir_all(&kept);
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().extension().is_none_or(|extension| extension != "trace") {
+            continue;
+        }
+        let trace = std::fs::read(entry.path()).unwrap_or_default();
+        let trace = String::from_utf8_lossy(&trace);
+        let mut lines: Vec<&str> = trace.lines().map(str::trim_end).collect();
+        lines.sort_unstable();
+        let path = kept.join(entry.file_name());
+        let _ = std::fs::write(&path, lines.join("\n"));
+        let last = lines.get(lines.len().saturating_sub(SHOWN)..).unwrap_or_default();
+        text += &format!("\n{}, the last lines:\n{}\n", path.display(), last.join("\n"));
+    }
+    text
 }
