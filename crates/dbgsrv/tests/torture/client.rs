@@ -3,27 +3,30 @@
 //! have.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dbgbase::{Pid, Signal};
 use dbgwire::ErrorCode;
 use dbgwire::verbs::server::ServerInfo;
 use fastrand::Rng;
-use testkit::{Client, Event, Server, Target, send_signal, until};
+use testkit::{Client, Event, Target, send_signal, until};
 
 use crate::hold::{Hold, SIGNALS};
+use crate::listener::Listener;
 use crate::offspring::Offspring;
 use crate::tally::{Deed, Log, Tally};
 use crate::victim::Victim;
 
 /// How many deeds a client does.
 const DEEDS: std::ops::RangeInclusive<u32> = 40..=200;
+/// After how long it has had enough in any case, on a machine that has other things to do.
+const TIME_MAX: Duration = Duration::from_secs(20);
 
 /// A client.
 pub(crate) struct Tormentor<'a> {
     pub(crate) number: usize,
     pub(crate) random: Rng,
-    server: &'a Server,
+    listener: &'a Listener<'a>,
     pub(crate) victims: &'a [Victim<'a>],
     pub(crate) tally: &'a Tally,
     log: &'a Log,
@@ -38,7 +41,7 @@ impl<'a> Tormentor<'a> {
     pub(crate) fn new(
         number: usize,
         random: Rng,
-        server: &'a Server,
+        listener: &'a Listener<'a>,
         victims: &'a [Victim<'a>],
         tally: &'a Tally,
         log: &'a Log,
@@ -46,7 +49,7 @@ impl<'a> Tormentor<'a> {
         Tormentor {
             number,
             random,
-            server,
+            listener,
             victims,
             tally,
             log,
@@ -58,8 +61,10 @@ impl<'a> Tormentor<'a> {
 
     /// Does what it wants until it has had enough, or it is over.
     pub(crate) fn torment(&mut self, is_over: &AtomicBool) {
+        let start = Instant::now();
         for _ in 0..self.random.u32(DEEDS) {
-            if is_over.load(Ordering::SeqCst) {
+            let is_enough = start.elapsed() > TIME_MAX || is_over.load(Ordering::SeqCst);
+            if is_enough || !self.connect() {
                 break;
             }
             self.do_something();
@@ -87,6 +92,11 @@ impl<'a> Tormentor<'a> {
         if self.random.u32(..60) == 0 {
             return self.launch();
         }
+        if self.listener.may_die && self.random.u32(..100) == 0 {
+            self.note("kills the server");
+            self.tally.add(Deed::Kill);
+            return self.listener.kill();
+        }
         let index = self.random.usize(..self.holds.len());
         if self.holds[index].stop.is_some() {
             self.torment_stopped(index);
@@ -100,16 +110,23 @@ impl<'a> Tormentor<'a> {
         self.log.note(self.number, &what.into());
     }
 
-    /// The link, which is made if there is none.
+    /// Makes a link, if there is none. Whether there is one.
+    #[track_caller]
+    fn connect(&mut self) -> bool {
+        if self.link.is_some() {
+            return true;
+        }
+        let Some(mut client) = self.listener.connect() else { return false };
+        let session = Pid::new(client.call(&ServerInfo {}).expect("it answers").pid);
+        self.note(format!("connects, session {session}"));
+        self.link = Some((client, session));
+        true
+    }
+
+    /// The link.
     #[track_caller]
     pub(crate) fn client(&mut self) -> &mut Client {
-        if self.link.is_none() {
-            let mut client = self.server.connect();
-            let session = Pid::new(client.call(&ServerInfo {}).expect("it answers").pid);
-            self.note(format!("connects, session {session}"));
-            self.link = Some((client, session));
-        }
-        let (client, _) = self.link.as_mut().expect("it was just made");
+        let (client, _) = self.link.as_mut().expect("who does anything is connected");
         client
     }
 
@@ -242,7 +259,8 @@ impl<'a> Tormentor<'a> {
     /// trap instructions any more.
     pub(crate) fn kill_session(&mut self) {
         let is_at_rest = |hold: &Hold| hold.stop.is_some() && hold.victim.is_patient();
-        if !self.holds.iter().all(is_at_rest) || !self.offspring.is_empty() {
+        let is_alone = self.offspring.is_empty() && !self.listener.may_die;
+        if !self.holds.iter().all(is_at_rest) || !is_alone {
             return;
         }
         let Some((_, session)) = self.link else { return };

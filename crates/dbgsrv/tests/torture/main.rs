@@ -10,6 +10,7 @@ mod borrow; // having targets do something for clients
 mod client; // a client: what it does next
 mod deeds; // what clients do to targets that stand still, and to those that run
 mod hold; // a target that a client has
+mod listener; // the server as its clients know it
 mod offspring; // processes that are targets for a while
 mod options; // the command line
 mod round; // one round, and what is looked at afterwards

@@ -13,6 +13,7 @@ use testkit::{Guard, Server, procfs, until};
 use crate::PROGRAM;
 use crate::binary::Binaries;
 use crate::client::Tormentor;
+use crate::listener::Listener;
 use crate::tally::{self, Deed, ERRORS, Log, Tally};
 use crate::victim::Victim;
 
@@ -20,6 +21,8 @@ use crate::victim::Victim;
 const VICTIMS: [usize; 4] = [1, 1, 2, 3];
 /// How many clients rounds have at most.
 const CLIENTS_MAX: usize = 3;
+/// In one of how many rounds the server may be killed.
+const KILLS: u32 = 6;
 
 /// A round that is about to begin.
 pub(crate) struct Round {
@@ -56,9 +59,16 @@ impl Round {
         let played = catch_unwind(AssertUnwindSafe(|| {
             server.wait_until_idle();
             let descriptors = descriptors(&server);
-            self.let_clients_at(&guard, &server, &victims, tally, &log);
+            let listener = Listener::new(&server, self.random.u32(..KILLS) == 0);
+            self.let_clients_at(&guard, &listener, &victims, tally, &log);
             for victim in &mut victims {
                 tally.add_many(Deed::Operation, victim.assert_unharmed(&guard));
+            }
+            if listener.is_dead() {
+                let killed = ExitStatus::Killed(Signal::SIGKILL);
+                assert_eq!(server.process().wait(), killed);
+                let is_empty = || guard.processes().is_empty().then_some(());
+                return until("the sessions to end without their listener", is_empty);
             }
             server.wait_until_idle();
             until("the server to have its first descriptors", || {
@@ -81,7 +91,7 @@ impl Round {
     fn let_clients_at(
         &mut self,
         guard: &Guard,
-        server: &Server,
+        listener: &Listener,
         victims: &[Victim],
         tally: &Tally,
         log: &Log,
@@ -90,7 +100,7 @@ impl Round {
         let count = self.random.usize(1..=CLIENTS_MAX);
         std::thread::scope(|scope| {
             let start = |number: usize, random: Rng| {
-                let mut client = Tormentor::new(number, random, server, victims, tally, log);
+                let mut client = Tormentor::new(number, random, listener, victims, tally, log);
                 let is_over = &is_over;
                 let torment = move || {
                     let done = catch_unwind(AssertUnwindSafe(|| client.torment(is_over)));

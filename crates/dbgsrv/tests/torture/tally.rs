@@ -41,7 +41,7 @@ pub(crate) enum Deed {
     Detach,
     /// Link lost.
     Cut,
-    /// Session process killed.
+    /// Session process or server killed.
     Kill,
     /// Something watched by the CPU.
     Watch,
