@@ -40,6 +40,8 @@ pub(crate) struct DebugOptions {
     pub(crate) detaches_at_end: bool,
     /// `-o`
     pub(crate) debugs_children: bool,
+    /// `-x`, `-xe`, `-xd`, `-xn`, `-xi`, as the commands that they stand for.
+    pub(crate) filters: Vec<String>,
     /// `-c`
     pub(crate) commands: Option<String>,
     /// `-y`
@@ -220,6 +222,7 @@ struct Reading {
     ends_with_target: bool,
     detaches_at_end: bool,
     debugs_children: bool,
+    filters: Vec<String>,
     commands: Option<String>,
     symbol_path: Option<String>,
     is_verbose: bool,
@@ -257,6 +260,8 @@ impl Reading {
             Meaning::EndWithTarget => self.ends_with_target = true,
             Meaning::DetachAtEnd => self.detaches_at_end = true,
             Meaning::DebugChildren => self.debugs_children = true,
+            Meaning::Filter(command) => self.filters.push(format!("{command} {value}")),
+            Meaning::SecondChance => self.filters.push("sxd av".to_owned()),
             Meaning::Verbose => self.is_verbose = true,
             Meaning::Help | Meaning::Version | Meaning::ListServers => {}
         }
@@ -292,6 +297,7 @@ impl Reading {
             ends_with_target: self.ends_with_target,
             detaches_at_end: self.detaches_at_end,
             debugs_children: self.debugs_children,
+            filters: self.filters,
             commands: self.commands,
             symbol_path: self.symbol_path,
             is_verbose: self.is_verbose,

@@ -40,14 +40,15 @@ pub(crate) fn run(options: &DebugOptions, connection: Connection) -> Result<bool
     let settings = interpreter.settings_mut();
     settings.runs_at_start = options.runs_at_start;
     settings.detaches_at_end = options.detaches_at_end;
+    settings.debugs_children = options.debugs_children;
     settings.server = server;
     settings.program = banner::version().to_owned();
     if let Some(path) = symbol_path(options) {
         interpreter.engine_mut().set_symbol_path(&path);
     }
     console.write(&banner::text(options, interpreter.engine()));
-    if options.debugs_children {
-        console.write("*** -o: child processes are not debugged by this version\n");
+    for command in &options.filters {
+        interpreter.execute(command, &mut console);
     }
     let flow = get_target(options, &mut interpreter, &mut console)?;
     let ends_with_target = options.ends_with_target;

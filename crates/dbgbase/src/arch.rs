@@ -1,5 +1,5 @@
 //! What differs between CPUs, as data: pointer size, trap instruction, names and numbers of
-//! registers. It knows no system call; the ptrace layer reads its tables.
+//! registers and of system calls. It makes none; the ptrace layer reads its tables.
 
 use crate::RegisterId;
 
@@ -39,6 +39,15 @@ pub struct RegisterDescription {
     pub ptrace_slot: u8,
 }
 
+/// Where a system call's values are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SyscallRegisters {
+    /// Its arguments.
+    pub arguments: [RegisterId; 6],
+    /// Its result.
+    pub result: RegisterId,
+}
+
 impl Arch {
     /// The CPU this program was compiled for, if it is a supported one.
     pub const fn native() -> Option<Arch> {
@@ -76,6 +85,45 @@ impl Arch {
         match self {
             Arch::X86_64 => 0x0000_7fff_ffff_f000,
             Arch::Aarch64 => 0x0001_0000_0000_0000,
+        }
+    }
+
+    /// The name of the system call with this number, as the kernel's table has it; `None` for a
+    /// number that is not in it, and where there is no table yet.
+    pub fn syscall_name(self, number: u64) -> Option<&'static str> {
+        match self {
+            Arch::X86_64 => x86_64::syscalls::name(number),
+            Arch::Aarch64 => None,
+        }
+    }
+
+    /// The number of the system call with this name.
+    pub fn syscall_number(self, name: &str) -> Option<u64> {
+        match self {
+            Arch::X86_64 => x86_64::syscalls::number(name),
+            Arch::Aarch64 => None,
+        }
+    }
+
+    /// Which registers have a system call's arguments at its entry, and which has its result at its
+    /// exit (syscall(2)).
+    pub const fn syscall_registers(self) -> SyscallRegisters {
+        use x86_64::{R8, R9, R10, RAX, RDI, RDX, RSI};
+        match self {
+            Arch::X86_64 => {
+                SyscallRegisters { arguments: [RDI, RSI, RDX, R10, R8, R9], result: RAX }
+            }
+            Arch::Aarch64 => SyscallRegisters {
+                arguments: [
+                    RegisterId::new(0),
+                    RegisterId::new(1),
+                    RegisterId::new(2),
+                    RegisterId::new(3),
+                    RegisterId::new(4),
+                    RegisterId::new(5),
+                ],
+                result: RegisterId::new(0),
+            },
         }
     }
 

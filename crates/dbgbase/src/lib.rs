@@ -15,7 +15,7 @@ mod signal;
 mod stop;
 
 pub use address::{Address, AddressRange, LinkAddress, LoadBias};
-pub use arch::{Arch, RegisterClass, RegisterDescription, aarch64, x86_64};
+pub use arch::{Arch, RegisterClass, RegisterDescription, SyscallRegisters, aarch64, x86_64};
 pub use ids::{Pid, SiteId, StopNumber, TargetId, Tid};
 pub use memory::{ReadMemory, Unreadable, read_c_string, read_u16, read_u32, read_u64};
 pub use registers::{GENERAL_REGISTERS_MAX, GeneralRegisters, RegisterId};

@@ -15,6 +15,7 @@
 mod arguments;
 mod commands;
 mod error;
+mod filters;
 mod format;
 mod help;
 mod interpreter;

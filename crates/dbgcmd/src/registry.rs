@@ -84,6 +84,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { title: "Running", commands: commands::execution::COMMANDS },
     Family { title: "Calling functions", commands: commands::calls::COMMANDS },
     Family { title: "Breakpoints", commands: commands::breakpoints::COMMANDS },
+    Family { title: "Events and signals", commands: commands::filters::COMMANDS },
     Family { title: "Registers", commands: commands::registers::COMMANDS },
     Family { title: "Displaying memory", commands: commands::display::COMMANDS },
     Family { title: "Changing memory", commands: commands::edit::COMMANDS },

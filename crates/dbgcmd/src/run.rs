@@ -1,15 +1,20 @@
 //! Letting targets run and telling what stopped them: plans, events, the commands of breakpoints.
 //! It parses no command.
 
-use dbgbase::Address;
+mod modules;
+
+use std::time::Duration;
+
+use dbgbase::{Address, Arch};
 use dbgeng::{
-    DebugEvent, ErrorKind, EventKind, Execution, ProcessNumber, SignalAction, StopCause,
-    ThreadNumber,
+    BreakpointId, DebugEvent, ErrorKind, EventKind, Execution, ProcessNumber, SignalAction,
+    StopCause, ThreadNumber,
 };
 
 use crate::commands::calls::PendingCall;
 use crate::commands::{Context, Outcome, description};
 use crate::error::CommandError;
+use crate::filters::{Event, Filter, Mode, Subject};
 use crate::interpreter::Interpreter;
 use crate::output::Output;
 use crate::state::Acquisition;
@@ -54,6 +59,8 @@ pub(crate) enum Plan {
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Next {
     Prompt,
+    /// What was cut short is taken up again.
+    GoOn,
     Run(Plan),
     Quit(Ending),
 }
@@ -73,12 +80,23 @@ impl Interpreter {
         plan: Plan,
         output: &mut dyn Output,
     ) -> Result<Option<Ending>, CommandError> {
-        let mut next = Next::Run(plan);
+        self.follow(Next::Run(plan), output)
+    }
+
+    fn follow(
+        &mut self,
+        mut next: Next,
+        output: &mut dyn Output,
+    ) -> Result<Option<Ending>, CommandError> {
         loop {
             next = match next {
                 Next::Prompt => return Ok(None),
                 Next::Quit(ending) => return Ok(Some(ending)),
                 Next::Run(plan) => self.carry_out(plan, output)?,
+                Next::GoOn => {
+                    let event = self.go_on(output)?;
+                    self.report(&event, true, output)?
+                }
             };
         }
     }
@@ -113,9 +131,12 @@ impl Interpreter {
         let execution =
             if is_over { Execution::StepOver { signal } } else { Execution::StepInto { signal } };
         for index in 0..count {
-            let event = self.resume(&execution, output)?;
-            if event.kind != EventKind::Stopped(StopCause::Step) {
-                return self.report(&event, false, output);
+            let mut event = self.resume(&execution, output)?;
+            while event.kind != EventKind::Stopped(StopCause::Step) {
+                match self.report(&event, false, output)? {
+                    Next::GoOn => event = self.go_on(output)?,
+                    next => return Ok(next),
+                }
             }
             self.tell_modules(event.process, output);
             if index + 1 == count && !commands.is_empty() {
@@ -143,14 +164,22 @@ impl Interpreter {
         let thread = self.engine.current();
         let until = vec![address];
         let execution = Execution::Go { signal: SignalAction::Default, until };
+        let mut event = self.resume(&execution, output)?;
         loop {
-            let event = self.resume(&execution, output)?;
             let is_return = event.kind == EventKind::Stopped(StopCause::TemporaryBreakpoint);
             let is_ours =
                 || self.engine.registers().is_ok_and(|registers| registers.sp() >= sp_min);
-            if !is_return || self.engine.current() == thread && is_ours() {
+            if is_return && self.engine.current() == thread && is_ours() {
                 return self.report(&event, true, output);
             }
+            if !is_return {
+                match self.report(&event, true, output)? {
+                    // To the same end, as the current thread may be another one by now.
+                    Next::GoOn => {}
+                    next => return Ok(next),
+                }
+            }
+            event = self.go_on(output)?;
         }
     }
 
@@ -180,7 +209,7 @@ impl Interpreter {
                 if matches!(error.kind(), ErrorKind::TargetEnded | ErrorKind::NotConnected) =>
             {
                 output.write(&CommandError::from(error).line("", 0));
-                let event = self.wait()?;
+                let event = self.wait(output)?;
                 self.report(&event, true, output)
             }
             Err(error) => Err(error.into()),
@@ -198,12 +227,22 @@ impl Interpreter {
         self.state.breakpoints_before =
             breakpoints.map(|breakpoint| (breakpoint.id, breakpoint)).collect();
         self.engine.set_expr_settings(self.state.expressions.clone());
+        self.ask_for_events();
         self.state.next_code = None;
         output.targets_running();
         let event = match self.state.acquisitions.pop_front() {
             Some(acquisition) => self.acquire_and_wait(&acquisition, output),
-            None => self.execute_and_wait(execution),
+            None => self.execute_and_wait(execution, output),
         };
+        output.targets_stopped();
+        Ok(event?)
+    }
+
+    /// Takes up again what the last event cut short, and waits for what happens.
+    fn go_on(&mut self, output: &mut dyn Output) -> Result<DebugEvent, CommandError> {
+        self.ask_for_events();
+        output.targets_running();
+        let event = self.engine.execute_on().and_then(|()| self.wait(output));
         output.targets_stopped();
         Ok(event?)
     }
@@ -222,21 +261,35 @@ impl Interpreter {
         }
         // There may be a terminal by now.
         output.targets_running();
-        self.wait()
+        self.wait(output)
     }
 
-    fn execute_and_wait(&mut self, execution: &Execution) -> Result<DebugEvent, dbgeng::Error> {
+    /// Tells the engine what the filters want of it.
+    fn ask_for_events(&mut self) {
+        let settings = &self.state.settings;
+        self.engine.set_filters(self.state.filters.for_engine(settings.debugs_children));
+    }
+
+    fn execute_and_wait(
+        &mut self,
+        execution: &Execution,
+        output: &mut dyn Output,
+    ) -> Result<DebugEvent, dbgeng::Error> {
         match self.state.runs_alone {
             true => self.engine.execute_alone(execution.clone())?,
             false => self.engine.execute(execution.clone())?,
         }
-        self.wait()
+        self.wait(output)
     }
 
-    fn wait(&mut self) -> Result<DebugEvent, dbgeng::Error> {
+    fn wait(&mut self, output: &mut dyn Output) -> Result<DebugEvent, dbgeng::Error> {
         loop {
             if let Some(event) = self.engine.wait_for_event(None)? {
-                self.state.last_event = Some(summary(&event));
+                if let EventKind::Passed(cause) = &event.kind {
+                    self.report_passed(&event, cause, output);
+                    continue;
+                }
+                self.state.last_event = Some(summary(&event, self.engine.server().arch));
                 return Ok(event);
             }
         }
@@ -261,14 +314,12 @@ impl Interpreter {
         acquisition: &Acquisition,
         output: &mut dyn Output,
     ) -> Result<Option<Ending>, CommandError> {
+        self.ask_for_events();
         output.targets_running();
         let event = self.acquire_and_wait(acquisition, output);
         output.targets_stopped();
-        match self.report(&event?, true, output)? {
-            Next::Prompt => Ok(None),
-            Next::Quit(ending) => Ok(Some(ending)),
-            Next::Run(plan) => self.run(plan, output),
-        }
+        let next = self.report(&event?, true, output)?;
+        self.follow(next, output)
     }
 
     /// Shows what happened. Commands of breakpoints that were reached by running, not by a step,
@@ -280,14 +331,9 @@ impl Interpreter {
         output: &mut dyn Output,
     ) -> Result<Next, CommandError> {
         let cause = match &event.kind {
-            EventKind::Stopped(cause) => cause,
+            EventKind::Stopped(cause) | EventKind::Passed(cause) => cause,
             EventKind::Exited(_) | EventKind::Left(_) => {
-                self.state.forget(event.process);
-                output.write(&(summary(event) + "\n"));
-                if self.engine.current().is_some() {
-                    self.context(output).write_state()?;
-                }
-                return Ok(Next::Prompt);
+                return self.report_end(event, is_running, output);
             }
             EventKind::LinkLost(reason) => {
                 self.state.forget_all();
@@ -300,72 +346,181 @@ impl Interpreter {
                 return Ok(Next::Prompt);
             }
         };
-        self.tell_modules(event.process, output);
-        if is_running && self.passes_exec(event, cause) {
-            if *cause == StopCause::Exec {
-                output.write(&self.stop_text(event, cause));
-            }
-            return Ok(Next::Run(Plan::go()));
+        let news = self.tell_modules(event.process, output);
+        if *cause == StopCause::ModulesChanged {
+            return self.report_modules(&news, is_running, output);
         }
-        let is_start = matches!(cause, StopCause::InitialBreak | StopCause::Attached);
+        let is_birth = self.is_birth(event.process);
+        let is_executed =
+            *cause == StopCause::InitialBreak && self.state.executed.remove(&event.process);
+        if is_executed {
+            return Ok(Next::GoOn);
+        }
         let must_stop = std::mem::take(&mut self.state.stops_at_next_start);
         let is_passing = self.state.passing.remove(&event.process) && *cause == StopCause::Attached;
-        if is_start && (self.state.settings.runs_at_start || is_passing) && !must_stop {
-            return Ok(Next::Run(Plan::go()));
+        if is_passing && !must_stop {
+            return Ok(Next::GoOn);
         }
         if let StopCause::Breakpoints(ids) = cause
             && is_running
         {
-            let before = &self.state.breakpoints_before;
-            let commands = ids.iter().map(|id| before.get(id).map(|view| view.command.clone()));
-            let commands: Vec<String> = commands.map(Option::unwrap_or_default).collect();
-            let is_silent = commands.iter().all(|commands| !commands.is_empty());
-            let told = if is_silent {
-                format::events::undecided(&event.undecided)
-            } else {
-                self.stop_text(event, cause)
-            };
-            output.write(&told);
-            match self.execute_all(&commands, output)? {
-                // A breakpoint without commands wants the prompt.
-                Outcome::Run(plan) if is_silent => return Ok(Next::Run(plan)),
-                Outcome::Quit(ending) => return Ok(Next::Quit(ending)),
-                _ => {}
-            }
-        } else {
+            return self.report_hits(event, ids, output);
+        }
+        let Some(subject) = Subject::of(cause) else {
             output.write(&self.stop_text(event, cause));
+            self.context(output).write_state()?;
+            return Ok(Next::Prompt);
+        };
+        let filter = self.filter(subject, is_birth, must_stop);
+        self.report_filtered(event, cause, &filter, is_running, output)
+    }
+
+    /// What becomes of a stop that something can be said about. The first one of a new process is
+    /// its creation and its beginning in one.
+    fn filter(&self, subject: Subject, is_birth: bool, must_stop: bool) -> Filter {
+        let filters = &self.state.filters;
+        let beginning = Subject::Event(Event::InitialBreak);
+        let mut filter = filters.get(subject);
+        if subject == beginning && self.state.settings.runs_at_start {
+            filter.mode = Mode::Ignore;
+        }
+        if is_birth {
+            let creation = filters.get(Subject::Event(Event::CreateProcess));
+            let breaks = creation.mode == Mode::Break
+                || filters.get(beginning).mode == Mode::Break && !self.state.settings.runs_at_start;
+            filter = creation;
+            filter.mode = if breaks { Mode::Break } else { filter.mode };
+        }
+        if must_stop && subject == beginning {
+            filter.mode = Mode::Break;
+        }
+        filter
+    }
+
+    fn report_filtered(
+        &mut self,
+        event: &DebugEvent,
+        cause: &StopCause,
+        filter: &Filter,
+        is_running: bool,
+        output: &mut dyn Output,
+    ) -> Result<Next, CommandError> {
+        if *cause == StopCause::Exec {
+            self.state.executed.insert(event.process);
+        }
+        let is_second_chance = matches!(cause, StopCause::Signal { is_second_chance: true, .. });
+        let breaks = filter.breaks(is_second_chance);
+        if breaks || filter.mode != Mode::Ignore {
+            output.write(&self.stop_text(event, cause));
+        }
+        let commands = filter.command(is_second_chance).to_owned();
+        match self.execute_nested(&commands, output)? {
+            Outcome::Run(plan) if is_running => return Ok(Next::Run(plan)),
+            Outcome::Quit(ending) => return Ok(Next::Quit(ending)),
+            _ => {}
+        }
+        if !breaks && self.engine.current().is_some() {
+            return Ok(Next::GoOn);
         }
         self.context(output).write_state()?;
         Ok(Next::Prompt)
     }
 
+    /// Shows breakpoints that were reached by running, and executes their commands.
+    fn report_hits(
+        &mut self,
+        event: &DebugEvent,
+        ids: &[BreakpointId],
+        output: &mut dyn Output,
+    ) -> Result<Next, CommandError> {
+        let before = &self.state.breakpoints_before;
+        let commands = ids.iter().map(|id| before.get(id).map(|view| view.command.clone()));
+        let commands: Vec<String> = commands.map(Option::unwrap_or_default).collect();
+        let is_silent = commands.iter().all(|commands| !commands.is_empty());
+        let told = if is_silent {
+            format::events::undecided(&event.undecided)
+        } else {
+            self.stop_text(event, &StopCause::Breakpoints(ids.to_vec()))
+        };
+        output.write(&told);
+        match self.execute_all(&commands, output)? {
+            // A breakpoint without commands wants the prompt.
+            Outcome::Run(plan) if is_silent => return Ok(Next::Run(plan)),
+            Outcome::Quit(ending) => return Ok(Next::Quit(ending)),
+            _ => {}
+        }
+        self.context(output).write_state()?;
+        Ok(Next::Prompt)
+    }
+
+    /// Shows that a process is gone. If nobody wants to stop for it, the others run on.
+    fn report_end(
+        &mut self,
+        event: &DebugEvent,
+        is_running: bool,
+        output: &mut dyn Output,
+    ) -> Result<Next, CommandError> {
+        let filter = self.state.filters.get(Subject::Event(Event::ExitProcess));
+        self.state.forget(event.process);
+        if filter.mode != Mode::Ignore {
+            output.write(&(summary(event, self.engine.server().arch) + "\n"));
+        }
+        match self.execute_nested(&filter.command, output)? {
+            Outcome::Run(plan) if is_running => return Ok(Next::Run(plan)),
+            Outcome::Quit(ending) => return Ok(Next::Quit(ending)),
+            _ => {}
+        }
+        if self.engine.current().is_none() {
+            // Others may have ended meanwhile; without a target nothing else would tell of them.
+            return match self.engine.wait_for_event(Some(Duration::ZERO)) {
+                Ok(Some(event)) => self.report(&event, is_running, output),
+                Ok(None) | Err(_) => Ok(Next::Prompt),
+            };
+        }
+        if !filter.breaks(false) {
+            return Ok(Next::GoOn);
+        }
+        self.context(output).write_state()?;
+        Ok(Next::Prompt)
+    }
+
+    /// Whether this is the first that is told of a process which a target has made.
+    fn is_birth(&mut self, number: ProcessNumber) -> bool {
+        let process = self.engine.process(number);
+        let is_made = process.is_ok_and(|process| process.parent.is_some());
+        is_made && self.state.met.insert(number)
+    }
+
     /// What is told of a stop.
     fn stop_text(&self, event: &DebugEvent, cause: &StopCause) -> String {
         let tid = event.thread.map_or(event.pid.into(), |(_, tid)| tid);
+        let arch = self.engine.server().arch;
         let told = match cause {
             StopCause::Breakpoints(ids) => {
                 let before = &self.state.breakpoints_before;
                 ids.iter().map(|id| format::breakpoints::hit(*id, before.get(id))).collect()
             }
             StopCause::Exec => {
-                let told = format::events::stopped(event.pid, tid, cause);
+                let told = format::events::stopped(event.pid, tid, cause, arch);
                 told + &description::executed(&self.engine, event.pid)
             }
-            cause => format::events::stopped(event.pid, tid, cause),
+            cause => format::events::stopped(event.pid, tid, cause, arch),
         };
         told + &format::events::undecided(&event.undecided)
     }
 
-    /// Whether a stop only tells of a new program of a running target, first that it was executed,
-    /// then that its libraries are mapped: breakpoints have been set anew, and the target runs on.
-    fn passes_exec(&mut self, event: &DebugEvent, cause: &StopCause) -> bool {
-        match cause {
-            StopCause::Exec => {
-                self.state.executed.insert(event.process);
-                true
-            }
-            StopCause::InitialBreak => self.state.executed.remove(&event.process),
-            _ => false,
+    /// Shows what the targets run on from.
+    fn report_passed(&mut self, event: &DebugEvent, cause: &StopCause, output: &mut dyn Output) {
+        if *cause == StopCause::Born {
+            self.is_birth(event.process);
+        }
+        if *cause == StopCause::ModulesChanged {
+            self.tell_modules(event.process, output);
+            return;
+        }
+        let filter = Subject::of(cause).map(|subject| self.state.filters.get(subject));
+        if filter.is_some_and(|filter| filter.mode != Mode::Ignore) {
+            output.write(&self.stop_text(event, cause));
         }
     }
 
@@ -385,21 +540,6 @@ impl Interpreter {
         Ok(last)
     }
 
-    /// Tells which modules came and went since the last stop of the process.
-    fn tell_modules(&mut self, process: ProcessNumber, output: &mut dyn Output) {
-        let Ok(debuggee) = self.engine.process(process) else { return };
-        let now: Vec<_> =
-            debuggee.modules().iter().map(|module| (module.range, module.path.clone())).collect();
-        let known = self.state.modules.entry(process).or_default();
-        for (range, path) in known.iter().filter(|module| !now.contains(module)) {
-            output.write(&format::modules::unloaded(*range, path));
-        }
-        for (range, path) in now.iter().filter(|module| !known.contains(module)) {
-            output.write(&format::modules::loaded(*range, path));
-        }
-        *known = now;
-    }
-
     /// What commands are given, outside of any prefix.
     pub(crate) fn context<'a>(&'a mut self, output: &'a mut dyn Output) -> Context<'a> {
         Context { engine: &mut self.engine, state: &mut self.state, output, is_prefixed: false }
@@ -407,11 +547,11 @@ impl Interpreter {
 }
 
 /// The event in one line.
-fn summary(event: &DebugEvent) -> String {
+fn summary(event: &DebugEvent, arch: Arch) -> String {
     match &event.kind {
-        EventKind::Stopped(cause) => {
+        EventKind::Stopped(cause) | EventKind::Passed(cause) => {
             let tid = event.thread.map_or(event.pid.into(), |(_, tid)| tid);
-            format::events::last(event.pid, tid, cause)
+            format::events::last(event.pid, tid, cause, arch)
         }
         EventKind::Exited(status) => format::events::exited(event.pid, *status),
         EventKind::Left(why) => format::events::left(event.pid, why),

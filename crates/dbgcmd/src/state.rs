@@ -8,6 +8,7 @@ use dbgeng::{BreakpointId, BreakpointView, LaunchOptions, ProcessNumber};
 
 use crate::commands::calls::PendingCall;
 use crate::commands::registers::RegisterMask;
+use crate::filters::Filters;
 use crate::format::memory::Layout;
 
 /// How a front end wants the interpreter to behave.
@@ -17,6 +18,8 @@ pub struct Settings {
     pub runs_at_start: bool,
     /// Whether the end of the session detaches from targets instead of ending them (`-pd`).
     pub detaches_at_end: bool,
+    /// Whether processes that targets make are debugged too (`-o`).
+    pub debugs_children: bool,
     /// The program's name and version, for the command `version`.
     pub program: String,
     /// The connection string of the process server; `None` for the front end's own, which nobody
@@ -31,6 +34,8 @@ pub(crate) struct State {
     pub(crate) settings: Settings,
     /// Radix and pseudo-registers.
     pub(crate) expressions: ExprSettings,
+    /// What becomes of events and signals.
+    pub(crate) filters: Filters,
     /// Which registers stops and `r` show.
     pub(crate) register_mask: RegisterMask,
     /// Whether stops show no registers; `r` behind `p` or `t` toggles it.
@@ -59,6 +64,8 @@ pub(crate) struct State {
     pub(crate) modules: HashMap<ProcessNumber, Vec<(AddressRange, Vec<u8>)>>,
     /// The processes that have executed a new program whose libraries are not mapped yet.
     pub(crate) executed: HashSet<ProcessNumber>,
+    /// The processes that targets have made and whose first stop was told.
+    pub(crate) met: HashSet<ProcessNumber>,
     /// The processes that were attached to without breaking in and have not told their first stop.
     pub(crate) passing: HashSet<ProcessNumber>,
     /// The breakpoints as they were before the targets ran: one that is hit may be gone when its
@@ -78,6 +85,7 @@ impl State {
         self.modules.remove(&number);
         self.launched.remove(&number);
         self.executed.remove(&number);
+        self.met.remove(&number);
         self.passing.remove(&number);
         self.pending_call.take_if(|call| call.process == number);
     }
@@ -87,6 +95,7 @@ impl State {
         self.modules.clear();
         self.launched.clear();
         self.executed.clear();
+        self.met.clear();
         self.passing.clear();
         self.pending_call = None;
     }

@@ -4,6 +4,7 @@
 
 mod breakpoints;
 mod conditions;
+mod filters;
 mod holds;
 mod inspection;
 mod targets;
@@ -29,7 +30,8 @@ use crate::step::Plan;
 use crate::symbols::{ImageFinder, ProcessSymbols};
 use crate::terminal::{OutputCallback, TerminalInput, TerminalState};
 use crate::{
-    DebugEvent, Error, ErrorKind, Process, ProcessNumber, ServerDescription, Thread, ThreadNumber,
+    DebugEvent, Error, ErrorKind, EventFilters, Process, ProcessNumber, ServerDescription, Thread,
+    ThreadNumber,
 };
 
 /// A debugger, connected to one process server.
@@ -48,11 +50,16 @@ pub struct Engine {
     pub(crate) breakpoints: Breakpoints,
     /// What conditions of breakpoints see of the front end.
     expr_settings: ExprSettings,
+    pub(crate) filters: EventFilters,
     pub(crate) plan: Option<Plan>,
+    /// What was being carried out when the last event was told, and by which thread alone.
+    pub(crate) cut_short: Option<(Plan, Option<(ProcessNumber, Tid)>)>,
     /// The only thread that carries the plan out; all others stay where they are.
     pub(crate) alone: Option<(ProcessNumber, Tid)>,
     /// Events that wait until all targets stand still.
     pub(crate) pending: VecDeque<DebugEvent>,
+    /// Events that nothing stops for.
+    pub(crate) passed: VecDeque<DebugEvent>,
     pub(crate) finder: ImageFinder,
     /// Whether the user wants a stop.
     pub(crate) interrupt: Arc<AtomicBool>,
@@ -112,7 +119,10 @@ impl Engine {
             context: Context::default(),
             breakpoints: Breakpoints::default(),
             expr_settings: ExprSettings::default(),
+            filters: EventFilters::initial(),
+            passed: VecDeque::new(),
             plan: None,
+            cut_short: None,
             alone: None,
             pending: VecDeque::new(),
             finder: ImageFinder::new(Arc::clone(&interrupt)),

@@ -8,7 +8,8 @@ use dbgbase::{Address, ExitStatus, Pid, Signal, Tid};
 
 use crate::{BreakpointId, ProcessNumber, ThreadNumber, Undecided};
 
-/// Something happened. All targets stand still, but the one that ended.
+/// Something happened. All targets stand still, but the one that ended; unless it was
+/// [`EventKind::Passed`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DebugEvent {
     /// In which process. For an event of the connection: the current process, or number 0.
@@ -28,6 +29,9 @@ pub struct DebugEvent {
 pub enum EventKind {
     /// The targets stand still.
     Stopped(StopCause),
+    /// It happened, and the targets run on: [`EventFilters`](crate::EventFilters) ask for no more.
+    /// No process and no thread becomes the current one.
+    Passed(StopCause),
     /// The process has ended; its number is retired.
     Exited(ExitStatus),
     /// The server has let the process go, which it cannot debug any longer for this reason, and
@@ -65,10 +69,42 @@ pub enum StopCause {
         address: Option<Address>,
         /// `si_pid`, where another process sent it.
         sender: Option<Pid>,
+        /// Whether the program does not handle it and will be ended by it. Only where the filter
+        /// asks for that.
+        is_second_chance: bool,
     },
     /// The thread executed a trap instruction of the program itself; the pc is behind it.
     ProgramTrap,
     /// The process executed a new program. Its breakpoints by symbol are looked up anew, those by
     /// address are disabled, as their addresses mean something else now.
     Exec,
+    /// The thread is about to execute a system call.
+    SyscallEntry {
+        /// Its number.
+        number: u64,
+        /// What its arguments' registers hold; the call may have fewer.
+        arguments: [u64; 6],
+    },
+    /// The thread has executed a system call.
+    SyscallExit {
+        /// Its number.
+        number: u64,
+        /// What it returns; a failure is the negative of an error number (errno(3)).
+        result: i64,
+    },
+    /// The thread has made a process, which has executed nothing yet.
+    Forked {
+        /// Which.
+        child: Pid,
+        /// Whether it borrows the target's memory until it executes a program or ends (vfork).
+        borrows: bool,
+    },
+    /// The thread is new and has executed nothing yet.
+    ThreadBorn,
+    /// The thread is about to end.
+    ThreadEnding(ExitStatus),
+    /// The list of modules is another one.
+    ModulesChanged,
+    /// The process is new: a target has made it. It has executed nothing yet.
+    Born,
 }

@@ -27,11 +27,13 @@ mod call;
 pub mod client;
 mod description;
 mod disassembly;
+mod dispositions;
 mod engine;
 mod error;
 mod events;
 mod execution;
 pub mod expr;
+mod filters;
 pub mod hresult;
 mod interrupt;
 mod launch;
@@ -48,7 +50,6 @@ mod symbol_path;
 mod symbols;
 mod terminal;
 mod thread;
-mod wishes;
 
 pub use breakpoints::{
     Access, BreakpointLocation, BreakpointSpec, BreakpointView, Condition, Undecided, Watch,
@@ -63,6 +64,7 @@ pub use engine::{Engine, Hold};
 pub use error::{Error, ErrorKind};
 pub use events::{DebugEvent, EventKind, StopCause};
 pub use execution::{Execution, SignalAction, UNTIL_MAX};
+pub use filters::{EventFilters, Interest, SignalFilter, SignalInterest, SyscallFilter};
 pub use hresult::hresult;
 pub use interrupt::Interrupter;
 pub use launch::LaunchOptions;

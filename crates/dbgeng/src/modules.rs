@@ -156,6 +156,12 @@ impl Modules {
         self.list.iter().find(|module| module.is_program)
     }
 
+    /// Whether more is mapped than the program and what the kernel gives each: of a program that
+    /// has just been executed, its dynamic linker.
+    pub(crate) fn has_linker(&self) -> bool {
+        self.list.iter().any(|module| !module.is_program && !module.path.starts_with(b"["))
+    }
+
     /// The module that spans an address.
     pub(crate) fn at(&self, address: Address) -> Option<&Module> {
         self.list.iter().find(|module| module.range.contains(address))

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use dbgbase::{Address, Arch, Pid, Signal, SiteId, StopNumber, TargetId, Tid};
 use dbgwire::event::{StopKind, Stopped};
+use dbgwire::verbs::resume::SetEvents;
 
 use crate::memory::Memory;
 use crate::modules::Modules;
 use crate::modules::name::file_name;
 use crate::registers::Registers;
 use crate::thread::Threads;
-use crate::wishes::Wishes;
-use crate::{Error, ErrorKind, Module, ProcessNumber, Thread, ThreadNumber};
+use crate::{Error, ErrorKind, EventFilters, Module, ProcessNumber, Thread, ThreadNumber};
 
 /// One process that is being debugged.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Process {
     pub created: bool,
     /// The name of its program's file, without directories.
     pub name: String,
+    /// The process that made it, if that is or was a target too.
+    pub parent: Option<ProcessNumber>,
     /// Whether it was stopped by a signal, as SIGSTOP, when it was attached to, and has not been
     /// continued since.
     pub is_suspended: bool,
@@ -41,7 +43,6 @@ pub struct Process {
     pub(crate) memory: Memory,
     pub(crate) registers: Registers,
     /// The events that the server was asked for.
-    pub(crate) wishes: Wishes,
     /// The sites that the server has armed for us.
     pub(crate) armed: BTreeSet<SiteId>,
     /// The sites that were armed before the last run, should that be refused.
@@ -52,6 +53,10 @@ pub struct Process {
     pub(crate) has_new_modules: bool,
     /// The signal its present stop was about.
     pub(crate) signal: Option<StopSignal>,
+    /// What the server knows of the filters; `None` if that is not certain.
+    pub(crate) filters: Option<EventFilters>,
+    /// Which events it was asked for last.
+    pub(crate) events: Option<SetEvents>,
     /// What the thread is given when the process runs on.
     pub(crate) deliver: Option<(Tid, Signal)>,
 }
@@ -102,6 +107,7 @@ impl Process {
             target,
             created,
             name,
+            parent: None,
             is_suspended: false,
             has_terminal: false,
             run: Run::Starting { is_interrupted: false },
@@ -110,12 +116,13 @@ impl Process {
             modules: Modules::default(),
             memory: Memory::new(target),
             registers: Registers::new(target, arch),
-            wishes: Wishes::default(),
             armed: BTreeSet::new(),
             armed_before: BTreeSet::new(),
             has_moved_symbols: false,
             has_new_modules: false,
             signal: None,
+            filters: Some(EventFilters::initial()),
+            events: Some(SetEvents { target: target.value(), ..SetEvents::default() }),
             deliver: None,
         }
     }

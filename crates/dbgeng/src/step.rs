@@ -50,6 +50,15 @@ impl Plan {
         }
     }
 
+    /// The process that it is about.
+    pub(crate) fn process(&self) -> ProcessNumber {
+        match self {
+            Plan::Go { process, .. } | Plan::Step { process, .. } | Plan::Over { process, .. } => {
+                *process
+            }
+        }
+    }
+
     /// Whether passes of breakpoints count while this is carried out.
     pub(crate) fn counts_passes(&self) -> bool {
         matches!(self, Plan::Go { .. })

@@ -25,11 +25,9 @@ fn a_breakpoint_stops_the_constructor_each_time_the_library_is_loaded() {
         let stop = cdb.command("g");
         assert!(stop.contains("Breakpoint 0 hit"), "{stop}");
         let place = cdb.command("? plugin_begin");
-        // What has come back to its place is no news.
-        let is_elsewhere = places.last() != Some(&place);
-        assert_eq!(stop.matches("ModLoad: ").count(), usize::from(is_elsewhere), "{stop}");
-        let is_gone = is_elsewhere && round > 0;
-        assert_eq!(stop.matches("Unload module ").count(), usize::from(is_gone), "{stop}");
+        // Each is told as it happens, also of one that comes back to its place.
+        assert_eq!(stop.matches("ModLoad: ").count(), 1, "{stop}");
+        assert_eq!(stop.matches("Unload module ").count(), usize::from(round > 0), "{stop}");
         let state = cdb.command("dd plugin_state L1");
         assert!(state.trim().ends_with("  00000001"), "the constructor has begun: {state}");
         let stack = cdb.command("k");
@@ -39,6 +37,49 @@ fn a_breakpoint_stops_the_constructor_each_time_the_library_is_loaded() {
     assert_ne!(places[0], places[1], "something lies where it was");
     let end = cdb.command("g");
     assert!(end.contains("exited with status 5"), "{end}");
+    cdb.finish("q");
+}
+
+#[test]
+fn loading_and_unloading_stop_targets_if_it_is_asked_for() {
+    let guard = Guard::new();
+    let mut cdb = begin(&guard, &["o", "w", "c", "o", "c"]);
+    // Of another library it is only told.
+    cdb.command("sxe ld:nosuch*; sxe ud");
+    assert!(cdb.command("sx").contains("(only for nosuch*)\n"));
+    let stop = cdb.command("g");
+    assert_eq!(stop.matches("ModLoad: ").count(), 1, "{stop}");
+    assert!(stop.contains("Unload module "), "{stop}");
+    assert_eq!(cdb.prompt, "0:000");
+    cdb.command("sxe -c \".echo loaded\" ld:PLUGIN*; sxi ud");
+    let stop = cdb.command("g");
+    assert!(stop.contains("ModLoad: ") && stop.contains("loaded\n"), "{stop}");
+    let state = cdb.command("dd plugin_state L1");
+    assert!(state.trim().ends_with("  00000001"), "its constructor has not run: {state}");
+    let end = cdb.command("sxr; sxi ld; sxi ud; g");
+    assert!(!end.contains("nload") && end.contains("exited with status "), "{end}");
+    assert!(cdb.command("sxe ld:").contains("^ Syntax error"));
+    cdb.finish("q");
+}
+
+#[test]
+fn a_step_over_what_loads_a_library_is_not_cut_short_by_the_news() {
+    let guard = Guard::new();
+    let mut cdb = begin(&guard, &["o", "w", "c"]);
+    cdb.command("sxe ld:nosuch*; bp load");
+    cdb.command("g");
+    let mut told = String::new();
+    while !told.contains("ModLoad: ") {
+        told = cdb.command("p");
+        assert!(told.contains("!load+0x"), "{told}");
+    }
+    // The same with an event that has a command and no stop.
+    cdb.command("sxi -c \".echo unloaded\" ud; bc *; bp unload; g");
+    told.clear();
+    while !told.contains("unloaded\n") {
+        told = cdb.command("p");
+        assert!(told.contains("!unload+0x"), "{told}");
+    }
     cdb.finish("q");
 }
 

@@ -22,6 +22,10 @@ mod forms;
 mod hardware;
 // Threads that are suspended, frozen, or run alone.
 mod holds;
+// Processes that targets make.
+mod children;
+// What becomes of events and signals.
+mod filters;
 // Other languages: C++, Rust, assembly.
 mod languages;
 // Libraries that come and go.

@@ -5,6 +5,7 @@
 
 pub mod extended;
 pub mod float80;
+pub(super) mod syscalls;
 pub mod xsave;
 
 use super::RegisterDescription;

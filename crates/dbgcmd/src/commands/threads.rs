@@ -38,8 +38,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         syntax: "[. | # | * | Number | ~[PID]] [s]",
         summary: "list and choose processes",
         manual: "Alone, lists the processes that are debugged; . marks the current one, # the one \
-            of the last event. Selectors are as for ~. With s, the process becomes the current \
-            one.",
+            of the last event. create, attach and child say how the debugger came to it. Selectors \
+            are as for ~. With s, the process becomes the current one.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(processes),
@@ -297,8 +297,13 @@ fn processes(
     for number in chosen {
         let process = context.engine.process(number)?;
         let mark = Mark::new(current == Some(number), event == Some(number));
-        let (pid, created) = (process.pid, process.created);
-        text.push_str(&format::threads::process(mark, number.0, pid, created, &process.name));
+        let origin = match process.parent {
+            Some(_) => "child",
+            None if process.created => "create",
+            None => "attach",
+        };
+        let (pid, name) = (process.pid, &process.name);
+        text.push_str(&format::threads::process(mark, number.0, pid, origin, name));
     }
     context.write(&text);
     Ok(Outcome::Done)

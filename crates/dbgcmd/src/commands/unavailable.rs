@@ -81,7 +81,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     ),
     row(&[".nvload", ".nvlist", ".nvunload"], "visualizers", NEEDS_TYPES),
     row(&[".copysym", ".fiximports"], "copy symbol files", NO_SUCH_THING),
-    row(&[".childdbg"], "debug child processes", NOT_YET),
     row(&[".send_file"], "copy a file to the server's machine", NOT_YET),
     row(
         &[".server", ".servers", ".clients", ".endsrv", ".remote_exit"],
@@ -101,7 +100,6 @@ pub(crate) const COMMANDS: &[Command] = &[
         "control of a Windows machine",
         NO_SUCH_THING,
     ),
-    row(&["sx", "sxe", "sxd", "sxn", "sxi", "sxr", "sx-"], "what events do", NOT_YET),
     row(&[".eventlog"], "recent events", NOT_YET),
     row(&[".exr", ".cxr", ".ecxr", ".excr"], "records of exceptions", NOT_YET),
     row(&[".exptr"], "exception pointers", NO_SUCH_THING),

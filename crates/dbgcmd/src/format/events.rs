@@ -1,29 +1,62 @@
 //! What happened to a target, as lines of text. Where the original speaks of exceptions, these
 //! lines speak of signals. It waits for nothing.
 
-use dbgbase::{Address, ExitStatus, Pid, Signal, Tid};
+use dbgbase::{Address, Arch, ExitStatus, Pid, Signal, Tid};
 use dbgeng::{StopCause, Undecided};
 
-/// What is told of a stop; nothing for a step, for an address that was run to, and for breakpoints,
-/// whose hits `breakpoints` knows to tell.
-pub(crate) fn stopped(pid: Pid, tid: Tid, cause: &StopCause) -> String {
+use super::filters::syscall;
+
+/// What is told of a stop; nothing for a step and an address that was run to, for breakpoints,
+/// whose hits `breakpoints` knows to tell, and for modules, which `modules` does.
+pub(crate) fn stopped(pid: Pid, tid: Tid, cause: &StopCause, arch: Arch) -> String {
     let who = format!("({pid:x}.{tid:x})");
     match cause {
         StopCause::InitialBreak => format!("{who}: Initial breakpoint: the program is loaded\n"),
         StopCause::Attached => format!("{who}: Attached\n"),
         StopCause::Interrupted => format!("{who}: Break-in\n"),
-        StopCause::Breakpoints(_) | StopCause::TemporaryBreakpoint | StopCause::Step => {
-            String::new()
-        }
-        StopCause::Signal { signal, code, address, sender } => {
+        StopCause::Breakpoints(_)
+        | StopCause::TemporaryBreakpoint
+        | StopCause::Step
+        | StopCause::ModulesChanged => String::new(),
+        StopCause::Signal { signal, code, address, sender, is_second_chance } => {
             let origin = origin(*signal, *code, *address, *sender);
-            format!("{who}: {signal} - {origin} (first chance)\n")
+            format!("{who}: {signal} - {origin} ({})\n", chance(*is_second_chance))
         }
         StopCause::ProgramTrap => {
             format!("{who}: Break instruction of the program - SIGTRAP (first chance)\n")
         }
         StopCause::Exec => format!("{who}: A new program was executed\n"),
+        cause => format!("{who}: {}\n", event(cause, arch)),
     }
+}
+
+/// What is told of an event that only filters make one.
+fn event(cause: &StopCause, arch: Arch) -> String {
+    match cause {
+        StopCause::SyscallEntry { number, arguments } => {
+            let values: Vec<String> = arguments.iter().map(|value| format!("{value:x}")).collect();
+            format!("System call {}({})", syscall(*number, arch), values.join(", "))
+        }
+        StopCause::SyscallExit { number, result } => {
+            format!("System call {} returns {result}", syscall(*number, arch))
+        }
+        StopCause::Forked { child, borrows: false } => format!("Fork of process {child}"),
+        StopCause::Forked { child, borrows: true } => {
+            format!("Fork of process {child}, which borrows the memory")
+        }
+        StopCause::ThreadBorn => "Create thread".to_owned(),
+        StopCause::ThreadEnding(ExitStatus::Exited(status)) => {
+            format!("Exit thread, status {status}")
+        }
+        StopCause::ThreadEnding(ExitStatus::Killed(signal)) => format!("Exit thread, by {signal}"),
+        StopCause::Born => "Create process".to_owned(),
+        StopCause::ModulesChanged => "Load or unload module".to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn chance(is_second: bool) -> &'static str {
+    if is_second { "!!! second chance !!!" } else { "first chance" }
 }
 
 /// What is told of breakpoints that stop the targets because their conditions have no value.
@@ -49,7 +82,7 @@ pub(crate) fn left(pid: Pid, why: &str) -> String {
 }
 
 /// The event for `.lastevent`.
-pub(crate) fn last(pid: Pid, tid: Tid, cause: &StopCause) -> String {
+pub(crate) fn last(pid: Pid, tid: Tid, cause: &StopCause, arch: Arch) -> String {
     let what = match cause {
         StopCause::InitialBreak => "Initial breakpoint".to_owned(),
         StopCause::Attached => "Attached".to_owned(),
@@ -60,11 +93,13 @@ pub(crate) fn last(pid: Pid, tid: Tid, cause: &StopCause) -> String {
         }
         StopCause::TemporaryBreakpoint => "Reached the address that was run to".to_owned(),
         StopCause::Step => "Single step".to_owned(),
-        StopCause::Signal { signal, code, address, sender } => {
-            format!("{signal} - {} (first chance)", origin(*signal, *code, *address, *sender))
+        StopCause::Signal { signal, code, address, sender, is_second_chance } => {
+            let origin = origin(*signal, *code, *address, *sender);
+            format!("{signal} - {origin} ({})", chance(*is_second_chance))
         }
         StopCause::ProgramTrap => "Break instruction of the program - SIGTRAP".to_owned(),
         StopCause::Exec => "A new program was executed".to_owned(),
+        cause => event(cause, arch),
     };
     format!("{pid:x}.{tid:x}: {what}")
 }
@@ -124,6 +159,7 @@ mod tests {
             code,
             address: address.map(Address::new),
             sender: sender.map(Pid::new),
+            is_second_chance: signal == Signal::SIGUSR2,
         };
         vec![
             StopCause::InitialBreak,
@@ -140,6 +176,15 @@ mod tests {
             signal(Signal::SIGUSR2, 99, None, None),
             StopCause::ProgramTrap,
             StopCause::Exec,
+            StopCause::SyscallEntry { number: 1, arguments: [1, 0x1000, 12, 0, 0, 0] },
+            StopCause::SyscallExit { number: 9999, result: -38 },
+            StopCause::Forked { child: Pid::new(4711), borrows: false },
+            StopCause::Forked { child: Pid::new(4711), borrows: true },
+            StopCause::ThreadBorn,
+            StopCause::ThreadEnding(ExitStatus::Exited(0)),
+            StopCause::ThreadEnding(ExitStatus::Killed(Signal::SIGTERM)),
+            StopCause::Born,
+            StopCause::ModulesChanged,
         ]
     }
 
@@ -147,7 +192,7 @@ mod tests {
     fn every_stop_is_told() {
         let text: String = all_causes()
             .iter()
-            .map(|cause| stopped(Pid::new(0x1a2b), Tid::new(0x1a2c), cause))
+            .map(|cause| stopped(Pid::new(0x1a2b), Tid::new(0x1a2c), cause, Arch::X86_64))
             .collect();
         expect![[r#"
             (1a2b.1a2c): Initial breakpoint: the program is loaded
@@ -158,9 +203,17 @@ mod tests {
             (1a2b.1a2c): SIGFPE - integer division by zero: 00005555`55555142 (first chance)
             (1a2b.1a2c): SIGUSR1 - sent by process 4711 (first chance)
             (1a2b.1a2c): SIGABRT - sent to the thread by process 4711 (first chance)
-            (1a2b.1a2c): SIGUSR2 - code 99 (first chance)
+            (1a2b.1a2c): SIGUSR2 - code 99 (!!! second chance !!!)
             (1a2b.1a2c): Break instruction of the program - SIGTRAP (first chance)
             (1a2b.1a2c): A new program was executed
+            (1a2b.1a2c): System call write(1, 1000, c, 0, 0, 0)
+            (1a2b.1a2c): System call 9999 returns -38
+            (1a2b.1a2c): Fork of process 4711
+            (1a2b.1a2c): Fork of process 4711, which borrows the memory
+            (1a2b.1a2c): Create thread
+            (1a2b.1a2c): Exit thread, status 0
+            (1a2b.1a2c): Exit thread, by SIGTERM
+            (1a2b.1a2c): Create process
         "#]]
         .assert_eq(&text);
     }
@@ -169,7 +222,7 @@ mod tests {
     fn the_last_event_has_one_line() {
         let text: String = all_causes()
             .iter()
-            .map(|cause| last(Pid::new(0x1a2b), Tid::new(0x1a2c), cause) + "\n")
+            .map(|cause| last(Pid::new(0x1a2b), Tid::new(0x1a2c), cause, Arch::X86_64) + "\n")
             .collect();
         assert_eq!(text.lines().count(), all_causes().len());
         assert!(text.contains("1a2b.1a2c: Hit breakpoint 0, 3\n"));

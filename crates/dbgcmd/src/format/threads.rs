@@ -72,8 +72,7 @@ pub(crate) fn thread(row: &ThreadRow) -> String {
 }
 
 /// The line of one process. Its id is hexadecimal.
-pub(crate) fn process(mark: Mark, number: u32, pid: Pid, created: bool, name: &str) -> String {
-    let origin = if created { "create" } else { "attach" };
+pub(crate) fn process(mark: Mark, number: u32, pid: Pid, origin: &str, name: &str) -> String {
     format!("{}{number:>3}\tid: {pid:x}\t{origin}\tname: {name}\n", mark.letter())
 }
 
@@ -107,11 +106,11 @@ mod tests {
     #[test]
     fn a_process_has_one_line() {
         assert_eq!(
-            process(Mark::new(false, false), 12, Pid::new(0x1a2b), true, "ls"),
+            process(Mark::new(false, false), 12, Pid::new(0x1a2b), "create", "ls"),
             "  12\tid: 1a2b\tcreate\tname: ls\n"
         );
         assert_eq!(
-            process(Mark::Current, 0, Pid::new(1), false, "init"),
+            process(Mark::Current, 0, Pid::new(1), "attach", "init"),
             ".  0\tid: 1\tattach\tname: init\n"
         );
     }

@@ -6,15 +6,16 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use dbgbase::{Pid, Signal, TargetId};
 use dbgwire::Verb;
+use dbgwire::event::Created;
 use dbgwire::verbs::process::{
     Abandon, Attach, Claim, Detach, Kill, Launch, ListProcesses, Terminal,
 };
-use dbgwire::verbs::resume::SendSignal;
+use dbgwire::verbs::resume::{SendSignal, SetEvents};
 use dbgwire::verbs::thread::ListThreads;
 
 use crate::modules::name::file_name;
 use crate::{
-    Engine, Error, ErrorKind, LaunchOptions, Process, ProcessDescription, ProcessNumber,
+    Engine, Error, ErrorKind, Interest, LaunchOptions, Process, ProcessDescription, ProcessNumber,
     ThreadDescription,
 };
 
@@ -133,6 +134,27 @@ impl Engine {
         Ok((reply, listed.into_iter().next().map(ProcessDescription::from)))
     }
 
+    /// A target has made a process that is a target too.
+    pub(crate) fn adopt(&mut self, created: &Created) {
+        let parent = self.number_of(TargetId::new(created.parent));
+        let maker = parent.and_then(|parent| self.processes.get(&parent));
+        let name = maker.map(|maker| maker.name.clone()).unwrap_or_default();
+        // It begins with what its maker has, but for system calls.
+        let filters = maker.and_then(|maker| maker.filters.clone());
+        let events = maker.and_then(|maker| maker.events);
+        let filters = filters.map(|mut filters| {
+            filters.syscalls = Interest::Ignore;
+            filters
+        });
+        let (pid, target) = (Pid::new(created.pid), TargetId::new(created.target));
+        let Ok(number) = self.new_process(pid, target, created.created, name) else { return };
+        if let Some(process) = self.processes.get_mut(&number) {
+            process.parent = parent;
+            process.filters = filters;
+            process.events = events.map(|events| SetEvents { target: created.target, ..events });
+        }
+    }
+
     fn new_process(
         &mut self,
         pid: Pid,
@@ -192,7 +214,13 @@ impl Engine {
         self.check_connected()?;
         let (reply, found) = self.take_process(pid, &Claim { pid: pid.value() })?;
         let name = found.map(|process| process.name).unwrap_or_default();
-        self.new_process(pid, TargetId::new(reply.target), reply.created, name)
+        let number = self.new_process(pid, TargetId::new(reply.target), reply.created, name)?;
+        if let Some(process) = self.processes.get_mut(&number) {
+            // They are those of whoever has abandoned it.
+            process.filters = None;
+            process.events = None;
+        }
+        Ok(number)
     }
 
     /// Ends a process. No event follows.

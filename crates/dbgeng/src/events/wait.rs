@@ -5,26 +5,28 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dbgbase::{Pid, StopReason, TargetId, Tid};
-use dbgwire::event::{Exited, Stopped};
+use dbgbase::{Address, Pid, StopNumber, StopReason, TargetId, Tid};
+use dbgwire::event::{Exited, Signalled, Stopped};
+use dbgwire::verbs::module::ModuleDescription;
 use dbgwire::verbs::resume::Interrupt;
 use dbgwire::{AnyEvent, ErrorCode, Fault, convert};
 
-use super::verdict::{Stop, Verdict, judge, signal_of};
+use super::verdict::{Stop, SyscallValues, Verdict, asks_dispositions, judge, signal_of};
 use super::{DebugEvent, EventKind, StopCause};
 use crate::client::Arrival;
+use crate::dispositions::Dispositions;
 use crate::engine::Answers;
 use crate::process::Run;
-use crate::{Engine, Error, ErrorKind, ProcessNumber};
+use crate::{Engine, Error, ErrorKind, Interest, ProcessNumber};
 
 impl Engine {
     /// Waits until something happens that the user is to be told of. Breakpoints with passes left,
     /// sites that are not for the thread that reached them, and the stops a step over a call is
     /// made of are dealt with inside.
     ///
-    /// **Shape**: `None` if `timeout` passes first; the wait may be taken up again. The process of
-    /// an event is then the current one, and the thread its current thread. A lost link is told
-    /// once, as an event.
+    /// **Shape**: `None` if `timeout` passes first; the wait may be taken up again, as it is behind
+    /// [`EventKind::Passed`]. The process of any other event is then the current one, and the
+    /// thread its current thread. A lost link is told once, as an event.
     /// **Errors**: `NoTarget` if nothing is debugged, `Invalid` if nothing runs, `NotConnected`
     /// after a lost link was told, and what the server answers if it could not let a target run.
     /// **Cost**: none but the wait; one round trip more if several targets have to be stopped.
@@ -34,6 +36,9 @@ impl Engine {
     ) -> Result<Option<DebugEvent>, Error> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
+            if let Some(event) = self.passed.pop_front() {
+                return Ok(Some(event));
+            }
             if let Some(event) = self.event_to_tell() {
                 return Ok(Some(event));
             }
@@ -68,8 +73,8 @@ impl Engine {
             return None;
         }
         let mut event = self.pending.pop_front()?;
-        self.plan = None;
         let alone = self.alone.take();
+        self.cut_short = self.plan.take().map(|plan| (plan, alone));
         if event.kind == EventKind::Stopped(StopCause::Interrupted) {
             self.tell_of_current(&mut event, alone);
         }
@@ -161,8 +166,8 @@ impl Engine {
                     self.modules_changed(number, changed.modules);
                 }
             }
-            // Nothing here asks for these yet.
-            AnyEvent::Created(_) | AnyEvent::Signalled(_) => {}
+            AnyEvent::Created(created) => self.adopt(&created),
+            AnyEvent::Signalled(signalled) => self.signalled(&signalled),
         }
         Ok(None)
     }
@@ -176,6 +181,7 @@ impl Engine {
         };
         // A reason that makes no sense is still a stop.
         let reason = convert::reason(&stopped).unwrap_or(StopReason::Interrupted);
+        let is_birth = process.parent.is_some() && process.stop == StopNumber::default();
         let has_executed = reason == StopReason::Exec;
         if has_executed {
             process.armed.clear();
@@ -184,12 +190,18 @@ impl Engine {
         }
         let has_new_modules = process.stopped(&mut stopped, tail);
         let tid = Tid::new(stopped.tid);
-        process.set_signal(signal_of(&reason, tid, self.server.shares_terminal()));
+        let dispositions = match asks_dispositions(&reason, &self.filters) {
+            true => Dispositions::read(&self.client, process.pid).ok(),
+            false => None,
+        };
+        let shares_terminal = self.server.shares_terminal();
+        let signal = signal_of(&reason, tid, shares_terminal, &self.filters, dispositions);
+        process.set_signal(signal);
         if has_new_modules || has_executed {
             self.resolve_breakpoints(number);
         }
         let answers = self.ask_conditions(number, tid, &reason, &stopped.condition_faults);
-        self.judge_stop(number, tid, &reason, answers)
+        self.judge_stop(number, tid, &reason, answers, is_birth, dispositions)
     }
 
     fn judge_stop(
@@ -198,6 +210,8 @@ impl Engine {
         tid: Tid,
         reason: &StopReason,
         answers: Answers,
+        is_birth: bool,
+        dispositions: Option<Dispositions>,
     ) -> Result<(), Error> {
         let Answers { unmet, mut undecided } = answers;
         let Some(process) = self.processes.get_mut(&number) else { return Ok(()) };
@@ -207,7 +221,12 @@ impl Engine {
             tid,
             pc: registers.map(|registers| registers.pc()),
             sp: registers.map(|registers| registers.sp()),
+            syscall: registers.map(|registers| SyscallValues::of(&registers)).unwrap_or_default(),
             reason,
+            filters: &self.filters,
+            dispositions,
+            is_birth,
+            is_linking: process.modules.has_linker(),
             unmet: &unmet,
             is_break_wanted: self.interrupt.load(Ordering::Acquire),
             others_stopped: !self.pending.is_empty(),
@@ -236,9 +255,59 @@ impl Engine {
                 self.interrupt_targets(false);
                 Ok(())
             }
+            Verdict::Pass(cause) => {
+                let thread = process.threads.with_tid(tid).map(|thread| (thread.number, tid));
+                let kind = EventKind::Passed(cause);
+                let (pid, undecided) = (process.pid, Vec::new());
+                let event = DebugEvent { process: number, pid, thread, kind, undecided };
+                self.passed.push_back(event);
+                if self.pending.is_empty() { self.resume(&[number]) } else { Ok(()) }
+            }
             Verdict::RunOn => self.resume(&[number]),
             Verdict::Stay => Ok(()),
         }
+    }
+
+    /// The server tells that a process has other modules, without a stop. Breakpoints are resolved
+    /// anew when it stands still: who waits for one to be there has asked for a stop.
+    pub(crate) fn modules_changed(
+        &mut self,
+        number: ProcessNumber,
+        described: Vec<ModuleDescription>,
+    ) {
+        let Some(process) = self.processes.get_mut(&number) else { return };
+        process.modules.update(described);
+        process.has_moved_symbols = true;
+        if !process.is_running() {
+            self.resolve_breakpoints(number);
+            return;
+        }
+        process.has_new_modules = true;
+        if self.filters.modules != Interest::Ignore {
+            let (pid, kind) = (process.pid, EventKind::Passed(StopCause::ModulesChanged));
+            let (thread, undecided) = (None, Vec::new());
+            self.passed.push_back(DebugEvent { process: number, pid, thread, kind, undecided });
+        }
+    }
+
+    /// A target that runs on was given a signal.
+    fn signalled(&mut self, signalled: &Signalled) {
+        let Some(number) = self.number_of(TargetId::new(signalled.target)) else { return };
+        let Some(process) = self.processes.get(&number) else { return };
+        let Some(detail) = &signalled.signal else { return };
+        let Some(signal) = convert::signal(detail.number) else { return };
+        let cause = StopCause::Signal {
+            signal,
+            code: detail.code,
+            address: detail.address.map(Address::new),
+            sender: detail.sender.map(Pid::new),
+            is_second_chance: false,
+        };
+        let tid = Tid::new(signalled.tid);
+        let thread = process.threads.with_tid(tid).map(|thread| (thread.number, tid));
+        let (pid, kind) = (process.pid, EventKind::Passed(cause));
+        let event = DebugEvent { process: number, pid, thread, kind, undecided: Vec::new() };
+        self.passed.push_back(event);
     }
 
     fn exited(&mut self, exited: Exited) {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use dbgbase::SiteId;
+use dbgbase::{SiteId, Tid};
 use dbgwire::ErrorCode;
 use dbgwire::verbs::resume::Resume;
 use dbgwire::verbs::site::{InsertSites, RemoveSites, Site, SiteKind};
@@ -49,20 +49,44 @@ impl Engine {
         self.run(&execution, true)
     }
 
+    /// Takes the run up again that the last event cut short: who only wanted to look at the event
+    /// lets it go on so, to the same end. Without one, as [`Execution::Go`].
+    ///
+    /// **Errors**: those of [`Engine::execute`].
+    /// **Cost**: that of [`Engine::execute`].
+    pub fn execute_on(&mut self) -> Result<(), Error> {
+        self.check_connected()?;
+        let (process, _) = self.current_still()?;
+        let free_run = Plan::Go { process: process.number, until: Vec::new() };
+        self.decide_signal(SignalAction::Default);
+        if !self.pending.is_empty() {
+            // Still cut short.
+            return Ok(());
+        }
+        let cut_short = self.cut_short.take();
+        let cut_short = cut_short.filter(|(plan, _)| self.processes.contains_key(&plan.process()));
+        let (plan, alone) = cut_short.unwrap_or((free_run, None));
+        self.start(plan, alone)
+    }
+
     fn run(&mut self, execution: &Execution, is_alone: bool) -> Result<(), Error> {
         self.check_connected()?;
         let plan = self.make_plan(execution)?;
         self.check_holds(is_alone, !matches!(execution, Execution::Go { .. }))?;
         self.decide_signal(execution.signal());
+        let (process, thread) = self.current_still()?;
+        let current = (process.number, thread.tid);
         if !self.pending.is_empty() {
             return Ok(());
         }
-        let (process, thread) = self.current_still()?;
-        let current = (process.number, thread.tid);
+        self.start(plan, is_alone.then_some(current))
+    }
+
+    fn start(&mut self, plan: Plan, alone: Option<(ProcessNumber, Tid)>) -> Result<(), Error> {
         self.plan = Some(plan);
-        self.alone = is_alone.then_some(current);
+        self.alone = alone;
         let still = self.processes.values().filter(|process| {
-            let has_part = !is_alone || process.number == current.0;
+            let has_part = alone.is_none_or(|(number, _)| process.number == number);
             !process.is_running() && has_part && process.threads.can_run()
         });
         let still: Vec<_> = still.map(|process| process.number).collect();
@@ -121,8 +145,8 @@ impl Engine {
         let free_run = Plan::Go { process: *first, until: Vec::new() };
         let plan = self.plan.clone().unwrap_or(free_run);
         for number in numbers {
+            self.tell_filters(*number)?;
             self.refresh_conditions(*number);
-            self.wish_for_events(*number);
             self.take_back_sites(&plan, *number)?;
         }
         let mut requests: Vec<_> =

@@ -10,6 +10,7 @@ mod breakpoints; // sites travel in Resume; passes, threads, one shot, symbols
 mod bulk; // searches, fills, comparisons, copies: how often the server is asked
 mod conditions; // conditions of breakpoints: whose business they are
 mod connection; // greeting, refusal, pipelining, loss, later versions
+mod filters; // what is told of events and signals, and what the server learns of that
 mod holds; // threads that stay, or run alone
 mod inspection; // registers, memory, code, stack: what they cost
 mod registers; // floating point and vectors: what they cost

@@ -1,5 +1,7 @@
 //! Stops and what is made of them, without a server.
 
+use std::sync::LazyLock;
+
 use dbgbase::{Pid, SiteId};
 
 use super::*;
@@ -8,6 +10,8 @@ use crate::{BreakpointId, BreakpointLocation, BreakpointSpec};
 const P0: ProcessNumber = ProcessNumber(0);
 const T1: Tid = Tid::new(11);
 const HERE: Address = Address::new(0x1000);
+
+static FILTERS: LazyLock<EventFilters> = LazyLock::new(EventFilters::initial);
 
 /// A breakpoint at [`HERE`], number 0, site 1, and elsewhere, so that its passes are counted here.
 fn breakpoints(passes: u32) -> Breakpoints {
@@ -25,7 +29,12 @@ fn stop(reason: &StopReason) -> Stop<'_> {
         tid: T1,
         pc: Some(HERE),
         sp: Some(Address::new(0x8000)),
+        syscall: SyscallValues::default(),
         reason,
+        filters: &FILTERS,
+        dispositions: None,
+        is_birth: false,
+        is_linking: false,
         unmet: &[],
         is_break_wanted: false,
         others_stopped: false,
@@ -113,7 +122,8 @@ fn a_typed_interrupt_is_a_break_in_while_one_is_wanted() {
 #[test]
 fn signals_are_passed_on_unless_they_were_for_the_debugger() {
     let passed = |reason: StopReason, shares_terminal| {
-        signal_of(&reason, T1, shares_terminal).map(|signal| (signal.signal, signal.is_passed))
+        signal_of(&reason, T1, shares_terminal, &FILTERS, None)
+            .map(|signal| (signal.signal, signal.is_passed))
     };
     assert_eq!(passed(signal(Signal::SIGSEGV, 1), true), Some((Signal::SIGSEGV, true)));
     assert_eq!(passed(signal(Signal::SIGINT, 0x80), true), Some((Signal::SIGINT, false)));
