@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use dbgbase::{ExitStatus, Pid, Signal, Tid};
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
-use crate::wait::{DEADLINE, is_readable_before};
+use crate::wait::{DEADLINE, is_readable_before, pause};
 use crate::{procfs, until};
 
 /// The entry by which a test's processes are known.
@@ -325,10 +325,10 @@ fn has_ended_before(pid: Pid, deadline: Instant) -> bool {
 
 /// Kills marked processes until there are none: one may be making another.
 fn kill_all(entry: &str) {
-    let deadline = Instant::now() + DEADLINE;
+    let start = Instant::now();
     loop {
         let left = procfs::with_environment(entry);
-        if left.is_empty() || Instant::now() > deadline {
+        if left.is_empty() || start.elapsed() > DEADLINE {
             return;
         }
         for pid in left {
@@ -336,7 +336,7 @@ fn kill_all(entry: &str) {
             let _ =
                 pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL));
         }
-        std::thread::yield_now();
+        pause(start);
     }
 }
 

@@ -10,6 +10,10 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 /// machine that is busy with other tests.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long to look all the time, and then how often.
+const EAGERNESS: Duration = Duration::from_millis(1);
+const INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
+
 /// Looks again and again until `found` finds something, and gives the CPU away in between.
 ///
 /// **Panics** after [`DEADLINE`], naming `what`.
@@ -21,7 +25,17 @@ pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
             return value;
         }
         assert!(start.elapsed() < DEADLINE, "waited in vain for {what}");
+        pause(start);
+    }
+}
+
+/// Gives the CPU away between two looks. Who looks into /proc all the time keeps the kernel from
+/// taking ended processes out of it, for minutes (`proc_invalidate_siblings_dcache`).
+pub(crate) fn pause(start: Instant) {
+    if start.elapsed() < EAGERNESS {
         std::thread::yield_now();
+    } else {
+        let _ = rustix::event::poll(&mut [], Some(&INTERVAL));
     }
 }
 
