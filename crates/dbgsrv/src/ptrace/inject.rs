@@ -348,14 +348,19 @@ impl Tracer {
     fn take_signal_injected(&mut self, id: TargetId, tid: Tid, signal: Signal) {
         // Without siginfo the thread has just been killed; its end is reported next.
         let Ok(info) = sys::siginfo(tid) else { return };
+        let place = self.targets.get(&id).and_then(|target| target.call_place);
+        let Some(injection) = self.injection(id) else { return };
         if info.is_fault() {
-            let Some(injection) = self.injection(id) else { return };
+            // What another instruction has raised before, it will raise again.
+            let is_earlier = signal != Signal::SIGSYS && info.address() != place;
+            if is_earlier && injection.stage == Stage::Entering && injection.cut.is_none() {
+                return self.go_to_call(id, tid);
+            }
             let what = injection.what();
             let detail = format!("{what} was not made: the thread got {signal}; it is as before");
             injection.outcome = Some(Err(Fault::new(ErrorCode::CallUnwound, detail)));
             return self.end_injection(id);
         }
-        let Some(injection) = self.injection(id) else { return };
         if !injection.vehicle.as_mut().is_some_and(|vehicle| vehicle.takes(signal, &info)) {
             let mut kept = std::mem::take(&mut injection.kept);
             self.keep_signal(id, tid, DueSignal { signal, info: Some(info) }, &mut kept);

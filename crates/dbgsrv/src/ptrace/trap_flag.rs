@@ -18,6 +18,9 @@ use super::thread::{How, State, StopClass, Thread};
 use super::tracer::Tracer;
 use super::wait::{self, Stop, WaitStatus};
 
+/// How often to look for a report, which is there almost at once, before asking why there is none.
+const LOOKS: u32 = 100;
+
 impl Tracer {
     /// Takes the trap flag out of every thread of a target that has been stepped.
     pub(super) fn take_trap_flags(&mut self, id: TargetId) {
@@ -80,12 +83,14 @@ pub(super) fn take_stop(thread: &mut Thread, stop: Stop, how: How, arch: Arch) {
 /// and whose other threads live, of which nothing is reported yet.
 fn next_report_of(tid: Tid) -> Option<WaitStatus> {
     loop {
-        if let Some(status) = wait::try_report_of(tid) {
-            return Some(status);
+        for _ in 0..LOOKS {
+            if let Some(status) = wait::try_report_of(tid) {
+                return Some(status);
+            }
+            std::thread::yield_now();
         }
         if procfs::is_zombie(Pid::new(tid.value()), tid) {
             return None;
         }
-        std::thread::yield_now();
     }
 }

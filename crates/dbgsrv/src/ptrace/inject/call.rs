@@ -15,9 +15,7 @@
 use std::time::{Duration, Instant};
 
 use dbgbase::{Address, GeneralRegisters, Pid, Signal, StopReason, TargetId, Tid};
-use dbgwire::verbs::inject::{
-    CALL_BYTES_LEN_MAX, CallFunction, CallFunctionReply, FUNCTION_ARGUMENTS_MAX,
-};
+use dbgwire::verbs::inject::{CallFunction, CallFunctionReply};
 use dbgwire::{ErrorCode, Fault};
 
 use super::super::registers::extended_set;
@@ -27,7 +25,7 @@ use super::super::thread::{DueSignal, How, Report, State, StopClass, Wish};
 use super::super::tracer::Tracer;
 use super::context::{Context, Mark};
 use super::convention::{self, Calling, Interrupted};
-use super::frame::{Frame, Stack, check_places};
+use super::frame::{self, Frame, Stack, check_places};
 use super::kept::Kept;
 use super::threads;
 use super::vehicle::Vehicle;
@@ -110,7 +108,7 @@ impl Tracer {
         let id = TargetId::new(request.target);
         let wanted = (request.tid != 0).then(|| Tid::new(request.tid));
         let chosen = self.stopped(id).and_then(|target| {
-            check(&request, bytes.len())?;
+            frame::check(&request, bytes.len())?;
             // What the function calls it calls as the program does, filter or not.
             threads::choose(target, wanted, true)
         });
@@ -266,6 +264,10 @@ impl Tracer {
         let was_waiting = self.call_mut(id).is_some_and(|call| call.has_waited(info));
         let Some(target) = self.targets.get(&id) else { return true };
         let Some(call) = target.call.as_deref() else { return true };
+        // What an instruction of the thread's own has raised before, it will raise again.
+        if info.is_fault() && was_waiting {
+            return true;
+        }
         if info.is_fault() || is_of_the_function(call, target.pid, info, was_waiting) {
             return false;
         }
@@ -544,28 +546,6 @@ fn known(target: &Target) -> Result<&'static Calling, Fault> {
         let detail = format!("functions of {} programs are not called yet", target.arch.name());
         Fault::new(ErrorCode::Unsupported, detail)
     })
-}
-
-/// Checks a request by itself.
-fn check(request: &CallFunction, tail_len: usize) -> Result<(), Fault> {
-    let count = request.arguments.len();
-    if count > FUNCTION_ARGUMENTS_MAX {
-        let detail = format!("{count} arguments; the limit is {FUNCTION_ARGUMENTS_MAX}");
-        return Err(Fault::new(ErrorCode::TooLarge, detail));
-    }
-    if tail_len > CALL_BYTES_LEN_MAX {
-        let detail = format!("{tail_len} bytes for arguments; the limit is {CALL_BYTES_LEN_MAX}");
-        return Err(Fault::new(ErrorCode::TooLarge, detail));
-    }
-    let is_wrong = |index: &&u32| {
-        let position = request.arguments.get(**index as usize);
-        position.is_none_or(|position| *position > tail_len as u64)
-    };
-    if let Some(index) = request.in_tail.iter().find(is_wrong) {
-        let detail = format!("argument {index} is no position in the {tail_len} bytes of the tail");
-        return Err(Fault::new(ErrorCode::Malformed, detail));
-    }
-    Ok(())
 }
 
 /// Whether a signal comes from what the function does, not from outside.

@@ -2,7 +2,7 @@
 //! returns to, and whether it can be called there at all. It lets nothing run.
 
 use dbgbase::{Address, GeneralRegisters, Tid};
-use dbgwire::verbs::inject::CallFunction;
+use dbgwire::verbs::inject::{CALL_BYTES_LEN_MAX, CallFunction, FUNCTION_ARGUMENTS_MAX};
 use dbgwire::{ErrorCode, Fault};
 
 use super::super::procfs::{self, Mapping};
@@ -154,6 +154,28 @@ fn place_to_return_to(maps: &[Mapping]) -> Option<Address> {
     let readable = || maps.iter().filter(is_readable);
     let found = readable().find(is_head).or_else(|| readable().find(is_stack))?;
     found.range.start().checked_add(PADDING)
+}
+
+/// Checks a request by itself.
+pub(super) fn check(request: &CallFunction, tail_len: usize) -> Result<(), Fault> {
+    let count = request.arguments.len();
+    if count > FUNCTION_ARGUMENTS_MAX {
+        let detail = format!("{count} arguments; the limit is {FUNCTION_ARGUMENTS_MAX}");
+        return Err(Fault::new(ErrorCode::TooLarge, detail));
+    }
+    if tail_len > CALL_BYTES_LEN_MAX {
+        let detail = format!("{tail_len} bytes for arguments; the limit is {CALL_BYTES_LEN_MAX}");
+        return Err(Fault::new(ErrorCode::TooLarge, detail));
+    }
+    let is_wrong = |index: &&u32| {
+        let position = request.arguments.get(**index as usize);
+        position.is_none_or(|position| *position > tail_len as u64)
+    };
+    if let Some(index) = request.in_tail.iter().find(is_wrong) {
+        let detail = format!("argument {index} is no position in the {tail_len} bytes of the tail");
+        return Err(Fault::new(ErrorCode::Malformed, detail));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
