@@ -116,7 +116,8 @@ impl Answer {
     }
 
     fn add_environment(&mut self) -> io::Result<()> {
-        let mut text = self.read("environ")?;
+        let path = format!("{}/environ", self.folder);
+        let mut text = procfs::read_head(&path, ENVIRONMENT_LEN_MAX + 1)?;
         if text.len() > ENVIRONMENT_LEN_MAX {
             text.truncate(ENVIRONMENT_LEN_MAX);
             self.cut(ProcessPart::Environment);

@@ -106,8 +106,7 @@ struct Lookup {
 impl Lookup {
     fn describe(&self, pid: Pid) -> Option<ProcessDescription> {
         let stat = procfs::stat(pid)?;
-        let status = procfs::read(pid, "status").unwrap_or_default();
-        let status = String::from_utf8_lossy(&status);
+        let status = procfs::status(&format!("/proc/{pid}")).unwrap_or_default();
         let uid = procfs::status_field(&status, "Uid")
             .and_then(|uids| uids.split_ascii_whitespace().nth(1))
             .and_then(|uid| uid.parse().ok())
@@ -153,8 +152,8 @@ impl Lookup {
 }
 
 fn arguments(pid: Pid) -> Vec<Vec<u8>> {
-    let mut line = procfs::read(pid, "cmdline").unwrap_or_default();
-    line.truncate(ARGUMENTS_LEN_MAX);
+    let path = format!("/proc/{pid}/cmdline");
+    let mut line = procfs::read_head(&path, ARGUMENTS_LEN_MAX).unwrap_or_default();
     if line.last() == Some(&0) {
         line.pop();
     }

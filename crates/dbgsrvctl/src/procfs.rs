@@ -1,6 +1,8 @@
 //! What /proc says of processes, as far as listings need it (proc(5)). Processes come and go while
 //! it is read: whatever is gone says nothing. It knows no servers.
 
+use std::io::Read;
+
 use dbgbase::{Pid, Tid};
 
 /// One process.
@@ -51,9 +53,14 @@ pub(crate) fn process_of(tid: Tid) -> Option<Pid> {
     field(&text, "Tgid")?.parse().ok().map(Pid::new)
 }
 
-/// A process's command line, each word ended by a zero byte.
+/// A process's command line, each word ended by a zero byte. A process may say that its is as long
+/// as it likes; no session's has more than this.
 pub(crate) fn command_line(pid: Pid) -> Option<Vec<u8>> {
-    std::fs::read(format!("/proc/{pid}/cmdline")).ok()
+    const LEN_MAX: u64 = 4096;
+    let mut line = Vec::new();
+    let file = std::fs::File::open(format!("/proc/{pid}/cmdline")).ok()?;
+    file.take(LEN_MAX).read_to_end(&mut line).ok()?;
+    Some(line)
 }
 
 /// When a process started, in seconds since 1970.

@@ -40,7 +40,9 @@ fn numbers(directory: &str) -> Vec<u32> {
 
 /// A field of a thread's status file, such as `TracerPid`; `None` if the thread is gone.
 pub fn status(pid: Pid, tid: Tid, field: &str) -> Option<String> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).ok()?;
+    // The name in it may be no UTF-8.
+    let text = std::fs::read(format!("/proc/{pid}/task/{tid}/status")).ok()?;
+    let text = String::from_utf8_lossy(&text);
     let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     Some(line.trim().to_owned())
 }

@@ -3,7 +3,7 @@
 
 use dbgwire::verbs::description::{AuxiliaryEntry, ProcessSecurity, ResourceLimit};
 
-use crate::ptrace::procfs::status_field;
+use crate::ptrace::procfs::{StatFields, status_field};
 
 /// `AT_NULL` of `<elf.h>`, the end of the vector.
 const AT_NULL: u64 = 0;
@@ -73,25 +73,19 @@ pub(super) struct ThreadStat {
     pub(super) policy: u32,
 }
 
-/// Parses the file. The name, in parentheses, may itself hold parentheses and blanks.
+/// Parses the file.
 pub(super) fn thread_stat(text: &[u8]) -> Option<ThreadStat> {
-    let open = text.iter().position(|byte| *byte == b'(')?;
-    let close = text.iter().rposition(|byte| *byte == b')')?;
-    let rest = std::str::from_utf8(text.get(close + 1..)?).ok()?;
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    // The manual counts from 1, and the state is field 3.
-    let field = |number: usize| fields.get(number - 3).copied();
-    let number = |at: usize| field(at)?.parse::<u64>().ok();
+    let fields = StatFields::of(text)?;
     Some(ThreadStat {
-        name: String::from_utf8_lossy(text.get(open + 1..close)?).into_owned(),
-        state: *field(3)?.as_bytes().first()?,
-        user: number(14)?,
-        system: number(15)?,
-        nice: field(19)?.parse().ok()?,
-        start_time: number(22)?,
-        cpu: number(39)? as u32,
-        realtime_priority: number(40)? as u32,
-        policy: number(41)? as u32,
+        name: fields.name(),
+        state: fields.state()?,
+        user: fields.number(14)?,
+        system: fields.number(15)?,
+        nice: fields.number(19)?,
+        start_time: fields.number(22)?,
+        cpu: fields.number(39)?,
+        realtime_priority: fields.number(40)?,
+        policy: fields.number(41)?,
     })
 }
 

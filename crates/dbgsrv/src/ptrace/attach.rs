@@ -306,8 +306,7 @@ pub(super) fn check_attachable(pid: Pid) -> Result<u64, Fault> {
 /// **Errors**: [`ErrorCode::NoSuchProcess`], also for a thread that does not lead its process;
 /// [`ErrorCode::NotPermitted`] for one that /proc hides.
 pub(crate) fn find_process(pid: Pid) -> Result<String, Fault> {
-    let text = procfs::read(pid, "status").map_err(|error| unreadable(pid, &error))?;
-    let text = String::from_utf8_lossy(&text).into_owned();
+    let text = procfs::status(&format!("/proc/{pid}")).map_err(|error| unreadable(pid, &error))?;
     let leader = status_number(&text, "Tgid");
     if leader != pid.value() {
         let detail = format!("{pid} is a thread of process {leader}; name that");

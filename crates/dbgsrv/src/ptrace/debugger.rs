@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use dbgbase::{Pid, Tid};
 use dbglink::registry::SessionLine;
+use dbgwire::verbs::process::ARGUMENTS_LEN_MAX;
 
 use super::procfs;
 
@@ -12,7 +13,8 @@ use super::procfs;
 /// or `by process 4711 (gdb)`.
 pub(crate) fn who_debugs(tracer: Tid) -> String {
     let pid = procfs::process_of(tracer).unwrap_or(Pid::new(tracer.value()));
-    let line = procfs::read(pid, "cmdline").ok().and_then(|line| SessionLine::parse(&line));
+    let line = procfs::read_head(&format!("/proc/{pid}/cmdline"), ARGUMENTS_LEN_MAX);
+    let line = line.ok().and_then(|line| SessionLine::parse(&line));
     let parent = procfs::stat(pid).map(|stat| Pid::new(stat.parent));
     match (line, parent) {
         (Some(line), parent) if line.has_server => {

@@ -13,13 +13,17 @@ const DT_STRTAB: u64 = 5;
 const DT_SYMTAB: u64 = 6;
 const NT_GNU_BUILD_ID: u32 = 3;
 
-/// The most program headers, dynamic entries, notes and symbols that are looked at.
+/// The most program headers, dynamic entries, bytes of all notes together, and symbols that are
+/// looked at.
 const HEADERS_MAX: u16 = 128;
 const DYNAMIC_MAX: u64 = 512;
-const NOTES_LEN_MAX: u64 = 64 * 1024;
+const NOTES_LEN_MAX: usize = 64 * 1024;
 const SYMBOLS_MAX: u64 = 4096;
 const BUILD_ID_LEN_MAX: usize = 64;
 const PAGE: u64 = 4096;
+
+/// The length of a program header, `Elf64_Phdr`.
+const HEADER_LEN: usize = 56;
 
 /// One program header.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +32,18 @@ struct Header {
     offset: u64,
     link: LinkAddress,
     len: u64,
+}
+
+impl Header {
+    /// Reads an entry of the table.
+    fn read(entry: &[u8]) -> Option<Header> {
+        Some(Header {
+            kind: u32_at(entry, 0)?,
+            offset: u64_at(entry, 8)?,
+            link: LinkAddress::new(u64_at(entry, 16)?),
+            len: u64_at(entry, 40)?,
+        })
+    }
 }
 
 /// An image in memory whose ELF header lies at `base`.
@@ -47,20 +63,17 @@ impl<M: ReadMemory> MappedImage<M> {
         let table = base.checked_add(read_u64(&memory, base.checked_add(32)?).ok()?)?;
         let entry_len = read_u16(&memory, base.checked_add(54)?).ok()?;
         let count = read_u16(&memory, base.checked_add(56)?).ok()?;
-        if entry_len < 56 || count > HEADERS_MAX {
+        if usize::from(entry_len) != HEADER_LEN || count > HEADERS_MAX {
             return None;
         }
-        let header = |index: u16| {
-            let at = table.checked_add(u64::from(index) * u64::from(entry_len))?;
-            Some(Header {
-                kind: read_u32(&memory, at).ok()?,
-                offset: read_u64(&memory, at.checked_add(8)?).ok()?,
-                link: LinkAddress::new(read_u64(&memory, at.checked_add(16)?).ok()?),
-                len: read_u64(&memory, at.checked_add(40)?).ok()?,
-            })
-        };
-        let headers = (0..count).map(header).collect::<Option<Vec<Header>>>()?;
-        Some(MappedImage { memory, base, headers })
+        // All at once: it may be a target of thousands of images.
+        let mut entries = vec![0; usize::from(count) * HEADER_LEN];
+        if memory.read(table, &mut entries) != Ok(entries.len()) {
+            return None;
+        }
+        let headers: Option<Vec<Header>> =
+            entries.chunks_exact(HEADER_LEN).map(Header::read).collect();
+        headers.map(|headers| MappedImage { memory, base, headers })
     }
 
     /// What the image's link addresses are off by: its header lies at file offset 0, in the segment
@@ -96,37 +109,19 @@ impl<M: ReadMemory> MappedImage<M> {
 
     /// The build-id (note `NT_GNU_BUILD_ID`), or nothing.
     pub(crate) fn build_id(&self) -> Vec<u8> {
-        let notes = self.headers.iter().filter(|header| header.kind == PT_NOTE);
-        notes.filter_map(|header| self.build_id_in(header)).next().unwrap_or_default()
-    }
-
-    /// Walks one segment of notes.
-    ///
-    /// ```text
-    /// 0          4          8       12          16 (name and descriptor padded to 4)
-    /// +----------+----------+-------+-----------+---------------------+
-    /// | name len | desc len | type  | name      | descriptor          |
-    /// +----------+----------+-------+-----------+---------------------+
-    /// ```
-    fn build_id_in(&self, header: &Header) -> Option<Vec<u8>> {
-        let mut at = header.link.to_address(self.bias());
-        let end = at.checked_add(header.len.min(NOTES_LEN_MAX))?;
-        while at.checked_add(12)? <= end {
-            let name_len = u64::from(read_u32(&self.memory, at).ok()?);
-            let desc_len = u64::from(read_u32(&self.memory, at.checked_add(4)?).ok()?);
-            let kind = read_u32(&self.memory, at.checked_add(8)?).ok()?;
-            let name_at = at.checked_add(12)?;
-            let desc_at = name_at.checked_add(name_len.next_multiple_of(4))?;
-            if kind == NT_GNU_BUILD_ID && name_len == 4 {
-                let is_gnu = read_u32(&self.memory, name_at).ok()? == u32::from_le_bytes(*b"GNU\0");
-                let mut id = vec![0; (desc_len as usize).min(BUILD_ID_LEN_MAX)];
-                if is_gnu && self.memory.read(desc_at, &mut id) == Ok(id.len()) {
-                    return Some(id);
-                }
+        let bias = self.bias();
+        let mut left = NOTES_LEN_MAX;
+        for header in self.headers.iter().filter(|header| header.kind == PT_NOTE) {
+            let len = usize::try_from(header.len).unwrap_or(usize::MAX).min(left);
+            left -= len;
+            let mut notes = vec![0; len];
+            let count = self.memory.read(header.link.to_address(bias), &mut notes).unwrap_or(0);
+            notes.truncate(count);
+            if let Some(id) = build_id_in(&notes) {
+                return id.to_vec();
             }
-            at = desc_at.checked_add(desc_len.next_multiple_of(4))?;
         }
-        None
+        Vec::new()
     }
 
     /// The address of the dynamic symbol with this name.
@@ -179,4 +174,40 @@ impl<M: ReadMemory> MappedImage<M> {
             LinkAddress::new(value).to_address(self.bias())
         })
     }
+}
+
+/// Walks one segment of notes.
+///
+/// ```text
+/// 0          4          8       12          16 (name and descriptor padded to 4)
+/// +----------+----------+-------+-----------+---------------------+
+/// | name len | desc len | type  | name      | descriptor          |
+/// +----------+----------+-------+-----------+---------------------+
+/// ```
+fn build_id_in(notes: &[u8]) -> Option<&[u8]> {
+    let mut rest = notes;
+    loop {
+        let (name_len, desc_len) = (u32_at(rest, 0)? as usize, u32_at(rest, 4)? as usize);
+        let is_id = u32_at(rest, 8)? == NT_GNU_BUILD_ID;
+        let (name, behind) = split(rest.get(12..)?, name_len)?;
+        let (desc, next) = split(behind, desc_len)?;
+        if is_id && name == b"GNU\0" {
+            return desc.get(..desc_len.min(BUILD_ID_LEN_MAX));
+        }
+        rest = next;
+    }
+}
+
+/// The first `len` bytes, and what follows them behind the padding, if there is anything.
+fn split(bytes: &[u8], len: usize) -> Option<(&[u8], &[u8])> {
+    let rest = bytes.get(len.next_multiple_of(4)..).unwrap_or_default();
+    Some((bytes.get(..len)?, rest))
+}
+
+fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(offset..offset + 4)?.try_into().ok()?))
+}
+
+fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(offset..offset + 8)?.try_into().ok()?))
 }

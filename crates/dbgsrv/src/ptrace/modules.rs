@@ -5,7 +5,7 @@
 pub(super) mod announce;
 mod linker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use dbgbase::{Address, AddressRange, Pid, ReadMemory};
 use dbgwire::verbs::module::ModuleDescription;
@@ -45,22 +45,23 @@ pub(super) fn list(
     let auxv = procfs::read_shared(pid, "auxv");
     let program_headers = procfs::auxv_value(&auxv, AT_PHDR).map(Address::new);
     let mut images = images(&maps, memory, cache);
+    // The nearest below them: what an image says of its length need not be true.
+    let program = program_headers
+        .and_then(|headers| images.iter_mut().rfind(|module| spans(module, headers)));
     let mut r_debug = rendezvous.and_then(|rendezvous| rendezvous.r_debug);
-    for module in &mut images {
-        module.is_program = program_headers.is_some_and(|headers| spans(module, headers));
-        if module.is_program && r_debug.is_none() {
-            r_debug = debug_entry(memory, module);
-        }
+    if let Some(program) = program {
+        program.is_program = true;
+        r_debug = r_debug.or_else(|| debug_entry(memory, program));
     }
-    let sections =
-        r_debug.map(|r_debug| linker::dynamic_sections(r_debug, memory)).unwrap_or_default();
+    let order = r_debug.map(|r_debug| order(r_debug, memory)).unwrap_or_default();
     let rank = |module: &ModuleDescription| {
-        sections.iter().position(|section| spans(module, *section)).unwrap_or(usize::MAX)
+        let section = order.range(Address::new(module.base)..).next();
+        let own = section.filter(|(section, _)| spans(module, **section));
+        own.map_or(usize::MAX, |(_, rank)| *rank)
     };
     // A file that is only read is mapped as an image may be, but nothing of it can be executed.
-    images.retain(|module| {
-        module.is_program || rank(module) < usize::MAX || is_executable(module, &maps)
-    });
+    let code = Code::of(&maps);
+    images.retain(|module| module.is_program || rank(module) < usize::MAX || code.is_in(module));
     images.sort_by_cached_key(|module| (!module.is_program, rank(module), module.base));
     // A list that no program has, but a hostile one might: what does not fit a frame is left out.
     let mut len = 0;
@@ -108,14 +109,39 @@ fn spans(module: &ModuleDescription, address: Address) -> bool {
     range(module).is_some_and(|range| range.contains(address))
 }
 
-/// Whether a part of the image's file is mapped to be executed.
-fn is_executable(module: &ModuleDescription, maps: &[Mapping]) -> bool {
-    let executable = 4;
-    maps.iter().any(|mapping| {
-        mapping.protection & executable != 0
-            && mapping.name == module.path
-            && range(module).is_some_and(|range| range.intersection(&mapping.range).is_some())
-    })
+/// Which place in the linker's order each dynamic section has.
+fn order(r_debug: Address, memory: &impl ReadMemory) -> BTreeMap<Address, usize> {
+    let mut order = BTreeMap::new();
+    for (rank, section) in linker::dynamic_sections(r_debug, memory).into_iter().enumerate() {
+        order.entry(section).or_insert(rank);
+    }
+    order
+}
+
+/// Where files are mapped to be executed: for each name the ranges, in ascending order.
+struct Code<'a> {
+    ranges: HashMap<&'a [u8], Vec<AddressRange>>,
+}
+
+impl<'a> Code<'a> {
+    fn of(maps: &'a [Mapping]) -> Code<'a> {
+        const EXECUTABLE: u32 = 4;
+        let mut ranges: HashMap<&[u8], Vec<AddressRange>> = HashMap::new();
+        for mapping in maps.iter().filter(|mapping| mapping.protection & EXECUTABLE != 0) {
+            ranges.entry(&mapping.name).or_default().push(mapping.range);
+        }
+        Code { ranges }
+    }
+
+    /// Whether a part of the image's file is mapped to be executed.
+    fn is_in(&self, module: &ModuleDescription) -> bool {
+        let (Some(span), Some(ranges)) = (range(module), self.ranges.get(module.path.as_slice()))
+        else {
+            return false;
+        };
+        let first = ranges.partition_point(|range| range.end() <= span.start());
+        ranges.get(first).is_some_and(|range| range.intersection(&span).is_some())
+    }
 }
 
 /// What the linker has left in the program's dynamic section.

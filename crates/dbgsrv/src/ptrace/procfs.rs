@@ -1,6 +1,7 @@
 //! Pure parsers of the files in /proc/PID (proc(5)), and thin functions that read them. They take
 //! what the kernel writes and give up quietly on anything else.
 
+use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
@@ -27,24 +28,53 @@ pub(crate) struct Stat {
     pub(crate) start_time: u64,
 }
 
-/// Parses /proc/PID/stat. The name, in parentheses, may itself hold parentheses and blanks.
+/// Parses /proc/PID/stat.
 pub(crate) fn parse_stat(text: &[u8]) -> Option<Stat> {
-    let open = text.iter().position(|byte| *byte == b'(')?;
-    let close = text.iter().rposition(|byte| *byte == b')')?;
-    let name = String::from_utf8_lossy(text.get(open + 1..close)?).into_owned();
-    let rest = std::str::from_utf8(text.get(close + 1..)?).ok()?;
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    let number = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
+    let fields = StatFields::of(text)?;
     Some(Stat {
-        name,
-        state: *fields.first()?.as_bytes().first()?,
-        parent: number(1)? as u32,
-        group: number(2)? as u32,
-        session: number(3)? as u32,
-        flags: number(6)?,
-        threads: number(17)? as u32,
-        start_time: number(19)?,
+        name: fields.name(),
+        state: fields.state()?,
+        parent: fields.number(4)?,
+        // Both are -1 of a process that is just being reaped.
+        group: fields.number::<i32>(5)?.cast_unsigned(),
+        session: fields.number::<i32>(6)?.cast_unsigned(),
+        flags: fields.number(9)?,
+        threads: fields.number(20)?,
+        start_time: fields.number(22)?,
     })
+}
+
+/// A file /proc/PID/stat, cut into its fields, which the manual numbers from 1.
+pub(crate) struct StatFields<'a> {
+    name: &'a [u8],
+    /// From field 3 on.
+    rest: Vec<&'a str>,
+}
+
+impl<'a> StatFields<'a> {
+    /// Cuts the file. The name, in parentheses, may itself hold parentheses and blanks.
+    pub(crate) fn of(text: &'a [u8]) -> Option<StatFields<'a>> {
+        let open = text.iter().position(|byte| *byte == b'(')?;
+        let close = text.iter().rposition(|byte| *byte == b')')?;
+        let name = text.get(open + 1..close)?;
+        let rest = std::str::from_utf8(text.get(close + 1..)?).ok()?;
+        Some(StatFields { name, rest: rest.split_ascii_whitespace().collect() })
+    }
+
+    /// The kernel's short name.
+    pub(crate) fn name(&self) -> String {
+        String::from_utf8_lossy(self.name).into_owned()
+    }
+
+    /// The state's letter.
+    pub(crate) fn state(&self) -> Option<u8> {
+        self.rest.first()?.as_bytes().first().copied()
+    }
+
+    /// The field of this number, from 3 on.
+    pub(crate) fn number<T: std::str::FromStr>(&self, number: usize) -> Option<T> {
+        self.rest.get(number.checked_sub(3)?)?.parse().ok()
+    }
 }
 
 /// A line `Key:\tvalue` of /proc/PID/status.
@@ -106,6 +136,21 @@ pub(crate) fn auxv_value(auxv: &[u8], key: u64) -> Option<u64> {
 /// Reads a file of a process, as far as it exists.
 pub(crate) fn read(pid: Pid, file: &str) -> std::io::Result<Vec<u8>> {
     std::fs::read(format!("/proc/{pid}/{file}"))
+}
+
+/// Reads the first `len_max` bytes of a file whose length is up to the process: its arguments and
+/// its environment are where it says that they are (prctl(2), `PR_SET_MM_MAP`).
+pub(crate) fn read_head(path: &str, len_max: usize) -> std::io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    std::fs::File::open(path)?.take(len_max as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// The status file of a thread, by its folder in /proc (proc_pid_status(5)). The kernel puts the
+/// name into it as it is, which need not be UTF-8.
+pub(crate) fn status(folder: &str) -> std::io::Result<String> {
+    let text = std::fs::read(format!("{folder}/status"))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Reads a file that is the same for all threads of a process, such as its memory map. A leader
@@ -180,7 +225,6 @@ pub(crate) fn tids(pid: Pid) -> std::io::Result<Vec<Tid>> {
 /// What the program that a process executes is, as `a 32-bit program`, if it is none of 64 bits,
 /// which this server debugs. `None` too where its file may not be read.
 pub(crate) fn unsupported_program(pid: Pid) -> Option<&'static str> {
-    use std::io::Read;
     let mut head = [0; 20];
     let file = std::fs::File::open(format!("/proc/{pid}/exe"));
     file.and_then(|mut file| file.read_exact(&mut head)).ok()?;
@@ -207,14 +251,14 @@ pub(crate) fn is_thread(pid: Pid, tid: Tid) -> bool {
 
 /// The process that a thread belongs to.
 pub(crate) fn process_of(tid: Tid) -> Option<Pid> {
-    let text = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    let text = status(&format!("/proc/{tid}")).ok()?;
     status_field(&text, "Tgid")?.parse().ok().map(Pid::new)
 }
 
 /// The parent of a process; `None` if the id is a thread's that does not lead its process, or
 /// nobody's.
 pub(crate) fn parent_of_process(tid: Tid) -> Option<Pid> {
-    let text = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    let text = status(&format!("/proc/{tid}")).ok()?;
     let number = |key| status_field(&text, key)?.parse::<u32>().ok();
     (number("Tgid")? == tid.value()).then_some(())?;
     number("PPid").map(Pid::new)
@@ -243,7 +287,7 @@ pub(crate) fn thread_name(pid: Pid, tid: Tid) -> String {
 
 /// Who traces a thread; `None` if nobody does or the thread is gone.
 pub(crate) fn tracer_of(tid: Tid) -> Option<u32> {
-    let text = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    let text = status(&format!("/proc/{tid}")).ok()?;
     status_field(&text, "TracerPid")?.parse().ok().filter(|tracer| *tracer != 0)
 }
 
@@ -260,6 +304,12 @@ mod tests {
         assert_eq!(stat.group, 2);
         assert_eq!((stat.threads, stat.start_time), (7, 12345));
         assert_eq!(parse_stat(b"42 (cut"), None);
+    }
+
+    #[test]
+    fn the_dead_have_a_state_too() {
+        let text = b"42 (a) X 0 -1 -1 0 -1 0 0 0 0 0 0 0 0 0 20 0 0 0 12345 0 0";
+        assert_eq!(parse_stat(text).map(|stat| stat.state), Some(b'X'));
     }
 
     #[test]

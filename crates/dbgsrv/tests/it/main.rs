@@ -26,6 +26,7 @@ mod hostile; // peers that are no clients
 mod inject; // system calls that a thread is made to make
 mod journal; // a session that is killed at any step can be undone
 mod launch; // from a program's file to its initial break, and what keeps it from there
+mod liars; // targets of which /proc and memory say what they say of no honest program
 mod loading; // modules: their order, and what is told when they come and go
 mod login; // clients that have to show who they are
 mod memory; // reading, writing, what is mapped

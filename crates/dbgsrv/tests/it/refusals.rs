@@ -61,7 +61,12 @@ fn serve_by(guard: &Guard, starter: &[&str]) -> (Embedded, Client) {
 }
 
 /// A program that is started so and has said that it is ready.
-fn start_by(guard: &Guard, starter: &[String], program: &Path, arguments: &[&str]) -> Process {
+pub(crate) fn start_by(
+    guard: &Guard,
+    starter: &[String],
+    program: &Path,
+    arguments: &[&str],
+) -> Process {
     let program = for_everybody(guard, program);
     let mut words = starter.iter().map(String::as_str).chain(program.to_str());
     let mut command = guard.command(words.next().expect("at least the program"));

@@ -41,8 +41,8 @@ pub(in super::super) fn is_hidden(pid: Pid) -> bool {
 fn read(pid: Pid, tid: Tid) -> Option<Facts> {
     let folder = format!("/proc/{pid}/task/{tid}");
     let stat = procfs::parse_stat(&std::fs::read(format!("{folder}/stat")).ok()?)?;
-    let status = std::fs::read_to_string(format!("{folder}/status")).ok()?;
-    let own_status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let status = procfs::status(&folder).ok()?;
+    let own_status = procfs::status("/proc/thread-self").unwrap_or_default();
     let tracer = number(&status, "TracerPid", 10).filter(|tracer| *tracer != 0);
     let tracer = tracer.map(|tracer| Tid::new(tracer as u32));
     let is_ours = |tracer: &Tid| procfs::is_thread(Pid::new(std::process::id()), *tracer);
