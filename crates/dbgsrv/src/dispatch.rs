@@ -8,9 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::Bytes;
 use dbgbase::Pid;
 use dbgwire::verbs::description::DescribeProcess;
-use dbgwire::verbs::memory::{
-    RANGES_MAX, READ_LEN_MAX, ReadMemory, ReadMemoryReply, WRITE_LEN_MAX,
-};
+use dbgwire::verbs::memory::{READ_LEN_MAX, ReadMemory, ReadMemoryReply, WRITE_LEN_MAX};
 use dbgwire::verbs::process::{Abandon, AbandonReply, Attach, Detach, Kill, Launch};
 use dbgwire::verbs::server::{EndServer, EndServerReply, Ping, PingReply, ServerInfo};
 use dbgwire::verbs::{
@@ -25,6 +23,7 @@ use crate::description;
 use crate::files::Files;
 use crate::outbox::Outbox;
 use crate::processes;
+use crate::ranges::{check_len, read_ranges};
 
 /// Carries out a session's requests.
 pub(crate) struct Dispatch<'a> {
@@ -284,7 +283,7 @@ impl<'a> Dispatch<'a> {
             }
             Request::CloseFile(request) => {
                 let reply = self.files.close(&request);
-                self.send::<file::CloseFile>(id, reply);
+                self.send::<file::CloseFile>(id, Ok(reply));
             }
             // Every other verb is an arm of `route`.
             _ => {}
@@ -330,30 +329,11 @@ impl<'a> Dispatch<'a> {
     }
 
     fn read_memory(&mut self, request: &ReadMemory) -> Outcome<ReadMemoryReply> {
-        check_len(request.ranges.len(), RANGES_MAX)?;
-        let total: u64 = request.ranges.iter().map(|range| u64::from(range.len)).sum();
-        check_len(total as usize, READ_LEN_MAX as usize)?;
-        let mut tail = vec![0; total as usize];
-        let mut lengths = Vec::with_capacity(request.ranges.len());
-        let mut filled = 0;
-        for range in &request.ranges {
-            let end = filled + range.len as usize;
-            let buffer = tail.get_mut(filled..end).unwrap_or_default();
-            let count = self.backend.read_memory(request.target, range.address, buffer)?;
-            lengths.push(count as u32);
-            filled += count;
-        }
-        tail.truncate(filled);
-        Ok((ReadMemoryReply { lengths }, Bytes::from(tail)))
+        let (lengths, tail) = read_ranges(&request.ranges, READ_LEN_MAX, |at, buffer| {
+            self.backend.read_memory(request.target, at, buffer)
+        })?;
+        Ok((ReadMemoryReply { lengths }, tail))
     }
-}
-
-fn check_len(len: usize, len_max: usize) -> Result<(), Fault> {
-    if len > len_max {
-        let detail = format!("the request asks for {len}; the limit is {len_max}");
-        return Err(Fault::new(ErrorCode::TooLarge, detail));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use bytes::Bytes;
 use dbgwire::verbs::file::{
     CloseFile, CloseFileReply, FileAccess, OPEN_FILES_MAX, OpenFile, OpenFileReply, ReadFile,
     ReadFileReply, TRANSFER_LEN_MAX, WriteFile, WriteFileReply,
@@ -18,6 +17,7 @@ use dbgwire::{ErrorCode, Fault};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use crate::answer::Outcome;
+use crate::ranges::read_ranges;
 
 /// The files a session has open.
 #[derive(Default)]
@@ -71,23 +71,10 @@ impl Files {
     /// Reads ranges of an open file.
     pub(crate) fn read(&self, request: &ReadFile) -> Outcome<ReadFileReply> {
         let opened = self.get(request.file)?;
-        let total: u64 = request.ranges.iter().map(|range| u64::from(range.len)).sum();
-        if total > u64::from(TRANSFER_LEN_MAX) {
-            let detail = format!("{total} bytes in one read; the limit is {TRANSFER_LEN_MAX}");
-            return Err(Fault::new(ErrorCode::TooLarge, detail));
-        }
-        let mut tail = vec![0; total as usize];
-        let mut lengths = Vec::with_capacity(request.ranges.len());
-        let mut filled = 0;
-        for range in &request.ranges {
-            let buffer = tail.get_mut(filled..filled + range.len as usize).unwrap_or_default();
-            let count = read_head(&opened.file, range.address, buffer)
-                .map_err(|error| fault(&opened.path, error))?;
-            lengths.push(count as u32);
-            filled += count;
-        }
-        tail.truncate(filled);
-        Ok((ReadFileReply { lengths }, Bytes::from(tail)))
+        let (lengths, tail) = read_ranges(&request.ranges, TRANSFER_LEN_MAX, |at, buffer| {
+            read_head(&opened.file, at, buffer).map_err(|error| fault(&opened.path, error))
+        })?;
+        Ok((ReadFileReply { lengths }, tail))
     }
 
     /// Writes into an open file.
@@ -99,9 +86,10 @@ impl Files {
     }
 
     /// Closes an open file.
-    pub(crate) fn close(&mut self, request: &CloseFile) -> Result<CloseFileReply, Fault> {
-        let closed = self.open.remove(&request.file);
-        closed.map(|_| CloseFileReply {}).ok_or_else(|| not_open(request.file))
+    pub(crate) fn close(&mut self, request: &CloseFile) -> CloseFileReply {
+        // One that is not open is as good as closed, so that the request can be repeated.
+        self.open.remove(&request.file);
+        CloseFileReply {}
     }
 
     fn get(&self, handle: u32) -> Result<&OpenedFile, Fault> {

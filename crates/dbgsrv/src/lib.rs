@@ -34,6 +34,7 @@ mod outbox;
 mod processes;
 #[expect(unsafe_code, reason = "ptrace(2), waitpid(2), fork and exec of debuggees")]
 pub mod ptrace;
+mod ranges;
 pub mod session;
 mod sessions;
 #[expect(unsafe_code, reason = "adopting the descriptors that a session process inherits")]

@@ -1,7 +1,7 @@
 //! Requests on their way to the backend: limits, and what becomes of answers.
 
 use dbglink::Link;
-use dbgwire::verbs::memory::{Range, WriteMemory};
+use dbgwire::verbs::memory::{RANGES_MAX, Range, WriteMemory};
 use dbgwire::verbs::process::ListProcesses;
 use dbgwire::verbs::registers::WriteRegisters;
 use dbgwire::verbs::resume::{Interrupt, Resume};

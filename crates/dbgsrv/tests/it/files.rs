@@ -52,7 +52,7 @@ fn a_file_is_read_in_ranges() {
     let id = client.send(&ReadFile { file, ranges: Vec::new() }, Bytes::new());
     let fault = client.answer::<ReadFile>(id).expect_err("it is closed");
     assert_eq!(fault.code, ErrorCode::NoSuchFile);
-    assert_eq!(client.call(&CloseFile { file }).expect_err("closed").code, ErrorCode::NoSuchFile);
+    client.call(&CloseFile { file }).expect("it is as good as closed");
 }
 
 #[test]

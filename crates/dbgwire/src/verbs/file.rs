@@ -56,7 +56,8 @@ pub struct ReadFile {
     /// The handle.
     #[prost(uint32, tag = "1")]
     pub file: u32,
-    /// Of at most [`TRANSFER_LEN_MAX`] bytes altogether.
+    /// At most [`RANGES_MAX`](super::memory::RANGES_MAX), of at most [`TRANSFER_LEN_MAX`] bytes
+    /// altogether.
     #[prost(message, repeated, tag = "2")]
     pub ranges: Vec<Range>,
 }

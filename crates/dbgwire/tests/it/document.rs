@@ -36,6 +36,7 @@ use dbgwire::verbs::resume::{
 };
 use dbgwire::verbs::server::{XsaveComponent, XsaveLayout};
 use dbgwire::verbs::site::{SITES_MAX, Site, SiteFault, SiteKind, SiteState};
+use dbgwire::verbs::terminal::INPUT_LEN_MAX;
 use dbgwire::verbs::thread::{HoldChange, ThreadDescription};
 use dbgwire::version::{Capabilities, PREFACE, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
 
@@ -438,6 +439,7 @@ fn limits_and_versions_have_their_values() {
         ("REGISTERS_LEN_MAX", REGISTERS_LEN_MAX),
         ("OPEN_FILES_MAX", OPEN_FILES_MAX),
         ("TRANSFER_LEN_MAX", TRANSFER_LEN_MAX as usize),
+        ("INPUT_LEN_MAX", INPUT_LEN_MAX),
     ];
     let documented: Vec<(String, usize)> = tables(section("Limits"))[0]
         .iter()

@@ -13,6 +13,7 @@ use dbgwire::{ErrorCode, Fault};
 
 use super::TargetMemory;
 use super::search::WORK_TIME;
+use crate::ranges::check_len;
 
 /// How much is compared, or written by the tracer thread, at once: that thread must not keep stops
 /// waiting.
@@ -29,7 +30,7 @@ pub(in crate::ptrace) fn fill(
     pattern: &[u8],
     write: &mut Write<'_>,
 ) -> Result<u32, Fault> {
-    check_len(request.len)?;
+    check_len(request.len as usize, BULK_WRITE_LEN_MAX as usize)?;
     if pattern.is_empty() || pattern.len() > PATTERN_LEN_MAX {
         let detail = format!("a pattern has 1 to {PATTERN_LEN_MAX} bytes, not {}", pattern.len());
         let code = if pattern.is_empty() { ErrorCode::Malformed } else { ErrorCode::TooLarge };
@@ -51,7 +52,7 @@ pub(in crate::ptrace) fn copy(
     request: &CopyMemory,
     write: &mut Write<'_>,
 ) -> Result<u32, Fault> {
-    check_len(request.len)?;
+    check_len(request.len as usize, BULK_WRITE_LEN_MAX as usize)?;
     let mut bytes = vec![0; request.len as usize];
     let from = Address::new(request.from);
     let count = memory.read_head(from, &mut bytes);
@@ -92,14 +93,6 @@ fn write_pieces(
         }
     }
     Ok(done as u32)
-}
-
-fn check_len(len: u32) -> Result<(), Fault> {
-    if len > BULK_WRITE_LEN_MAX {
-        let detail = format!("the request asks for {len}; the limit is {BULK_WRITE_LEN_MAX}");
-        return Err(Fault::new(ErrorCode::TooLarge, detail));
-    }
-    Ok(())
 }
 
 /// Compares two ranges, as far as both can be read and the request's share of work lasts.
