@@ -236,21 +236,36 @@ impl Engine {
         self.check_connected()?;
         let bits = parts.iter().fold(0, |bits, part| bits | part.on_wire().bit());
         let mut details = self.describe_from(pid, bits, 0)?;
-        while details.cut.contains(&ProcessPart::Descriptors) {
-            let Some(last) = details.descriptors.last().map(|last| last.number) else { break };
-            let part = ProcessPart::Descriptors;
-            let more = self.describe_from(pid, part.on_wire().bit(), last.saturating_add(1))?;
-            details.take(part, more.cut, more.descriptors.is_empty());
+        let last = |details: &ProcessDetails| details.descriptors.last().map(|last| last.number);
+        self.describe_rest(&mut details, ProcessPart::Descriptors, last)?;
+        let last = |details: &ProcessDetails| details.threads.last().map(|last| last.tid.value());
+        self.describe_rest(&mut details, ProcessPart::Threads, last)?;
+        Ok(details)
+    }
+
+    /// Asks for what was cut of a part, whose entries have ascending numbers.
+    fn describe_rest(
+        &self,
+        details: &mut ProcessDetails,
+        part: ProcessPart,
+        last: impl Fn(&ProcessDetails) -> Option<u32>,
+    ) -> Result<(), Error> {
+        let pid = details.process.pid;
+        while details.cut.contains(&part)
+            && let Some(from) = last(details).and_then(|last| last.checked_add(1))
+        {
+            let more = self.describe_from(pid, part.on_wire().bit(), from)?;
+            if !more.cut.contains(&part) {
+                details.cut.retain(|cut| *cut != part);
+            }
+            // A server that does not move on is not asked for ever.
+            if last(&more).is_none_or(|last| last < from) {
+                break;
+            }
             details.descriptors.extend(more.descriptors);
-        }
-        while details.cut.contains(&ProcessPart::Threads) {
-            let Some(last) = details.threads.last().map(|last| last.tid.value()) else { break };
-            let part = ProcessPart::Threads;
-            let more = self.describe_from(pid, part.on_wire().bit(), last.saturating_add(1))?;
-            details.take(part, more.cut, more.threads.is_empty());
             details.threads.extend(more.threads);
         }
-        Ok(details)
+        Ok(())
     }
 
     fn describe_from(&self, pid: Pid, parts: u32, from: u32) -> Result<ProcessDetails, Error> {
@@ -287,14 +302,6 @@ impl ProcessDetails {
             security: reply.security.map(ProcessSecurity::from),
             places: reply.places.map(ProcessPlaces::from),
         })
-    }
-
-    /// More of a part has come; it stays cut if there is still more. A server that does not move on
-    /// is not asked for ever.
-    fn take(&mut self, part: ProcessPart, still_cut: Vec<ProcessPart>, is_empty: bool) {
-        if is_empty || !still_cut.contains(&part) {
-            self.cut.retain(|cut| *cut != part);
-        }
     }
 
     /// Why a part is not there.

@@ -1,14 +1,18 @@
 //! What looking at a target costs: scripts that expect no request are budgets of none.
 
-use dbgbase::{Address, ReadMemory as _, RegisterId, x86_64};
-use dbgeng::{ErrorKind, StackEnd, StopCause, ThreadNumber};
+use dbgbase::{Address, Pid, ReadMemory as _, RegisterId, x86_64};
+use dbgeng::{ErrorKind, ProcessPart, StackEnd, StopCause, ThreadNumber};
 use dbgwire::ErrorCode;
 use dbgwire::event::StopKind;
 use dbgwire::handshake::Welcome;
+use dbgwire::verbs::description::{
+    self as wire, DescribeProcess, DescribeProcessReply, DescriptorDescription,
+};
 use dbgwire::verbs::memory::{
     ListRegions, ListRegionsReply, Range, ReadMemory, ReadMemoryReply, Region, WriteMemory,
     WriteMemoryReply,
 };
+use dbgwire::verbs::process::ProcessDescription;
 use dbgwire::verbs::registers::{
     ReadRegisters, ReadRegistersReply, ThreadRegisters, WriteRegisters, WriteRegistersReply,
 };
@@ -361,4 +365,33 @@ fn regions_are_paged_through() {
         .collect();
     assert_eq!(access, [(true, false, true, false), (true, true, false, true)]);
     session.end();
+}
+
+#[test]
+fn a_description_that_does_not_get_on_is_not_asked_for_for_ever() {
+    let parts = |numbers: &[u32], cut: bool| DescribeProcessReply {
+        process: Some(ProcessDescription { pid: 7, ..ProcessDescription::default() }),
+        cut: if cut { wire::ProcessPart::Descriptors.bit() } else { 0 },
+        descriptors: numbers
+            .iter()
+            .map(|number| DescriptorDescription { number: *number, ..Default::default() })
+            .collect(),
+        ..DescribeProcessReply::default()
+    };
+    for (last, is_cut) in [(parts(&[2], true), true), (parts(&[2], false), false)] {
+        let mut session = Session::new(move |peer| {
+            let replies = [parts(&[0, 1], true), parts(&[2], true), last];
+            for (from, reply) in [0, 2, 3].into_iter().zip(replies) {
+                let request = peer.expect::<DescribeProcess>();
+                assert_eq!(request.verb.from, from);
+                peer.answer(&request, reply);
+            }
+        });
+        let asked = [ProcessPart::Descriptors];
+        let details = session.engine().describe_process(Pid::new(7), &asked).expect("described");
+        let numbers: Vec<u32> = details.descriptors.iter().map(|each| each.number).collect();
+        assert_eq!(numbers, [0, 1, 2]);
+        assert_eq!(details.cut.contains(&ProcessPart::Descriptors), is_cut);
+        session.end();
+    }
 }
