@@ -1,6 +1,6 @@
 // Has what no honest program has, and waits until its input ends:
-//   liar name                a name that is no UTF-8, in two threads; at its input's end it forks,
-//                            and ends as its child does
+//   liar name                a name that is no UTF-8 and says things to terminals, in two threads;
+//                            at its input's end it forks, and ends as its child does
 //   liar arguments MIB       that many MiB of arguments and of environment
 //   liar images FILE COUNT   a file, mapped so often as if to be executed
 
@@ -66,7 +66,7 @@ int main(int count, char **arguments)
     int is_named = strcmp(arguments[1], "name") == 0;
     pthread_t thread;
     if (is_named) {
-        CHECK(prctl(PR_SET_NAME, "\xff\xfe(x) y\xc3", 0, 0, 0) == 0);
+        CHECK(prctl(PR_SET_NAME, "\xff\x1b[7m(x) y\xc3", 0, 0, 0) == 0);
         CHECK(pthread_create(&thread, NULL, wait_for_it, NULL) == 0);
     } else if (count == 3) {
         have_arguments((size_t)atoi(arguments[2]) << 20);

@@ -1,6 +1,7 @@
 //! Where commands come from and text goes: a person at a terminal, or lines of a pipe. It knows
 //! nothing of what the lines mean.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -127,7 +128,7 @@ impl Output for Console {
             let _ = stdout.write_all(b"\n");
         }
         // A debuggee may write to the same terminal, so nothing is held back.
-        let result = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        let result = stdout.write_all(visible(text).as_bytes()).and_then(|()| stdout.flush());
         self.is_closed |= result.is_err();
     }
 
@@ -166,6 +167,23 @@ impl InputSource for Console {
             Answer::GivenUp | Answer::End => None,
         }
     }
+}
+
+/// Text whose control characters are escaped: names of threads, files and symbols are whatever a
+/// program likes, and the terminal would obey them.
+fn visible(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::new();
+    for letter in text.chars() {
+        match is_obeyed(letter) {
+            true => escaped.extend(letter.escape_default()),
+            false => escaped.push(letter),
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 /// The file of the lines typed before (XDG Base Directory Specification: state).

@@ -256,3 +256,18 @@ fn a_program_without_its_owners_rights_is_told_of() {
         assert_eq!(status, 0);
     }
 }
+
+#[test]
+fn a_terminal_is_not_told_what_to_do_by_names() {
+    let guard = Guard::new();
+    let mut process = guard.start(Testee::build("liar", &[]).path(), &["name"]);
+    assert_eq!(process.read_line(), "ready");
+    let mut cdb = Console::start(&guard, &["-p", &process.pid().to_string()]);
+    let text = cdb.command("~");
+    assert!(text.contains("\\u{1b}[7m(x) y"), "{text:?}");
+    assert!(!text.contains('\x1b'), "{text:?}");
+    let (_, status) = cdb.finish("qd");
+    assert_eq!(status, 0);
+    process.close_input();
+    assert_eq!(process.wait(), ExitStatus::Exited(0));
+}
