@@ -47,6 +47,7 @@ mod thread;
 mod trace;
 mod tracer;
 mod trap_flag;
+mod trap_mask;
 mod traps;
 mod wait;
 mod watch;

@@ -17,6 +17,7 @@ use super::target::{Phase, Target};
 use super::thread::{DueSignal, How, State, Wish};
 use super::trace;
 use super::tracer::Tracer;
+use super::trap_mask;
 
 /// `SI_KERNEL` of sigaction(2): how x86 reports int3, and how a terminal's keys are sent.
 const SI_KERNEL: i32 = 0x80;
@@ -109,6 +110,13 @@ impl Tracer {
         let trap_code = if arch == Arch::X86_64 { SI_KERNEL } else { TRAP_BRKPT };
         let is_trap_instruction = info.code() == trap_code;
         let Some(thread) = target.threads.get_mut(&tid) else { return };
+        let is_ours = match is_trap_instruction {
+            true => is_site,
+            false => how == How::Step || info.code() == TRAP_HWBKPT,
+        };
+        if is_ours {
+            trap_mask::keep_whole(tid);
+        }
         if is_trap_instruction && is_site {
             let mut registers = registers;
             registers.set_pc(at);

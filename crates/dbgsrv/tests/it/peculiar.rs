@@ -101,8 +101,20 @@ fn steps_through_a_program_that_steps_itself_are_its_own_too() {
 
 #[test]
 fn a_program_that_may_do_next_to_nothing_is_debugged() {
+    debug_at_work("confined");
+}
+
+#[test]
+fn a_program_that_blocks_every_signal_keeps_its_mask() {
+    debug_at_work("blocks");
+}
+
+/// Debugs a program that works for each byte of its input: breakpoints, steps and watched writes
+/// leave it as it was.
+#[track_caller]
+fn debug_at_work(name: &str) {
     let (guard, _server, mut client) = begin();
-    let testee = Testee::build("confined", &[]);
+    let testee = Testee::build(name, &[]);
     let mut process = guard.start(testee.path(), &[]);
     assert_eq!(process.read_line(), "ready");
     process.write_line("");
