@@ -3,6 +3,8 @@
 //! nothing; the files' formats are known to `parse`, containers to `container`.
 
 pub(crate) mod container;
+#[cfg(test)]
+mod hostile;
 mod parse;
 
 use std::fs::File;

@@ -3,6 +3,8 @@
 //! dynamic linker's interface.
 
 pub(super) mod announce;
+#[cfg(test)]
+mod hostile;
 mod linker;
 
 use std::collections::{BTreeMap, HashMap};

@@ -352,5 +352,8 @@ fn short_tags(full: u16) -> u8 {
 }
 
 #[cfg(test)]
+mod hostile;
+
+#[cfg(test)]
 #[path = "extended/tests.rs"]
 mod tests;
