@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use dbgbase::x86_64::xsave::{PatchError, XsaveLayout};
 use dbgbase::{Arch, GeneralRegisters, RegisterId, TargetId, Tid};
 use dbgwire::verbs::registers::{
-    ExtendedPatch, REGISTERS_LEN_MAX, ReadRegisters, ReadRegistersReply, ThreadRegisters,
-    WriteRegisters,
+    ExtendedPatch, REGISTERS_LEN_MAX, ReadRegisters, ReadRegistersReply, RegisterValue,
+    ThreadRegisters, WriteRegisters,
 };
 use dbgwire::{ErrorCode, Fault};
 use rustix::io::Errno;
@@ -152,9 +152,14 @@ fn changed(before: GeneralRegisters, request: &WriteRegisters) -> Result<General
         registers.set(register, value.value);
     }
     if is_moved && arch == Arch::X86_64 {
+        let orig_rax = dbgbase::x86_64::ORIG_RAX;
+        let is_named = |value: &RegisterValue| value.register as usize == orig_rax.index();
         // Otherwise the kernel, when the thread stopped inside a system call, would move the pc
-        // back to restart that call (signal(7), "Interruption of system calls").
-        registers.set(dbgbase::x86_64::ORIG_RAX, u64::MAX);
+        // back to restart that call (signal(7), "Interruption of system calls"). Who names the
+        // register as well puts back what was before.
+        if !request.values.iter().any(is_named) {
+            registers.set(orig_rax, u64::MAX);
+        }
         // What the CPU was to pass was at the old place.
         let flags = registers.get(dbgbase::x86_64::EFLAGS);
         registers.set(dbgbase::x86_64::EFLAGS, flags & !RESUME_FLAG);

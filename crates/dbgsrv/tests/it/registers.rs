@@ -3,7 +3,7 @@
 
 use dbgbase::x86_64::extended::{ExtendedRegister, ExtendedValue};
 use dbgbase::x86_64::xsave::{self, XsaveLayout};
-use dbgbase::{Address, Tid, x86_64};
+use dbgbase::{Address, ExitStatus, RegisterId, Tid, x86_64};
 use dbgwire::verbs::registers::{
     ExtendedPatch, ReadRegisters, ReadRegistersReply, RegisterValue, WriteRegisters,
 };
@@ -275,6 +275,34 @@ fn a_write_is_done_as_a_whole_or_not_at_all() {
     }
     client.detach(target);
     assert_eq!(scene.end(), "changed 0\n");
+}
+
+/// A pc that is moved takes a thread out of the call that it was to begin anew, unless the client
+/// says itself which call that is.
+#[test]
+fn who_moves_the_pc_may_say_which_call_is_begun_anew() {
+    let (_guard, _server, mut client) = begin();
+    let (target, stop) = client.start(&Testee::build("exits", &[]), &["0"]);
+    let before = stop.registers();
+    let call = |client: &mut Client| client.registers(target, stop.tid()).get(x86_64::ORIG_RAX);
+    let value =
+        |register: RegisterId, value| RegisterValue { register: register.index() as u32, value };
+    let moved = value(x86_64::RIP, before.pc().value() + 1);
+    let back = value(x86_64::RIP, before.pc().value());
+    let named = value(x86_64::ORIG_RAX, 35);
+    for (values, expected) in [
+        (vec![moved, named], 35),
+        (vec![back], u64::MAX),
+        (vec![named, moved], 35),
+        (vec![back, value(x86_64::ORIG_RAX, before.get(x86_64::ORIG_RAX))], u64::MAX),
+    ] {
+        let (target, tid) = (target.id, stop.tid().value());
+        let verb = WriteRegisters { target, tid, values, ..WriteRegisters::default() };
+        client.call(&verb).expect("written");
+        assert_eq!(call(&mut client), expected);
+    }
+    client.go(target);
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
 }
 
 #[test]
