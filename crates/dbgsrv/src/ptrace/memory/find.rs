@@ -102,7 +102,8 @@ pub(super) struct Pattern {
 impl Pattern {
     fn new(bytes: &[u8], mask: &[u8], alignment: u64) -> Result<Pattern, Fault> {
         if bytes.len() > PATTERN_LEN_MAX {
-            let detail = format!("the pattern has {} bytes; the limit is 4096", bytes.len());
+            let detail =
+                format!("the pattern has {} bytes; the limit is {PATTERN_LEN_MAX}", bytes.len());
             return Err(Fault::new(ErrorCode::TooLarge, detail));
         }
         if bytes.is_empty() || !(mask.is_empty() || mask.len() == bytes.len()) {

@@ -18,8 +18,6 @@ use crate::ptrace::procfs::{self, Mapping};
 
 /// How much is read at once. Small enough for a CPU's cache.
 const PIECE_LEN: u64 = 256 * 1024;
-/// The smallest unit of mappings on the CPUs there are.
-const PAGE_LEN: u64 = 4096;
 /// Of how many pages it is asked at once whether there is something in them.
 const LOOK_AHEAD: u64 = 8192;
 /// How long one request may take, so that an interruption behind it does not wait for longer.
@@ -65,6 +63,7 @@ pub(in crate::ptrace) fn search(
         tail: Vec::new(),
         work_left: SCAN_LEN_MAX,
         deadline: Instant::now() + WORK_TIME,
+        page_len: rustix::param::page_size() as u64,
     };
     if let Some(next) = search.run(spans) {
         search.reply.next = next;
@@ -112,6 +111,8 @@ struct Search<'a> {
     tail: Vec<u8>,
     work_left: u64,
     deadline: Instant,
+    /// How long the system's pages are, each of which has an entry in the pagemap.
+    page_len: u64,
 }
 
 impl Search<'_> {
@@ -159,9 +160,9 @@ impl Search<'_> {
         self.buffer.resize(self.carried + len, 0);
         let piece = self.buffer.get_mut(self.carried..).unwrap_or_default();
         let count = self.memory.read_head(Address::new(self.at), piece);
-        self.work_left = self.work_left.saturating_sub((count as u64).max(PAGE_LEN));
+        self.work_left = self.work_left.saturating_sub((count as u64).max(self.page_len));
         if count == 0 {
-            let page_end = (self.at / PAGE_LEN + 1) * PAGE_LEN;
+            let page_end = (self.at / self.page_len + 1) * self.page_len;
             return self.skip_to(page_end.min(span.end));
         }
         self.at += count as u64;
@@ -199,21 +200,21 @@ impl Search<'_> {
     /// The run of pages from here on that are alike: up to `there_max` if there is something in
     /// them, up to `void_max` if not. `None` if the system does not tell.
     fn run_of_pages(&mut self, there_max: u64, void_max: u64) -> Option<Run> {
-        let mut end = self.at / PAGE_LEN * PAGE_LEN;
+        let mut end = self.at / self.page_len * self.page_len;
         let mut is_first_there = None;
         let mut max = there_max;
         let mut entries = Vec::new();
         while end < max {
-            let count = (max - end).div_ceil(PAGE_LEN).min(LOOK_AHEAD);
+            let count = (max - end).div_ceil(self.page_len).min(LOOK_AHEAD);
             entries.resize(count as usize * 8, 0);
-            self.pagemap.as_ref()?.read_exact_at(&mut entries, end / PAGE_LEN * 8).ok()?;
+            self.pagemap.as_ref()?.read_exact_at(&mut entries, end / self.page_len * 8).ok()?;
             self.work_left = self.work_left.saturating_sub(count * 8);
             let word = |entry: &[u8]| entry.try_into().map_or(u64::MAX, u64::from_le_bytes);
             let mut are_there =
                 entries.chunks_exact(8).map(|entry| word(entry) & PRESENT_OR_SWAPPED != 0);
             let wanted = *is_first_there.get_or_insert(are_there.clone().next()?);
             let alike = are_there.position(|is_there| is_there != wanted);
-            end += alike.map_or(count, |pages| pages as u64) * PAGE_LEN;
+            end += alike.map_or(count, |pages| pages as u64) * self.page_len;
             max = if wanted { there_max } else { void_max };
             let is_enough = alike.is_some() || self.work_left == 0;
             if is_enough || Instant::now() >= self.deadline {
