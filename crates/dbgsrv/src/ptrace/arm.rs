@@ -12,14 +12,17 @@ use super::site::{Carried, ClientReason, Patch, Reason, Site};
 use super::target::Target;
 use super::tracer::Tracer;
 use super::watch::PLACES;
-use crate::journal::{BYTES_MAX, Entry};
+use crate::journal::{BYTES_MAX, ENTRIES_MAX, Entry};
+
+/// How many sites a client may have in one target. As many fit into one reply that lists them.
+const CLIENT_SITES_MAX: usize = ENTRIES_MAX;
 
 impl Tracer {
     /// Adds a reason to stop at an address, arming it if it is the first.
     ///
     /// **Errors**: [`ErrorCode::NoSuchSite`] if the client's id is in use,
     /// [`ErrorCode::Unreadable`] or [`ErrorCode::Unwritable`] if the address takes no trap
-    /// instruction, [`ErrorCode::LimitReached`] if the journal is full.
+    /// instruction, [`ErrorCode::LimitReached`] if the client has too many, or the journal is full.
     pub(super) fn arm(
         &mut self,
         id: TargetId,
@@ -34,10 +37,12 @@ impl Tracer {
             let detail = format!("the site id {} is in use", client.id);
             return Err(Fault::new(ErrorCode::NoSuchSite, detail));
         }
-        if let Some(site) = memory.sites.get_mut(address) {
-            site.reasons.push(reason);
-            return Ok(());
+        if matches!(reason, Reason::Client(_)) && memory.sites.client_count() >= CLIENT_SITES_MAX {
+            let detail =
+                format!("a target has at most {CLIENT_SITES_MAX} sites; remove some first");
+            return Err(Fault::new(ErrorCode::LimitReached, detail));
         }
+        let Err(reason) = memory.sites.add_reason(address, reason) else { return Ok(()) };
         let trap = self.arch.trap_instruction();
         let mut original = [0; BYTES_MAX];
         let Some(head) = original.get_mut(..trap.len()) else {
@@ -135,11 +140,7 @@ impl Tracer {
             return;
         };
         let mut memory = target.memory.write();
-        let Some(site) = memory.sites.get_mut(address) else {
-            return;
-        };
-        site.reasons.retain(|reason| !is_wanted(reason));
-        if !site.reasons.is_empty() {
+        if !memory.sites.drop_reasons(address, is_wanted) {
             return;
         }
         drop(memory);
@@ -191,8 +192,9 @@ impl Tracer {
         patches
     }
 
-    /// Puts the program's bytes back at one site for a while, or the trap instruction again. The
-    /// journal's entry stays: it says what to undo in either case.
+    /// Puts the program's bytes back at one site for a while, or the trap instruction again, unless
+    /// a child uses the target's memory. The journal's entry stays: it says what to undo in either
+    /// case.
     pub(super) fn set_armed(&mut self, id: TargetId, address: Address, is_armed: bool) {
         let Some(target) = self.targets.get_mut(&id) else {
             return;
@@ -216,6 +218,7 @@ impl Tracer {
 }
 
 fn set_armed(target: &mut Target, address: Address, is_armed: bool) {
+    let is_armed = is_armed && target.vforks == 0;
     let mut memory = target.memory.write();
     let len = memory.sites.trap_len();
     let Some(site) = memory.sites.get_mut(address) else {

@@ -37,8 +37,7 @@ impl Tracer {
         self.restless.remove(&id);
         let Some(target) = self.targets.get_mut(&id) else { return };
         let was_at_rest = std::mem::take(&mut target.is_at_rest);
-        // A vforked child, which shares the memory, must not run into them.
-        if was_at_rest && target.vforks == 0 {
+        if was_at_rest {
             self.set_all_armed(id, true);
         }
     }

@@ -2,7 +2,7 @@
 //! book-keeping plus the overlay that hides trap instructions from readers; it writes no memory
 //! itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use dbgbase::{Address, AddressRange, Arch, SiteId, Tid};
@@ -122,6 +122,10 @@ pub(super) enum Carried {
 pub(super) struct SiteTable {
     arch: Arch,
     sites: BTreeMap<Address, Site>,
+    /// Where each of the client's reasons is.
+    clients: HashMap<SiteId, Address>,
+    /// How many sites are on an instruction that enters the kernel.
+    calls: usize,
     /// The slots of carried instructions.
     pub(super) slots: SlotTable,
 }
@@ -129,7 +133,13 @@ pub(super) struct SiteTable {
 impl SiteTable {
     /// None armed.
     pub(super) fn new(arch: Arch) -> SiteTable {
-        SiteTable { arch, sites: BTreeMap::new(), slots: SlotTable::default() }
+        SiteTable {
+            arch,
+            sites: BTreeMap::new(),
+            clients: HashMap::new(),
+            calls: 0,
+            slots: SlotTable::default(),
+        }
     }
 
     /// How many bytes a trap instruction covers.
@@ -149,17 +159,56 @@ impl SiteTable {
 
     /// Adds a site whose journal entry is written.
     pub(super) fn add(&mut self, address: Address, site: Site) {
+        let ids = site.reasons.iter().filter_map(Reason::client).map(|client| client.id);
+        self.clients.extend(ids.map(|id| (id, address)));
+        self.calls += usize::from(site.is_call);
         self.sites.insert(address, site);
+    }
+
+    /// Adds a reason to a site, if there is one at this address. Otherwise the reason comes back.
+    pub(super) fn add_reason(&mut self, address: Address, reason: Reason) -> Result<(), Reason> {
+        let Some(site) = self.sites.get_mut(&address) else { return Err(reason) };
+        if let Some(client) = reason.client() {
+            self.clients.insert(client.id, address);
+        }
+        site.reasons.push(reason);
+        Ok(())
+    }
+
+    /// Takes those reasons of a site back that `is_wanted` picks. Whether none is left.
+    pub(super) fn drop_reasons(
+        &mut self,
+        address: Address,
+        is_wanted: impl Fn(&Reason) -> bool,
+    ) -> bool {
+        let Some(site) = self.sites.get_mut(&address) else { return false };
+        let clients = &mut self.clients;
+        site.reasons.retain(|reason| {
+            let is_dropped = is_wanted(reason);
+            if is_dropped && let Some(client) = reason.client() {
+                clients.remove(&client.id);
+            }
+            !is_dropped
+        });
+        site.reasons.is_empty()
     }
 
     /// Forgets a site whose bytes are restored.
     pub(super) fn forget(&mut self, address: Address) -> Option<Site> {
-        self.sites.remove(&address)
+        self.drop_reasons(address, |_| true);
+        let site = self.sites.remove(&address)?;
+        self.calls -= usize::from(site.is_call);
+        Some(site)
+    }
+
+    /// How many reasons the client has.
+    pub(super) fn client_count(&self) -> usize {
+        self.clients.len()
     }
 
     /// Whether any site is on an instruction that enters the kernel.
     pub(super) fn has_calls(&self) -> bool {
-        self.sites.values().any(|site| site.is_call)
+        self.calls > 0
     }
 
     /// All addresses in ascending order.
@@ -185,11 +234,7 @@ impl SiteTable {
 
     /// Where the client's reason `id` is.
     pub(super) fn find(&self, id: SiteId) -> Option<Address> {
-        let is_wanted = |reason: &Reason| matches!(reason, Reason::Client(other) if other.id == id);
-        self.sites
-            .iter()
-            .find(|(_, site)| site.reasons.iter().any(is_wanted))
-            .map(|(address, _)| *address)
+        self.clients.get(&id).copied()
     }
 
     /// The client's reasons for a thread with this stack pointer at this address.
@@ -204,19 +249,20 @@ impl SiteTable {
             .collect()
     }
 
-    /// Counts a hit of these reasons of the client's at this address. Those that are to be told of
-    /// it.
+    /// Counts a hit of these reasons of the client's at this address, which are in the order in
+    /// which [`SiteTable::candidates`] gave them. Those that are to be told of it.
     pub(super) fn take_hits(&mut self, address: Address, hit: &[SiteId]) -> Vec<SiteId> {
         let Some(site) = self.sites.get_mut(&address) else {
             return Vec::new();
         };
-        let hit = |reason: &mut Reason| match reason {
-            Reason::Client(client) if hit.contains(&client.id) => {
+        let mut hit = hit.iter().peekable();
+        let take = |reason: &mut Reason| match reason {
+            Reason::Client(client) if hit.next_if_eq(&&client.id).is_some() => {
                 client.take_hit().then_some(client.id)
             }
             _ => None,
         };
-        site.reasons.iter_mut().filter_map(hit).collect()
+        site.reasons.iter_mut().filter_map(take).collect()
     }
 
     /// The client's reasons, each with its address, by address.

@@ -16,6 +16,9 @@ use super::site::ClientReason;
 /// How many places there are. On AArch64 the number depends on the machine; none is used there yet.
 pub(super) const PLACES: usize = if cfg!(target_arch = "x86_64") { 4 } else { 0 };
 
+/// How many reasons there may be to watch one thing.
+pub(super) const REASONS_MAX: usize = 1024;
+
 /// The bits of DR6 that tell which place has seen an access.
 const STATUS_MASK: u64 = 0xf;
 
@@ -50,6 +53,8 @@ pub(super) enum Unwatchable {
     Alignment,
     /// Every place is in use.
     Full,
+    /// That very thing has [`REASONS_MAX`] reasons already.
+    Crowded,
 }
 
 impl Watch {
@@ -129,9 +134,12 @@ impl WatchTable {
 
     /// Adds a reason to watch something. The same thing is watched once.
     ///
-    /// **Errors**: [`Unwatchable::Full`].
+    /// **Errors**: [`Unwatchable::Full`], [`Unwatchable::Crowded`].
     pub(super) fn insert(&mut self, watch: Watch, why: ClientReason) -> Result<(), Unwatchable> {
         if let Some(place) = self.places.iter_mut().flatten().find(|place| place.watch == watch) {
+            if place.reasons.len() >= REASONS_MAX {
+                return Err(Unwatchable::Crowded);
+            }
             place.reasons.push(why);
             return Ok(());
         }

@@ -11,7 +11,7 @@ use super::sys;
 use super::target::Target;
 use super::thread::Thread;
 use super::tracer::Tracer;
-use super::watch::{Access, DebugRegisters, PLACES, Unwatchable, Watch, WatchTable};
+use super::watch::{Access, DebugRegisters, PLACES, REASONS_MAX, Unwatchable, Watch, WatchTable};
 
 impl Tracer {
     /// Has the CPU watch something for the client. The target stands still.
@@ -66,7 +66,7 @@ impl Tracer {
         }
     }
 
-    /// Takes note of what the CPU has seen a thread do, as it reports a trap. Whether it was that.
+    /// Takes note of what the CPU has seen a thread do, as it reports a trap.
     pub(super) fn take_watched(&mut self, id: TargetId, tid: Tid, registers: &GeneralRegisters) {
         let Some(target) = self.targets.get_mut(&id) else { return };
         if target.watches.is_empty() {
@@ -145,6 +145,11 @@ fn unwatchable(site: &Site, why: Unwatchable) -> Fault {
         Unwatchable::Full => {
             let detail =
                 format!("all {PLACES} places that the CPU can watch are in use; remove one first");
+            Fault::new(ErrorCode::LimitReached, detail)
+        }
+        Unwatchable::Crowded => {
+            let detail =
+                format!("{address} is watched by {REASONS_MAX} sites already; remove one first");
             Fault::new(ErrorCode::LimitReached, detail)
         }
     }

@@ -6,9 +6,10 @@ use dbgbase::ExitStatus;
 use dbglink::Link;
 use dbgwire::ErrorCode;
 use dbgwire::handshake::Hello;
+use dbgwire::verbs::site::{InsertSites, SITES_MAX};
 use testkit::{Client, Testee};
 
-use crate::begin;
+use crate::{address_of, begin};
 
 /// What a server sends before it closes a link on which these bytes were said. A server may close
 /// it before all is said.
@@ -119,4 +120,26 @@ fn requests_that_are_sent_without_waiting_are_answered_in_turn() {
     for id in ids {
         assert!(client.answer::<Ping>(id).is_ok());
     }
+}
+
+#[test]
+fn sites_of_one_target_have_a_limit() {
+    let (_guard, _server, mut client) = begin();
+    let testee = Testee::build("waits", &[]);
+    let (target, stop) = client.start(&testee, &[]);
+    let main = address_of(&testee, &stop, "main");
+    let mut ids = 1..;
+    let fault = loop {
+        let sites = ids.by_ref().take(SITES_MAX).map(|id| testkit::site(id, main)).collect();
+        let reply = client.call(&InsertSites { target: target.id, sites }).expect("it lives");
+        if let Some(refused) = reply.faults.first() {
+            break refused.fault.clone().expect("why");
+        }
+        assert!(ids.start < 200_000, "no end of it");
+    };
+    assert_eq!(fault.code, ErrorCode::LimitReached.number(), "{}", fault.detail);
+    client.go(target);
+    let stop = client.wait_stop();
+    assert_eq!(stop.pc(), main);
+    client.kill(target);
 }

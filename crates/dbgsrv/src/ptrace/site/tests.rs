@@ -160,23 +160,31 @@ fn reasons_apply_to_their_thread_and_depth() {
 fn calls_are_known() {
     let mut table = table(Arch::X86_64, &[AT, AT + 8]);
     assert!(!table.has_calls());
-    table.get_mut(Address::new(AT + 8)).expect("it is there").is_call = true;
+    let site = table.forget(Address::new(AT + 8)).expect("it is there");
+    table.add(Address::new(AT + 8), Site { is_call: true, ..site });
     assert!(table.has_calls());
+    table.forget(Address::new(AT + 8));
+    assert!(!table.has_calls());
 }
 
 #[test]
 fn reasons_are_found_by_the_clients_name() {
     let mut table = table(Arch::X86_64, &[AT, AT + 8]);
     for (address, id) in [(AT, 1), (AT + 8, 2), (AT + 8, 3)] {
-        let site = table.get_mut(Address::new(address)).expect("it is there");
-        site.reasons.push(client(id, None, None));
+        table.add_reason(Address::new(address), client(id, None, None)).expect("it is there");
     }
+    assert_eq!(table.client_count(), 3);
+    assert!(table.add_reason(Address::new(AT + 4), Reason::Entry).is_err());
     assert_eq!(table.find(SiteId::new(1)), Some(Address::new(AT)));
     assert_eq!(table.find(SiteId::new(3)), Some(Address::new(AT + 8)));
     assert_eq!(table.find(SiteId::new(4)), None);
     assert!(table.forget(Address::new(AT)).is_some());
     assert_eq!(table.find(SiteId::new(1)), None);
     assert_eq!(table.addresses(), [Address::new(AT + 8)]);
+    let is_third = |reason: &Reason| reason.client().is_some_and(|it| it.id == SiteId::new(3));
+    assert!(!table.drop_reasons(Address::new(AT + 8), is_third), "one is left");
+    assert_eq!(table.find(SiteId::new(3)), None);
+    assert_eq!(table.client_count(), 1);
     let patch = Patch { address: Address::new(AT + 8), ours: vec![0xcc], original: vec![8] };
     assert_eq!(table.patches(), [patch]);
 }
