@@ -8,25 +8,32 @@ use dbgwire::verbs::process::ClaimReply;
 use dbgwire::{ErrorCode, Fault};
 
 use super::SharedTarget;
+use super::policy::Policy;
 use super::procfs;
 use super::site::Reason;
+use super::syscalls::Caught;
 use super::target::Target;
 use super::tracer::Tracer;
+use super::watch::WatchTable;
 use crate::terminal::Terminal;
 
 impl Tracer {
-    /// Leaves a target stopped. The client's sites are removed; signals that it was told of are
-    /// delivered when the target runs on.
+    /// Leaves a target stopped. The client's sites are removed, and what it wanted to be told of is
+    /// forgotten; signals that it was told of are delivered when the target runs on.
     pub(super) fn abandon(&mut self, id: TargetId) -> Result<(), Fault> {
         let target = self.stopped(id)?;
         target.is_abandoned = true;
-        target.policy.stops_alone = false;
+        target.policy = Policy::initial();
+        target.caught = Caught::default();
+        // The threads get to know of it before they run.
+        target.watches = WatchTable::default();
         if let Some(terminal) = &target.terminal {
             terminal.hold();
         }
         for thread in target.threads.values_mut() {
-            let told = thread.inject.take();
-            thread.held.extend(told);
+            if let Some(told) = thread.inject.take() {
+                thread.held.push_front(told);
+            }
         }
         let addresses = target.memory.lock().sites.addresses();
         for address in addresses {

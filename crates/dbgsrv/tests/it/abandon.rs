@@ -3,7 +3,9 @@
 use dbgbase::{ExitStatus, Pid, Signal, Tid};
 use dbgwire::ErrorCode;
 use dbgwire::verbs::process::{Abandon, Attach, Claim, Detach};
+use dbgwire::verbs::resume::{CatchSyscalls, SetEvents, SetSignals, SignalPolicy};
 use dbgwire::verbs::server::{EndServer, ServerInfo};
+use dbgwire::verbs::site::{ListSites, Site, SiteKind};
 use dbgwire::verbs::thread::ListThreads;
 use testkit::footprint::changed_code;
 use testkit::{
@@ -239,4 +241,44 @@ fn a_kept_process_is_repaired_as_well() {
     until("nobody to trace it", || (tracer() == Some(0)).then_some(()));
     process.close_input();
     assert_eq!(process.wait(), ExitStatus::Exited(0));
+}
+
+#[test]
+fn nothing_that_one_client_wanted_is_told_to_the_next() {
+    let (guard, server, mut client) = begin();
+    let testee = Testee::build("counters", &[]);
+    let mut process = guard.start(testee.path(), &["1"]);
+    assert_eq!(process.read_line(), "ready");
+    let (target, stop) = client.attach(process.pid());
+    let counters = address_of(&testee, &stop, "counters");
+    let kind = SiteKind::HardwareWrite as i32;
+    client.insert_site(target, Site { len: 8, kind, ..testkit::site(1, counters) });
+    let calls = CatchSyscalls { target: target.id, all: true, numbers: Vec::new() };
+    client.call(&calls).expect("calls can be caught");
+    let policies = (1..=64)
+        .filter(|signal| ![9, 19].contains(signal))
+        .map(|signal| SignalPolicy { signal, stop: true, ..SignalPolicy::default() })
+        .collect();
+    client.call(&SetSignals { target: target.id, policies }).expect("policies");
+    let events =
+        SetEvents { target: target.id, forks: true, thread_births: true, ..SetEvents::default() };
+    client.call(&events).expect("events");
+    client.call(&Abandon { target: target.id }).expect("it stands still");
+    drop(client);
+
+    let (mut other, target, _) = claim(&server, process.pid());
+    let sites = other.call(&ListSites { target: target.id }).expect("it is there");
+    assert_eq!((sites.sites.len(), sites.hardware_used), (0, 0));
+    let before = memory_file::read_u64(target.pid, counters);
+    other.go(target);
+    until("it to count on", || {
+        (memory_file::read_u64(target.pid, counters) > before + 1000).then_some(())
+    });
+    // This is passed on unless somebody has asked for it.
+    send_signal(target.pid, Signal::SIGURG);
+    other.interrupt(target);
+    assert_eq!(other.wait_stop().reason(), dbgbase::StopReason::Interrupted);
+    other.detach(target);
+    process.close_input();
+    process.wait();
 }
