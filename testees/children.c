@@ -4,7 +4,8 @@
 //   fork, vfork   in these ways; the vforked one executes this program
 //   spawn         posix_spawn
 //   sharing       a process that shares the memory, and that the kernel does not wait for; with a
-//                 second argument it is made when a line comes, and waits for the input's end
+//                 second argument it is made when a line comes, and waits for the input's end; with
+//                 a third one this process executes its program again as soon as it is made
 //   waiting       fork, when a line comes; the child waits for the input's end
 //   many          fork, again and again until the input ends
 //   zombie        fork; the child is not waited for until the input ends
@@ -106,6 +107,8 @@ int main(int count, char **arguments)
             printf("%d\n", child);
             fflush(stdout);
         }
+        if (count > 3)
+            execv(arguments[0], again);
         int status = status_of(child);
         work();
         return status;

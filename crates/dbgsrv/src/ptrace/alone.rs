@@ -5,6 +5,8 @@
 //! Sites are still changed, and the rare ones stepped off in their place, while every thread stands
 //! still. The client does not see that: threads it has not been told of run on afterwards.
 
+use std::collections::HashSet;
+
 use dbgbase::{StopNumber, StopReason, TargetId, Tid};
 use dbgwire::verbs::resume::{Interrupt, SetStopMode, StopMode};
 use dbgwire::{ErrorCode, Fault};
@@ -94,7 +96,7 @@ impl Tracer {
     pub(super) fn interrupt_alone(&mut self, request: &Interrupt) -> Result<(), Fault> {
         let id = TargetId::new(request.target);
         let target = self.target(id)?;
-        let named: Vec<Tid> = request.tids.iter().map(|tid| Tid::new(*tid)).collect();
+        let named: HashSet<Tid> = request.tids.iter().map(|tid| Tid::new(*tid)).collect();
         if let Some(tid) = named.iter().find(|tid| !target.threads.contains_key(tid)) {
             return Err(no_such_thread(target, *tid));
         }

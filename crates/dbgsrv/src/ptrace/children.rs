@@ -180,10 +180,18 @@ impl Tracer {
         }
     }
 
-    /// Lets those processes go that share the memory of a target which has been left.
+    /// Lets those processes go that share the memory of a target which is gone, or has another one
+    /// now.
     pub(super) fn leave_sharers(&mut self, id: TargetId) {
+        let is_gone = !self.targets.contains_key(&id);
         for (child, departing) in &mut self.departing {
-            if matches!(departing, Departing::Sharer(of) if *of == id) {
+            let is_its = match departing {
+                Departing::Sharer(of) => *of == id,
+                // What a process will be that has executed a program, its target's end decides.
+                Departing::AdoptedBorrower(of) => *of == id && is_gone,
+                _ => false,
+            };
+            if is_its {
                 *departing = Departing::Borrower;
                 // The only failure is ESRCH: it is ending, and that is reported next.
                 let _ = sys::interrupt(*child);

@@ -41,6 +41,7 @@ use crate::answer::Answer;
 use crate::journal::EntryIndex;
 pub(super) use call::Call;
 use context::{Context, Mark};
+pub(super) use convention::ends_itself;
 use convention::{Convention, Interrupted};
 use kept::Kept;
 use vehicle::Vehicle;
@@ -283,6 +284,8 @@ impl Tracer {
         let Some(injection) = self.injection(id) else { return };
         let (stage, is_cut) = (injection.stage, injection.cut.is_some());
         match (stage, stop) {
+            // It is being killed.
+            (_, Stop::Exit) => self.go_out(id, tid),
             (_, Stop::Signal(signal)) => self.take_signal_injected(id, tid, signal),
             (_, Stop::Group(signal)) => {
                 let detail = format!("{signal} has stopped the process in the middle of the call");

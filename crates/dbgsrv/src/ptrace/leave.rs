@@ -8,9 +8,10 @@ use dbgbase::{ExitStatus, TargetId};
 use dbgwire::verbs::process::{DetachReply, KillReply};
 use dbgwire::{AnyEvent, ErrorCode, Fault, convert};
 
+use super::report;
 use super::sys;
 use super::target::{Phase, Target, Unwanted};
-use super::thread::State;
+use super::thread::{State, StopClass};
 use super::tracer::Tracer;
 use super::watch::DebugRegisters;
 use crate::answer::Answer;
@@ -35,8 +36,7 @@ impl Tracer {
             return answer.fault(super::tracer::no_such_target(id));
         };
         target.asked.kill.push(answer);
-        // The only failure is ESRCH: it is ending already, and that is reported next.
-        let _ = sys::kill(target.pid);
+        end(target);
     }
 
     /// Leaves a target whose threads all stand still: its code restored, signals that were about to
@@ -93,6 +93,7 @@ impl Tracer {
             return;
         };
         self.forget(&target);
+        self.leave_sharers(id);
         self.release_orphans(target.pid, &patches);
         self.lose_call(target.call.take(), "has ended the process, or something else has");
         for carry_out in std::mem::take(&mut target.asked.standing) {
@@ -138,7 +139,7 @@ impl Tracer {
                 continue;
             };
             if target.is_created && target.asked.detach.is_none() {
-                let _ = sys::kill(target.pid);
+                end(target);
             } else if target.asked.detach.is_none() {
                 target.asked.detach = Some(None);
                 self.dirty.insert(id);
@@ -163,5 +164,19 @@ impl Tracer {
     fn leavable(&self, keeps_abandoned: bool) -> Vec<TargetId> {
         let goes = |target: &&Target| !(keeps_abandoned && target.is_abandoned);
         self.targets.values().filter(goes).map(|target| target.id).collect()
+    }
+}
+
+/// Ends a target.
+fn end(target: &mut Target) {
+    target.asked.end = true;
+    // The only failure is ESRCH: it is ending already, and that is reported next.
+    let _ = sys::kill(target.pid);
+    // The kernel drops the signal if the process is on its way out, as one may be of which a thread
+    // has stopped to tell so.
+    for thread in target.threads.values_mut() {
+        if thread.state == State::Stopped(StopClass::Exit) {
+            report::let_end(thread);
+        }
     }
 }

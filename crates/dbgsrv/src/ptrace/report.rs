@@ -5,10 +5,11 @@
 use dbgbase::{ConditionFault, ExitStatus, StopReason, TargetId, Tid};
 use dbgwire::convert;
 
+use super::inject;
 use super::probe::Step as ProbeStep;
 use super::procfs;
 use super::sys;
-use super::target::{Phase, Target, Unwanted};
+use super::target::{Phase, Unwanted};
 use super::thread::{How, Report, State, StopClass, Thread, Wish};
 use super::tracer::Tracer;
 use super::wait::{Stop, WaitStatus};
@@ -106,14 +107,21 @@ impl Tracer {
         }
     }
 
-    /// A thread is about to end.
+    /// A thread is about to end. One that its process takes along, because that is killed, ends, or
+    /// executes a program, is not held up: an execve(2) waits for it, and would not be done while
+    /// the target stands still.
     fn take_ending(&mut self, id: TargetId, tid: Tid) {
-        let Some(target) = self.targets.get(&id) else { return };
+        let arch = self.arch;
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        let is_told = target.policy.stops_at_ends
+            && !target.asked.end
+            && sys::registers(tid, arch).is_ok_and(|registers| inject::ends_itself(&registers));
         let status = sys::event_message(tid).ok().and_then(convert::ended_with);
-        if let Some(status) = status
-            && target.policy.stops_at_ends
-        {
-            self.report(id, tid, StopReason::ThreadEnding { status });
+        if let Some(status) = status.filter(|_| is_told) {
+            return self.report(id, tid, StopReason::ThreadEnding { status });
+        }
+        if let Some(thread) = target.threads.get_mut(&tid) {
+            let_end(thread);
         }
     }
 
@@ -159,6 +167,8 @@ impl Tracer {
         if matches!(target.phase, Phase::SteppingOff { .. }) {
             target.phase = Phase::Stopping;
         }
+        self.leave_sharers(id);
+        let Some(target) = self.targets.get_mut(&id) else { return };
         let pid = target.pid;
         // If the new program's memory cannot be opened, reads of it come up empty.
         let _ = target.memory.reopen(target.pid, arch);
@@ -203,8 +213,7 @@ impl Tracer {
     /// A leader that ended while other threads live is never reported and never stops; it must not
     /// be waited for. Its target is gone with the last other thread.
     pub(super) fn drop_dead_leaders(&mut self) {
-        let is_waiting = |target: &&mut Target| matches!(target.phase, Phase::Stopping);
-        for target in self.targets.values_mut().filter(is_waiting) {
+        for target in self.targets.values_mut().filter(|target| target.awaits_stops()) {
             let leader = Tid::from(target.pid);
             let Some(thread) = target.threads.get(&leader) else { continue };
             if !thread.is_stopped() && procfs::is_zombie(target.pid, leader) {
@@ -218,6 +227,13 @@ impl Tracer {
     pub(super) fn reach(&mut self, step: ProbeStep) {
         super::arm::reach(&mut self.probe, step);
     }
+}
+
+/// Lets a thread end that is about to, whatever it is wished to do.
+pub(super) fn let_end(thread: &mut Thread) {
+    // One that cannot be let go has just been killed.
+    let _ = sys::cont(thread.tid, None);
+    thread.state = State::Running { how: How::Free, is_interrupted: true };
 }
 
 /// How the way out of a stop differs.

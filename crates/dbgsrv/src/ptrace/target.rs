@@ -62,7 +62,9 @@ pub(super) struct Asked {
     pub(super) interrupt: bool,
     /// To be left; who asked. `None` in the inner place when nobody waits for it.
     pub(super) detach: Option<Option<Answer<DetachReply>>>,
-    /// To be ended; who asked.
+    /// To be ended.
+    pub(super) end: bool,
+    /// Who asked for that, and waits for it.
     pub(super) kill: Vec<Answer<KillReply>>,
     /// What is to be done when all threads stand still, where threads stop alone.
     pub(super) standing: Vec<Command>,
@@ -168,6 +170,11 @@ impl Target {
     /// Whether every thread stands still and the client knows.
     pub(super) fn is_stopped(&self) -> bool {
         matches!(self.phase, Phase::Stopped)
+    }
+
+    /// Whether threads have been asked to stop and may not have yet.
+    pub(super) fn awaits_stops(&self) -> bool {
+        matches!(self.phase, Phase::Stopping) || self.stops_alone() && self.wants_thread()
     }
 
     /// Whether no thread runs, and none is wished to: those that were have ended.

@@ -17,7 +17,7 @@ use super::modules::announce;
 use super::probe::Probe;
 use super::rest;
 use super::signals::ChildSignals;
-use super::target::{Phase, Target, Targets};
+use super::target::{Target, Targets};
 use super::thread::Thread;
 use super::wait::{self, WaitStatus};
 use crate::journal::Journal;
@@ -100,9 +100,8 @@ impl Tracer {
             PollFd::from_borrowed_fd(signals.commands(), PollFlags::IN),
             PollFd::from_borrowed_fd(signals.children(), PollFlags::IN),
         ];
-        let is_stopping = |target: &Target| matches!(target.phase, Phase::Stopping);
         let timeout = match self.restless.is_empty() {
-            true if self.targets.values().any(is_stopping) => Some(&STOPPING_RECHECK),
+            true if self.targets.values().any(Target::awaits_stops) => Some(&STOPPING_RECHECK),
             true => (!self.modules_due.is_empty()).then_some(&announce::PATIENCE),
             false => Some(&rest::PATIENCE),
         };

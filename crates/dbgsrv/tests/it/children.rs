@@ -1,6 +1,7 @@
 //! Children and new programs: what a target makes runs clean, and what it becomes is told.
 
 use dbgbase::{Address, ExitStatus, StopReason, Tid};
+use dbgwire::verbs::resume::SetEvents;
 use testkit::{Testee, memory_file, procfs, until};
 
 use crate::{address_of, begin};
@@ -147,5 +148,58 @@ fn a_new_program_is_told_with_its_modules() {
         assert_eq!((stop.sites(), stop.pc()), (vec![1], second), "{who}");
         client.go(target);
         assert_eq!(client.wait_exit(), ExitStatus::Exited(5), "{who}");
+    }
+}
+
+#[test]
+fn a_new_program_waits_for_no_thread_whose_end_is_told() {
+    let (_guard, _server, mut client) = begin();
+    let testee = Testee::build("executes", &[]);
+    for who in ["leader", "thread", "alone"] {
+        let (target, _) = client.start(&testee, &[who]);
+        let events = SetEvents { target: target.id, thread_ends: true, ..SetEvents::default() };
+        client.call(&events).expect("events");
+        let stop = loop {
+            client.go(target);
+            let stop = client.wait_stop();
+            match stop.reason() {
+                // The first thread of "alone" ends by itself.
+                StopReason::ThreadEnding { .. } => assert_eq!(who, "alone"),
+                _ => break stop,
+            }
+        };
+        assert_eq!(stop.reason(), StopReason::Exec, "{who}");
+        assert_eq!(client.tids(target), [stop.tid()]);
+        client.kill(target);
+    }
+}
+
+#[test]
+fn a_process_that_shared_the_memory_is_let_go_when_its_target_ends_or_is_another_program() {
+    let (guard, _server, mut client) = begin();
+    let testee = Testee::build("children", &[]);
+    for arguments in [&["sharing", "waiting"][..], &["sharing", "waiting", "executing"]] {
+        let mut process = guard.start(testee.path(), arguments);
+        assert_eq!(process.read_line(), "ready");
+        let (target, _) = client.attach(process.pid());
+        client.go(target);
+        process.write_line("");
+        let child = dbgbase::Pid::new(process.read_line().parse().expect("the child's id"));
+        if arguments.len() > 2 {
+            assert_eq!(client.wait_stop().reason(), StopReason::Exec);
+        } else {
+            until("the child to run", || {
+                (procfs::state(child, Tid::from(child)) == Some('S')).then_some(())
+            });
+            client.kill(target);
+        }
+        until("the child to be let go", || {
+            (procfs::tracer(child, Tid::from(child)) == Some(0)).then_some(())
+        });
+        process.close_input();
+        until("the child to end", || (!procfs::is_alive(child)).then_some(()));
+        if arguments.len() > 2 {
+            client.kill(target);
+        }
     }
 }

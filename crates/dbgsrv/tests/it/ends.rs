@@ -3,6 +3,8 @@
 use dbgbase::{ExitStatus, Signal, StopReason, Tid};
 use dbgwire::ErrorCode;
 use dbgwire::verbs::process::{Detach, Kill};
+use dbgwire::verbs::resume::SetEvents;
+use dbgwire::verbs::thread::{HoldChange, HoldThreads};
 use testkit::{Testee, memory_file, procfs, send_signal, until};
 
 use crate::{address_of, begin};
@@ -114,4 +116,73 @@ fn a_leader_that_ends_first_holds_nothing_up() {
         client.go(target);
     }
     assert_eq!(client.wait_exit(), ExitStatus::Exited(6));
+}
+
+/// Has the client told of every thread that is about to end.
+#[track_caller]
+fn tell_ends(client: &mut testkit::Client, target: testkit::Target) {
+    let events = SetEvents { target: target.id, thread_ends: true, ..SetEvents::default() };
+    client.call(&events).expect("events");
+}
+
+#[test]
+fn who_is_told_of_ends_can_kill() {
+    let (guard, _server, mut client) = begin();
+    let testee = Testee::build("waits", &[]);
+    for goes in [false, true] {
+        let mut process = guard.start(testee.path(), &["4"]);
+        assert_eq!(process.read_line(), "ready");
+        let (target, _) = client.attach(process.pid());
+        tell_ends(&mut client, target);
+        if goes {
+            client.go(target);
+        }
+        assert_eq!(client.kill(target), ExitStatus::Killed(Signal::SIGKILL));
+    }
+}
+
+#[test]
+fn a_process_that_is_about_to_end_can_be_killed() {
+    let (_guard, _server, mut client) = begin();
+    let (target, _) = client.start(&Testee::build("exits", &[]), &["7"]);
+    tell_ends(&mut client, target);
+    client.go(target);
+    let reason = client.wait_stop().reason();
+    assert_eq!(reason, StopReason::ThreadEnding { status: ExitStatus::Exited(7) });
+    assert_eq!(client.kill(target), ExitStatus::Exited(7), "the kernel drops the signal");
+}
+
+#[test]
+fn a_kill_from_elsewhere_waits_for_nobody() {
+    let (guard, _server, mut client) = begin();
+    let testee = Testee::build("waits", &[]);
+    let mut process = guard.start(testee.path(), &["4"]);
+    assert_eq!(process.read_line(), "ready");
+    let (target, _) = client.attach(process.pid());
+    tell_ends(&mut client, target);
+    // The wish is heard of as they run.
+    client.go(target);
+    client.interrupt(target);
+    client.wait_stop();
+    send_signal(target.pid, Signal::SIGKILL);
+    assert_eq!(client.wait_exit(), ExitStatus::Killed(Signal::SIGKILL));
+}
+
+#[test]
+fn held_threads_end_with_their_process() {
+    let (_guard, _server, mut client) = begin();
+    let testee = Testee::build("threads", &[]);
+    let (target, stop) = client.start(&testee, &["3", "1000000"]);
+    client.insert(target, 1, address_of(&testee, &stop, "all_started"));
+    client.go(target);
+    client.wait_stop();
+    tell_ends(&mut client, target);
+    let tids = client.tids(target);
+    let change = HoldChange::Freeze as i32;
+    let held = tids[1..].iter().map(|tid| tid.value()).collect();
+    client.call(&HoldThreads { target: target.id, tids: held, change }).expect("they live");
+    client.go(target);
+    client.interrupt(target);
+    client.wait_stop();
+    assert_eq!(client.kill(target), ExitStatus::Killed(Signal::SIGKILL));
 }

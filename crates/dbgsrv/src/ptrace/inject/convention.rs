@@ -133,6 +133,15 @@ pub(super) fn forget_call(registers: &mut GeneralRegisters) {
     }
 }
 
+/// Whether a thread that is about to end has asked for that itself, by a system call in which these
+/// registers say that it is. Where that is not known, it has.
+pub(in crate::ptrace) fn ends_itself(registers: &GeneralRegisters) -> bool {
+    of(registers.arch()).is_none_or(|convention| {
+        registers.arch() != Arch::X86_64
+            || convention.exits.contains(&registers.get(x86_64::ORIG_RAX))
+    })
+}
+
 /// How functions are called on one CPU.
 pub(super) struct Calling {
     /// Which registers have the first arguments.
