@@ -45,20 +45,21 @@ impl Tracer {
         }
         let start_time = check_attachable(pid)?;
         // The leader, unless it has ended before the others.
-        let first = procfs::living_thread(pid).unwrap_or(Tid::from(pid));
-        seize_first(pid, first)?;
-        let _ = sys::interrupt(first);
-        let begun = check_seized(pid, first, start_time)
-            .and_then(|()| self.begin_target(pid, first, start_time, false));
-        let id = match begun {
-            Ok(id) => id,
-            Err(fault) => {
-                // A seized thread can be detached only from a stop; it is stopped for a moment.
-                self.departing.insert(first, Departing::Abandoned);
-                return Err(fault);
+        let leader = Tid::from(pid);
+        let first = procfs::living_thread(pid).unwrap_or(leader);
+        let id = match self.attach_first(pid, first, start_time) {
+            Err(fault) if first == leader && fault.code == ErrorCode::NoSuchProcess => {
+                // Or ends at this moment.
+                let tids = procfs::tids(pid).unwrap_or_default();
+                let other = tids.into_iter().find(|tid| *tid != leader).ok_or(fault)?;
+                let id = self.attach_first(pid, other, start_time)?;
+                if self.departing.remove(&leader).is_some() {
+                    self.add_seized(id, leader);
+                }
+                id
             }
+            begun => begun?,
         };
-        self.add_seized(id, first);
         self.set_phase(id, Phase::Stopping);
         self.dirty.insert(id);
         if let Err(fault) = self.seize_listed(id, pid) {
@@ -66,6 +67,20 @@ impl Tracer {
             return Err(fault);
         }
         Ok(AttachReply { target: id.value() })
+    }
+
+    /// Makes a process a target by one thread of it.
+    fn attach_first(&mut self, pid: Pid, first: Tid, start_time: u64) -> Result<TargetId, Fault> {
+        seize_first(pid, first)?;
+        let _ = sys::interrupt(first);
+        let begun = check_seized(pid, first, start_time)
+            .and_then(|()| self.begin_target(pid, first, start_time, false));
+        match begun {
+            Ok(id) => self.add_seized(id, first),
+            // A seized thread can be detached only from a stop; it is stopped for a moment.
+            Err(_) => drop(self.departing.insert(first, Departing::Abandoned)),
+        }
+        begun
     }
 
     /// Looks once more for threads, now that all those that we know stand still. Whether there are

@@ -344,3 +344,15 @@ fn modules_of_a_running_process_are_found() {
     process.close_input();
     assert_eq!(process.wait(), ExitStatus::Exited(0));
 }
+
+#[test]
+fn a_process_whose_leader_ends_at_that_moment_can_be_attached_to() {
+    let (guard, _server, mut client) = begin();
+    let testee = Testee::build("leader_ends", &[]);
+    for _ in 0..100 {
+        let process = guard.start(testee.path(), &[]);
+        let target = client.try_attach(process.pid()).expect("it lives");
+        client.wait_stop();
+        assert_eq!(client.kill(target), ExitStatus::Killed(Signal::SIGKILL));
+    }
+}
