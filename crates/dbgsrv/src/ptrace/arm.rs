@@ -65,9 +65,9 @@ impl Tracer {
                 Fault::new(ErrorCode::LimitReached, "this session has too many breakpoints")
             })?;
         reach(&mut self.probe, Step::SiteJournaled);
-        // It is written all the same if it is to be lifted: what cannot be armed is known at once.
         let is_armed = target.vforks == 0;
         if target.is_at_rest {
+            // It is written all the same, and lifted soon: what cannot be armed is known at once.
             self.restless.insert(id);
         }
         if is_armed && let Err(error) = memory.poke(address, trap) {

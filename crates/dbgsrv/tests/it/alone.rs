@@ -460,18 +460,16 @@ fn a_call_leaves_threads_as_they_stand() {
 
 #[test]
 fn a_leader_that_has_ended_stands_in_nobodys_way() {
-    let (guard, _server, mut client) = begin();
+    let (_guard, _server, mut client) = begin();
     let testee = Testee::build("leader_ends", &[]);
-    let mut process = guard.start(testee.path(), &[]);
-    let (target, _) = client.attach(process.pid());
+    let (target, stop) = client.start(&testee, &["on"]);
+    client.insert(target, 1, address_of(&testee, &stop, "alone"));
     stop_alone(&mut client, target);
     client.go(target);
-    let leader = Tid::from(target.pid);
-    assert_eq!(process.read_line(), "ready", "and the leader has ended");
-    assert_eq!(procfs::state(target.pid, leader), Some('Z'));
-    interrupt(&mut client, target, &[]);
     let stop = wait_alone(&mut client);
-    assert_ne!(stop.tid(), leader);
+    let leader = Tid::from(target.pid);
+    assert_eq!((stop.sites(), procfs::state(target.pid, leader)), (vec![1], Some('Z')));
+    interrupt(&mut client, target, &[]);
     until("the target to stand still", || {
         let mode = StopMode::Together as i32;
         client.call(&SetStopMode { target: target.id, mode }).ok()
