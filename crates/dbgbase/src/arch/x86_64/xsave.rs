@@ -186,7 +186,10 @@ impl XsaveLayout {
 
     /// The end of the run of registers that the byte at `at` is in, and their component.
     fn region(&self, area_len: usize, at: usize) -> Result<(usize, u8), PatchError> {
-        let legacy = LEGACY.iter().find(|(start, end, _)| (*start..*end).contains(&at));
+        let is_there = |(start, end, _): &&(usize, usize, u8)| {
+            (*start..*end).contains(&at) && *end <= area_len
+        };
+        let legacy = LEGACY.iter().find(is_there);
         if let Some((_, end, feature)) = legacy {
             return Ok((*end, *feature));
         }

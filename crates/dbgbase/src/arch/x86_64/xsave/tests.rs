@@ -36,6 +36,17 @@ fn a_patch_brings_its_component_into_use() {
 }
 
 #[test]
+fn an_area_that_is_cut_has_no_place_for_a_patch() {
+    let mut area = vec![0; 170];
+    let outside = |offset| Err(PatchError::Outside { offset });
+    assert_eq!(layout().patch(&mut area, [(168, &[1; 4][..])]), outside(168));
+    assert_eq!(layout().patch(&mut area, [(160, &[1; 4][..])]), outside(160));
+    assert_eq!(layout().patch(&mut area, [(156, &[1; 5][..])]), outside(160));
+    assert!(area.iter().skip(160).all(|byte| *byte == 0));
+    assert_eq!(layout().patch(&mut area, [(32, &[1; 4][..])]), Ok(()));
+}
+
+#[test]
 fn initial_states_are_not_all_zero() {
     let mut area = area(0);
     layout().patch(&mut area, [(32, &[7; 10][..]), (160, &[8; 16][..])]).expect("st0 and xmm0");
