@@ -43,9 +43,8 @@ impl Tracer {
 /// The signal to inject as a thread leaves its stop. Others that are due are sent anew.
 pub(super) fn due_signal(pid: Pid, thread: &mut Thread, class: StopClass) -> Option<Signal> {
     let injected = take_injected(thread, class);
-    for due in std::mem::take(&mut thread.held) {
-        send_anew(pid, thread, due, false);
-    }
+    let others = std::mem::take(&mut thread.held);
+    send_anew(pid, thread, others.into_iter().map(|due| Resent { due, is_news: false }));
     injected
 }
 
@@ -112,17 +111,22 @@ fn take_injected(thread: &mut Thread, class: StopClass) -> Option<Signal> {
     Some(due.signal)
 }
 
-/// Sends a signal to a thread that had got it before. Whether it is news when it arrives, the
-/// caller knows.
-pub(super) fn send_anew(pid: Pid, thread: &mut Thread, due: DueSignal, is_news: bool) {
-    // Of signals that are merged while they wait, one arrives (signal(7)).
-    let merges = |other: &Resent| other.due.signal == due.signal && !due.signal.is_real_time();
-    // What is known of it goes with it, where the kernel allows that.
-    let queued = due.info.map(|info| sys::queue_signal(pid, thread.tid, &info));
-    let is_sent = queued == Some(Ok(())) || sys::signal_thread(pid, thread.tid, due.signal).is_ok();
-    if is_sent && !thread.resent.iter().any(merges) {
-        thread.resent.push(Resent { due, is_news });
+/// Sends signals to a thread that had got them before, and therefore before those that have been
+/// sent anew already and have not arrived again.
+pub(super) fn send_anew(pid: Pid, thread: &mut Thread, signals: impl IntoIterator<Item = Resent>) {
+    let later = std::mem::take(&mut thread.resent);
+    for Resent { due, is_news } in signals {
+        // Of signals that are merged while they wait, one arrives (signal(7)).
+        let merges = |other: &Resent| other.due.signal == due.signal && !due.signal.is_real_time();
+        // What is known of it goes with it, where the kernel allows that.
+        let queued = due.info.map(|info| sys::queue_signal(pid, thread.tid, &info));
+        let is_sent =
+            queued == Some(Ok(())) || sys::signal_thread(pid, thread.tid, due.signal).is_ok();
+        if is_sent && !thread.resent.iter().chain(&later).any(merges) {
+            thread.resent.push(Resent { due, is_news });
+        }
     }
+    thread.resent.extend(later);
 }
 
 /// Takes note that a signal has been sent to a target: one that continues it revokes those that

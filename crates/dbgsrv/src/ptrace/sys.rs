@@ -6,6 +6,8 @@
 mod context;
 mod pending;
 
+use std::fmt;
+
 use dbgbase::{Address, Arch, GeneralRegisters, Pid, Signal, Tid};
 use libc::c_void;
 use rustix::io::Errno;
@@ -295,6 +297,16 @@ pub(super) struct SigInfo {
 // SAFETY: siginfo_t is plain data that the kernel copied; the addresses in it are the tracee's,
 // never followed here.
 unsafe impl Send for SigInfo {}
+
+impl fmt::Debug for SigInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // SAFETY: as in `sender`.
+        let value = unsafe { self.raw.si_value() };
+        let (address, sender) = (self.address(), self.sender());
+        let value = value.sival_ptr as usize;
+        write!(f, "code {} address {address:?} from {sender:?} value {value:#x}", self.code())
+    }
+}
 
 impl SigInfo {
     /// As the kernel has it.

@@ -32,7 +32,7 @@ impl Tracer {
     pub(super) fn take_signal(&mut self, id: TargetId, tid: Tid, signal: Signal, how: How) {
         // Without siginfo the thread has just been killed; its end is reported next.
         let Ok(info) = sys::siginfo(tid) else { return };
-        trace::note(tid, format_args!("code {} address {:?}", info.code(), info.address()));
+        trace::note(tid, format_args!("{info:?}"));
         if self.take_signal_in_call(id, tid, signal, &info, how) {
             return;
         }

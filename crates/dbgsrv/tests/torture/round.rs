@@ -5,6 +5,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use dbgbase::{ExitStatus, Signal};
 use fastrand::Rng;
@@ -17,6 +18,8 @@ use crate::listener::Listener;
 use crate::tally::{self, Deed, ERRORS, Log, Tally};
 use crate::victim::Victim;
 
+/// How long a round may take.
+const PATIENCE: Duration = Duration::from_secs(400);
 /// How many targets rounds have: one as often as all others.
 const VICTIMS: [usize; 4] = [1, 1, 2, 3];
 /// How many clients rounds have at most.
@@ -41,7 +44,7 @@ impl Round {
     ///
     /// **Errors**: a description of everything, if anything was not as it has to be.
     pub(crate) fn run(mut self, binaries: &Binaries, tally: &Tally) -> Result<(), String> {
-        let guard = Guard::new();
+        let guard = Guard::with_patience(PATIENCE);
         let folder = guard.directory().to_owned();
         let errors = File::create(folder.join(ERRORS)).expect("a file of ours");
         let mut server = Server::npipe_with(&guard, PROGRAM, |command| {

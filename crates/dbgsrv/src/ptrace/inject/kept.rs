@@ -5,7 +5,7 @@
 use dbgbase::{TargetId, Tid};
 
 use super::super::deliver;
-use super::super::thread::DueSignal;
+use super::super::thread::{DueSignal, Resent};
 use super::super::tracer::Tracer;
 use crate::journal::{Entry, EntryIndex};
 
@@ -59,13 +59,12 @@ impl Tracer {
     pub(super) fn send_kept(&mut self, id: TargetId, tid: Tid, kept: Vec<Kept>) {
         let Some(target) = self.targets.get_mut(&id) else { return };
         let pid = target.pid;
-        for Kept { due, is_news, entry } in kept {
-            if let Some(thread) = target.threads.get_mut(&tid) {
-                deliver::send_anew(pid, thread, due, is_news);
-            }
-            if let Some(entry) = entry {
-                self.journal.remove(entry);
-            }
+        if let Some(thread) = target.threads.get_mut(&tid) {
+            let signals = kept.iter().map(|kept| Resent { due: kept.due, is_news: kept.is_news });
+            deliver::send_anew(pid, thread, signals);
+        }
+        for entry in kept.into_iter().filter_map(|kept| kept.entry) {
+            self.journal.remove(entry);
         }
     }
 }
