@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{generate, packages, programs, tidy, torture};
+use crate::{generate, packages, programs, tidy};
 
 /// One step: cheap ones come first, so that a mistake is found early.
 struct Step {
@@ -47,7 +47,6 @@ const STEPS: &[Step] = &[
             cargo(root, &words, &[])
         },
     },
-    Step { name: "torture", run: |root| torture::run(root, &["--minutes", "4"]) },
     Step { name: "test", run: |root| cargo(root, &["test", "--workspace", "--locked"], &[]) },
 ];
 
