@@ -131,8 +131,8 @@ fn resume_carried(
     }
     thread.stepped = kind_at(memory, site, arch);
     trap_flag::note_own(thread, registers);
-    // Behind an instruction that sets the trap flag the way back would be what traps.
     let waits = thread.inject.is_some() || !thread.held.is_empty();
+    // Behind an instruction that sets the trap flag the way back would be what traps.
     if !waits && (thread.wish == Wish::Step || thread.stepped != Kind::PopsFlags) {
         resume(pid, thread, catches);
         return true;

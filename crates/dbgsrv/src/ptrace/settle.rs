@@ -1,6 +1,6 @@
 //! What a target does next. After every command and every round of reports each target concerned is
 //! settled: it runs on, is being stopped, lets one thread step off a site, or stands still and the
-//! client is told. This is the whole state machine of a target; `docs/architecture.md` draws it.
+//! client is told. This is the whole state machine of a target; `docs/ptrace.md` draws it.
 
 use dbgbase::{Address, StopReason, TargetId, Tid};
 
