@@ -17,6 +17,7 @@ struct Package {
 
 const PACKAGES: &[Package] = &[
     Package { name: "binutils", program: "readelf", reason: "a second opinion on ELF files" },
+    Package { name: "debuginfod", program: "debuginfod", reason: "a server of symbols" },
     Package { name: "g++", program: "g++", reason: "debuggees in C++" },
     Package { name: "gcc", program: "gcc", reason: "debuggees in C" },
     Package { name: "gdb", program: "gdb", reason: "a second opinion on live programs" },
@@ -27,6 +28,7 @@ const PACKAGES: &[Package] = &[
         program: "python3",
         reason: "a program that nobody built for debugging",
     },
+    Package { name: "xz-utils", program: "xz", reason: "symbols packed into stripped programs" },
 ];
 
 /// Makes sure that every package is there.

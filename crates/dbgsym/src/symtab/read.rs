@@ -49,8 +49,13 @@ pub(super) fn read(image: &Image, debug_file: Option<&Image>) -> SymbolTable {
         paths: OnceLock::new(),
     };
     // The order says who stays of two equal symbols.
+    // The order says who stays of two equal symbols.
     let full = [debug_file, Some(image)].into_iter().flatten();
     for symbols in full.filter_map(|image| section_table(image, elf::SHT_SYMTAB)) {
+        table.add(&symbols);
+    }
+    let mini = if table.sources.is_empty() { image.mini_debug_file() } else { None };
+    if let Some(symbols) = mini.as_ref().and_then(|mini| section_table(mini, elf::SHT_SYMTAB)) {
         table.add(&symbols);
     }
     let dynamic = section_table(image, elf::SHT_DYNSYM).or_else(|| dynamic_table(image));

@@ -15,5 +15,6 @@ mod programs;
 mod corruption;
 mod disassembly;
 mod images;
+mod mini_debug;
 mod stacks;
 mod symbols;
