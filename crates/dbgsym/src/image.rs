@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use dbgbase::{Address, AddressRange, Arch, LinkAddress, LoadBias};
 
 use crate::ImageError;
+use crate::dwarf::DebugInfo;
 use crate::symtab::SymbolTable;
 use crate::unwind::CallFrameInfo;
 
@@ -86,8 +87,8 @@ pub struct DebugLink {
 
 /// One ELF image.
 ///
-/// Facts of the headers are ready after [`Image::parse`]; symbols and call frame information are
-/// indexed when first asked for, once, by whichever thread comes first.
+/// Facts of the headers are ready after [`Image::parse`]; symbols, call frame information and
+/// debugging information are read when first asked for, once, by whichever thread comes first.
 #[derive(Debug)]
 pub struct Image {
     bytes: ImageBytes,
@@ -104,6 +105,7 @@ pub struct Image {
     debug_file: Option<Arc<Image>>,
     symbols: OnceLock<SymbolTable>,
     call_frame_info: OnceLock<CallFrameInfo>,
+    debug_info: OnceLock<Option<DebugInfo>>,
 }
 
 impl Image {
@@ -116,8 +118,8 @@ impl Image {
         parse::parse(bytes)
     }
 
-    /// The same image with `debug_file` beside it, whose symbols and call frame information are
-    /// then used as well.
+    /// The same image with `debug_file` beside it, whose symbols, call frame information and
+    /// debugging information are then used as well.
     ///
     /// **Errors**: [`ImageError::DebugFileMismatch`] if CPU or build-id differ.
     pub fn with_debug_file(self, debug_file: Arc<Image>) -> Result<Image, ImageError> {
@@ -132,6 +134,7 @@ impl Image {
             debug_file: Some(debug_file),
             symbols: OnceLock::new(),
             call_frame_info: OnceLock::new(),
+            debug_info: OnceLock::new(),
             ..self
         })
     }
@@ -240,6 +243,14 @@ impl Image {
         self.call_frame_info.get_or_init(|| CallFrameInfo::new(self, self.debug_file.as_deref()))
     }
 
+    /// Debugging information of the image or of its debug file. `None` if there is none.
+    ///
+    /// **Cost**: the first call decompresses the sections that need it, and reads the headers of
+    /// all units; everything else is read when asked for.
+    pub fn debug_info(&self) -> Option<&DebugInfo> {
+        self.debug_info.get_or_init(|| DebugInfo::new(self)).as_ref()
+    }
+
     pub(crate) fn dynamic(&self) -> &DynamicTable {
         &self.dynamic
     }
@@ -252,10 +263,12 @@ impl Image {
     /// The bytes of the first section called `name`, decompressed if need be. `None` if it is
     /// missing, has no bytes in the file, or is damaged.
     pub fn section_bytes(&self, name: &str) -> Option<ImageBytes> {
-        let section = self.section(name)?;
-        let start = section.file_offset?;
-        let stored = self.bytes.slice(start..start.checked_add(section.size_bytes)?)?;
-        if section.is_compressed { parse::decompress(&stored) } else { Some(stored) }
+        self.bytes_of(self.section(name)?)
+    }
+
+    /// The bytes of one of its sections, decompressed if need be.
+    pub(crate) fn bytes_of(&self, section: &Section) -> Option<ImageBytes> {
+        parse::bytes_of_section(&self.bytes, section)
     }
 
     /// The file's bytes from `address` to the end of its segment's part of the file. `None` where

@@ -1,11 +1,12 @@
-//! Bytes of files in, facts out: what an ELF image says about itself, its symbols, how to unwind
-//! its frames and how its instructions read. Everything here is computed from buffers and from
-//! [`dbgbase::ReadMemory`]; nothing is opened, written, awaited or started. It knows no target, no
-//! module list and no command.
+//! Bytes of files in, facts out: what an ELF image says about itself, its symbols, what compilers
+//! wrote down about it, how to unwind its frames and how its instructions read. Everything here is
+//! computed from buffers and from [`dbgbase::ReadMemory`]; nothing is opened or written, and what
+//! runs on several threads ends before the call that began it. It knows no target, no module list
+//! and no command.
 //!
 //! Reading order: [`Image`] is one ELF file. [`SymbolTable`] names its addresses, with [`demangle`]
-//! for mangled names and [`Pattern`] for wildcards. [`unwind`] finds callers, from the innermost
-//! frame outwards. [`disasm`] reads instructions.
+//! for mangled names and [`Pattern`] for wildcards. [`dwarf`] reads debugging information.
+//! [`unwind`] finds callers, from the innermost frame outwards. [`disasm`] reads instructions.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -15,6 +16,8 @@
 
 pub mod demangle;
 pub mod disasm;
+#[allow(dead_code, unused_imports, reason = "what reads entries is added file by file")]
+pub mod dwarf;
 mod error;
 mod image;
 mod names;

@@ -71,6 +71,7 @@ pub(super) fn parse(bytes: ImageBytes) -> Result<Image, ImageError> {
         debug_file: None,
         symbols: OnceLock::new(),
         call_frame_info: OnceLock::new(),
+        debug_info: OnceLock::new(),
         bytes,
     })
 }
@@ -200,6 +201,30 @@ fn debug_link(file: &[u8], sections: &[Section]) -> Option<DebugLink> {
     (!file_name.is_empty()).then_some(DebugLink { file_name, crc32 })
 }
 
+/// The bytes of a section, decompressed if need be.
+pub(super) fn bytes_of_section(file: &ImageBytes, section: &Section) -> Option<ImageBytes> {
+    let start = section.file_offset?;
+    let stored = file.slice(start..start.checked_add(section.size_bytes)?)?;
+    if section.is_compressed {
+        return decompress(&stored);
+    }
+    if section.name.starts_with(".zdebug") { decompress_old(&stored) } else { Some(stored) }
+}
+
+/// Decompresses a section as linkers did before `SHF_COMPRESSED`, when the name said it:
+///
+/// ```text
+/// 0      4                    12
+/// +------+--------------------+-----------------
+/// | ZLIB | size, big-endian   | compressed ...
+/// +------+--------------------+-----------------
+/// ```
+fn decompress_old(stored: &ImageBytes) -> Option<ImageBytes> {
+    let rest = stored.as_slice().strip_prefix(b"ZLIB")?;
+    let (size, data) = rest.split_first_chunk()?;
+    inflate(CompressionFormat::Zlib, data, u64::from_be_bytes(*size))
+}
+
 /// Decompresses a section that begins with `Elf64_Chdr`:
 ///
 /// ```text
@@ -209,7 +234,7 @@ fn debug_link(file: &[u8], sections: &[Section]) -> Option<DebugLink> {
 /// +--------+----------+-----------+--------------+-----------------
 ///   1 zlib, 2 zstd     when whole
 /// ```
-pub(super) fn decompress(stored: &ImageBytes) -> Option<ImageBytes> {
+fn decompress(stored: &ImageBytes) -> Option<ImageBytes> {
     let stored = stored.as_slice();
     let header: &elf::CompressionHeader64<LittleEndian> = object::pod::from_bytes(stored).ok()?.0;
     let data = stored.get(size_of_val(header)..)?;
@@ -218,7 +243,10 @@ pub(super) fn decompress(stored: &ImageBytes) -> Option<ImageBytes> {
         elf::ELFCOMPRESS_ZSTD => CompressionFormat::Zstandard,
         _ => return None,
     };
-    let uncompressed_size = header.ch_size.get(LE);
+    inflate(format, data, header.ch_size.get(LE))
+}
+
+fn inflate(format: CompressionFormat, data: &[u8], uncompressed_size: u64) -> Option<ImageBytes> {
     if uncompressed_size > (data.len() as u64).saturating_mul(COMPRESSION_RATIO_MAX) {
         return None;
     }

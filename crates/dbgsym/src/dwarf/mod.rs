@@ -1,0 +1,170 @@
+//! What compilers wrote down about a program (DWARF 4 and 5): units, lines, functions, inlined
+//! calls. It knows link addresses and the bytes of sections; what is loaded where, and which file
+//! lies where, is known elsewhere.
+//!
+//! Reading order: [`DebugInfo`] is all of one image. `sections.rs` has its bytes, `unit.rs` lists
+//! the units and opens them. Everything is computed when first asked for and kept.
+//!
+//! Damaged information gives fewer facts, never an error: what cannot be read is not there.
+
+mod range_table;
+mod sections;
+mod unit;
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use dbgbase::Arch;
+use gimli::{EndianSlice, LittleEndian};
+
+use crate::image::Image;
+
+pub(crate) use range_table::RangeTable;
+use sections::Sections;
+pub use unit::{EntryId, SourceLanguage, UnitId};
+pub(crate) use unit::{OpenUnit, OpenUnits, PartId};
+use unit::{UnitFacts, Units};
+
+/// Bytes of a section, as gimli reads them.
+pub(crate) type Reader<'a> = EndianSlice<'a, LittleEndian>;
+
+/// The sections of one file, as gimli reads them.
+pub(crate) type Dwarf<'a> = gimli::Dwarf<Reader<'a>>;
+
+/// The debugging information of an image.
+///
+/// **Threads**: any number may ask at the same time; what one computes all others use.
+pub struct DebugInfo {
+    arch: Arch,
+    /// Where the image has instructions. What was removed by the linker lies elsewhere.
+    code: Vec<Range<u64>>,
+    main: Part,
+    ranges: OnceLock<RangeTable<u32>>,
+}
+
+/// One file's sections and units.
+struct Part {
+    sections: Sections,
+    units: Units,
+}
+
+impl Part {
+    fn new(sections: Sections) -> Part {
+        let units = Units::new(&sections);
+        Part { sections, units }
+    }
+}
+
+impl DebugInfo {
+    /// The information in `image`, or else in its separate debug file. `None` if neither has any.
+    pub(crate) fn new(image: &Image) -> Option<DebugInfo> {
+        let debug_file = image.debug_file().map(AsRef::as_ref);
+        let sections = [Some(image), debug_file].into_iter().flatten().find_map(Sections::new)?;
+        let main = Part::new(sections);
+        Some(DebugInfo { arch: image.arch(), code: code_of(image), main, ranges: OnceLock::new() })
+    }
+
+    /// The CPU that the image was linked for.
+    pub(crate) fn arch(&self) -> Arch {
+        self.arch
+    }
+
+    /// Whether the image has instructions at this link address. Functions that the linker removed
+    /// stay in the information, at address zero or thereabouts.
+    pub(crate) fn has_code_at(&self, address: u64) -> bool {
+        self.code.iter().any(|range| range.contains(&address))
+    }
+
+    fn part(&self, part: PartId) -> Option<&Part> {
+        match part {
+            PartId::Main => Some(&self.main),
+        }
+    }
+
+    /// The sections of a part.
+    ///
+    /// **Cost**: small, nothing is read.
+    fn dwarf(&self, part: PartId) -> Option<Dwarf<'_>> {
+        Some(self.part(part)?.sections.dwarf())
+    }
+
+    /// The units of the image itself that compilers translated, in file order.
+    pub(crate) fn compile_units(&self) -> impl Iterator<Item = UnitId> {
+        self.main.units.compile_units().map(|index| UnitId::new(PartId::Main, index))
+    }
+
+    /// What the root of a unit says. For a skeleton, what the skeleton says.
+    pub(crate) fn facts(&self, id: UnitId) -> Option<&UnitFacts> {
+        let part = self.part(id.part())?;
+        part.units.facts(id.index(), || self.open_plain(id))
+    }
+
+    /// The units that have instructions at `address`. Mostly one.
+    ///
+    /// **Cost**: the first call reads the roots of all units.
+    pub(crate) fn units_at(&self, address: u64) -> Vec<UnitId> {
+        let ranges = self.ranges.get_or_init(|| self.unit_ranges());
+        let mut units: Vec<_> =
+            ranges.at(address).map(|index| UnitId::new(PartId::Main, *index)).collect();
+        units.dedup();
+        units
+    }
+
+    fn unit_ranges(&self) -> RangeTable<u32> {
+        let mut found = Vec::new();
+        for id in self.compile_units() {
+            let Some(facts) = self.facts(id) else { continue };
+            let ranges = facts.ranges.iter().filter(|range| self.has_code_at(range.start));
+            found.extend(ranges.map(|range| (range.clone(), id.index())));
+        }
+        RangeTable::new(found)
+    }
+
+    /// The unit that holds the entry at `offset` of `.debug_info`, and the entry.
+    pub(crate) fn entry_at(&self, part: PartId, offset: usize) -> Option<EntryId> {
+        let (index, offset) = self.part(part)?.units.entry_at(offset)?;
+        Some(EntryId::new(UnitId::new(part, index), offset))
+    }
+
+    /// The type that a type unit of this signature defines (DWARF 5, 3.1.4).
+    pub(crate) fn type_by_signature(&self, signature: u64) -> Option<EntryId> {
+        let (index, offset) = self.main.units.by_signature(signature)?;
+        Some(EntryId::new(UnitId::new(PartId::Main, index), offset))
+    }
+
+    /// Opens a unit.
+    ///
+    /// **Cost**: reads its header and root, and the first time its abbreviations: some 10
+    /// microseconds. Questions that need several units ask through [`OpenUnits`].
+    pub(crate) fn open(&self, id: UnitId) -> Option<OpenUnit<'_>> {
+        self.open_plain(id)
+    }
+
+    /// Opens a unit, even if it is only the skeleton of one.
+    fn open_plain(&self, id: UnitId) -> Option<OpenUnit<'_>> {
+        let part = self.part(id.part())?;
+        let dwarf = self.dwarf(id.part())?;
+        let unit = part.units.open(id.index(), &dwarf)?;
+        Some(OpenUnit::new(self, id, dwarf, unit))
+    }
+}
+
+impl fmt::Debug for DebugInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DebugInfo({} units)", self.main.units.len())
+    }
+}
+
+/// Sections tell more exactly where instructions are: without them, zero may lie in a segment.
+fn code_of(image: &Image) -> Vec<Range<u64>> {
+    let range = |start: u64, size: u64| start..start.saturating_add(size);
+    let sections = image.sections().iter().filter(|section| section.is_executable);
+    let mut code: Vec<_> =
+        sections.map(|section| range(section.address.value(), section.size_bytes)).collect();
+    if code.is_empty() {
+        let segments = image.segments().iter().filter(|segment| segment.is_executable);
+        code = segments.map(|segment| range(segment.address.value(), segment.size_bytes)).collect();
+    }
+    code
+}
