@@ -7,6 +7,7 @@
 //!
 //! Damaged information gives fewer facts, never an error: what cannot be read is not there.
 
+mod line;
 mod range_table;
 mod sections;
 mod unit;
@@ -20,6 +21,8 @@ use gimli::{EndianSlice, LittleEndian};
 
 use crate::image::Image;
 
+use line::{FileIndex, LineTable, UnitFiles};
+pub use line::{LineAt, LineRow, SourcePattern};
 pub(crate) use range_table::RangeTable;
 use sections::Sections;
 pub use unit::{EntryId, SourceLanguage, UnitId};
@@ -41,18 +44,29 @@ pub struct DebugInfo {
     code: Vec<Range<u64>>,
     main: Part,
     ranges: OnceLock<RangeTable<u32>>,
+    files: OnceLock<FileIndex>,
 }
 
 /// One file's sections and units.
 struct Part {
     sections: Sections,
     units: Units,
+    /// As many as there are units.
+    tables: Vec<UnitTables>,
+}
+
+/// What was computed of a unit.
+#[derive(Default)]
+struct UnitTables {
+    files: OnceLock<Option<UnitFiles>>,
+    lines: OnceLock<Option<LineTable>>,
 }
 
 impl Part {
     fn new(sections: Sections) -> Part {
         let units = Units::new(&sections);
-        Part { sections, units }
+        let tables = (0..units.len()).map(|_| UnitTables::default()).collect();
+        Part { sections, units, tables }
     }
 }
 
@@ -62,7 +76,13 @@ impl DebugInfo {
         let debug_file = image.debug_file().map(AsRef::as_ref);
         let sections = [Some(image), debug_file].into_iter().flatten().find_map(Sections::new)?;
         let main = Part::new(sections);
-        Some(DebugInfo { arch: image.arch(), code: code_of(image), main, ranges: OnceLock::new() })
+        Some(DebugInfo {
+            arch: image.arch(),
+            code: code_of(image),
+            main,
+            ranges: OnceLock::new(),
+            files: OnceLock::new(),
+        })
     }
 
     /// The CPU that the image was linked for.
@@ -80,6 +100,19 @@ impl DebugInfo {
         match part {
             PartId::Main => Some(&self.main),
         }
+    }
+
+    fn tables(&self, unit: UnitId) -> Option<&UnitTables> {
+        self.part(unit.part())?.tables.get(unit.index() as usize)
+    }
+
+    fn file_index(&self) -> &FileIndex {
+        self.files.get_or_init(|| FileIndex::new(self))
+    }
+
+    /// The unit whose line table has the lines and files of `unit`.
+    fn line_unit(&self, unit: UnitId) -> UnitId {
+        unit
     }
 
     /// The sections of a part.
@@ -104,11 +137,23 @@ impl DebugInfo {
     ///
     /// **Cost**: the first call reads the roots of all units.
     pub(crate) fn units_at(&self, address: u64) -> Vec<UnitId> {
-        let ranges = self.ranges.get_or_init(|| self.unit_ranges());
-        let mut units: Vec<_> =
-            ranges.at(address).map(|index| UnitId::new(PartId::Main, *index)).collect();
+        let found = self.ranges().at(address);
+        let mut units: Vec<_> = found.map(|index| UnitId::new(PartId::Main, *index)).collect();
         units.dedup();
         units
+    }
+
+    /// The units that have instructions in `range`, in file order.
+    pub(crate) fn units_in(&self, range: Range<u64>) -> Vec<UnitId> {
+        let found = self.ranges().overlapping(range);
+        let mut units: Vec<_> = found.map(|(_, i)| UnitId::new(PartId::Main, *i)).collect();
+        units.sort_unstable();
+        units.dedup();
+        units
+    }
+
+    fn ranges(&self) -> &RangeTable<u32> {
+        self.ranges.get_or_init(|| self.unit_ranges())
     }
 
     fn unit_ranges(&self) -> RangeTable<u32> {

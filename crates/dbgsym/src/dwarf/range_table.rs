@@ -54,6 +54,16 @@ impl<T> RangeTable<T> {
         reaching.filter(move |row| row.end > address)
     }
 
+    /// The ranges that have addresses in `wanted`, by address.
+    pub(crate) fn overlapping(&self, wanted: Range<u64>) -> impl Iterator<Item = (Range<u64>, &T)> {
+        let begun = self.rows.partition_point(|row| row.start < wanted.end);
+        let begun = self.rows.get(..begun).unwrap_or_default();
+        let first = begun.partition_point(|row| row.end_max <= wanted.start);
+        let reaching = begun.get(first..).unwrap_or_default();
+        let reaching = reaching.iter().filter(move |row| row.end > wanted.start);
+        reaching.map(|row| (row.start..row.end, &row.value))
+    }
+
     /// All ranges by address.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Range<u64>, &T)> {
         self.rows.iter().map(|row| (row.start..row.end, &row.value))
@@ -82,6 +92,10 @@ mod tests {
             }
             found.sort_unstable();
             assert_eq!(found, expected, "at {address}");
+            let mut found: Vec<u64> =
+                table.overlapping(address..address + 1).map(|(_, value)| *value).collect();
+            found.sort_unstable();
+            assert_eq!(found, expected, "around {address}");
         }
     }
 }

@@ -9,12 +9,14 @@
 // What the tests stand on: compiled programs, what binutils say, core files.
 mod binutils;
 mod core_file;
+mod debug_builds;
 mod programs;
 
 // The tests, one file for each part of the crate.
 mod corruption;
 mod disassembly;
 mod images;
+mod lines;
 mod mini_debug;
 mod stacks;
 mod symbols;
