@@ -9,6 +9,7 @@
 // What the tests stand on: compiled programs, what binutils say, core files.
 mod binutils;
 mod core_file;
+#[allow(dead_code, reason = "functions are compared as well")]
 mod debug_builds;
 mod programs;
 
