@@ -7,8 +7,11 @@
 //!
 //! Damaged information gives fewer facts, never an error: what cannot be read is not there.
 
+mod function;
+mod inline;
 mod line;
 mod range_table;
+mod scope;
 mod sections;
 mod unit;
 
@@ -21,9 +24,13 @@ use gimli::{EndianSlice, LittleEndian};
 
 use crate::image::Image;
 
+pub use function::{Function, SourcePlace};
+pub use inline::InlinedCall;
 use line::{FileIndex, LineTable, UnitFiles};
 pub use line::{LineAt, LineRow, SourcePattern};
 pub(crate) use range_table::RangeTable;
+use scope::Outline;
+pub(crate) use scope::qualified_name;
 use sections::Sections;
 pub use unit::{EntryId, SourceLanguage, UnitId};
 pub(crate) use unit::{OpenUnit, OpenUnits, PartId};
@@ -60,6 +67,7 @@ struct Part {
 struct UnitTables {
     files: OnceLock<Option<UnitFiles>>,
     lines: OnceLock<Option<LineTable>>,
+    outline: OnceLock<Option<Outline>>,
 }
 
 impl Part {
@@ -104,6 +112,20 @@ impl DebugInfo {
 
     fn tables(&self, unit: UnitId) -> Option<&UnitTables> {
         self.part(unit.part())?.tables.get(unit.index() as usize)
+    }
+
+    /// The scopes and functions of a unit.
+    ///
+    /// **Cost**: the first question in a unit reads all its entries.
+    pub(crate) fn outline(&self, unit: UnitId) -> Option<&Outline> {
+        let unit = self.full_unit(unit);
+        let outline = &self.tables(unit)?.outline;
+        outline.get_or_init(|| Some(Outline::read(&self.open(unit)?))).as_ref()
+    }
+
+    /// The unit that has the entries of `unit`, if that is only a skeleton.
+    fn full_unit(&self, unit: UnitId) -> UnitId {
+        unit
     }
 
     fn file_index(&self) -> &FileIndex {

@@ -4,6 +4,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use dbgbase::LinkAddress;
+use dbgsym::Image;
+
 use crate::programs::{Workshop, run, tool};
 
 /// A way to build a program.
@@ -13,7 +16,7 @@ pub(crate) struct Build {
 }
 
 /// Languages, versions of the format, levels of optimisation, kinds of files.
-pub(crate) const BUILDS: [Build; 13] = [
+pub(crate) const BUILDS: [Build; 14] = [
     Build { source: "plain.c", flags: &["-g", "-O0", "-gdwarf-4", "-lm"] },
     Build { source: "plain.c", flags: &["-g", "-O2", "-gdwarf-5", "-lm"] },
     Build { source: "plain.c", flags: &["-g", "-O2", "-gdwarf-5", "-gdwarf64", "-lm"] },
@@ -22,6 +25,7 @@ pub(crate) const BUILDS: [Build; 13] = [
     Build { source: "inlined.c", flags: &["-g", "-O2", "-gdwarf-4"] },
     Build { source: "inlined.c", flags: &["-g", "-O2", "-gdwarf-5", "-flto"] },
     Build { source: "shapes.cpp", flags: &["-g", "-O0", "-gdwarf-4"] },
+    Build { source: "shapes.cpp", flags: &["-g", "-O2", "-gdwarf-5"] },
     Build { source: "shapes.cpp", flags: &["-g", "-O2", "-gdwarf-4", "-fdebug-types-section"] },
     Build { source: "shapes.cpp", flags: &["-g", "-O2", "-gdwarf-5", "-fdebug-types-section"] },
     Build {
@@ -79,7 +83,32 @@ fn decoded_row(line: &str) -> Option<DecodedRow> {
     Some(DecodedRow { address, file_name: (*file_name).to_owned(), line, is_statement })
 }
 
-/// A function around an address, as `addr2line -f -i -C` tells, innermost first.
+/// Where the program has instructions.
+fn is_code(image: &Image, address: u64) -> bool {
+    image.section_at(LinkAddress::new(address)).is_some_and(|section| section.is_executable)
+}
+
+/// What readelf lists for code that the linker kept: sequences, each with its end.
+pub(crate) fn sequences(image: &Image, rows: Vec<DecodedRow>) -> Vec<(Vec<DecodedRow>, u64)> {
+    let mut sequences = Vec::new();
+    let mut sequence = Vec::new();
+    for row in rows {
+        if row.line.is_some() {
+            sequence.push(row);
+            continue;
+        }
+        let mut rows = std::mem::take(&mut sequence);
+        // A row where its sequence ends has no instructions.
+        rows.retain(|before: &DecodedRow| before.address < row.address);
+        let start = rows.first().map_or(0, |row| row.address);
+        if start < row.address && is_code(image, start) {
+            sequences.push((rows, row.address));
+        }
+    }
+    sequences
+}
+
+/// A function around an address, as `addr2line -f -i` tells, innermost first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Around {
     /// `None` for `??`.
@@ -95,8 +124,7 @@ pub(crate) fn addr2line(workshop: &Workshop, path: &Path, addresses: &[u64]) -> 
     let text: String = addresses.iter().map(|address| format!("{address:#x}\n")).collect();
     std::fs::write(&questions, text).expect("the workshop is writable");
     let questions = File::open(&questions).expect("it was written");
-    let text =
-        run(tool("addr2line").args(["-a", "-f", "-i", "-C", "-e"]).arg(path).stdin(questions));
+    let text = run(tool("addr2line").args(["-a", "-f", "-i", "-e"]).arg(path).stdin(questions));
     let mut answers: Vec<Vec<Around>> = Vec::new();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {

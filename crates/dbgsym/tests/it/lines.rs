@@ -3,36 +3,10 @@
 use std::path::Path;
 
 use dbgbase::LinkAddress;
-use dbgsym::Image;
 use dbgsym::dwarf::{DebugInfo, LineRow};
 
-use crate::debug_builds::{BUILDS, Build, DecodedRow, decoded_rows};
+use crate::debug_builds::{BUILDS, Build, DecodedRow, decoded_rows, sequences};
 use crate::programs::{Workshop, image, run, tool};
-
-/// Where the program has instructions.
-fn is_code(image: &Image, address: u64) -> bool {
-    image.section_at(LinkAddress::new(address)).is_some_and(|section| section.is_executable)
-}
-
-/// What readelf lists for code that the linker kept: sequences, each with its end.
-fn sequences(image: &Image, rows: Vec<DecodedRow>) -> Vec<(Vec<DecodedRow>, u64)> {
-    let mut sequences = Vec::new();
-    let mut sequence = Vec::new();
-    for row in rows {
-        if row.line.is_some() {
-            sequence.push(row);
-            continue;
-        }
-        let mut rows = std::mem::take(&mut sequence);
-        // A row where its sequence ends has no instructions.
-        rows.retain(|before: &DecodedRow| before.address < row.address);
-        let start = rows.first().map_or(0, |row| row.address);
-        if start < row.address && is_code(image, start) {
-            sequences.push((rows, row.address));
-        }
-    }
-    sequences
-}
 
 /// Every row of every table is there, in order, as readelf decodes it.
 fn check_rows(build: &Build) {

@@ -9,13 +9,13 @@
 // What the tests stand on: compiled programs, what binutils say, core files.
 mod binutils;
 mod core_file;
-#[allow(dead_code, reason = "functions are compared as well")]
 mod debug_builds;
 mod programs;
 
 // The tests, one file for each part of the crate.
 mod corruption;
 mod disassembly;
+mod functions;
 mod images;
 mod lines;
 mod mini_debug;
