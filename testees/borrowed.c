@@ -1,6 +1,8 @@
 // Notices whether it has been made to do something for somebody else and was not put back as it
 // was; and has functions to call. Its first argument says what it does:
 //   threads N  waits for the end of its input, as N threads do for its first one
+//   raises     has a thread that sends itself SIGUSR1 when provoked, and waits for the end of its
+//              input
 //   registers  computes with every register, until its variable `limit` is reached
 //   blocked    blocks all signals, and waits for the end of its input
 //   strict     enters seccomp's strict mode, and waits for the end of its input
@@ -261,6 +263,34 @@ static void *wait_in_its_way(void *argument)
     return NULL;
 }
 
+static void handle(int number)
+{
+    (void)number;
+}
+
+static volatile unsigned is_provoked;
+
+static void *raise_if_provoked(void *argument)
+{
+    for (;;) {
+        while (!is_provoked)
+            continue;
+        is_provoked = 0;
+        CHECK(raise(SIGUSR1) == 0);
+    }
+    return argument;
+}
+
+// Has the other thread send itself a signal, and ends so many turns later: by returning, or by a
+// fault.
+unsigned long provokes(unsigned long delay, unsigned long faults)
+{
+    is_provoked = 1;
+    while (delay-- > 0)
+        asm volatile("pause");
+    return faults ? *(volatile unsigned long *)8 : 7;
+}
+
 static void filter(unsigned action)
 {
     struct sock_filter program[] = {
@@ -299,6 +329,11 @@ int main(int count, char **arguments)
             pthread_t id;
             CHECK(pthread_create(&id, NULL, wait_in_its_way, (void *)number) == 0);
         }
+    if (strcmp(way, "raises") == 0) {
+        pthread_t id;
+        signal(SIGUSR1, handle);
+        CHECK(pthread_create(&id, NULL, raise_if_provoked, NULL) == 0);
+    }
     say("ready");
     if (strcmp(way, "strict") == 0)
         CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0);

@@ -222,14 +222,19 @@ fn is_still_held(tid: Tid, session: Pid) -> bool {
 /// Lets one stopped thread go, clean. Whether it could be; otherwise it will stop once more.
 ///
 /// A step into a system call ends where our interruption ends the call; its SIGTRAP is reported
-/// after that. Left pending, it would kill.
+/// after that, and so is a fault of a function that the debugger has called. Left pending, they
+/// would kill.
 fn release(patient: &Patient, tid: Tid, stop: Stop) -> bool {
-    if !matches!(stop, Stop::Signal(_)) && sys::has_pending_trap(tid) {
+    let context = patient.contexts.iter().find(|(of, _)| *of == tid);
+    let hides_fault = || {
+        sys::has_pending_trap(tid)
+            || context.is_some() && sys::pending(tid).iter().any(sys::SigInfo::is_fault)
+    };
+    if !matches!(stop, Stop::Signal(_)) && hides_fault() {
         return sys::cont(tid, None).is_err();
     }
     sys::clear_debug_registers(tid);
     leave_slot(patient, tid, stop);
-    let context = patient.contexts.iter().find(|(of, _)| *of == tid);
     let was_busy = context.is_some_and(|(_, context)| context.repair(patient.pid, tid));
     let signal = match stop {
         // What the CPU raised in what the debugger had it do is not the program's.

@@ -2,7 +2,7 @@
 //! it was doing as if nothing had been, whatever became of the call.
 
 use bytes::Bytes;
-use dbgbase::{Address, ExitStatus, GeneralRegisters, Signal, StopReason, x86_64};
+use dbgbase::{Address, ExitStatus, GeneralRegisters, Signal, StopReason, Tid, x86_64};
 use dbgwire::verbs::inject::{CallFunction, CallFunctionReply};
 use dbgwire::verbs::process::Detach;
 use dbgwire::verbs::resume::{Interrupt, SendSignal};
@@ -327,6 +327,35 @@ fn the_other_threads_run_if_that_is_wanted() {
     client.go(scene.target);
     assert_eq!(client.wait_stop().sites(), [1]);
     client.remove(scene.target, &[1]);
+    scene.end(&mut client);
+}
+
+/// The fault by which a function returns, and one of its own, may be raised in the moment in which
+/// the thread is interrupted: they are not left to the program.
+#[test]
+fn no_fault_of_a_call_that_is_broken_off_comes_later() {
+    let (guard, _server, mut client) = begin();
+    let scene = Scene::attach(&guard, &mut client, &["raises"]);
+    let caller = Tid::new(scene.process.pid().value());
+    let request = scene.request("provokes", &[]);
+    let mut broken_off = 0;
+    for round in 0..1000 {
+        let request = CallFunction {
+            tid: caller.value(),
+            arguments: vec![round % 500 * 20, round % 2],
+            run_others: true,
+            ..request.clone()
+        };
+        let outcome = client.call(&request).map(|reply| reply.integer);
+        broken_off += u32::from(outcome.is_err());
+        client.go(scene.target);
+        let stop = client.wait_stop();
+        assert_ne!(stop.tid(), caller, "after {outcome:?}: {:?}", stop.reason());
+        client.go(scene.target);
+        client.interrupt(scene.target);
+        assert_eq!(client.wait_stop().reason(), StopReason::Interrupted, "after {outcome:?}");
+    }
+    assert!(broken_off >= 500, "{broken_off}: those that have a fault of their own at least");
     scene.end(&mut client);
 }
 

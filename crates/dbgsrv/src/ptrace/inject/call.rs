@@ -89,6 +89,13 @@ impl Call {
         index.map(|index| self.waiting.remove(index)).is_some()
     }
 
+    /// Whether the function has raised a fault that the calling thread has yet to report: when it
+    /// is interrupted in that moment, the interruption comes first.
+    fn hides_fault(&self) -> bool {
+        let is_new = |info: &SigInfo| !self.waiting.iter().any(|waiting| waiting.is_same(info));
+        sys::pending(self.tid).iter().any(|info| info.is_fault() && is_new(info))
+    }
+
     /// Ends it, if nothing has yet.
     pub(in crate::ptrace) fn end(&mut self, why: &str) {
         let (address, tid) = (self.address, self.tid);
@@ -258,6 +265,10 @@ impl Tracer {
         }
         let Ok(registers) = sys::registers(tid, self.arch) else { return true };
         self.note_lost_notes(id, &registers);
+        let is_vehicle = self
+            .call_mut(id)
+            .and_then(|call| call.vehicle.as_mut())
+            .is_some_and(|vehicle| vehicle.takes(signal, info));
         if self.take_return(id, tid, signal, info, &registers) {
             return true;
         }
@@ -274,9 +285,7 @@ impl Tracer {
         // A step off a site comes first, but for one that has come back to begin anew.
         let is_back = !matches!(target.phase, Phase::SteppingOff { .. })
             && target.threads.get(&tid).is_some_and(|thread| thread.passed.is_some());
-        if let Some(call) = self.call_mut(id)
-            && !call.vehicle.as_mut().is_some_and(|vehicle| vehicle.takes(signal, info))
-        {
+        if !is_vehicle && let Some(call) = self.call_mut(id) {
             let mut kept = std::mem::take(&mut call.kept);
             let due = DueSignal { signal, info: Some(*info) };
             self.keep_signal(id, tid, due, &mut kept);
@@ -395,6 +404,8 @@ impl Tracer {
                 return self.is_done_with(id);
             }
             StopClass::Syscall => self.leave_syscall(id, tid),
+            // Left pending, it would be the program's: nothing is executed before it is reported.
+            StopClass::Group | StopClass::Other if call.hides_fault() => self.go_out(id, tid),
             // Only a stop with a signal takes the one that is due to it.
             StopClass::Other if call.vehicle.is_none() && vehicle.is_some() => {
                 call.vehicle = vehicle.and_then(|signal| Vehicle::send(target.pid, tid, signal));
