@@ -6,6 +6,7 @@ use dbgbase::{ConditionFault, ExitStatus, StopReason, TargetId, Tid};
 use dbgwire::convert;
 
 use super::inject;
+use super::modules::announce::Modules;
 use super::probe::Step as ProbeStep;
 use super::procfs;
 use super::sys;
@@ -159,6 +160,8 @@ impl Tracer {
         target.vforks = 0;
         target.allocations.clear();
         target.modules_changed = true;
+        // What was read in the middle of execve(2) may be there no more.
+        target.modules = Modules::default();
         target.rendezvous = None;
         target.watches = WatchTable::default();
         if let Some(thread) = target.threads.get_mut(&tid) {

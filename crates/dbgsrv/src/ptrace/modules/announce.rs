@@ -82,10 +82,15 @@ impl Tracer {
                 continue;
             }
             self.modules_due.remove(&id);
-            target.look_at_modules();
-            if target.modules_changed {
+            let modules = target.list_modules();
+            if modules.is_empty() {
+                // As in the middle of execve(2). The next stop tells what there is then.
+                continue;
+            }
+            target.modules_changed = false;
+            if modules != target.modules.told {
                 target.modules.told_at = Some(now);
-                let modules = target.modules_to_tell();
+                target.modules.told.clone_from(&modules);
                 let event = ModulesChanged { target: id.value(), modules };
                 (self.events)(AnyEvent::ModulesChanged(event), Bytes::new());
             }
