@@ -67,9 +67,10 @@ fn a_process_of_ones_own_is_described_wholly() {
     assert_eq!((limit.soft, limit.hard, limit.unit.as_str()), (own.current, own.maximum, "files"));
     let tids: Vec<u32> = procfs::tids(pid).iter().map(|tid| tid.value()).collect();
     assert_eq!(reply.threads.iter().map(|thread| thread.tid).collect::<Vec<_>>(), tids);
+    let nice = rustix::process::getpriority_process(None).expect("a priority of this process");
     for thread in &reply.threads {
         assert!(testee.path().display().to_string().contains(&thread.name), "{}", thread.name);
-        assert_eq!((thread.state, thread.nice, thread.policy), (u32::from('S'), 0, 0));
+        assert_eq!((thread.state, thread.nice, thread.policy), (u32::from('S'), nice, 0));
         // Clock ticks are of 10 ms.
         assert!((born_ms.saturating_sub(10)..=now_ms()).contains(&thread.started_ms));
     }
