@@ -54,27 +54,20 @@ impl<'a> Dispatch<'a> {
     /// Carries out one request. A panic in it is answered as a fault, and the session goes on.
     pub(crate) fn carry_out(&mut self, id: u32, opcode: u16, request: Request, tail: Bytes) {
         let done = catch_unwind(AssertUnwindSafe(|| self.route(id, request, tail)));
-        if done.is_err() {
+        if !matches!(done, Ok(true)) {
             let detail = "the server has a defect; the session goes on";
             self.outbox.send_fault(id, opcode, &Fault::new(ErrorCode::Internal, detail));
         }
     }
 
-    fn route(&mut self, id: u32, request: Request, tail: Bytes) {
+    /// Whether there is anybody who carries it out; all verbs have one.
+    fn route(&mut self, id: u32, request: Request, tail: Bytes) -> bool {
         match request {
             Request::Launch(request) => self.launch(id, request),
             Request::Detach(request) => {
                 self.backend.detach(request, self.outbox.answer::<Detach>(id));
             }
             Request::Kill(request) => self.backend.kill(request, self.outbox.answer::<Kill>(id)),
-            Request::CallFunction(request) => {
-                let answer = self.outbox.answer::<inject::CallFunction>(id);
-                self.backend.call_function(request, tail, answer);
-            }
-            Request::InjectSyscall(_)
-            | Request::AllocateMemory(_)
-            | Request::FreeMemory(_)
-            | Request::ProtectMemory(_) => self.route_injected(id, request),
             Request::Attach(request) => {
                 let reply = self.backend.attach(request);
                 self.send::<Attach>(id, reply);
@@ -102,35 +95,17 @@ impl<'a> Dispatch<'a> {
                 let outcome = self.read_memory(&request);
                 self.outbox.send_outcome::<ReadMemory>(id, outcome);
             }
-            Request::WriteTerminal(_) | Request::ResizeTerminal(_) => {
-                self.route_terminal(id, request, &tail);
-            }
-            Request::SearchMemory(_)
-            | Request::FillMemory(_)
-            | Request::CompareMemory(_)
-            | Request::CopyMemory(_) => self.route_bulk(id, request, tail),
-            Request::OpenFile(_)
-            | Request::ReadFile(_)
-            | Request::WriteFile(_)
-            | Request::CloseFile(_) => self.route_file(id, request, tail),
-            Request::HoldThreads(_)
-            | Request::SetEvents(_)
-            | Request::SetSignals(_)
-            | Request::CatchSyscalls(_)
-            | Request::SetStopMode(_)
-            | Request::ReadSignalInfo(_)
-            | Request::WriteSignalInfo(_)
-            | Request::ListSites(_) => self.route_control(id, request, tail),
-            other => self.route_stopped(id, other, tail),
+            other => return self.route_injected(id, other, tail),
         }
+        true
     }
 
     /// Verbs about a target's terminal.
-    fn route_terminal(&mut self, id: u32, request: Request, tail: &[u8]) {
+    fn route_terminal(&mut self, id: u32, request: Request, tail: Bytes) -> bool {
         match request {
             Request::WriteTerminal(request) => {
                 let reply = check_len(tail.len(), terminal::INPUT_LEN_MAX)
-                    .and_then(|()| self.backend.write_terminal(request.target, tail));
+                    .and_then(|()| self.backend.write_terminal(request.target, &tail));
                 let reply = reply.map(|()| terminal::WriteTerminalReply {});
                 self.send::<terminal::WriteTerminal>(id, reply);
             }
@@ -139,13 +114,13 @@ impl<'a> Dispatch<'a> {
                 let reply = reply.map(|()| terminal::ResizeTerminalReply {});
                 self.send::<terminal::ResizeTerminal>(id, reply);
             }
-            // Every other verb is an arm of `route`.
-            _ => {}
+            other => return self.route_bulk(id, other, tail),
         }
+        true
     }
 
     /// Verbs about targets that answer at once.
-    fn route_stopped(&mut self, id: u32, request: Request, tail: Bytes) {
+    fn route_stopped(&mut self, id: u32, request: Request, tail: Bytes) -> bool {
         match request {
             Request::ListThreads(request) => {
                 let reply = self.backend.list_threads(request.target);
@@ -192,13 +167,13 @@ impl<'a> Dispatch<'a> {
                 let reply = self.backend.list_modules(request.target);
                 self.send::<module::ListModules>(id, reply);
             }
-            // Every other verb is an arm of `route`.
-            _ => {}
+            _ => return false,
         }
+        true
     }
 
     /// Verbs that say how a target is to run.
-    fn route_control(&mut self, id: u32, request: Request, tail: Bytes) {
+    fn route_control(&mut self, id: u32, request: Request, tail: Bytes) -> bool {
         match request {
             Request::HoldThreads(request) => {
                 let reply = self.backend.hold_threads(request);
@@ -234,14 +209,18 @@ impl<'a> Dispatch<'a> {
                 let reply = self.backend.list_sites(request.target);
                 self.send::<site::ListSites>(id, reply);
             }
-            // Every other verb is an arm of `route`.
-            _ => {}
+            other => return self.route_stopped(id, other, tail),
         }
+        true
     }
 
     /// Verbs that have a thread of a target do something; they answer later.
-    fn route_injected(&mut self, id: u32, request: Request) {
+    fn route_injected(&mut self, id: u32, request: Request, tail: Bytes) -> bool {
         match request {
+            Request::CallFunction(request) => {
+                let answer = self.outbox.answer::<inject::CallFunction>(id);
+                self.backend.call_function(request, tail, answer);
+            }
             Request::InjectSyscall(request) => {
                 self.backend
                     .inject_syscall(request, self.outbox.answer::<inject::InjectSyscall>(id));
@@ -257,12 +236,13 @@ impl<'a> Dispatch<'a> {
                 self.backend
                     .protect_memory(request, self.outbox.answer::<inject::ProtectMemory>(id));
             }
-            // Every other verb is an arm of `route`.
-            _ => {}
+            other => return self.route_terminal(id, other, tail),
         }
+        true
     }
 
-    fn route_file(&mut self, id: u32, request: Request, tail: Bytes) {
+    /// Verbs about files.
+    fn route_file(&mut self, id: u32, request: Request, tail: Bytes) -> bool {
         match request {
             Request::OpenFile(request) => {
                 let root = match request.target {
@@ -285,9 +265,9 @@ impl<'a> Dispatch<'a> {
                 let reply = self.files.close(&request);
                 self.send::<file::CloseFile>(id, Ok(reply));
             }
-            // Every other verb is an arm of `route`.
-            _ => {}
+            other => return self.route_control(id, other, tail),
         }
+        true
     }
 
     fn send<V: Verb>(&self, id: u32, reply: Result<V::Reply, Fault>) {

@@ -194,6 +194,8 @@ impl PtraceBackend {
             dirty: BTreeSet::new(),
             restless: BTreeSet::new(),
             modules_due: BTreeSet::new(),
+            resumed: Vec::new(),
+            may_stop_soon: false,
             ended: None,
             keeps_abandoned: false,
         };

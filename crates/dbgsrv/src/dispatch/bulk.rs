@@ -7,8 +7,8 @@ use dbgwire::verbs::bulk::{CompareMemory, CopyMemory, FillMemory, SearchMemory};
 use super::Dispatch;
 
 impl Dispatch<'_> {
-    /// Carries out one of them.
-    pub(super) fn route_bulk(&mut self, id: u32, request: Request, tail: Bytes) {
+    /// Carries out one of them, or hands on what is none.
+    pub(super) fn route_bulk(&mut self, id: u32, request: Request, tail: Bytes) -> bool {
         match request {
             Request::SearchMemory(request) => {
                 let outcome = self.backend.search_memory(request);
@@ -26,8 +26,8 @@ impl Dispatch<'_> {
                 let reply = self.backend.copy_memory(request);
                 self.send::<CopyMemory>(id, reply);
             }
-            // Every other verb is an arm of `route`.
-            _ => {}
+            other => return self.route_file(id, other, tail),
         }
+        true
     }
 }

@@ -93,7 +93,7 @@ impl Tracer {
             pid: pid.value(),
             created: is_created,
         };
-        (self.events)(AnyEvent::Created(event), Bytes::new());
+        self.send(AnyEvent::Created(event), Bytes::new());
         self.dirty.insert(id);
         Some(id)
     }

@@ -74,7 +74,7 @@ impl Tracer {
             (Some(Some(answer)), _) => answer.reply(DetachReply {}),
             (_, Some(Unwanted::Told(why))) => {
                 let event = convert::left(id.value(), why);
-                (self.events)(AnyEvent::Exited(event), Bytes::new());
+                self.send(AnyEvent::Exited(event), Bytes::new());
             }
             _ => {}
         }
@@ -110,7 +110,7 @@ impl Tracer {
         // Nobody has heard of one that could not be attached to.
         if !matches!(target.unwanted, Some(Unwanted::Refused)) {
             let event = convert::exited(id.value(), status);
-            (self.events)(AnyEvent::Exited(event), Bytes::new());
+            self.send(AnyEvent::Exited(event), Bytes::new());
         }
         for answer in target.asked.kill.drain(..) {
             answer.reply(KillReply {});

@@ -102,6 +102,7 @@ impl Tracer {
             }
             resume(pid, thread, catches);
         }
+        self.may_stop_soon = true;
         self.reach(ProbeStep::Resumed);
     }
 }

@@ -26,7 +26,8 @@ impl Tracer {
             return self.when_standing(id, answer, move |tracer| tracer.resume_now(&resume));
         }
         match self.resume_now(&resume) {
-            Ok(reply) => answer.reply(reply),
+            // The threads run first.
+            Ok(ResumeReply {}) => self.resumed.push(answer),
             Err(fault) => answer.fault(fault),
         }
     }

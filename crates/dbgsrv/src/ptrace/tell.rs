@@ -8,6 +8,7 @@ use dbgwire::AnyEvent;
 use dbgwire::convert;
 use dbgwire::event::{Modules, Stopped};
 use dbgwire::verbs::memory::Range;
+use dbgwire::verbs::resume::ResumeReply;
 
 use super::sys;
 use super::target::{Phase, Target};
@@ -38,6 +39,19 @@ impl Tracer {
         let first = target.tids().first().copied().unwrap_or(leader);
         let tid = if target.threads.contains_key(&leader) { leader } else { first };
         self.tell(id, tid, &reason, &[]);
+    }
+
+    /// Sends an event, behind the answers that belong before it.
+    pub(super) fn send(&mut self, event: AnyEvent, tail: Bytes) {
+        self.send_answers();
+        (self.events)(event, tail);
+    }
+
+    /// Answers the resumes that have been carried out.
+    pub(super) fn send_answers(&mut self) {
+        for answer in self.resumed.drain(..) {
+            answer.reply(ResumeReply {});
+        }
     }
 
     /// Tells the client what the target has written to its terminal so far, so that it is told
@@ -106,9 +120,10 @@ impl Tracer {
         if let Some(registers) = registers {
             (event.windows, tail) = windows(target, registers.pc(), registers.sp(), stack_len);
         }
-        (self.events)(AnyEvent::Stopped(event), Bytes::from(tail));
-        if *reason == StopReason::InitialBreak {
-            target.awaits_initial_break = false;
+        let is_initial_break = *reason == StopReason::InitialBreak;
+        target.awaits_initial_break &= !is_initial_break;
+        self.send(AnyEvent::Stopped(event), Bytes::from(tail));
+        if is_initial_break {
             self.disarm_entry(id);
         }
     }

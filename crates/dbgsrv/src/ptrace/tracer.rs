@@ -6,8 +6,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::time::{Duration, Instant};
 
 use dbgbase::{Arch, Pid, StopNumber, TargetId, Tid};
+use dbgwire::verbs::resume::ResumeReply;
 use dbgwire::{ErrorCode, Fault};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
@@ -20,12 +22,17 @@ use super::signals::ChildSignals;
 use super::target::{Target, Targets};
 use super::thread::Thread;
 use super::wait::{self, WaitStatus};
+use crate::answer::Answer;
 use crate::journal::Journal;
 use crate::terminal::Events;
 
 /// How often a target whose threads do not stop is looked at again: a thread may have died without
 /// a report (a leader whose other threads live on).
 const STOPPING_RECHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+
+/// How long a report is looked for before this thread sleeps. Falling asleep and being woken takes
+/// about as long.
+const MOMENT: Duration = Duration::from_micros(50);
 
 /// How many reports are taken in before the targets are settled, and how often that is done before
 /// commands are looked at.
@@ -54,6 +61,10 @@ pub(super) struct Tracer {
     pub(super) last_target: u32,
     pub(super) last_stop: StopNumber,
     pub(super) last_sequence: u64,
+    /// The resumes that have been carried out and are still to be answered.
+    pub(super) resumed: Vec<Answer<ResumeReply>>,
+    /// Whether threads have been let go since it was last awaited that they stop at once.
+    pub(super) may_stop_soon: bool,
     /// Targets to be settled.
     pub(super) dirty: BTreeSet<TargetId>,
     /// Targets that stand still and are not at rest yet.
@@ -72,14 +83,17 @@ impl Tracer {
         self.journal.hold();
         let mut is_quiet = true;
         loop {
-            if is_quiet && !self.wait(signals) {
-                self.rest();
+            if is_quiet && !self.linger() {
+                self.send_answers();
+                if !self.wait(signals) {
+                    self.rest();
+                }
             }
             loop {
                 match commands.try_recv() {
                     Ok(command) => command(self),
                     Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => return,
+                    Err(TryRecvError::Disconnected) => return self.send_answers(),
                 }
             }
             self.cut_late_injections();
@@ -91,6 +105,24 @@ impl Tracer {
                 let _ = ended.send(());
             }
         }
+    }
+
+    /// Looks for a report for a moment, if threads have just been let go: most steps are done, and
+    /// many breakpoints hit, before this thread would be asleep. Whether one has come.
+    fn linger(&mut self) -> bool {
+        if !std::mem::take(&mut self.may_stop_soon) {
+            return false;
+        }
+        let begin = Instant::now();
+        while begin.elapsed() < MOMENT {
+            if let Some((tid, status)) = wait::next_report() {
+                self.take_report(tid, status);
+                return true;
+            }
+            // The thread that is waited for may want this very CPU.
+            std::thread::yield_now();
+        }
+        false
     }
 
     /// Sleeps until there is a command, a report, or a target to be looked at again. Returns

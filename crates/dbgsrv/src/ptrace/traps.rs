@@ -93,10 +93,10 @@ impl Tracer {
     }
 
     /// Tells of a signal that does not stop the target.
-    fn tell_signal(&self, id: TargetId, tid: Tid, signal: Signal, info: &SigInfo) {
+    fn tell_signal(&mut self, id: TargetId, tid: Tid, signal: Signal, info: &SigInfo) {
         let detail = convert::signal_detail(signal, info.code(), info.address(), info.sender());
         let event = Signalled { target: id.value(), tid: tid.value(), signal: Some(detail) };
-        (self.events)(AnyEvent::Signalled(event), Bytes::new());
+        self.send(AnyEvent::Signalled(event), Bytes::new());
     }
 
     /// A SIGTRAP that the CPU raised: a site, a step, or the program's own.

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::super::sys;
 use super::super::target::{Phase, Target};
-use super::super::tracer::Tracer;
+use super::super::tracer::{Tracer, no_such_target};
 use super::{Order, known};
 use crate::answer::Answer;
 
@@ -42,26 +42,10 @@ impl Tracer {
             let number = known(self.arch)?.map;
             Ok((len, order(tid, number, arguments, despite_seccomp)))
         });
-        let (len, order) = match planned {
-            Ok(planned) => planned,
-            Err(fault) => return answer.fault(fault),
-        };
-        self.begin_injection(
-            id,
-            &order,
-            Box::new(move |tracer, id, outcome| {
-                match outcome.and_then(|result| no_error(result, "memory cannot be allocated")) {
-                    Ok(address) => {
-                        let range = AddressRange::with_len(Address::new(address), len);
-                        if let Some(target) = tracer.targets.get_mut(&id) {
-                            target.allocations.extend(range);
-                        }
-                        answer.reply(AllocateMemoryReply { address, len });
-                    }
-                    Err(fault) => answer.fault(fault),
-                }
-            }),
-        );
+        self.map(id, planned, "memory cannot be allocated", answer, |target, address, len| {
+            target.allocations.extend(AddressRange::with_len(Address::new(address), len));
+            AllocateMemoryReply { address, len }
+        });
     }
 
     /// Carries out the verb of that name.
@@ -89,25 +73,10 @@ impl Tracer {
             let arguments = [address, len, 0, 0, 0, 0];
             Ok((range, order(tid, known(arch)?.unmap, arguments, despite_seccomp)))
         });
-        let (range, order) = match planned {
-            Ok(planned) => planned,
-            Err(fault) => return answer.fault(fault),
-        };
-        self.begin_injection(
-            id,
-            &order,
-            Box::new(move |tracer, id, outcome| {
-                match outcome.and_then(|result| no_error(result, "memory cannot be freed")) {
-                    Ok(_) => {
-                        if let Some(target) = tracer.targets.get_mut(&id) {
-                            forget(&mut target.allocations, range);
-                        }
-                        answer.reply(FreeMemoryReply { len: range.len_bytes() });
-                    }
-                    Err(fault) => answer.fault(fault),
-                }
-            }),
-        );
+        self.map(id, planned, "memory cannot be freed", answer, |target, _, range| {
+            forget(&mut target.allocations, range);
+            FreeMemoryReply { len: range.len_bytes() }
+        });
     }
 
     /// Carries out the verb of that name.
@@ -122,18 +91,38 @@ impl Tracer {
             let len = whole_pages(request.len)?;
             check_protection(protection)?;
             let arguments = [address, len, u64::from(protection), 0, 0, 0];
-            Ok(order(tid, known(self.arch)?.protect, arguments, despite_seccomp))
+            Ok(((), order(tid, known(self.arch)?.protect, arguments, despite_seccomp)))
         });
-        let order = match planned {
-            Ok(order) => order,
+        self.map(id, planned, "the protection is unchanged", answer, |_, _, ()| {
+            ProtectMemoryReply {}
+        });
+    }
+
+    /// Has a planned call made, and answers: what has come of one that did not fail, `take` puts
+    /// into the target and the reply. `unable` says what is not done otherwise.
+    fn map<P: Send + 'static, R: Send + 'static>(
+        &mut self,
+        id: TargetId,
+        planned: Result<(P, Order), Fault>,
+        unable: &'static str,
+        answer: Answer<R>,
+        take: impl FnOnce(&mut Target, u64, P) -> R + Send + 'static,
+    ) {
+        let (plan, order) = match planned {
+            Ok(planned) => planned,
             Err(fault) => return answer.fault(fault),
         };
         self.begin_injection(
             id,
             &order,
-            Box::new(|_, _, outcome| {
-                match outcome.and_then(|result| no_error(result, "the protection is unchanged")) {
-                    Ok(_) => answer.reply(ProtectMemoryReply {}),
+            Box::new(move |tracer, id, outcome| {
+                let done = outcome.and_then(|result| no_error(result, unable)).and_then(|result| {
+                    let target = tracer.targets.get_mut(&id);
+                    let target = target.ok_or_else(|| no_such_target(id))?;
+                    Ok(take(target, result, plan))
+                });
+                match done {
+                    Ok(reply) => answer.reply(reply),
                     Err(fault) => answer.fault(fault),
                 }
             }),

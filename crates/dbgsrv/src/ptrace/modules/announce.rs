@@ -92,7 +92,7 @@ impl Tracer {
                 target.modules.told_at = Some(now);
                 target.modules.told.clone_from(&modules);
                 let event = ModulesChanged { target: id.value(), modules };
-                (self.events)(AnyEvent::ModulesChanged(event), Bytes::new());
+                self.send(AnyEvent::ModulesChanged(event), Bytes::new());
             }
         }
     }
