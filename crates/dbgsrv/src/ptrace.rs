@@ -195,7 +195,7 @@ impl PtraceBackend {
             restless: BTreeSet::new(),
             modules_due: BTreeSet::new(),
             resumed: Vec::new(),
-            may_stop_soon: false,
+            expects_news: false,
             ended: None,
             keeps_abandoned: false,
         };

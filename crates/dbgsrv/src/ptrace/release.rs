@@ -102,7 +102,7 @@ impl Tracer {
             }
             resume(pid, thread, catches);
         }
-        self.may_stop_soon = true;
+        self.expects_news = true;
         self.reach(ProbeStep::Resumed);
     }
 }

@@ -87,6 +87,7 @@ impl Tracer {
         trace::note(tid, format_args!("target {id} stop {stop} {reason:?}"));
         self.last_stop = stop;
         self.restless.insert(id);
+        self.expects_news = true;
         target.stop = stop;
         target.event_thread = tid;
         if !target.policy.stops_alone {

@@ -30,8 +30,8 @@ use crate::terminal::Events;
 /// a report (a leader whose other threads live on).
 const STOPPING_RECHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
-/// How long a report is looked for before this thread sleeps. Falling asleep and being woken takes
-/// about as long.
+/// How long news is looked for before this thread sleeps. Falling asleep and being woken takes about
+/// as long.
 const MOMENT: Duration = Duration::from_micros(50);
 
 /// How many reports are taken in before the targets are settled, and how often that is done before
@@ -63,8 +63,9 @@ pub(super) struct Tracer {
     pub(super) last_sequence: u64,
     /// The resumes that have been carried out and are still to be answered.
     pub(super) resumed: Vec<Answer<ResumeReply>>,
-    /// Whether threads have been let go since it was last awaited that they stop at once.
-    pub(super) may_stop_soon: bool,
+    /// Whether threads have been let go, or the client has been told of a stop, since this thread
+    /// last looked for what comes of it.
+    pub(super) expects_news: bool,
     /// Targets to be settled.
     pub(super) dirty: BTreeSet<TargetId>,
     /// Targets that stand still and are not at rest yet.
@@ -83,7 +84,7 @@ impl Tracer {
         self.journal.hold();
         let mut is_quiet = true;
         loop {
-            if is_quiet && !self.linger() {
+            if is_quiet && !self.linger(commands) {
                 self.send_answers();
                 if !self.wait(signals) {
                     self.rest();
@@ -107,10 +108,11 @@ impl Tracer {
         }
     }
 
-    /// Looks for a report for a moment, if threads have just been let go: most steps are done, and
-    /// many breakpoints hit, before this thread would be asleep. Whether one has come.
-    fn linger(&mut self) -> bool {
-        if !std::mem::take(&mut self.may_stop_soon) {
+    /// Looks for news for a moment, if some are to be expected: most steps are done, and many
+    /// breakpoints hit, before this thread would be asleep, and a client that steps goes on at
+    /// once. Whether any have come.
+    fn linger(&mut self, commands: &Receiver<Command>) -> bool {
+        if !std::mem::take(&mut self.expects_news) {
             return false;
         }
         let begin = Instant::now();
@@ -119,7 +121,11 @@ impl Tracer {
                 self.take_report(tid, status);
                 return true;
             }
-            // The thread that is waited for may want this very CPU.
+            if let Ok(command) = commands.try_recv() {
+                command(self);
+                return true;
+            }
+            // Who is waited for may want this very CPU.
             std::thread::yield_now();
         }
         false
