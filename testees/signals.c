@@ -2,7 +2,8 @@
 //   usr1 COUNT   raises SIGUSR1 so often, and counts
 //   waits        counts SIGUSR1 until its input ends, and ends with the count
 //   spin COUNT   runs until it has had so many SIGUSR1 and SIGWINCH, and a little longer
-//   segv         reads where nothing is mapped, and goes on behind it
+//   segv         reads where nothing is mapped, and goes on behind it; with another argument it
+//                waits for the end of its input first
 //   realtime     queues itself real-time signals with values, and checks their order; with another
 //                argument it waits for the end of its input first
 //   quiet        raises signals that programs use for themselves
@@ -84,6 +85,11 @@ int main(int count, char **arguments)
             before_raise();
     } else if (strcmp(what, "segv") == 0) {
         on(SIGSEGV, handle_fault);
+        if (count > 2) {
+            say("ready");
+            wait_for_end_of_input();
+        }
+        before_raise();
         if (sigsetjmp(behind, 1) == 0)
             *(volatile char *)0x123456789000; // BREAK: fault
     } else if (strcmp(what, "realtime") == 0) {

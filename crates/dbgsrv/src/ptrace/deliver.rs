@@ -54,9 +54,17 @@ pub(super) fn last_signal(pid: Pid, thread: &mut Thread, class: StopClass) -> Op
     if let Some(due) = thread.inject.take() {
         thread.held.push_front(due);
     }
-    let count = thread.held.len() + thread.resent.len();
-    let class =
-        if count > 1 || !thread.resent.is_empty() { take_back(thread, class) } else { class };
+    // What the CPU has raised nobody can send: it is given where the kernel takes a signal, and sent
+    // to get there.
+    let is_raised = |due: &DueSignal| due.info.as_ref().is_some_and(SigInfo::is_fault);
+    let has_raised = thread.held.iter().any(is_raised);
+    if class == StopClass::Other && has_raised {
+        let held = std::mem::take(&mut thread.held);
+        send_anew(pid, thread, held.into_iter().map(|due| Resent { due, is_news: false }));
+    }
+    let must_wait = thread.held.len() + thread.resent.len() > 1 || !thread.resent.is_empty();
+    let class = if must_wait { take_back(thread, class) } else { class };
+    thread.held.make_contiguous().sort_by_key(|due| !is_raised(due));
     due_signal(pid, thread, class)
 }
 

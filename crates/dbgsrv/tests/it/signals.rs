@@ -4,6 +4,7 @@ use dbgbase::{Address, ExitStatus, Pid, Signal, StopReason};
 use dbgwire::event::Stopped;
 use dbgwire::verbs::inject::{CallFunction, InjectSyscall};
 use dbgwire::verbs::site::Site;
+use testkit::footprint::changed_code;
 use testkit::{
     Client, Guard, Process, Stop, Target, Testee, memory_file, procfs, send_signal, site, until,
 };
@@ -113,6 +114,33 @@ fn a_fault_under_a_site_is_raised_again_and_handled() {
     assert_eq!((signal_of(&stop), stop.pc()), (Signal::SIGSEGV, at));
     pass(&mut client, target, &stop);
     assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
+}
+
+/// At rest a thread that was stepped stands where the kernel takes no signal for it. The fault that
+/// it was told of is given to it all the same as it is left, with its address.
+#[test]
+fn a_thread_that_was_stepped_into_a_fault_is_left_with_it() {
+    let (guard, _server, mut client) = begin();
+    let testee = Testee::build("signals", &[]);
+    let mut process = guard.start(testee.path(), &["segv", "later"]);
+    assert_eq!(process.read_line(), "ready");
+    let (target, stop) = client.attach(process.pid());
+    client.insert(target, 1, address_of(&testee, &stop, "before_raise"));
+    process.close_input();
+    client.go(target);
+    let stop = client.wait_stop();
+    assert_eq!(stop.sites(), [1]);
+    let told = loop {
+        client.step(target, stop.tid());
+        match client.wait_stop().reason() {
+            StopReason::Step => {}
+            told => break told,
+        }
+    };
+    assert!(matches!(told, StopReason::Signal { signal: Signal::SIGSEGV, .. }), "{told:?}");
+    until("it to be at rest", || changed_code(target.pid).is_empty().then_some(()));
+    client.detach(target);
+    assert_eq!(process.wait(), ExitStatus::Exited(0), "the handler checks the address");
 }
 
 #[test]
