@@ -54,8 +54,8 @@ pub(super) fn last_signal(pid: Pid, thread: &mut Thread, class: StopClass) -> Op
     if let Some(due) = thread.inject.take() {
         thread.held.push_front(due);
     }
-    // What the CPU has raised nobody can send: it is given where the kernel takes a signal, and sent
-    // to get there.
+    // What the CPU has raised nobody can send: it is given where the kernel takes a signal, and
+    // sent to get there.
     let is_raised = |due: &DueSignal| due.info.as_ref().is_some_and(SigInfo::is_fault);
     let has_raised = thread.held.iter().any(is_raised);
     if class == StopClass::Other && has_raised {

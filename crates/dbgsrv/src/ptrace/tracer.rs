@@ -30,8 +30,8 @@ use crate::terminal::Events;
 /// a report (a leader whose other threads live on).
 const STOPPING_RECHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
-/// How long news is looked for before this thread sleeps. Falling asleep and being woken takes about
-/// as long.
+/// How long news is looked for before this thread sleeps. Falling asleep and being woken takes
+/// about as long.
 const MOMENT: Duration = Duration::from_micros(50);
 
 /// How many reports are taken in before the targets are settled, and how often that is done before

@@ -30,12 +30,17 @@ fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64
 }
 
+/// The priority of this process, which those that it starts inherit.
+fn nice() -> i32 {
+    rustix::process::getpriority_process(None).expect("a priority")
+}
+
 #[test]
 fn a_process_of_ones_own_is_described_wholly() {
     let (guard, _server, mut client) = begin();
     let testee = Testee::build("waits", &[]);
     let mut command = guard.command(testee.path());
-    command.arg("3").arg("two words").env_clear().env("A", "1").env("EMPTY", "");
+    command.args(["3", "two words"]).env_clear().env("A", "1").env("EMPTY", "");
     let (name, value) = guard.entry().split_once('=').expect("an entry");
     command.env(name, value).current_dir(guard.directory());
     command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
@@ -67,10 +72,9 @@ fn a_process_of_ones_own_is_described_wholly() {
     assert_eq!((limit.soft, limit.hard, limit.unit.as_str()), (own.current, own.maximum, "files"));
     let tids: Vec<u32> = procfs::tids(pid).iter().map(|tid| tid.value()).collect();
     assert_eq!(reply.threads.iter().map(|thread| thread.tid).collect::<Vec<_>>(), tids);
-    let nice = rustix::process::getpriority_process(None).expect("a priority of this process");
     for thread in &reply.threads {
         assert!(testee.path().display().to_string().contains(&thread.name), "{}", thread.name);
-        assert_eq!((thread.state, thread.nice, thread.policy), (u32::from('S'), nice, 0));
+        assert_eq!((thread.state, thread.nice, thread.policy), (u32::from('S'), nice(), 0));
         // Clock ticks are of 10 ms.
         assert!((born_ms.saturating_sub(10)..=now_ms()).contains(&thread.started_ms));
     }
