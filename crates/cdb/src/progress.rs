@@ -1,9 +1,9 @@
-//! Showing that a long wait goes on: a file that is read from the server's machine. Short transfers
+//! Showing that a long wait goes on: a file that is on its way here. Short transfers
 //! are not worth a word. It knows how far, not what for.
 
 use std::time::{Duration, Instant};
 
-use dbgeng::TransferProgress;
+use dbgeng::{TransferOrigin, TransferProgress};
 
 /// How long a transfer is quiet, and how often it is spoken of then.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -30,9 +30,16 @@ impl Progress {
             return None;
         }
         self.since = Some(now);
-        let percent = progress.done_bytes.saturating_mul(100) / progress.total_bytes.max(1);
         let path = String::from_utf8_lossy(progress.path);
-        Some(format!("*** reading {path} from the server: {percent} % (Ctrl+C cancels)"))
+        let what = match progress.origin {
+            TransferOrigin::Server => format!("reading {path} from the server"),
+            TransferOrigin::Url => format!("fetching {path}"),
+        };
+        let done = match progress.total_bytes {
+            0 => format!("{} KiB", progress.done_bytes / 1024),
+            total => format!("{} %", progress.done_bytes.saturating_mul(100) / total),
+        };
+        Some(format!("*** {what}: {done} (Ctrl+C cancels)"))
     }
 }
 
@@ -45,7 +52,10 @@ mod tests {
         let mut progress = Progress::default();
         let start = Instant::now();
         let mut at = |path: &'static [u8], seconds, done_bytes| {
-            let transfer = TransferProgress { path, done_bytes, total_bytes: 400 };
+            let total_bytes = if path == b"http://a/b" { 0 } else { 400 };
+            let is_url = path.starts_with(b"http:");
+            let origin = if is_url { TransferOrigin::Url } else { TransferOrigin::Server };
+            let transfer = TransferProgress { path, origin, done_bytes, total_bytes };
             progress.note(&transfer, start + Duration::from_secs(seconds))
         };
         assert_eq!(at(b"/lib/a", 0, 10), None);
@@ -54,5 +64,8 @@ mod tests {
         assert_eq!(at(b"/lib/a", 2, 200).as_deref(), Some(shown));
         assert_eq!(at(b"/lib/a", 3, 300), None);
         assert_eq!(at(b"/lib/b", 9, 1), None);
+        assert_eq!(at(b"http://a/b", 10, 0), None);
+        let shown = "*** fetching http://a/b: 64 KiB (Ctrl+C cancels)";
+        assert_eq!(at(b"http://a/b", 12, 0x10000).as_deref(), Some(shown));
     }
 }

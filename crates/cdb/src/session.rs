@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use dbgbase::Pid;
 use dbgcmd::{Ending, Flow, InputSource as _, Interpreter, Output as _};
-use dbgeng::{Engine, LaunchOptions};
+use dbgeng::{Engine, LaunchOptions, SymbolEnvironment};
 
 use crate::args::{DebugOptions, Target};
 use crate::console::{Answer, Console};
@@ -43,6 +43,8 @@ pub(crate) fn run(options: &DebugOptions, connection: Connection) -> Result<bool
     settings.debugs_children = options.debugs_children;
     settings.server = server;
     settings.program = banner::version().to_owned();
+    let environment = SymbolEnvironment::from_variables(|name| std::env::var_os(name));
+    interpreter.engine_mut().set_symbol_environment(environment);
     if let Some(path) = symbol_path(options) {
         interpreter.engine_mut().set_symbol_path(&path);
     }

@@ -18,6 +18,7 @@ pub(crate) mod modules;
 pub(crate) mod registers;
 pub(crate) mod search;
 pub(crate) mod session;
+pub(crate) mod symbols;
 pub(crate) mod targets;
 pub(crate) mod threads;
 pub(crate) mod unavailable;

@@ -8,6 +8,7 @@ use dbgeng::{Engine, LaunchOptions};
 use crate::arguments::Arguments;
 use crate::commands::{self, Context, Outcome, ThreadBatch};
 use crate::error::CommandError;
+use crate::format;
 use crate::output::Output;
 use crate::registry::{self, Action, Extent};
 use crate::state::{Acquisition, Settings, State};
@@ -83,7 +84,9 @@ impl Interpreter {
                 Outcome::Quit(ending) => return Flow::Quit(ending),
                 Outcome::Run(plan) => {
                     flow = Flow::Resumed;
-                    match self.run(plan, output) {
+                    let result = self.run(plan, output);
+                    self.show_searches(output);
+                    match result {
                         Ok(None) => {}
                         Ok(Some(ending)) => return Flow::Quit(ending),
                         Err(error) => {
@@ -139,7 +142,9 @@ impl Interpreter {
         acquisition: &Acquisition,
         output: &mut dyn Output,
     ) -> Result<Flow, dbgeng::Error> {
-        match self.start(acquisition, output) {
+        let result = self.start(acquisition, output);
+        self.show_searches(output);
+        match result {
             Ok(None) => Ok(Flow::Resumed),
             Ok(Some(ending)) => Ok(Flow::Quit(ending)),
             Err(CommandError::Engine(error)) => Err(error),
@@ -226,11 +231,21 @@ impl Interpreter {
                 }
             },
         };
+        self.show_searches(output);
         let result = match result {
             Ok(Outcome::ForThreads(batch)) => self.execute_for_threads(&batch, output),
             other => other,
         };
         result.map_err(|error| output.write(&error.line(text, column))).ok()
+    }
+
+    /// Shows where symbols were looked for meanwhile: what failed, and in noisy mode all.
+    fn show_searches(&self, output: &mut dyn Output) {
+        for note in self.engine.take_search_notes() {
+            if self.state.shows_searches || note.outcome.is_failure() {
+                output.write(&format::modules::search_note(&note));
+            }
+        }
     }
 
     /// Executes commands with one thread after the other as the current one.

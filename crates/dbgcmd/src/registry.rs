@@ -93,6 +93,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { title: "Allocating memory", commands: commands::allocation::COMMANDS },
     Family { title: "Code and stack", commands: commands::code::COMMANDS },
     Family { title: "Modules and symbols", commands: commands::modules::COMMANDS },
+    Family { title: "Where symbols come from", commands: commands::symbols::COMMANDS },
     Family { title: "Threads and processes", commands: commands::threads::COMMANDS },
     Family { title: "What a process has", commands: commands::description::COMMANDS },
     Family { title: "Targets", commands: commands::targets::COMMANDS },

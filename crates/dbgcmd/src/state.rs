@@ -52,6 +52,8 @@ pub(crate) struct State {
     pub(crate) stops_at_next_start: bool,
     /// Whether only the current thread runs.
     pub(crate) runs_alone: bool,
+    /// Whether all places where symbols are looked for are shown.
+    pub(crate) shows_searches: bool,
     /// The call that the next `g` makes.
     pub(crate) pending_call: Option<PendingCall>,
     /// Targets that the next executions get, the first in front.

@@ -45,6 +45,8 @@ mod registers;
 mod server;
 mod stack;
 mod step;
+mod symbol_cache;
+mod symbol_environment;
 mod symbol_files;
 mod symbol_path;
 mod symbols;
@@ -71,12 +73,16 @@ pub use launch::LaunchOptions;
 pub use memory::allocation::Protection;
 pub use memory::bulk::{MemoryDifference, MemoryHit, MemorySearch, SearchFor};
 pub use memory::{EngineMemory, Region};
-pub use modules::{Module, ModuleView, SymbolSource, SymbolStatus};
+pub use modules::{Module, ModuleView, SymbolFiles, SymbolSource, SymbolStatus};
 pub use numbers::{BreakpointId, ProcessNumber, ThreadNumber};
 pub use process::Process;
 pub use registers::ExtendedRegisters;
 pub use server::{ProcessDescription, ServerDescription};
 pub use stack::{Stack, StackEnd, StackFrame, UnwindMethod};
-pub use symbols::{SymbolAt, SymbolKind, SymbolMatch, TransferCallback, TransferProgress};
+pub use symbol_environment::SymbolEnvironment;
+pub use symbols::{
+    SearchNote, SearchOutcome, SymbolAt, SymbolKind, SymbolMatch, TransferCallback, TransferOrigin,
+    TransferProgress,
+};
 pub use terminal::{OutputCallback, TerminalInput};
 pub use thread::{Thread, ThreadDescription};

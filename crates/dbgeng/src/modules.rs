@@ -3,7 +3,7 @@
 
 pub(crate) mod name;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
@@ -30,6 +30,8 @@ pub struct Module {
     pub is_program: bool,
     /// Whether it is mapped as long as the process executes this program.
     pub(crate) stays: bool,
+    /// Whether files of another build will do for it.
+    pub(crate) takes_mismatched: Cell<bool>,
     /// `None` until somebody asks.
     pub(crate) symbols: RefCell<Option<ModuleSymbols>>,
 }
@@ -38,8 +40,22 @@ pub struct Module {
 #[derive(Clone, Debug)]
 pub(crate) struct ModuleSymbols {
     pub(crate) status: SymbolStatus,
+    pub(crate) files: SymbolFiles,
     /// The image, with its debug file if there is one. `None` if nothing was found.
     pub(crate) image: Option<Arc<Image>>,
+    /// Whether debugging information was looked for wherever it may be.
+    pub(crate) is_complete: bool,
+}
+
+/// What else there is to say of the files that a module's symbols came from.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SymbolFiles {
+    /// The separate debug file.
+    pub debug_file: Option<SymbolSource>,
+    /// Whether there is debugging information: lines, types, variables.
+    pub has_debug_info: bool,
+    /// Whether one of the files is another build's, taken because the user wants it so.
+    pub is_mismatched: bool,
 }
 
 /// A module as it stands.
@@ -59,6 +75,8 @@ pub struct ModuleView {
     pub is_program: bool,
     /// What the engine has for it.
     pub status: SymbolStatus,
+    /// What else there is to say of the files.
+    pub files: SymbolFiles,
 }
 
 /// What the engine has for a module.
@@ -68,6 +86,14 @@ pub enum SymbolStatus {
     Deferred,
     /// Its full symbol table.
     Loaded {
+        /// Where from.
+        source: SymbolSource,
+        /// How many symbols.
+        symbols: usize,
+    },
+    /// The symbols that the dynamic linker uses, and those that the distribution packed into the
+    /// stripped image: its functions (minidebuginfo).
+    Packed {
         /// Where from.
         source: SymbolSource,
         /// How many symbols.
@@ -96,6 +122,8 @@ pub enum SymbolSource {
     Local(PathBuf),
     /// A file of the server's machine, as its path there.
     Server(PathBuf),
+    /// A server of symbols, if nothing that it gives is kept.
+    Url(String),
     /// The memory of the process.
     Memory,
 }
@@ -105,6 +133,7 @@ impl fmt::Display for SymbolSource {
         match self {
             SymbolSource::Local(path) => write!(f, "{}", path.display()),
             SymbolSource::Server(path) => write!(f, "{} (of the server)", path.display()),
+            SymbolSource::Url(url) => f.write_str(url),
             SymbolSource::Memory => f.write_str("memory of the process"),
         }
     }
@@ -117,6 +146,7 @@ impl Module {
     pub fn view(&self) -> ModuleView {
         let symbols = self.symbols.borrow();
         let status = symbols.as_ref().map(|symbols| symbols.status.clone());
+        let files = symbols.as_ref().map(|symbols| symbols.files.clone());
         ModuleView {
             name: self.name.clone(),
             path: self.path.clone(),
@@ -125,6 +155,7 @@ impl Module {
             build_id: self.build_id.clone(),
             is_program: self.is_program,
             status: status.unwrap_or(SymbolStatus::Deferred),
+            files: files.unwrap_or_default(),
         }
     }
 
@@ -135,6 +166,13 @@ impl Module {
             && self.bias.value() == described.bias
             && self.path == described.path
             && self.build_id.as_deref().unwrap_or_default() == described.build_id
+    }
+}
+
+impl ModuleSymbols {
+    /// Nothing was found, and this is what to say of it.
+    pub(crate) fn missing(status: SymbolStatus) -> ModuleSymbols {
+        ModuleSymbols { status, files: SymbolFiles::default(), image: None, is_complete: true }
     }
 }
 
@@ -184,6 +222,7 @@ impl Modules {
             let known = old.iter().position(|module| module.is(&description));
             let known = known.map(|at| old.swap_remove(at));
             let stays = known.as_ref().is_some_and(|known| known.stays);
+            let takes_mismatched = known.as_ref().is_some_and(|it| it.takes_mismatched.get());
             self.list.push(Module {
                 name,
                 range,
@@ -192,6 +231,7 @@ impl Modules {
                 path: description.path,
                 is_program: description.is_program,
                 stays: stays || description.is_program,
+                takes_mismatched: Cell::new(takes_mismatched),
                 symbols: known.map(|known| known.symbols).unwrap_or_default(),
             });
         }
@@ -208,8 +248,10 @@ impl Modules {
     pub(crate) fn retry_unloaded(&self) {
         for module in &self.list {
             let mut symbols = module.symbols.borrow_mut();
-            let is_full =
-                |symbols: &ModuleSymbols| matches!(symbols.status, SymbolStatus::Loaded { .. });
+            let is_full = |symbols: &ModuleSymbols| {
+                let has_names = matches!(symbols.status, SymbolStatus::Loaded { .. });
+                has_names && symbols.files.has_debug_info && !symbols.files.is_mismatched
+            };
             if !symbols.as_ref().is_some_and(is_full) {
                 *symbols = None;
             }

@@ -1,8 +1,11 @@
 //! Names and addresses over all modules of a process. Nothing is loaded before a name or an address
 //! inside a module is asked for. How a module's image is found is `search`'s business.
 
+mod debuginfod;
 mod download;
+mod notes;
 mod search;
+mod store;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,8 +13,10 @@ use std::sync::Arc;
 use dbgbase::{Address, LinkAddress};
 use dbgsym::{Image, Pattern, Symbol};
 
-pub use download::TransferProgress;
+pub use download::{TransferOrigin, TransferProgress};
+pub use notes::{SearchNote, SearchOutcome};
 pub(crate) use search::ImageFinder;
+use search::Reach;
 pub use search::TransferCallback;
 
 use crate::client::Client;
@@ -94,7 +99,26 @@ impl<'a> ProcessSymbols<'a> {
         if let Some(symbols) = module.symbols.borrow().as_ref() {
             return Ok(symbols.image.clone());
         }
-        let symbols = self.finder.find(self.client, self.process, module)?;
+        self.find(module, Reach::Names)
+    }
+
+    /// A module's image with its debugging information: lines, types, variables. It is looked for
+    /// when it is first asked for, wherever the image is. `None` if there is no image;
+    /// [`Image::debug_info`] says whether there is information.
+    ///
+    /// **Errors**: `Cancelled`, and those of the connection.
+    /// **Cost**: none later, or if this machine has the files; else transfers.
+    pub(crate) fn debug_image(&self, module: &Module) -> Result<Option<Arc<Image>>, Error> {
+        if let Some(symbols) = module.symbols.borrow().as_ref()
+            && (symbols.image.is_none() || symbols.files.has_debug_info || symbols.is_complete)
+        {
+            return Ok(symbols.image.clone());
+        }
+        self.find(module, Reach::DebugInfo)
+    }
+
+    fn find(&self, module: &Module, reach: Reach) -> Result<Option<Arc<Image>>, Error> {
+        let symbols = self.finder.find(self.client, self.process, module, reach)?;
         let image = symbols.image.clone();
         *module.symbols.borrow_mut() = Some(symbols);
         Ok(image)
@@ -113,7 +137,7 @@ impl<'a> ProcessSymbols<'a> {
         if is_missing {
             *module.symbols.borrow_mut() = None;
         }
-        self.image(module)?;
+        self.debug_image(module)?;
         Ok(module.view())
     }
 

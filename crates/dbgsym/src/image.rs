@@ -8,6 +8,7 @@ mod mini_debug;
 mod notes;
 mod parse;
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use dbgbase::{Address, AddressRange, Arch, LinkAddress, LoadBias};
@@ -102,6 +103,8 @@ pub struct Image {
     dynamic: DynamicTable,
     eh_frame_hdr: Option<LinkAddress>,
     debug_link: Option<DebugLink>,
+    /// What of the file is known; `None` for all of it.
+    known: Option<Vec<Range<u64>>>,
     debug_file: Option<Arc<Image>>,
     symbols: OnceLock<SymbolTable>,
     call_frame_info: OnceLock<CallFrameInfo>,
@@ -115,7 +118,37 @@ impl Image {
     /// **Errors**: an [`ImageError`] that says what is damaged or unsupported. Contents behind the
     /// headers are not checked here; what is damaged there is missing from the tables.
     pub fn parse(bytes: ImageBytes) -> Result<Image, ImageError> {
-        parse::parse(bytes)
+        parse::parse(bytes, None)
+    }
+
+    /// Reads a file of which only these ranges are known; all other bytes are zero. What lies
+    /// elsewhere is not in the image: sections there have no bytes, as `.bss` has none.
+    ///
+    /// **Errors**: as [`Image::parse`]. The ELF header, the program headers and the section headers
+    /// must be among what is known.
+    pub fn parse_part(bytes: ImageBytes, known: &[Range<u64>]) -> Result<Image, ImageError> {
+        parse::parse(bytes, Some(known))
+    }
+
+    /// The same image, of the same bytes, with nothing read from it yet and nothing beside it.
+    ///
+    /// **Cost**: small; the bytes are shared.
+    pub fn afresh(&self) -> Image {
+        Image {
+            bytes: self.bytes.clone(),
+            segments: self.segments.clone(),
+            sections: self.sections.clone(),
+            build_id: self.build_id.clone(),
+            interpreter: self.interpreter.clone(),
+            dynamic: self.dynamic.clone(),
+            debug_link: self.debug_link.clone(),
+            known: self.known.clone(),
+            debug_file: None,
+            symbols: OnceLock::new(),
+            call_frame_info: OnceLock::new(),
+            debug_info: OnceLock::new(),
+            ..*self
+        }
     }
 
     /// The same image with `debug_file` beside it, whose symbols, call frame information and
@@ -127,7 +160,18 @@ impl Image {
             (Some(ours), Some(theirs)) => ours == theirs,
             _ => true,
         };
-        if !same_id || self.arch != debug_file.arch {
+        if !same_id {
+            return Err(ImageError::DebugFileMismatch);
+        }
+        self.with_any_debug_file(debug_file)
+    }
+
+    /// As [`Image::with_debug_file`], but the file may be another build's: names and lines may be
+    /// wrong then.
+    ///
+    /// **Errors**: [`ImageError::DebugFileMismatch`] if the CPU differs.
+    pub fn with_any_debug_file(self, debug_file: Arc<Image>) -> Result<Image, ImageError> {
+        if self.arch != debug_file.arch {
             return Err(ImageError::DebugFileMismatch);
         }
         Ok(Image {
@@ -271,8 +315,8 @@ impl Image {
         parse::bytes_of_section(&self.bytes, section)
     }
 
-    /// The file's bytes from `address` to the end of its segment's part of the file. `None` where
-    /// the file has no bytes for the address.
+    /// The file's bytes from `address` to the end of its segment's part of the file, as far as they
+    /// are known. `None` where the file has no bytes for the address.
     pub fn bytes_at(&self, address: LinkAddress) -> Option<ImageBytes> {
         self.segments.iter().find_map(|segment| {
             let inside = address.offset_from(segment.address)?;
@@ -281,7 +325,12 @@ impl Image {
             }
             let end = segment.file_offset.checked_add(segment.file_size_bytes)?;
             let end = end.min(self.bytes.as_slice().len() as u64);
-            self.bytes.slice(segment.file_offset.checked_add(inside)?..end)
+            let start = segment.file_offset.checked_add(inside)?;
+            let end = match &self.known {
+                Some(known) => end.min(known.iter().find(|range| range.contains(&start))?.end),
+                None => end,
+            };
+            self.bytes.slice(start..end)
         })
     }
 

@@ -31,6 +31,12 @@ impl Console {
     #[track_caller]
     pub(crate) fn spawn(mut command: std::process::Command) -> Console {
         command.env_remove("_NT_SYMBOL_PATH").env("XDG_STATE_HOME", "/nonexistent");
+        // Nothing of the user's is kept or asked, but where a test says so itself.
+        for (name, value) in [("DEBUGINFOD_URLS", ""), ("XDG_CACHE_HOME", "/dev/null")] {
+            if command.get_envs().all(|(set, _)| set != name) {
+                command.env(name, value);
+            }
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().expect("cdb starts");
         let (input, output) = (child.stdin.take(), child.stdout.take().expect("a pipe"));

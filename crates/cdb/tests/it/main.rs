@@ -38,5 +38,7 @@ mod registers;
 mod remote;
 // Starting, ending, Ctrl+C, and what is said when something is wrong.
 mod startup;
+// Separate debug files, and servers of them.
+mod symbol_files;
 // Terminals of programs on another machine.
 mod terminal;

@@ -1,4 +1,4 @@
-//! Commands about modules and symbols: `lm`, `x`, `ln`, `ld`, `.reload`, `.sympath`.
+//! Commands about modules and symbols: `lm`, `x`, `ln`, `ld`.
 
 use dbgbase::Address;
 use dbgeng::{ModuleView, SymbolKind, SymbolMatch};
@@ -56,26 +56,6 @@ pub(crate) const COMMANDS: &[Command] = &[
         shape: Shape::Word,
         extent: Extent::Semicolon,
         action: Action::Run(load),
-    },
-    Command {
-        names: &[".reload"],
-        syntax: "[/f] [Module]",
-        summary: "look for symbols again",
-        manual: "Modules are known without this command, and symbols are looked for when they are \
-            needed. With /f, the symbols of the named modules, or of all, are loaded now.",
-        shape: Shape::Word,
-        extent: Extent::Semicolon,
-        action: Action::Run(reload),
-    },
-    Command {
-        names: &[".sympath", ".sympath+"],
-        syntax: "[Directory[;...]]",
-        summary: "show or set the symbol path",
-        manual: "Directories of this machine where files with symbols are looked for, by name and \
-            by build id, separated by semicolons. .sympath+ adds to the path.",
-        shape: Shape::Word,
-        extent: Extent::Line,
-        action: Action::Run(symbol_path),
     },
 ];
 
@@ -152,9 +132,10 @@ fn pattern<'t>(arguments: &mut Arguments<'t>) -> Result<&'t str, CommandError> {
 
 impl Selection {
     fn takes(&self, module: &ModuleView) -> bool {
-        use dbgeng::SymbolStatus::{Exports, Loaded, Mismatched, Missing};
-        let has_symbols = matches!(module.status, Loaded { .. } | Exports { .. });
-        let has_problem = matches!(module.status, Mismatched { .. } | Missing(_));
+        use dbgeng::SymbolStatus::{Exports, Loaded, Mismatched, Missing, Packed};
+        let has_symbols = matches!(module.status, Loaded { .. } | Packed { .. } | Exports { .. });
+        let has_problem =
+            matches!(module.status, Mismatched { .. } | Missing(_)) || module.files.is_mismatched;
         (!self.with_symbols || has_symbols)
             && (!self.with_problems || has_problem)
             && self.address.is_none_or(|address| module.range.contains(address))
@@ -263,56 +244,32 @@ fn load(context: &mut Context<'_>, arguments: &mut Arguments<'_>) -> Result<Outc
     load_matching(context, pattern)
 }
 
-fn reload(
-    context: &mut Context<'_>,
-    arguments: &mut Arguments<'_>,
-) -> Result<Outcome, CommandError> {
-    let mut is_forced = false;
-    while let Some(option) = arguments.option() {
-        match option {
-            "f" => is_forced = true,
-            "d" | "i" | "n" | "o" | "s" | "v" | "w" => {}
-            _ => {
-                return Err(CommandError::refused(format!("'.reload /{option}' is not available")));
-            }
-        }
-    }
-    let module = arguments.word();
-    arguments.finish()?;
-    if !is_forced && module.is_empty() {
-        return Ok(Outcome::Done);
-    }
-    load_matching(context, if module.is_empty() { "*" } else { module })
-}
-
-fn load_matching(context: &mut Context<'_>, pattern: &str) -> Result<Outcome, CommandError> {
+/// The modules whose name matches.
+///
+/// **Errors**: if there is none.
+pub(crate) fn matching(
+    context: &Context<'_>,
+    pattern: &str,
+) -> Result<Vec<ModuleView>, CommandError> {
     let wanted = Wildcard::new(pattern);
     let mut modules = context.engine.modules()?;
     modules.retain(|module| wanted.matches(&module.name));
     if modules.is_empty() {
         return Err(CommandError::refused(format!("No module matches '{pattern}'")));
     }
-    for module in modules {
+    Ok(modules)
+}
+
+/// Loads the symbols of the modules whose name matches, and shows each.
+///
+/// **Errors**: if there is none; those of the engine.
+pub(crate) fn load_matching(
+    context: &mut Context<'_>,
+    pattern: &str,
+) -> Result<Outcome, CommandError> {
+    for module in matching(context, pattern)? {
         let loaded = context.engine.load_symbols(&module.name)?;
         context.write(&format::modules::row(&loaded));
     }
-    Ok(Outcome::Done)
-}
-
-fn symbol_path(
-    context: &mut Context<'_>,
-    arguments: &mut Arguments<'_>,
-) -> Result<Outcome, CommandError> {
-    let is_added = arguments.name().ends_with('+') || arguments.take_char('+');
-    let typed = arguments.take_rest().trim_matches('"');
-    let old = context.engine.symbol_path().to_owned();
-    if !typed.is_empty() {
-        let new =
-            if is_added && !old.is_empty() { format!("{old};{typed}") } else { typed.to_owned() };
-        context.engine.set_symbol_path(&new);
-    }
-    let path = context.engine.symbol_path().to_owned();
-    let shown = if path.is_empty() { "<none>" } else { &path };
-    context.write(&format!("Symbol search path is: {shown}\n"));
     Ok(Outcome::Done)
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use dbgbase::AddressRange;
-use dbgeng::{ModuleView, SymbolStatus};
+use dbgeng::{ModuleView, SearchNote, SymbolStatus};
 
 use super::bytes;
 
@@ -18,7 +18,7 @@ pub(crate) fn row(module: &ModuleView) -> String {
         module.range.start(),
         module.range.end(),
         module.name,
-        status(&module.status)
+        status(module)
     );
     format!("{}\n", line.trim_end())
 }
@@ -37,23 +37,41 @@ pub(crate) fn details(module: &ModuleView) -> String {
     let _ = writeln!(text, "    Build id:   {build_id}");
     let _ = writeln!(text, "    Load bias:  {:016x}", module.bias.value());
     let _ = writeln!(text, "    ImageSize:  {:08X}", module.range.len_bytes());
-    if let SymbolStatus::Loaded { symbols, .. } | SymbolStatus::Exports { symbols, .. } =
-        &module.status
+    if let SymbolStatus::Loaded { source, symbols }
+    | SymbolStatus::Packed { source, symbols }
+    | SymbolStatus::Exports { source, symbols } = &module.status
     {
+        let _ = writeln!(text, "    Image file: {source}");
+        if let Some(debug_file) = &module.files.debug_file {
+            let _ = writeln!(text, "    Debug file: {debug_file}");
+        }
         let _ = writeln!(text, "    Symbols:    {symbols}");
     }
     text
 }
 
-/// What the engine has for a module, in parentheses, and from which file.
-fn status(status: &SymbolStatus) -> String {
-    match status {
-        SymbolStatus::Deferred => "(deferred)".to_owned(),
-        SymbolStatus::Loaded { source, .. } => format!("(symbol table)         {source}"),
-        SymbolStatus::Exports { source, .. } => format!("(export symbols)       {source}"),
-        SymbolStatus::Mismatched { file } => format!("# (mismatched)         {}", file.display()),
-        SymbolStatus::Missing(reason) => format!("(no symbols)           {reason}"),
-    }
+/// What the engine has for a module, in parentheses, and from which file. `M` marks what is another
+/// build's, `#` what would be and was not taken.
+fn status(module: &ModuleView) -> String {
+    let files = &module.files;
+    let (word, source) = match &module.status {
+        SymbolStatus::Deferred => return "(deferred)".to_owned(),
+        SymbolStatus::Loaded { source, .. } if files.has_debug_info => ("(DWARF symbols)", source),
+        SymbolStatus::Loaded { source, .. } => ("(symbol table)", source),
+        SymbolStatus::Packed { source, .. } => ("(packed symbols)", source),
+        SymbolStatus::Exports { source, .. } => ("(export symbols)", source),
+        SymbolStatus::Mismatched { file } => {
+            return format!("# (mismatched)         {}", file.display());
+        }
+        SymbolStatus::Missing(reason) => return format!("(no symbols)           {reason}"),
+    };
+    let mark = if files.is_mismatched { "M " } else { "" };
+    format!("{:<22} {}", format!("{mark}{word}"), files.debug_file.as_ref().unwrap_or(source))
+}
+
+/// The line that tells of one place where something was looked for.
+pub(crate) fn search_note(note: &SearchNote) -> String {
+    format!("SYMBOLS: {}: {} - {}\n", note.wanted, note.place, note.outcome)
 }
 
 /// The line that tells of a module that was loaded.
@@ -70,7 +88,7 @@ pub(crate) fn unloaded(range: AddressRange, path: &[u8]) -> String {
 mod tests {
     use super::*;
     use dbgbase::{Address, LoadBias};
-    use dbgeng::SymbolSource;
+    use dbgeng::{SearchOutcome, SymbolFiles, SymbolSource};
     use expect_test::expect;
 
     fn module(name: &str, path: &str, status: SymbolStatus) -> ModuleView {
@@ -82,6 +100,7 @@ mod tests {
             build_id: Some(vec![0x01, 0xab]),
             is_program: false,
             status,
+            files: SymbolFiles::default(),
         }
     }
 
@@ -93,19 +112,31 @@ mod tests {
         for status in [
             SymbolStatus::Deferred,
             SymbolStatus::Loaded { source: source.clone(), symbols },
-            SymbolStatus::Exports { source, symbols },
+            SymbolStatus::Packed { source: source.clone(), symbols },
+            SymbolStatus::Exports { source: source.clone(), symbols },
             SymbolStatus::Mismatched { file: "/tmp/prog.debug".into() },
             SymbolStatus::Missing("no such file".to_owned()),
         ] {
             text += &row(&module("prog", "/tmp/prog", status));
         }
+        let debug_file = Some(SymbolSource::Url("http://a/debuginfo".to_owned()));
+        for is_mismatched in [false, true] {
+            let status = SymbolStatus::Loaded { source: source.clone(), symbols };
+            let mut module = module("prog", "/tmp/prog", status);
+            module.files =
+                SymbolFiles { debug_file: debug_file.clone(), has_debug_info: true, is_mismatched };
+            text += &row(&module);
+        }
         expect![[r#"
             start             end                 module name
             00005555`55554000 00005555`55559000   prog       (deferred)
             00005555`55554000 00005555`55559000   prog       (symbol table)         /tmp/prog
+            00005555`55554000 00005555`55559000   prog       (packed symbols)       /tmp/prog
             00005555`55554000 00005555`55559000   prog       (export symbols)       /tmp/prog
             00005555`55554000 00005555`55559000   prog       # (mismatched)         /tmp/prog.debug
             00005555`55554000 00005555`55559000   prog       (no symbols)           no such file
+            00005555`55554000 00005555`55559000   prog       (DWARF symbols)        http://a/debuginfo
+            00005555`55554000 00005555`55559000   prog       M (DWARF symbols)      http://a/debuginfo
         "#]]
         .assert_eq(&text);
     }
@@ -121,9 +152,20 @@ mod tests {
                 Build id:   01ab
                 Load bias:  0000555555554000
                 ImageSize:  00005000
+                Image file: /lib/libc.so.6
                 Symbols:    7
         "#]]
         .assert_eq(&details(&module("libc_so", "/lib/libc.so.6", status)));
+    }
+
+    #[test]
+    fn a_place_is_told_in_one_line() {
+        let (wanted, place) = ("libc_so".to_owned(), "/s/libc.so.6".to_owned());
+        let note = SearchNote { wanted, place, outcome: SearchOutcome::Mismatched };
+        expect![[r"
+            SYMBOLS: libc_so: /s/libc.so.6 - mismatched build id
+        "]]
+        .assert_eq(&search_note(&note));
     }
 
     #[test]

@@ -20,7 +20,7 @@ fn names(modules: &Modules) -> Vec<&str> {
 /// Marks a module as one for which symbols were looked for in vain.
 fn mark(module: &Module) {
     let status = SymbolStatus::Missing("marked".to_owned());
-    *module.symbols.borrow_mut() = Some(ModuleSymbols { status, image: None });
+    *module.symbols.borrow_mut() = Some(ModuleSymbols::missing(status));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use dbgbase::TargetId;
 use dbgwire::verbs::file::{CloseFile, FileAccess, OpenFile, ReadFile, TRANSFER_LEN_MAX};
 use dbgwire::verbs::memory::Range;
 
+use super::store::Store;
 use crate::client::{CallError, Client};
 use crate::{Error, ErrorKind};
 
@@ -22,25 +23,35 @@ const PIECES_UNDER_WAY: usize = 16;
 /// How far a transfer has got.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TransferProgress<'a> {
-    /// The file's path on the server's machine.
+    /// The file's path on the server's machine, or its URL.
     pub path: &'a [u8],
+    /// Where it comes from.
+    pub origin: TransferOrigin,
     /// How many bytes are here.
     pub done_bytes: u64,
-    /// How many there are altogether.
+    /// How many there are altogether; 0 if nobody says.
     pub total_bytes: u64,
+}
+
+/// Where a file comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TransferOrigin {
+    /// The machine of the process server.
+    Server,
+    /// A server of symbols.
+    Url,
 }
 
 /// Fetches a whole file, as `target` sees it or, without one, as the server does.
 ///
 /// **Errors**: `NotFound`, `NotPermitted` … as the server says; `LimitReached` above 1 GiB;
-/// `Cancelled` once `cancelled` is true; those of the connection.
+/// `Cancelled` once the user wants it; those of the connection.
 /// **Cost**: two round trips, and the time the bytes take.
 pub(super) fn download(
     client: &Client,
     target: Option<TargetId>,
     path: &[u8],
-    cancelled: &AtomicBool,
-    progress: &mut dyn FnMut(TransferProgress<'_>),
+    store: &Store,
 ) -> Result<Vec<u8>, Error> {
     let open = OpenFile {
         path: path.to_vec(),
@@ -58,9 +69,11 @@ pub(super) fn download(
         Err(Error::new(ErrorKind::LimitReached, message))
     } else {
         let mut report = |done_bytes| {
-            progress(TransferProgress { path, done_bytes, total_bytes: opened.size });
+            let (origin, total_bytes) = (TransferOrigin::Server, opened.size);
+            store.report(TransferProgress { path, origin, done_bytes, total_bytes });
         };
-        pieces(client, opened.file, opened.size, cancelled, &mut report).map_err(Error::from)
+        pieces(client, opened.file, opened.size, store.cancelled(), &mut report)
+            .map_err(Error::from)
     };
     client.post(&CloseFile { file: opened.file });
     result

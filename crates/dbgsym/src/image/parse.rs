@@ -25,7 +25,7 @@ const PATH_LEN_MAX_BYTES: usize = 4096;
 /// No real debug section compresses better than this; a header that claims more wants memory.
 const COMPRESSION_RATIO_MAX: u64 = 1024;
 
-pub(super) fn parse(bytes: ImageBytes) -> Result<Image, ImageError> {
+pub(super) fn parse(bytes: ImageBytes, known: Option<&[Range<u64>]>) -> Result<Image, ImageError> {
     let file = bytes.as_slice();
     let header = header(file)?;
     let arch = match header.e_machine(LE) {
@@ -35,7 +35,14 @@ pub(super) fn parse(bytes: ImageBytes) -> Result<Image, ImageError> {
     };
     let programs = header.program_headers(LE, file).map_err(|_| ImageError::ProgramHeaders)?;
     let segments = segments(programs)?;
-    let sections = sections(header, file)?;
+    let mut sections = sections(header, file)?;
+    for section in &mut sections {
+        section.file_offset = section.file_offset.filter(|start| {
+            let end = start.saturating_add(section.size_bytes);
+            let is_inside = |range: &Range<u64>| range.start <= *start && end <= range.end;
+            known.is_none_or(|known| known.iter().any(is_inside))
+        });
+    }
     let program_range = |kind: elf::ProgramType| {
         let program = programs.iter().find(|program| program.p_type(LE) == kind)?;
         file_range(program)
@@ -68,6 +75,7 @@ pub(super) fn parse(bytes: ImageBytes) -> Result<Image, ImageError> {
         interpreter,
         dynamic,
         eh_frame_hdr,
+        known: known.map(<[_]>::to_vec),
         debug_file: None,
         symbols: OnceLock::new(),
         call_frame_info: OnceLock::new(),

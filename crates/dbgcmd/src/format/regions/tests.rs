@@ -28,6 +28,7 @@ fn module(start: u64, len: u64, path: &str) -> ModuleView {
         build_id: None,
         is_program: true,
         status: SymbolStatus::Deferred,
+        files: dbgeng::SymbolFiles::default(),
     }
 }
 

@@ -1,0 +1,203 @@
+//! Separate debug files: by debug link in all its places, by build-id, from Debian's debuginfod,
+//! and from what is kept on this machine.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use testkit::{Guard, Process, Testee, until};
+
+use crate::console::Console;
+
+/// A program whose names and debugging information are in a file of their own.
+struct Parted {
+    program: PathBuf,
+    debug_file: PathBuf,
+    build_id: String,
+}
+
+/// Parts the program `count` as GDB's manual says; with a debug link if there is no build-id.
+fn parted(guard: &Guard, flags: &[&str]) -> Parted {
+    let testee = Testee::build("count", flags);
+    let program = guard.directory().join("bin/count");
+    std::fs::create_dir_all(program.parent().expect("bin")).expect("made");
+    std::fs::copy(testee.path(), &program).expect("copied");
+    let debug_file = guard.directory().join("count.debug");
+    let paths = [&program, &debug_file].map(|path| path.to_str().expect("a plain path"));
+    guard.output("objcopy", &["--only-keep-debug", paths[0], paths[1]]);
+    guard.output("strip", &["--strip-all", paths[0]]);
+    let notes = guard.output("readelf", &["-n", paths[0]]);
+    let build_id = notes.lines().find_map(|line| line.trim().strip_prefix("Build ID: "));
+    if build_id.is_none() {
+        let link = format!("--add-gnu-debuglink={}", paths[1]);
+        guard.output("objcopy", &[&link, paths[0]]);
+    }
+    Parted { program, debug_file, build_id: build_id.unwrap_or_default().to_owned() }
+}
+
+/// cdb at the start of the program, keeping files in a directory of the test's.
+fn debug(guard: &Guard, parted: &Parted, variables: &[(&str, &str)]) -> Console {
+    let mut command = guard.command(env!("CARGO_BIN_EXE_cdb"));
+    command.arg(&parted.program).env("XDG_CACHE_HOME", guard.directory().join("cache"));
+    command.envs(variables.iter().copied());
+    Console::spawn(command)
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[test]
+fn a_debug_link_is_followed_to_all_its_places_and_only_to_the_right_file() {
+    let guard = Guard::new();
+    let parted = parted(&guard, &["-Wl,--build-id=none"]);
+    let directory = parted.program.parent().expect("bin");
+    let global = guard.directory().join("global");
+    let mirrored = global.join(directory.strip_prefix("/").expect("absolute"));
+    let path = format!(".sympath {}", shown(&global));
+    let places = [
+        directory.join("count.debug"),
+        directory.join(".debug/count.debug"),
+        mirrored.join("count.debug"),
+        global.join("count.debug"),
+    ];
+    let contents = std::fs::read(&parted.debug_file).expect("readable");
+    std::fs::remove_file(&parted.debug_file).expect("removed");
+    for (index, place) in places.iter().enumerate() {
+        std::fs::create_dir_all(place.parent().expect("has one")).expect("made");
+        std::fs::write(place, &contents).expect("written");
+        let mut cdb = debug(&guard, &parted, &[]);
+        cdb.command(&path);
+        let loaded = cdb.command("ld count");
+        assert!(loaded.contains("(DWARF symbols)"), "{loaded}");
+        assert!(loaded.trim_end().ends_with(&shown(place)), "{loaded}");
+        assert!(cdb.command("x count!main").contains("count!main"));
+        cdb.finish("q");
+        // gdb searches the first three.
+        if index < 3 {
+            let set = format!("set debug-file-directory {}", shown(&global));
+            let file = format!("file {}", shown(&parted.program));
+            let gdb = guard.output(
+                "gdb",
+                &["-nx", "-batch", "-ex", &set, "-ex", &file, "-ex", "info line main"],
+            );
+            assert!(gdb.contains("count.c"), "gdb finds the same file: {gdb}");
+        }
+
+        // One byte more, and it is another file.
+        std::fs::write(place, [&contents[..], b"x"].concat()).expect("written");
+        let mut cdb = debug(&guard, &parted, &[]);
+        cdb.command(&path);
+        let loaded = cdb.command("!sym noisy;ld count");
+        assert!(loaded.contains("(export symbols)"), "{loaded}");
+        let told = format!("SYMBOLS: count: {} - mismatched", shown(place));
+        assert!(loaded.contains(&told), "{loaded}");
+        // Unless its user insists.
+        let loaded = cdb.command(".reload /f /i count");
+        assert!(loaded.contains("M (DWARF symbols)"), "{loaded}");
+        assert!(cdb.command("lm m count").contains("M (DWARF symbols)"));
+        assert!(cdb.command("x count!main").contains("count!main"));
+        let loaded = cdb.command(".reload /f count");
+        assert!(loaded.contains("(export symbols)"), "{loaded}");
+        cdb.finish("q");
+        std::fs::remove_file(place).expect("removed");
+    }
+}
+
+#[test]
+fn a_debug_file_is_found_by_its_build_id() {
+    let guard = Guard::new();
+    let parted = parted(&guard, &["-Wl,--build-id"]);
+    let name = format!(".build-id/{}/{}.debug", &parted.build_id[..2], &parted.build_id[2..]);
+    let place = guard.directory().join("global").join(name);
+    std::fs::create_dir_all(place.parent().expect("has one")).expect("made");
+    std::fs::rename(&parted.debug_file, &place).expect("moved");
+    let mut cdb = debug(&guard, &parted, &[]);
+    assert!(cdb.command("ld count").contains("(export symbols)"));
+    cdb.command(&format!(".sympath {}", shown(&guard.directory().join("global"))));
+    let loaded = cdb.command("ld count");
+    assert!(loaded.contains("(DWARF symbols)") && loaded.contains(&shown(&place)), "{loaded}");
+    cdb.finish("q");
+}
+
+/// Debian's server of the files in one directory; its address.
+fn debuginfod(guard: &Guard, files: &Path) -> (Process, String) {
+    let free = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
+    let port = free.local_addr().expect("bound").port().to_string();
+    drop(free);
+    let mut command = guard.command("debuginfod");
+    command.args(["-d", ":memory:", "-p", &port, "-F"]).arg(files);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let server = Process::spawn(&mut command);
+    let scanned = || {
+        let Ok(mut stream) = TcpStream::connect(format!("127.0.0.1:{port}")) else { return false };
+        let request = b"GET /metrics HTTP/1.0\r\n\r\n";
+        let mut text = String::new();
+        stream.write_all(request).is_ok()
+            && stream.read_to_string(&mut text).is_ok()
+            && text.contains("thread_work_total{role=\"traverse\"} 1")
+            && text.contains("thread_work_pending{role=\"scan\"} 0")
+    };
+    until("debuginfod has scanned its files", || scanned().then_some(()));
+    (server, format!("http://127.0.0.1:{port}"))
+}
+
+#[test]
+fn debian_s_debuginfod_is_asked_and_what_it_gives_is_kept() {
+    let guard = Guard::new();
+    let parted = parted(&guard, &["-Wl,--build-id"]);
+    let files = guard.directory().join("files");
+    std::fs::create_dir(&files).expect("made");
+    std::fs::rename(&parted.debug_file, files.join("count.debug")).expect("moved");
+    let (server, url) = debuginfod(&guard, &files);
+    let store = guard.directory().join("store");
+    let path = format!(".sympath srv*{}*{url}", shown(&store));
+    let kept = store.join(&parted.build_id).join("debuginfo");
+
+    // Nobody is asked who is not named.
+    let mut cdb = debug(&guard, &parted, &[]);
+    let loaded = cdb.command("!sym noisy;ld count");
+    assert!(loaded.contains("(export symbols)") && !loaded.contains("http"), "{loaded}");
+    let shown_path = cdb.command(&path);
+    assert!(shown_path.contains(&url), "{shown_path}");
+    let loaded = cdb.command("ld count");
+    assert!(loaded.contains(&format!("{url}/buildid/{}/debuginfo - OK", parted.build_id)));
+    assert!(loaded.contains("(DWARF symbols)") && loaded.contains(&shown(&kept)), "{loaded}");
+    assert!(cdb.command("x count!main").contains("count!main"));
+    cdb.finish("q");
+
+    // What the environment names is asked, too, and kept in the default directory.
+    let mut cdb = debug(&guard, &parted, &[("DEBUGINFOD_URLS", &url)]);
+    let loaded = cdb.command("ld count");
+    let default = guard.directory().join("cache/dbgsrv/symbols");
+    assert!(loaded.contains(&shown(&default)), "{loaded}");
+    cdb.finish("q");
+
+    // A file that was damaged is fetched again.
+    let mut bytes = std::fs::read(&kept).expect("kept");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&kept, &bytes).expect("written");
+    std::fs::remove_dir_all(&default).expect("removed");
+    let mut cdb = debug(&guard, &parted, &[]);
+    cdb.command(&path);
+    let loaded = cdb.command("!sym noisy;ld count");
+    assert!(loaded.contains("/debuginfo - OK"), "{loaded}");
+    assert!(loaded.contains("(DWARF symbols)"), "{loaded}");
+    cdb.finish("q");
+
+    // What is kept needs no server, and a server that is gone costs a line.
+    drop(server);
+    let mut cdb = debug(&guard, &parted, &[]);
+    cdb.command(&path);
+    let loaded = cdb.command("ld count");
+    assert!(loaded.contains("(DWARF symbols)") && !loaded.contains("SYMBOLS:"), "{loaded}");
+    std::fs::remove_dir_all(&store).expect("removed");
+    let loaded = cdb.command(".reload /f count");
+    assert_eq!(loaded.matches("SYMBOLS:").count(), 1, "{loaded}");
+    assert!(loaded.contains(&url) && loaded.contains("(export symbols)"), "{loaded}");
+    // It is not asked again for each module.
+    assert!(!cdb.command("ld count").contains("SYMBOLS:"));
+    cdb.finish("q");
+}
