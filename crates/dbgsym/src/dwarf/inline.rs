@@ -44,15 +44,26 @@ impl DebugInfo {
     pub fn inlined_at(&self, address: LinkAddress) -> Vec<InlinedCall> {
         let units = OpenUnits::new(self);
         let Some(function) = self.function_entry_at(address.value()) else { return Vec::new() };
-        let Some(unit) = units.unit(function.unit()) else { return Vec::new() };
+        let found = self.inlined_entries_at(&units, function, address.value());
+        found.into_iter().filter_map(|id| self.read_inlined(&units, id)).collect()
+    }
+
+    /// The entries of the inlined calls of a function that are around `address`, outermost first.
+    pub(crate) fn inlined_entries_at(
+        &self,
+        units: &OpenUnits<'_>,
+        function: EntryId,
+        address: u64,
+    ) -> Vec<EntryId> {
         let mut found = Vec::new();
+        let Some(unit) = units.unit(function.unit()) else { return found };
         if let Ok(mut tree) = unit.entries_tree(Some(function.offset()))
             && let Ok(root) = tree.root()
         {
             // What damage hides is not there.
-            let _ = descend(&unit, root, address.value(), &mut found, 0);
+            let _ = descend(&unit, root, address, &mut found, 0);
         }
-        found.into_iter().filter_map(|id| self.read_inlined(&units, id)).collect()
+        found
     }
 
     /// The inlined call of an entry.

@@ -10,6 +10,7 @@
 mod function;
 mod inline;
 mod line;
+mod place;
 mod range_table;
 mod scope;
 mod sections;
@@ -28,6 +29,7 @@ pub use function::{Function, SourcePlace};
 pub use inline::InlinedCall;
 use line::{FileIndex, LineTable, UnitFiles};
 pub use line::{LineAt, LineRow, SourcePattern};
+pub use place::LinePlace;
 pub(crate) use range_table::RangeTable;
 use scope::Outline;
 pub(crate) use scope::qualified_name;

@@ -19,5 +19,6 @@ mod functions;
 mod images;
 mod lines;
 mod mini_debug;
+mod places;
 mod stacks;
 mod symbols;

@@ -124,6 +124,18 @@ impl SourcePattern {
         SourcePattern { is_absolute: text.starts_with('/'), parts }
     }
 
+    /// The path in its shortest form.
+    pub(crate) fn to_path(&self) -> String {
+        let mut path = String::from(if self.is_absolute { "/" } else { "" });
+        for (index, part) in self.parts.iter().rev().enumerate() {
+            if index > 0 {
+                path.push('/');
+            }
+            path.push_str(part);
+        }
+        path
+    }
+
     /// Whether `path`, the full path of a source file, is meant.
     pub fn matches(&self, path: &str) -> bool {
         let Some(name) = self.parts.first() else { return false };
