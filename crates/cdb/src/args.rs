@@ -46,6 +46,8 @@ pub(crate) struct DebugOptions {
     pub(crate) commands: Option<String>,
     /// `-y`
     pub(crate) symbol_path: Option<String>,
+    /// `-srcpath`
+    pub(crate) source_path: Option<String>,
     /// `-v`
     pub(crate) is_verbose: bool,
 }
@@ -225,6 +227,7 @@ struct Reading {
     filters: Vec<String>,
     commands: Option<String>,
     symbol_path: Option<String>,
+    source_path: Option<String>,
     is_verbose: bool,
 }
 
@@ -246,6 +249,7 @@ impl Reading {
             }
             Meaning::Commands => return set(&mut self.commands),
             Meaning::SymbolPath => return set(&mut self.symbol_path),
+            Meaning::SourcePath => return set(&mut self.source_path),
             Meaning::Pid => {
                 let bad = || UsageError::BadPid(value.to_owned());
                 let is_decimal = value.bytes().all(|byte| byte.is_ascii_digit());
@@ -300,6 +304,7 @@ impl Reading {
             filters: self.filters,
             commands: self.commands,
             symbol_path: self.symbol_path,
+            source_path: self.source_path,
             is_verbose: self.is_verbose,
         })))
     }

@@ -44,6 +44,7 @@ pub(crate) enum Meaning {
     SecondChance,
     Commands,
     SymbolPath,
+    SourcePath,
     Verbose,
     ListServers,
 }
@@ -71,7 +72,6 @@ const fn refused_with(name: &'static str, value: &'static str, reason: &'static 
 }
 
 const NOT_YET: &str = "this version does not have it";
-const NEEDS_SOURCE: &str = "source lines are not known to this version";
 const NO_SUCH_THING: &str = "it has no meaning on Linux";
 const KERNEL: &str = "there is no kernel debugger to pass control to";
 const WINDBG: &str = "it is an option of WinDbg";
@@ -125,6 +125,12 @@ pub(crate) const OPTIONS: &[OptionRow] = &[
         "look for symbols in these directories, separated by ;",
         Meaning::SymbolPath,
     ),
+    works(
+        "srcpath",
+        Some("PATH"),
+        "look for sources in these directories, separated by ;",
+        Meaning::SourcePath,
+    ),
     works("v", None, "say more", Meaning::Verbose),
     works(
         "QR",
@@ -148,7 +154,6 @@ pub(crate) const OPTIONS: &[OptionRow] = &[
     refused_with("cf", "FILE", NOT_YET),
     refused_with("cfr", "FILE", NOT_YET),
     refused_with("i", "PATH", NOT_YET),
-    refused_with("srcpath", "PATH", NEEDS_SOURCE),
     refused("n", NOT_YET),
     refused("s", NOT_YET),
     refused("ses", NOT_YET),

@@ -48,6 +48,10 @@ pub(crate) fn run(options: &DebugOptions, connection: Connection) -> Result<bool
     if let Some(path) = symbol_path(options) {
         interpreter.engine_mut().set_symbol_path(&path);
     }
+    let source_path = options.source_path.clone();
+    if let Some(path) = source_path.or_else(|| std::env::var("_NT_SOURCE_PATH").ok()) {
+        interpreter.engine_mut().set_source_path(&path);
+    }
     console.write(&banner::text(options, interpreter.engine()));
     for command in &options.filters {
         interpreter.execute(command, &mut console);

@@ -4,6 +4,7 @@
 
 mod breakpoints;
 mod conditions;
+mod files;
 mod filters;
 mod holds;
 mod inspection;
@@ -26,6 +27,7 @@ use crate::breakpoints::Breakpoints;
 use crate::client::{CallError, Client};
 use crate::expr::ExprSettings;
 use crate::interrupt::Interrupter;
+use crate::sources::SourceFinder;
 use crate::step::Plan;
 use crate::symbols::{ImageFinder, ProcessSymbols};
 use crate::terminal::{OutputCallback, TerminalInput, TerminalState};
@@ -61,6 +63,7 @@ pub struct Engine {
     /// Events that nothing stops for.
     pub(crate) passed: VecDeque<DebugEvent>,
     pub(crate) finder: ImageFinder,
+    pub(crate) sources: SourceFinder,
     /// Whether the user wants a stop.
     pub(crate) interrupt: Arc<AtomicBool>,
     /// Whether the server has said good-bye.
@@ -126,6 +129,7 @@ impl Engine {
             alone: None,
             pending: VecDeque::new(),
             finder: ImageFinder::new(Arc::clone(&interrupt)),
+            sources: SourceFinder::default(),
             interrupt,
             has_ended: false,
             terminal: Arc::default(),

@@ -43,6 +43,7 @@ mod numbers;
 mod process;
 mod registers;
 mod server;
+mod sources;
 mod stack;
 mod step;
 mod symbol_cache;
@@ -78,6 +79,7 @@ pub use numbers::{BreakpointId, ProcessNumber, ThreadNumber};
 pub use process::Process;
 pub use registers::ExtendedRegisters;
 pub use server::{ProcessDescription, ServerDescription};
+pub use sources::SourceFile;
 pub use stack::{Stack, StackEnd, StackFrame, UnwindMethod};
 pub use symbol_environment::SymbolEnvironment;
 pub use symbols::{

@@ -13,11 +13,13 @@ use std::sync::Arc;
 use dbgbase::{Address, LinkAddress};
 use dbgsym::{Image, Pattern, Symbol};
 
+pub(crate) use download::download;
 pub use download::{TransferOrigin, TransferProgress};
 pub use notes::{SearchNote, SearchOutcome};
 pub(crate) use search::ImageFinder;
 use search::Reach;
 pub use search::TransferCallback;
+pub(crate) use store::{Store, Wanted};
 
 use crate::client::Client;
 use crate::{Error, ErrorKind, Module, ModuleView, Process};

@@ -1,4 +1,5 @@
-//! Commands about where symbols come from: `.sympath`, `.symfix`, `.reload`, `!sym`.
+//! Commands about where symbols and sources come from: `.sympath`, `.symfix`, `.reload`, `!sym`,
+//! `.srcpath`.
 
 use super::{Context, Outcome, modules};
 use crate::arguments::Arguments;
@@ -55,6 +56,20 @@ pub(crate) const COMMANDS: &[Command] = &[
         shape: Shape::Word,
         extent: Extent::Semicolon,
         action: Action::Run(noise),
+    },
+    Command {
+        names: &[".srcpath", ".srcpath+"],
+        syntax: "[Element[;...]]",
+        summary: "show or set the source path",
+        manual: "Where the text of source files is looked for. An element is a directory of this \
+            machine, below which a file is looked for with as much as possible of the path that \
+            the compiler saw; From=To, for what was below the directory From when it was compiled \
+            and is below To here; or DebugInfoD*URL, a server to ask. Next come the compiler's own \
+            path on this machine, files that are kept, the server's machine, and the debuginfod \
+            servers of the symbol path. .srcpath+ adds to the path.",
+        shape: Shape::Word,
+        extent: Extent::Line,
+        action: Action::Run(source_path),
     },
 ];
 
@@ -123,12 +138,33 @@ fn fix_symbol_path(
 }
 
 fn set_symbol_path(context: &mut Context<'_>, path: &str, is_added: bool) {
-    let old = context.engine.symbol_path();
-    let new = match is_added && !old.is_empty() {
-        true => format!("{old};{path}"),
-        false => path.to_owned(),
-    };
-    context.engine.set_symbol_path(&new);
+    let path = joined(context.engine.symbol_path(), path, is_added);
+    context.engine.set_symbol_path(&path);
+}
+
+/// A new path, or the old one with more.
+fn joined(old: &str, typed: &str, is_added: bool) -> String {
+    match is_added && !old.is_empty() {
+        true => format!("{old};{typed}"),
+        false => typed.to_owned(),
+    }
+}
+
+fn source_path(
+    context: &mut Context<'_>,
+    arguments: &mut Arguments<'_>,
+) -> Result<Outcome, CommandError> {
+    let is_added = arguments.name().ends_with('+') || arguments.take_char('+');
+    let typed = arguments.take_rest().trim_matches('"');
+    if !typed.is_empty() {
+        let path = joined(context.engine.source_path(), typed, is_added);
+        context.engine.set_source_path(&path);
+    }
+    let path = context.engine.source_path();
+    let shown = if path.is_empty() { "<none>" } else { path };
+    let text = format!("Source search path is: {shown}\n");
+    context.write(&text);
+    Ok(Outcome::Done)
 }
 
 fn noise(

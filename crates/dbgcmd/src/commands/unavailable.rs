@@ -62,7 +62,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     row(&[".effmach"], "the processor mode", NO_SUCH_THING),
     row(&["l+", "l-", ".lines"], "source line options", NEEDS_SOURCE),
     row(&["ls", "lsa", "lsc", "lsf", "lsf-", "lsp", "lse", ".open"], "show source", NEEDS_SOURCE),
-    row(&[".srcpath", ".lsrcpath", ".srcnoisy", ".srcfix"], "the source path", NEEDS_SOURCE),
+    row(&[".lsrcpath", ".srcnoisy", ".srcfix"], "the source path", NOT_YET),
     row(&[".event_code"], "code at the event", NOT_YET),
     row(&[".fnent", ".fnret", ".fpo"], "unwind data of a function", NOT_YET),
     row(&[".inline"], "inlined functions", NEEDS_SOURCE),

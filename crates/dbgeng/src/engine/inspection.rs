@@ -6,11 +6,9 @@ use dbgbase::{Address, GeneralRegisters, RegisterId, Tid};
 
 use crate::memory::list_regions;
 use crate::stack::walk_stack;
-use crate::symbol_path::SymbolPath;
 use crate::{
-    DisassembledInstruction, Engine, EngineMemory, Error, ErrorKind, ExtendedRegisters, ModuleView,
-    Process, ProcessNumber, Region, SearchNote, Stack, SymbolAt, SymbolEnvironment, SymbolMatch,
-    ThreadNumber, TransferCallback,
+    DisassembledInstruction, Engine, EngineMemory, Error, ExtendedRegisters, ModuleView, Process,
+    ProcessNumber, Region, Stack, SymbolAt, SymbolMatch, ThreadNumber,
 };
 
 impl Engine {
@@ -232,86 +230,5 @@ impl Engine {
         let (process, thread) = self.current_still()?;
         let registers = process.registers.read(&self.client, thread.tid)?;
         walk_stack(self.symbols_of(process), &registers, frames_max)
-    }
-
-    /// Sets the symbol path: directories of this machine, servers, and where what they give is
-    /// kept, as `docs/symbols.md` describes it. What was not found in full is looked for again.
-    ///
-    /// **Cost**: none.
-    pub fn set_symbol_path(&mut self, path: &str) {
-        self.finder.set_path(SymbolPath::new(path));
-        self.look_again();
-    }
-
-    /// The symbol path, as it was set; empty at the beginning.
-    ///
-    /// **Cost**: none.
-    pub fn symbol_path(&self) -> &str {
-        self.finder.store().path().text()
-    }
-
-    /// The symbol path with every default spelt out.
-    ///
-    /// **Cost**: none.
-    pub fn expanded_symbol_path(&self) -> String {
-        let store = self.finder.store();
-        store.path().expanded(store.environment())
-    }
-
-    /// Sets where files are kept and which servers are asked beside those of the symbol path. At
-    /// the beginning nothing is kept and nobody is asked.
-    ///
-    /// **Cost**: none.
-    pub fn set_symbol_environment(&mut self, environment: SymbolEnvironment) {
-        self.finder.set_environment(environment);
-        self.look_again();
-    }
-
-    /// Forgets the symbols of a module, or of all, so that they are looked for when they are next
-    /// needed. With `takes_mismatched`, files of another build will do from now on, where there is
-    /// nothing better; [`ModuleView::files`] tells of them.
-    ///
-    /// **Errors**: `NotFound` if no module has the name; `NoTarget`; `NotConnected`.
-    /// **Cost**: none.
-    pub fn reload_symbols(
-        &self,
-        module: Option<&str>,
-        takes_mismatched: bool,
-    ) -> Result<(), Error> {
-        let process = self.current_process()?;
-        let modules = match module {
-            Some(name) => vec![process.modules.named(name).ok_or_else(|| {
-                Error::new(ErrorKind::NotFound, format!("there is no module {name}"))
-            })?],
-            None => process.modules.list().iter().collect(),
-        };
-        self.finder.forget();
-        for module in modules {
-            module.takes_mismatched.set(takes_mismatched);
-            *module.symbols.borrow_mut() = None;
-        }
-        Ok(())
-    }
-
-    /// Where symbols were looked for since this was last asked, and what was there. Only the last
-    /// 1,000 places are remembered.
-    ///
-    /// **Cost**: none.
-    pub fn take_search_notes(&self) -> Vec<SearchNote> {
-        self.finder.store().notes.take()
-    }
-
-    fn look_again(&self) {
-        for process in self.processes.values() {
-            process.modules.retry_unloaded();
-        }
-    }
-
-    /// Sets who is told how far transfers of files have got. It is called in the engine's own
-    /// thread, after each piece.
-    ///
-    /// **Cost**: none.
-    pub fn set_transfer_progress(&mut self, progress: Option<TransferCallback>) {
-        self.finder.store_mut().set_progress(progress);
     }
 }

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// Shorter ids are no hashes; files of several builds might share one.
 const BUILD_ID_LEN_MIN: usize = 8;
 
+/// Systems take 255 bytes.
+const SOURCE_NAME_LEN_MAX: usize = 240;
+
 /// A path as the system has it: bytes.
 pub(crate) fn path_of(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(bytes))
@@ -40,6 +43,32 @@ pub(crate) fn image_by_build_id(build_id: &[u8]) -> Option<PathBuf> {
 pub(crate) fn in_store(build_id: &[u8], what: &str) -> Option<PathBuf> {
     let is_long = build_id.len() >= BUILD_ID_LEN_MIN;
     is_long.then(|| PathBuf::from(format!("{}/{what}", hex(build_id))))
+}
+
+/// The name under which a source file is kept: its path in one word, as debuginfod's client writes
+/// it. Of a path that is too long for a name, the end and a checksum of all.
+pub(crate) fn source(path: &str) -> String {
+    let word = path.replace('/', "#");
+    let name = format!("source{word}");
+    if name.len() <= SOURCE_NAME_LEN_MAX {
+        return name;
+    }
+    let start = word.len().saturating_sub(SOURCE_NAME_LEN_MAX / 2);
+    let end = (start..word.len()).find_map(|start| word.get(start..)).unwrap_or_default();
+    format!("source-{:08x}{end}", crc32fast::hash(path.as_bytes()))
+}
+
+/// A path in a URL: letters, digits and `/-_.~` stand for themselves.
+pub(crate) fn url_path(path: &str) -> String {
+    path.bytes().fold(String::new(), |mut url, byte| {
+        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            // Writing into a string cannot fail.
+            let _ = write!(url, "%{byte:02X}");
+        }
+        url
+    })
 }
 
 /// Where a debug link's file may be: beside the image, in `.debug` beside it, and under each of

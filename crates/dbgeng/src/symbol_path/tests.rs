@@ -127,3 +127,13 @@ fn a_debug_link_is_looked_for_in_the_three_places_and_in_directories() {
     let out = names::by_debug_link("../p", Path::new("/usr/bin/p"), [Path::new("/g")].into_iter());
     assert!(out.is_empty(), "a link cannot lead out of its directories");
 }
+
+#[test]
+fn sources_have_names_and_addresses_of_one_word() {
+    assert_eq!(names::source("/usr/src/a.c"), "source#usr#src#a.c");
+    let long = format!("/{}/\u{e4}{}.c", "x".repeat(300), "y".repeat(200));
+    let name = names::source(&long);
+    assert!(name.len() <= 255 && name.ends_with("yy.c") && !name.contains('/'), "{name}");
+    assert_ne!(name, names::source(&long.replacen('x', "z", 1)), "all of it counts");
+    assert_eq!(names::url_path("/a b/c++/\u{e4}.h"), "/a%20b/c%2B%2B/%C3%A4.h");
+}

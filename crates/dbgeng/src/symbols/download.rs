@@ -47,7 +47,7 @@ pub enum TransferOrigin {
 /// **Errors**: `NotFound`, `NotPermitted` … as the server says; `LimitReached` above 1 GiB;
 /// `Cancelled` once the user wants it; those of the connection.
 /// **Cost**: two round trips, and the time the bytes take.
-pub(super) fn download(
+pub(crate) fn download(
     client: &Client,
     target: Option<TargetId>,
     path: &[u8],

@@ -157,7 +157,17 @@ impl Store {
         wanted: Wanted<'_>,
         is_right: &dyn Fn(&ImageBytes) -> bool,
     ) -> Result<Option<(ImageBytes, SymbolSource)>, Error> {
-        for place in self.path.servers(&self.environment) {
+        self.fetch_also_from(Vec::new(), wanted, is_right)
+    }
+
+    /// As [`Store::fetch`], but `places` are asked first.
+    pub(crate) fn fetch_also_from(
+        &self,
+        places: Vec<ServerPlace>,
+        wanted: Wanted<'_>,
+        is_right: &dyn Fn(&ImageBytes) -> bool,
+    ) -> Result<Option<(ImageBytes, SymbolSource)>, Error> {
+        for place in places.into_iter().chain(self.path.servers(&self.environment)) {
             let id = names::hex(wanted.build_id);
             let url = format!("{}/buildid/{id}/{}", place.url, wanted.request);
             if self.failed.borrow().contains(&place.url) || self.absent.borrow().contains(&url) {

@@ -16,4 +16,5 @@ mod inspection; // registers, memory, code, stack: what they cost
 mod registers; // floating point and vectors: what they cost
 mod running; // execution, steps, signals, interrupts, ends
 mod several; // two processes
+mod sources; // where the text of source files comes from
 mod symbols; // where images come from

@@ -75,14 +75,14 @@ fn refuse_file(peer: &mut Peer, target: u32) {
     refuse_file_of(peer, 0, "nor elsewhere");
 }
 
-fn refuse_file_of(peer: &mut Peer, target: u32, detail: &str) {
+pub(crate) fn refuse_file_of(peer: &mut Peer, target: u32, detail: &str) {
     let open = peer.expect::<OpenFile>();
     assert_eq!(open.verb.target, target);
     peer.refuse(&open, ErrorCode::NoSuchFile, detail);
 }
 
 /// Serves a whole file; all pieces are there before the first is answered, as far as that goes.
-fn serve_file(peer: &mut Peer, path: &str, target: u32, bytes: &[u8]) {
+pub(crate) fn serve_file(peer: &mut Peer, path: &str, target: u32, bytes: &[u8]) {
     let open = peer.expect::<OpenFile>();
     assert_eq!((&open.verb.path[..], open.verb.target), (path.as_bytes(), target));
     let size = bytes.len() as u64;
