@@ -18,6 +18,7 @@ pub(crate) mod modules;
 pub(crate) mod registers;
 pub(crate) mod search;
 pub(crate) mod session;
+pub(crate) mod source;
 pub(crate) mod symbols;
 pub(crate) mod targets;
 pub(crate) mod threads;
@@ -25,7 +26,7 @@ pub(crate) mod unavailable;
 
 use dbgbase::Address;
 use dbgeng::expr::EngineContext;
-use dbgeng::{Engine, ProcessNumber, ThreadNumber};
+use dbgeng::{Engine, ProcessNumber, SymbolAt, ThreadNumber};
 
 use crate::error::CommandError;
 use crate::output::Output;
@@ -85,9 +86,21 @@ impl Context<'_> {
     /// Where the current thread is: the symbol's line and the instruction's.
     pub(crate) fn write_location(&mut self) -> Result<(), CommandError> {
         let pc = self.engine.registers()?.pc();
-        let text = location(self.engine, pc);
+        let symbol = self.engine.symbol_at(pc);
+        let mut text = self.symbol_line(symbol.as_ref(), pc);
+        let instruction = self.engine.disassemble(pc, 1).ok();
+        match instruction.and_then(|list| list.into_iter().next()) {
+            Some(instruction) => text.push_str(&format::code::instruction(&instruction)),
+            None => text.push_str(&format::code::unreadable(pc)),
+        }
         self.write(&text);
         Ok(())
+    }
+
+    /// The line above the instruction at `at`, with the line of source if those are shown.
+    pub(crate) fn symbol_line(&self, symbol: Option<&SymbolAt>, at: Address) -> String {
+        let source = self.state.source.shows_lines.then(|| self.engine.source_line(at)).flatten();
+        format::code::symbol_line(symbol, source.as_ref())
     }
 
     /// What a stop shows: registers if they are switched on, then the location.
@@ -98,16 +111,4 @@ impl Context<'_> {
         }
         self.write_location()
     }
-}
-
-/// The lines for the instruction at `pc`.
-pub(crate) fn location(engine: &Engine, pc: Address) -> String {
-    let symbol = engine.symbol_at(pc);
-    let instruction = engine.disassemble(pc, 1).ok().and_then(|list| list.into_iter().next());
-    let mut text = format::code::symbol_line(symbol.as_ref());
-    match instruction {
-        Some(instruction) => text.push_str(&format::code::instruction(&instruction)),
-        None => text.push_str(&format::code::unreadable(pc)),
-    }
-    text
 }

@@ -155,7 +155,7 @@ impl Interpreter {
     fn step_out(&mut self, output: &mut dyn Output) -> Result<Next, CommandError> {
         // A return address is known when the caller is.
         let stack = self.engine.stack(2)?;
-        let frame = stack.frames.first();
+        let frame = stack.frames.iter().find(|frame| !frame.is_inline);
         let Some((address, frame)) = frame.and_then(|frame| Some((frame.return_address?, frame)))
         else {
             return Err(CommandError::refused("The function's return address is not known"));

@@ -27,6 +27,19 @@ pub struct Settings {
     pub server: Option<String>,
 }
 
+/// How much of the source is made use of: the options of `l+` and `l-`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SourceOptions {
+    /// Whether places are shown with file and line.
+    pub(crate) shows_lines: bool,
+}
+
+impl Default for SourceOptions {
+    fn default() -> SourceOptions {
+        SourceOptions { shows_lines: true }
+    }
+}
+
 /// What the interpreter remembers.
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -46,6 +59,8 @@ pub(crate) struct State {
     pub(crate) search_hits: Vec<Address>,
     /// The kind of the last change of memory, for a bare `e`.
     pub(crate) last_edit: Option<&'static str>,
+    /// What is shown of the source.
+    pub(crate) source: SourceOptions,
     /// Where the next `u` goes on; forgotten at each stop.
     pub(crate) next_code: Option<Address>,
     /// Whether the next target stops at its start whatever the settings say.

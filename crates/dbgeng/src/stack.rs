@@ -11,7 +11,7 @@ pub use dbgsym::unwind::{StackEnd, UnwindMethod};
 
 use crate::memory::PAGE_LEN;
 use crate::symbols::ProcessSymbols;
-use crate::{Error, SymbolAt};
+use crate::{Error, SourceLine, SymbolAt};
 
 /// How much of a stack is read at once when something above the known part is needed.
 const STACK_RUN_LEN: u64 = 16 * 1024;
@@ -43,10 +43,15 @@ pub struct StackFrame {
     /// The function it executes, with the displacement of `pc`. For callers, the function that
     /// contains the call, even if `pc` lies behind its end.
     pub symbol: Option<SymbolAt>,
+    /// The line of source it executes, for callers that of the call.
+    pub source: Option<SourceLine>,
     /// How it was found from the frame inside it.
     pub method: UnwindMethod,
     /// Whether it is the trampoline that a signal handler returns to.
     pub is_signal_frame: bool,
+    /// Whether it is that of a call that the compiler replaced by the function's instructions. It
+    /// has the registers and the stack of the next frame that is not, and returns nowhere.
+    pub is_inline: bool,
 }
 
 /// Walks a stack from these registers on.
@@ -76,36 +81,55 @@ pub(crate) fn walk_stack(
         return Err(error);
     }
     let callers = frames.iter().skip(1).map(|frame| Some(frame.pc.address())).chain([None]);
-    let described = frames.iter().zip(callers).enumerate();
-    let frames =
-        described.map(|(number, (frame, caller))| describe(symbols, number, frame, caller));
-    Ok(Stack { frames: frames.collect(), end })
+    let mut described: Vec<StackFrame> = frames
+        .iter()
+        .zip(callers)
+        .flat_map(|(frame, caller)| describe(symbols, frame, caller))
+        .collect();
+    for (number, frame) in described.iter_mut().enumerate() {
+        frame.number = number;
+    }
+    Ok(Stack { frames: described, end })
 }
 
+/// A frame as it is shown: those of the calls that are inlined at its place, the innermost first,
+/// then itself.
 fn describe(
     symbols: ProcessSymbols<'_>,
-    number: usize,
     frame: &Frame,
     return_address: Option<Address>,
-) -> StackFrame {
-    let symbol = symbols.at(frame.pc.lookup_pc()).map(|mut symbol| {
-        if let FramePc::ReturnAddress(_) = frame.pc {
-            // Looked up by the call, shown by where execution goes on.
-            symbol.displacement += 1;
-            symbol.exact = false;
-        }
-        symbol
-    });
-    StackFrame {
-        number,
+) -> Vec<StackFrame> {
+    let at = frame.pc.lookup_pc();
+    let shown = |symbol: Option<SymbolAt>, source, is_inline: bool| StackFrame {
+        number: 0,
         pc: frame.pc.address(),
-        return_address,
+        return_address: return_address.filter(|_| !is_inline),
         sp: frame.registers.sp().unwrap_or(Address::ZERO),
         cfa: frame.cfa,
-        symbol,
+        symbol: symbol.map(|symbol| where_it_goes_on(symbol, frame)),
+        source,
         method: frame.method,
-        is_signal_frame: frame.is_signal_frame,
+        is_signal_frame: frame.is_signal_frame && !is_inline,
+        is_inline,
+    };
+    // The line is that of the innermost; whoever called is at the place of the call.
+    let mut source = symbols.line_at(at);
+    let mut frames = Vec::new();
+    for call in symbols.inlined_at(at) {
+        let within = std::mem::replace(&mut source, call.call_site);
+        frames.push(shown(Some(call.symbol), within, true));
     }
+    frames.push(shown(symbols.at(at), source, false));
+    frames
+}
+
+/// A caller is looked up by the call, and shown by where execution goes on.
+fn where_it_goes_on(mut symbol: SymbolAt, frame: &Frame) -> SymbolAt {
+    if let FramePc::ReturnAddress(_) = frame.pc {
+        symbol.displacement += 1;
+        symbol.exact = false;
+    }
+    symbol
 }
 
 /// The target's memory, read ahead where it is stack.

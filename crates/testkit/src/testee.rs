@@ -38,6 +38,11 @@ impl Testee {
         &self.path
     }
 
+    /// Its source file.
+    pub fn source(&self) -> &Path {
+        &self.source
+    }
+
     /// The line of its source that has the marker `// BREAK: name`, counted from 1.
     ///
     /// **Panics** unless there is exactly one.

@@ -69,7 +69,7 @@ fn functions_are_called() {
     let mut cdb = begin(&guard);
     let sum = call(&mut cdb, "add(10, 0x20)");
     assert!(sum.starts_with(".call returns:\nunsigned int64 0x2a\n"), "{sum}");
-    assert!(sum.contains("keep_registers:\n"), "where the thread stands: {sum}");
+    assert!(sum.contains("!keep_registers"), "where the thread stands: {sum}");
     assert_eq!(value(&mut cdb, "$callret"), 42);
     call(&mut cdb, "add(@$callret, -2)");
     assert_eq!(value(&mut cdb, "$callret + 1"), 41);

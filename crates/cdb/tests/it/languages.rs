@@ -9,9 +9,10 @@ fn start(guard: &Guard, name: &str, flags: &[&str]) -> Console {
     Console::start(guard, &[testee.path().to_str().expect("a path in the target folder")])
 }
 
-/// The names of a stack's frames, without modules and displacements.
+/// The names of a stack's frames, without modules, displacements and lines of source.
 fn names(stack: &str) -> Vec<&str> {
     let names = stack.lines().filter_map(|line| Some(line.split_once('!')?.1));
+    let names = names.map(|name| name.split_once(" [/").map_or(name, |(name, _)| name));
     names.map(|name| name.rsplit_once("+0x").map_or(name, |(name, _)| name)).collect()
 }
 
@@ -80,5 +81,39 @@ fn assembly_without_a_library_stops_at_its_first_instruction() {
     assert!(status.contains("= 00000000`00000007"), "{status}");
     let end = cdb.command("g");
     assert!(end.contains('7'), "{end}");
+    cdb.finish("q");
+}
+
+#[test]
+fn stacks_have_lines_of_source_and_inlined_calls() {
+    let guard = Guard::new();
+    let testee = Testee::build("inlined", &["-O2", "-fno-optimize-sibling-calls"]);
+    let program = testee.path().to_str().expect("a path in the target folder");
+    let mut cdb = Console::start(&guard, &[program]);
+    cdb.command("bp reached");
+    cdb.command("g");
+    let stack = cdb.command("k");
+    let source = testee.source().display().to_string();
+    let callers = [("deep", true), ("middle", true), ("outer", false), ("main", false)];
+    for ((name, is_inline), row) in callers.into_iter().zip(stack.lines().skip(2)) {
+        let place = format!("[{source} @ {}]", testee.line(name));
+        assert!(row.contains(&format!("!{name}+0x")) && row.ends_with(&place), "{row}");
+        assert_eq!(row.starts_with("(Inline Function) --------`--------"), is_inline, "{row}");
+    }
+    let numbered = cdb.command("kn");
+    assert!(numbered.lines().nth(3).is_some_and(|row| row.starts_with("02 (Inline")), "{numbered}");
+    // What a frame returns to is known of those that return.
+    let up = cdb.command("gu");
+    assert!(up.contains("!outer+0x"), "{up}");
+    assert!(up.contains(&format!("[{source} @ ")), "{up}");
+    for (switch, has_lines) in
+        [("l-l", false), ("l+l", true), (".lines", false), (".lines -e", true)]
+    {
+        cdb.command(switch);
+        let stack = cdb.command("k");
+        assert_eq!(stack.contains(&source), has_lines, "{switch}: {stack}");
+    }
+    let wrong = cdb.command("l+x");
+    assert!(wrong.contains("error in 'l+x'"), "{wrong}");
     cdb.finish("q");
 }

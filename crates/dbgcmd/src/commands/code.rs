@@ -39,9 +39,11 @@ pub(crate) const COMMANDS: &[Command] = &[
         syntax: "[b][c][f][L][n][p][v] [Count]",
         summary: "show the stack",
         manual: "Shows who called the current function: for each frame its stack pointer, its \
-            return address and where it executes. n adds frame numbers, f also how much stack each \
-            frame takes, c leaves only the names. b, L, p, P and v are accepted; parameters and \
-            source lines are not shown. Count is the number of frames, in the current radix.",
+            return address, where it executes and the line of source. Calls that the compiler \
+            replaced by the function's instructions are shown as inline functions. n adds frame \
+            numbers, f also how much stack each frame takes, c leaves only the names, L the lines \
+            of source out. b, p, P and v are accepted; parameters are not shown. Count is the \
+            number of frames, in the current radix.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(stack),
@@ -114,7 +116,7 @@ fn write(context: &mut Context<'_>, list: &[DisassembledInstruction]) {
     for (index, instruction) in list.iter().enumerate() {
         let symbol = context.engine.symbol_at(instruction.address);
         if index == 0 || symbol.as_ref().is_some_and(|symbol| symbol.displacement == 0) {
-            text.push_str(&format::code::symbol_line(symbol.as_ref()));
+            text.push_str(&context.symbol_line(symbol.as_ref(), instruction.address));
         }
         text.push_str(&format::code::instruction(instruction));
     }
@@ -173,13 +175,14 @@ fn stack(
     context: &mut Context<'_>,
     arguments: &mut Arguments<'_>,
 ) -> Result<Outcome, CommandError> {
-    let mut columns = Columns::default();
+    let mut columns = Columns { lines: context.state.source.shows_lines, ..Columns::default() };
     // A letter that begins a word or number of another kind is the count.
     let letters = arguments.take_while(|letter| "bcflLnNpPvV".contains(letter));
     for letter in letters.chars() {
         match letter {
             'c' => columns.names_only = true,
             'f' => columns.sizes = true,
+            'L' => columns.lines = false,
             'n' | 'N' => columns.numbers = true,
             _ => {}
         }

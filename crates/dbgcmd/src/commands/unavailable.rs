@@ -60,7 +60,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     row(&["a"], "assemble", NOT_YET),
     row(&[".asm"], "options of the disassembly", NOT_YET),
     row(&[".effmach"], "the processor mode", NO_SUCH_THING),
-    row(&["l+", "l-", ".lines"], "source line options", NEEDS_SOURCE),
     row(&["ls", "lsa", "lsc", "lsf", "lsf-", "lsp", "lse", ".open"], "show source", NEEDS_SOURCE),
     row(&[".lsrcpath", ".srcnoisy", ".srcfix"], "the source path", NOT_YET),
     row(&[".event_code"], "code at the event", NOT_YET),

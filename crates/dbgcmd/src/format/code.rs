@@ -3,11 +3,16 @@
 use std::fmt::Write as _;
 
 use dbgbase::Address;
-use dbgeng::{DisassembledInstruction, SymbolAt, SymbolMatch};
+use dbgeng::{DisassembledInstruction, SourceLine, SymbolAt, SymbolMatch};
 
-/// The line above instructions: `prog!main+0x4:`. Nothing where no symbol is known.
-pub(crate) fn symbol_line(symbol: Option<&SymbolAt>) -> String {
-    symbol.map_or_else(String::new, |symbol| format!("{symbol}:\n"))
+/// The line above instructions: `prog!main+0x4 [/src/prog.c @ 12]:`. Nothing where no symbol is
+/// known.
+pub(crate) fn symbol_line(symbol: Option<&SymbolAt>, source: Option<&SourceLine>) -> String {
+    match (symbol, source) {
+        (Some(symbol), Some(source)) => format!("{symbol} [{source}]:\n"),
+        (Some(symbol), None) => format!("{symbol}:\n"),
+        (None, _) => String::new(),
+    }
 }
 
 /// The line of one instruction.
@@ -88,7 +93,7 @@ mod tests {
 
     #[test]
     fn instructions_stand_in_columns() {
-        let mut text = symbol_line(Some(&symbol("main", 0x7ffd_aaa0_b0b0, 0x30)));
+        let mut text = symbol_line(Some(&symbol("main", 0x7ffd_aaa0_b0b0, 0x30)), None);
         text += &sample(&[0xcc], "int", "3", "");
         text += &sample(&[0x48, 0x83, 0xec, 0x28], "sub", "rsp,28h", "");
         text += &sample(&[0xc3], "ret", "", "");
@@ -105,7 +110,7 @@ mod tests {
             00000000`00000000 ??              ???
         "#]]
         .assert_eq(&text);
-        assert_eq!(symbol_line(None), "");
+        assert_eq!(symbol_line(None, None), "");
     }
 
     #[test]

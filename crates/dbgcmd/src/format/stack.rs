@@ -12,6 +12,8 @@ pub(crate) struct Columns {
     pub(crate) sizes: bool,
     /// Nothing but names, and numbers if those are wanted.
     pub(crate) names_only: bool,
+    /// The line of source.
+    pub(crate) lines: bool,
 }
 
 /// A heading, one line for each frame, and a line that says why the list is not complete if that is
@@ -56,8 +58,12 @@ fn row(frame: &StackFrame, inner_sp: Option<Address>, columns: Columns) -> Strin
         text.push_str(&format!("{size:>8}  "));
     }
     if !columns.names_only {
-        let return_address = frame.return_address.unwrap_or(Address::ZERO);
-        text.push_str(&format!("{} {return_address}     ", frame.sp));
+        if frame.is_inline {
+            text.push_str("(Inline Function) --------`--------     ");
+        } else {
+            let return_address = frame.return_address.unwrap_or(Address::ZERO);
+            text.push_str(&format!("{} {return_address}     ", frame.sp));
+        }
     }
     match &frame.symbol {
         Some(symbol) if columns.names_only => {
@@ -68,6 +74,9 @@ fn row(frame: &StackFrame, inner_sp: Option<Address>, columns: Columns) -> Strin
     }
     if frame.is_signal_frame {
         text.push_str(" [signal frame]");
+    }
+    if let Some(source) = frame.source.as_ref().filter(|_| columns.lines && !columns.names_only) {
+        text.push_str(&format!(" [{source}]"));
     }
     text.push('\n');
     text
@@ -93,8 +102,10 @@ mod tests {
                 exact: false,
                 address: Address::new(pc - 0x1c),
             }),
+            source: None,
             method: UnwindMethod::CallFrameInformation,
             is_signal_frame: number == 1,
+            is_inline: false,
         }
     }
 

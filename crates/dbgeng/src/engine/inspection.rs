@@ -8,7 +8,7 @@ use crate::memory::list_regions;
 use crate::stack::walk_stack;
 use crate::{
     DisassembledInstruction, Engine, EngineMemory, Error, ExtendedRegisters, ModuleView, Process,
-    ProcessNumber, Region, Stack, SymbolAt, SymbolMatch, ThreadNumber,
+    ProcessNumber, Region, SourceLine, Stack, SymbolAt, SymbolMatch, ThreadNumber,
 };
 
 impl Engine {
@@ -170,6 +170,16 @@ impl Engine {
     /// **Cost**: loads the module's symbols, as [`Engine::load_symbols`].
     pub fn symbol_at(&self, address: Address) -> Option<SymbolAt> {
         self.symbols_of(self.current_process().ok()?).at(address)
+    }
+
+    /// The line of source that an address belongs to. For a return address ask for the byte before
+    /// it.
+    ///
+    /// **Shape**: `None` if no debugging information is found for it.
+    /// **Cost**: loads the module's symbols, as [`Engine::load_symbols`].
+    pub fn source_line(&self, address: Address) -> Option<SourceLine> {
+        let process = self.current_process().ok()?;
+        self.symbols_of(process).line_at(address)
     }
 
     /// The symbol at or before an address, and the first one behind it, in the same module.

@@ -98,7 +98,8 @@ impl<'a> EngineContext<'a> {
             "$ra" => {
                 // A return address is known when the caller is.
                 let stack = self.engine.stack(2).ok()?;
-                Some(stack.frames.first()?.return_address?.value())
+                let frame = stack.frames.iter().find(|frame| !frame.is_inline)?;
+                Some(frame.return_address?.value())
             }
             "$exentry" => self.program_entry(),
             _ => None,
