@@ -64,7 +64,7 @@ impl DebugInfo {
         })
     }
 
-    fn read_function(&self, units: &OpenUnits<'_>, id: EntryId) -> Option<Function> {
+    pub(super) fn read_function(&self, units: &OpenUnits<'_>, id: EntryId) -> Option<Function> {
         let (unit, entry) = units.entry(id)?;
         let ranges = unit.ranges_of(&entry);
         let entry_pc = entry.attr_value(gimli::DW_AT_entry_pc);

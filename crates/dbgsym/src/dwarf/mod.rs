@@ -8,6 +8,7 @@
 //! Damaged information gives fewer facts, never an error: what cannot be read is not there.
 
 mod function;
+mod index;
 mod inline;
 mod line;
 mod place;
@@ -26,6 +27,7 @@ use gimli::{EndianSlice, LittleEndian};
 use crate::image::Image;
 
 pub use function::{Function, SourcePlace};
+pub use index::{IndexError, IndexProgress, NameIndex};
 pub use inline::InlinedCall;
 use line::{FileIndex, LineTable, UnitFiles};
 pub use line::{LineAt, LineRow, SourcePattern};
@@ -54,6 +56,7 @@ pub struct DebugInfo {
     main: Part,
     ranges: OnceLock<RangeTable<u32>>,
     files: OnceLock<FileIndex>,
+    names: OnceLock<NameIndex>,
 }
 
 /// One file's sections and units.
@@ -92,6 +95,7 @@ impl DebugInfo {
             main,
             ranges: OnceLock::new(),
             files: OnceLock::new(),
+            names: OnceLock::new(),
         })
     }
 
@@ -149,6 +153,24 @@ impl DebugInfo {
     /// The units of the image itself that compilers translated, in file order.
     pub(crate) fn compile_units(&self) -> impl Iterator<Item = UnitId> {
         self.main.units.compile_units().map(|index| UnitId::new(PartId::Main, index))
+    }
+
+    /// All units of the image itself, type units as well.
+    fn all_units(&self) -> impl Iterator<Item = UnitId> {
+        let count = u32::try_from(self.main.units.len()).unwrap_or(u32::MAX);
+        (0..count).map(|index| UnitId::new(PartId::Main, index))
+    }
+
+    /// How many bytes the entries of a unit take: what reading them costs.
+    fn size_bytes(&self, unit: UnitId) -> usize {
+        let unit = self.full_unit(unit);
+        self.part(unit.part()).map_or(0, |part| part.units.size_bytes(unit.index()))
+    }
+
+    /// How many units there are, and how many bytes all their entries take.
+    fn extent(&self) -> (usize, u64) {
+        let size = self.all_units().map(|unit| self.size_bytes(unit) as u64).sum();
+        (self.main.units.len(), size)
     }
 
     /// What the root of a unit says. For a skeleton, what the skeleton says.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use gimli::{AttributeValue, DwAt, DwForm, DwTag, UnitOffset};
 
 use super::{EntryId, OpenUnit, OpenUnits, RangeTable, SourceLanguage};
+use crate::demangle::demangled_path;
 
 /// No program nests so deeply.
 const DEPTH_MAX: usize = 64;
@@ -139,7 +140,7 @@ pub(crate) struct Declaration {
 }
 
 /// References from entry to entry end sooner; a damaged one may lead in a circle.
-const REFERENCES_MAX: usize = 16;
+pub(super) const REFERENCES_MAX: usize = 16;
 
 /// Follows an entry to what it stands for (`DW_AT_abstract_origin`, `DW_AT_specification`), and
 /// collects what is said on the way. What is said first holds.
@@ -191,6 +192,24 @@ pub(crate) fn qualified_name(units: &OpenUnits<'_>, id: EntryId) -> Option<Strin
     let identity = identity(units, id);
     let name = identity.name?;
     Some(in_scope(units, identity.origin?, name))
+}
+
+/// All names that an entry may be asked for by: as people see it, as its language writes it, as
+/// the linker knows it.
+pub(crate) fn names_of(units: &OpenUnits<'_>, id: EntryId) -> Vec<String> {
+    let identity = identity(units, id);
+    let mut names = Vec::with_capacity(3);
+    if let (Some(name), Some(origin)) = (&identity.name, identity.origin) {
+        names.push(in_scope(units, origin, name.clone()));
+    }
+    if let Some(linkage_name) = identity.linkage_name {
+        let path = demangled_path(&linkage_name);
+        if names.first().is_none_or(|name| **name != *path) {
+            names.push(path.into_owned());
+        }
+        names.push(linkage_name);
+    }
+    names
 }
 
 /// `name`, which `origin` was given, behind the names of what `origin` is in.

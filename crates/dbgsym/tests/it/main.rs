@@ -19,6 +19,7 @@ mod functions;
 mod images;
 mod lines;
 mod mini_debug;
+mod names;
 mod places;
 mod stacks;
 mod symbols;
