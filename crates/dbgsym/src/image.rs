@@ -22,6 +22,7 @@ pub use bytes::ImageBytes;
 pub(crate) use bytes::c_string_at;
 pub(crate) use dynamic::DynamicTable;
 pub use notes::{BuildId, build_id_of_notes};
+pub(crate) use parse::{bytes_of_section, sections_of_file};
 
 /// The smallest page of the supported CPUs. Kernels with larger pages map segments at multiples of
 /// this one as well.
@@ -307,12 +308,7 @@ impl Image {
     /// The bytes of the first section called `name`, decompressed if need be. `None` if it is
     /// missing, has no bytes in the file, or is damaged.
     pub fn section_bytes(&self, name: &str) -> Option<ImageBytes> {
-        self.bytes_of(self.section(name)?)
-    }
-
-    /// The bytes of one of its sections, decompressed if need be.
-    pub(crate) fn bytes_of(&self, section: &Section) -> Option<ImageBytes> {
-        parse::bytes_of_section(&self.bytes, section)
+        bytes_of_section(&self.bytes, self.section(name)?)
     }
 
     /// The file's bytes from `address` to the end of its segment's part of the file, as far as they

@@ -15,11 +15,12 @@ mod place;
 mod range_table;
 mod scope;
 mod sections;
+mod split;
 mod unit;
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, RwLock};
 
 use dbgbase::Arch;
 use gimli::{EndianSlice, LittleEndian};
@@ -36,6 +37,8 @@ pub(crate) use range_table::RangeTable;
 use scope::Outline;
 pub(crate) use scope::qualified_name;
 use sections::Sections;
+use split::OtherFiles;
+pub use split::{ProvideError, WantedFile};
 pub use unit::{EntryId, SourceLanguage, UnitId};
 pub(crate) use unit::{OpenUnit, OpenUnits, PartId};
 use unit::{UnitFacts, Units};
@@ -54,9 +57,10 @@ pub struct DebugInfo {
     /// Where the image has instructions. What was removed by the linker lies elsewhere.
     code: Vec<Range<u64>>,
     main: Part,
+    others: OtherFiles,
     ranges: OnceLock<RangeTable<u32>>,
     files: OnceLock<FileIndex>,
-    names: OnceLock<NameIndex>,
+    names: RwLock<Option<Arc<NameIndex>>>,
 }
 
 /// One file's sections and units.
@@ -87,15 +91,18 @@ impl DebugInfo {
     /// The information in `image`, or else in its separate debug file. `None` if neither has any.
     pub(crate) fn new(image: &Image) -> Option<DebugInfo> {
         let debug_file = image.debug_file().map(AsRef::as_ref);
-        let sections = [Some(image), debug_file].into_iter().flatten().find_map(Sections::new)?;
+        let files = [Some(image), debug_file].into_iter().flatten();
+        let (file, sections) =
+            files.filter_map(|file| Some((file, Sections::new(file)?))).next()?;
         let main = Part::new(sections);
         Some(DebugInfo {
             arch: image.arch(),
             code: code_of(image),
+            others: OtherFiles::new(file, main.units.len()),
             main,
             ranges: OnceLock::new(),
             files: OnceLock::new(),
-            names: OnceLock::new(),
+            names: RwLock::new(None),
         })
     }
 
@@ -113,6 +120,7 @@ impl DebugInfo {
     fn part(&self, part: PartId) -> Option<&Part> {
         match part {
             PartId::Main => Some(&self.main),
+            other => self.others.part(other),
         }
     }
 
@@ -129,25 +137,48 @@ impl DebugInfo {
         outline.get_or_init(|| Some(Outline::read(&self.open(unit)?))).as_ref()
     }
 
-    /// The unit that has the entries of `unit`, if that is only a skeleton.
+    /// The unit that has the entries of `unit`, if that is a skeleton whose split unit is here.
     fn full_unit(&self, unit: UnitId) -> UnitId {
-        unit
+        match unit.part() {
+            PartId::Main => self.others.full_unit(unit.index()).unwrap_or(unit),
+            _ => unit,
+        }
     }
 
     fn file_index(&self) -> &FileIndex {
         self.files.get_or_init(|| FileIndex::new(self))
     }
 
-    /// The unit whose line table has the lines and files of `unit`.
+    /// The unit whose line table has the lines and files of `unit`: a skeleton keeps that of the
+    /// unit split off (DWARF 5, 3.1.2).
     fn line_unit(&self, unit: UnitId) -> UnitId {
-        unit
+        match unit.part() {
+            PartId::Split(skeleton) => {
+                let skeleton = UnitId::new(PartId::Main, skeleton);
+                if self.full_unit(skeleton) == unit { skeleton } else { unit }
+            }
+            _ => unit,
+        }
+    }
+
+    /// The sections of the image's own part, with what it shares with other programs.
+    fn main_dwarf(&self) -> Dwarf<'_> {
+        let mut dwarf = self.main.sections.dwarf();
+        if let Some(shared) = self.part(PartId::Supplementary) {
+            dwarf.set_sup(shared.sections.dwarf());
+        }
+        dwarf
     }
 
     /// The sections of a part.
     ///
     /// **Cost**: small, nothing is read.
     fn dwarf(&self, part: PartId) -> Option<Dwarf<'_>> {
-        Some(self.part(part)?.sections.dwarf())
+        Some(match part {
+            PartId::Main => self.main_dwarf(),
+            PartId::Supplementary => self.part(part)?.sections.dwarf(),
+            PartId::Split(_) | PartId::PackagedType(_) => self.dwarf_of_split(self.part(part)?),
+        })
     }
 
     /// The units of the image itself that compilers translated, in file order.
@@ -218,25 +249,34 @@ impl DebugInfo {
         Some(EntryId::new(UnitId::new(part, index), offset))
     }
 
-    /// The type that a type unit of this signature defines (DWARF 5, 3.1.4).
-    pub(crate) fn type_by_signature(&self, signature: u64) -> Option<EntryId> {
+    /// The type that a type unit of this signature defines (DWARF 5, 3.1.4), for a unit of `part`.
+    pub(crate) fn type_by_signature(&self, part: PartId, signature: u64) -> Option<EntryId> {
+        if part != PartId::Main
+            && let Some(split) = self.split_type(part, signature)
+        {
+            return Some(split);
+        }
         let (index, offset) = self.main.units.by_signature(signature)?;
         Some(EntryId::new(UnitId::new(PartId::Main, index), offset))
     }
 
-    /// Opens a unit.
+    /// Opens a unit; for a skeleton the unit that was split off, if that is here.
     ///
     /// **Cost**: reads its header and root, and the first time its abbreviations: some 10
     /// microseconds. Questions that need several units ask through [`OpenUnits`].
     pub(crate) fn open(&self, id: UnitId) -> Option<OpenUnit<'_>> {
-        self.open_plain(id)
+        self.open_plain(self.full_unit(id))
     }
 
     /// Opens a unit, even if it is only the skeleton of one.
     fn open_plain(&self, id: UnitId) -> Option<OpenUnit<'_>> {
         let part = self.part(id.part())?;
         let dwarf = self.dwarf(id.part())?;
-        let unit = part.units.open(id.index(), &dwarf)?;
+        let mut unit = part.units.open(id.index(), &dwarf)?;
+        if let PartId::Split(skeleton) = id.part() {
+            let skeleton = self.main.units.open(skeleton, &self.main_dwarf())?;
+            unit.copy_relocated_attributes(&skeleton);
+        }
         Some(OpenUnit::new(self, id, dwarf, unit))
     }
 }

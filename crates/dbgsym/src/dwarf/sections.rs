@@ -1,12 +1,13 @@
 //! The sections with debugging information of one file: found by name, decompressed, and handed to
 //! gimli. It knows no entry of them.
 
+use std::ops::Range;
 use std::thread;
 
 use gimli::{EndianSlice, LittleEndian, SectionId};
 
 use super::Dwarf;
-use crate::image::{Image, ImageBytes, Section};
+use crate::image::{BuildId, Image, ImageBytes, Section, bytes_of_section, sections_of_file};
 
 /// What is read. Sections of macros and tables for other tools' lookups are not.
 const READ: [SectionId; 15] = [
@@ -37,11 +38,47 @@ impl Sections {
     ///
     /// **Cost**: decompresses what is compressed, on several threads.
     pub(super) fn new(image: &Image) -> Option<Sections> {
-        let wanted: Vec<_> =
-            READ.into_iter().filter_map(|id| Some((id, find(image, id.name())?))).collect();
-        let sections = Sections { bytes: read_all(image, &wanted) };
-        let has_info = !sections.of(SectionId::DebugInfo).is_empty();
+        Sections::read(image.bytes(), image.sections(), SectionId::name)
+    }
+
+    /// The sections of a `.dwo` or `.dwp` file.
+    pub(super) fn split(file: &ImageBytes) -> Option<Sections> {
+        let (sections, _) = sections_of_file(file)?;
+        // The indexes of a package have ordinary names.
+        Sections::read(file, &sections, |id| id.dwo_name().unwrap_or(id.name()))
+    }
+
+    /// The sections of a file that has debugging information and nothing else, and its build-id.
+    pub(super) fn supplementary(file: &ImageBytes) -> Option<(Sections, Option<BuildId>)> {
+        let (sections, build_id) = sections_of_file(file)?;
+        Some((Sections::read(file, &sections, SectionId::name)?, build_id))
+    }
+
+    fn read(
+        file: &ImageBytes,
+        sections: &[Section],
+        name: impl Fn(SectionId) -> &'static str,
+    ) -> Option<Sections> {
+        let wanted: Vec<_> = READ
+            .into_iter()
+            .flat_map(|id| find(sections, name(id)).into_iter().map(move |section| (id, section)))
+            .collect();
+        let sections = Sections { bytes: joined(read_all(file, &wanted)) };
+        let has_info = !sections.of(SectionId::DebugInfo).is_empty()
+            || !sections.of(SectionId::DebugTypes).is_empty();
         has_info.then_some(sections)
+    }
+
+    /// Parts of these sections, and strings in whole.
+    pub(super) fn cut(&self, parts: &[(SectionId, Range<u64>)]) -> Sections {
+        let cut = |(id, bytes): &(SectionId, ImageBytes)| {
+            if matches!(id, SectionId::DebugStr | SectionId::DebugLineStr) {
+                return Some((*id, bytes.clone()));
+            }
+            let (_, range) = parts.iter().find(|(part, _)| part == id)?;
+            Some((*id, bytes.slice(range.clone())?))
+        };
+        Sections { bytes: self.bytes.iter().filter_map(cut).collect() }
     }
 
     /// The bytes of one section; empty if it is missing.
@@ -58,24 +95,49 @@ impl Sections {
     }
 }
 
-/// A section by its name, or by the one that old linkers gave to compressed ones: `.zdebug_info`.
-fn find<'a>(image: &'a Image, name: &str) -> Option<&'a Section> {
+/// Sections by their name, or by the one that old linkers gave to compressed ones: `.zdebug_info`.
+/// In object files there may be several.
+fn find<'a>(sections: &'a [Section], name: &str) -> Vec<&'a Section> {
     let has_bytes = |section: &&Section| section.file_offset.is_some() && section.size_bytes > 0;
-    let plain = image.section(name).filter(has_bytes);
-    plain.or_else(|| image.section(&name.replacen(".debug", ".zdebug", 1)).filter(has_bytes))
+    let called = |name: &str| -> Vec<&Section> {
+        sections.iter().filter(|section| section.name == name).filter(has_bytes).collect()
+    };
+    let found = called(name);
+    if found.is_empty() { called(&name.replacen(".debug", ".zdebug", 1)) } else { found }
 }
 
-fn read_all(image: &Image, wanted: &[(SectionId, &Section)]) -> Vec<(SectionId, ImageBytes)> {
+fn read_all(file: &ImageBytes, wanted: &[(SectionId, &Section)]) -> Vec<(SectionId, ImageBytes)> {
     let is_compressed =
         |section: &Section| section.is_compressed || section.name.starts_with(".zdebug");
-    let read = |(id, section): &(SectionId, &Section)| Some((*id, image.bytes_of(section)?));
+    let read =
+        |(id, section): &(SectionId, &Section)| Some((*id, bytes_of_section(file, section)?));
     thread::scope(|scope| {
-        let (slow, quick): (Vec<_>, Vec<_>) =
-            wanted.iter().partition(|(_, section)| is_compressed(section));
-        let workers: Vec<_> =
-            slow.into_iter().map(|wanted| scope.spawn(move || read(wanted))).collect();
-        let quick: Vec<_> = quick.into_iter().filter_map(read).collect();
-        let slow = workers.into_iter().filter_map(|worker| worker.join().ok().flatten());
-        quick.into_iter().chain(slow).collect()
+        let reading: Vec<_> = wanted
+            .iter()
+            .map(|wanted| match is_compressed(wanted.1) {
+                true => Err(scope.spawn(move || read(wanted))),
+                false => Ok(read(wanted)),
+            })
+            .collect();
+        let read = reading.into_iter().filter_map(|reading| match reading {
+            Ok(quick) => quick,
+            Err(slow) => slow.join().ok().flatten(),
+        });
+        read.collect()
     })
+}
+
+/// Puts sections of the same kind behind each other. Only units of types come in several, and
+/// nothing refers to those by offset.
+fn joined(read: Vec<(SectionId, ImageBytes)>) -> Vec<(SectionId, ImageBytes)> {
+    let mut joined: Vec<(SectionId, ImageBytes)> = Vec::with_capacity(read.len());
+    for (id, bytes) in read {
+        match joined.last_mut().filter(|(last, _)| *last == id) {
+            Some((_, before)) => {
+                *before = ImageBytes::from([before.as_slice(), bytes.as_slice()].concat());
+            }
+            None => joined.push((id, bytes)),
+        }
+    }
+    joined
 }

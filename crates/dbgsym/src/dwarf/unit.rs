@@ -12,15 +12,22 @@ use gimli::{DebugAbbrevOffset, DebugInfoOffset, DwLang, UnitOffset, UnitType};
 use gimli::{EndianSlice, LittleEndian, SectionId};
 
 use super::sections::Sections;
+use super::split::SplitName;
 use super::{Dwarf, Reader};
 
 pub(crate) use open::{OpenUnit, OpenUnits};
 
-/// Which file's information: the image's.
+/// Whose information: the image's, or that of a file beside it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum PartId {
     /// The image's own, or that of its separate debug file.
     Main,
+    /// What the image shares with other programs.
+    Supplementary,
+    /// What was split off the unit with this index.
+    Split(u32),
+    /// The unit of a type in this row of a package's index.
+    PackagedType(u32),
 }
 
 /// One unit of a [`DebugInfo`](super::DebugInfo).
@@ -125,6 +132,8 @@ pub(crate) struct UnitFacts {
     pub(crate) language: SourceLanguage,
     /// Where its instructions are. Some may have been removed by the linker.
     pub(crate) ranges: Vec<Range<u64>>,
+    /// What was split off, if the unit is only a skeleton.
+    pub(super) split: Option<SplitName>,
 }
 
 /// The units of one file.

@@ -84,6 +84,15 @@ pub(super) fn parse(bytes: ImageBytes, known: Option<&[Range<u64>]>) -> Result<I
     })
 }
 
+/// The sections and the build-id of a file that need not be loadable: an object file, or one with
+/// debugging information only. `None` if it is no ELF file or damaged.
+pub(crate) fn sections_of_file(bytes: &ImageBytes) -> Option<(Vec<Section>, Option<BuildId>)> {
+    let file = bytes.as_slice();
+    let sections = sections(header(file).ok()?, file).ok()?;
+    let build_id = build_id(file, &[], &sections);
+    Some((sections, build_id))
+}
+
 fn header(file: &[u8]) -> Result<&FileHeader64<LittleEndian>, ImageError> {
     if file.get(..elf::ELFMAG.len()) != Some(&elf::ELFMAG) {
         return Err(ImageError::NotElf);
@@ -210,7 +219,7 @@ fn debug_link(file: &[u8], sections: &[Section]) -> Option<DebugLink> {
 }
 
 /// The bytes of a section, decompressed if need be.
-pub(super) fn bytes_of_section(file: &ImageBytes, section: &Section) -> Option<ImageBytes> {
+pub(crate) fn bytes_of_section(file: &ImageBytes, section: &Section) -> Option<ImageBytes> {
     let start = section.file_offset?;
     let stored = file.slice(start..start.checked_add(section.size_bytes)?)?;
     if section.is_compressed {

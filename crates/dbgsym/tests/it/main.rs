@@ -21,5 +21,6 @@ mod lines;
 mod mini_debug;
 mod names;
 mod places;
+mod split;
 mod stacks;
 mod symbols;

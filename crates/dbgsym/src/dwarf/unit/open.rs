@@ -8,8 +8,9 @@ use std::rc::Rc;
 
 use gimli::{AttributeValue, DebuggingInformationEntry, UnitOffset, UnitRef};
 
+use super::super::split::SplitName;
 use super::super::{DebugInfo, Dwarf, Reader};
-use super::{EntryId, SourceLanguage, UnitFacts, UnitId};
+use super::{EntryId, PartId, SourceLanguage, UnitFacts, UnitId};
 
 /// No unit has so many ranges; a damaged list may go on for long.
 const RANGES_MAX: usize = 1 << 20;
@@ -76,7 +77,12 @@ impl<'a> OpenUnit<'a> {
         match value {
             AttributeValue::UnitRef(offset) => Some(self.entry_id(offset)),
             AttributeValue::DebugInfoRef(offset) => self.info.entry_at(self.id.part(), offset.0),
-            AttributeValue::DebugTypesRef(signature) => self.info.type_by_signature(signature.0),
+            AttributeValue::DebugInfoRefSup(offset) => {
+                self.info.entry_at(PartId::Supplementary, offset.0)
+            }
+            AttributeValue::DebugTypesRef(signature) => {
+                self.info.type_by_signature(self.id.part(), signature.0)
+            }
             _ => None,
         }
     }
@@ -108,6 +114,13 @@ impl<'a> OpenUnit<'a> {
         collect(|| ranges.next(), |start| self.info.has_code_at(start))
     }
 
+    /// Up to DWARF 4 this was an extension of GNU.
+    fn split_name(&self) -> Option<SplitName> {
+        let name = self.refs().attr_string(self.unit.dwo_name().ok()??).ok()?;
+        let dwo_id = self.unit.dwo_id?.0;
+        Some(SplitName { path: name.to_string_lossy().into_owned(), dwo_id })
+    }
+
     pub(super) fn read_facts(&self) -> UnitFacts {
         let mut facts = UnitFacts {
             name: self.unit.name.as_ref().map(|name| name.to_string_lossy().into_owned()),
@@ -115,6 +128,7 @@ impl<'a> OpenUnit<'a> {
             producer: None,
             language: SourceLanguage::Other,
             ranges: Vec::new(),
+            split: self.split_name(),
         };
         if let Ok(root) = self.unit.entry(self.unit.header.root_offset()) {
             let producer = self.text_of(&root, gimli::DW_AT_producer);
