@@ -18,6 +18,7 @@ struct Package {
 const PACKAGES: &[Package] = &[
     Package { name: "binutils", program: "readelf", reason: "a second opinion on ELF files" },
     Package { name: "debuginfod", program: "debuginfod", reason: "a server of symbols" },
+    Package { name: "dwz", program: "dwz", reason: "debugging information that programs share" },
     Package { name: "g++", program: "g++", reason: "debuggees in C++" },
     Package { name: "gcc", program: "gcc", reason: "debuggees in C" },
     Package { name: "gdb", program: "gdb", reason: "a second opinion on live programs" },

@@ -33,7 +33,7 @@ fn facts(image: &Image, path: &Path) -> Vec<String> {
     let rows = sequences(image, decoded_rows(path)).into_iter().flat_map(|(rows, _)| rows);
     let mut addresses: Vec<_> = rows.map(|row| LinkAddress::new(row.address)).collect();
     addresses.dedup();
-    let step = addresses.len().div_ceil(2000);
+    let step = addresses.len().div_ceil(800);
     let place = |address| {
         let function = info.function_at(address).map(|function| {
             let body = info.body_of(&function);
@@ -101,21 +101,56 @@ fn split_units_answer_as_whole_ones() {
     }
 }
 
+/// Packages are made by dwp, which of DWARF knows version 4, and by rustc.
+const PACKED: [(&str, &[&str], &[&str]); 4] = [
+    ("shapes.cpp", &["-g", "-O2", "-gdwarf-4"], SPLIT),
+    ("shapes.cpp", &["-g", "-O0", "-gdwarf-4", "-fdebug-types-section"], SPLIT),
+    ("crate.rs", &["-g"], &["-Csplit-debuginfo=packed"]),
+    ("crate.rs", &["-g", "-Cdwarf-version=5"], &["-Csplit-debuginfo=packed"]),
+];
+
 #[test]
 fn a_package_answers_for_all_of_its_units() {
-    for (source, flags, split) in BUILDS.into_iter().filter(|(source, ..)| *source != "crate.rs") {
+    for (source, flags, split) in PACKED {
         let name = format!("{source} {flags:?}");
         let (workshop, whole, split) = both(source, flags, split);
         let package = workshop.path("split.dwp");
-        run(tool("dwp").arg("-e").arg(&split).arg("-o").arg(&package));
+        if source != "crate.rs" {
+            run(tool("dwp").arg("-e").arg(&split).arg("-o").arg(&package));
+        }
         let expected = facts(&image(&whole), &whole);
         let image = image(&split);
         let info = image.debug_info().expect("it was built with -g");
         info.provide(&WantedFile::Package, Some(bytes(&package)))
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!(info.wanted_files().is_empty(), "{name}");
+        assert_eq!(info.wanted_files(), [], "{name}");
         assert_same(&name, &facts(&image, &split), &expected);
     }
+}
+
+/// dwz moves what two programs share into a third file.
+#[test]
+fn shared_information_answers_as_if_it_had_stayed() {
+    let workshop = Workshop::new();
+    let flags = ["-g", "-O1", "-gdwarf-4", "-Wl,--build-id"];
+    let path = workshop.compile("one", "shapes.cpp", &flags);
+    workshop.compile("two", "shapes.cpp", &flags);
+    let expected = facts(&image(&path), &path);
+    let shared = workshop.path("shared");
+    run(tool("dwz").arg("-m").arg(&shared).args([&path, &workshop.path("two")]));
+    let image = image(&path);
+    let info = image.debug_info().expect("it was built with -g");
+    let wanted = info.wanted_files();
+    let [file @ WantedFile::Supplementary { path: named, .. }] = wanted.as_slice() else {
+        panic!("{wanted:?}");
+    };
+    assert!(shared.ends_with(Path::new(named).file_name().expect("a name")), "{named}");
+    assert_ne!(facts(&image, &path), expected, "nothing was moved");
+    let other = info.provide(file, Some(bytes(&path)));
+    assert_eq!(other, Err(ProvideError::OtherBuild));
+    info.provide(file, Some(bytes(&shared))).expect("it is what was asked for");
+    assert_eq!(info.wanted_files(), []);
+    assert_same("dwz", &facts(&image, &path), &expected);
 }
 
 #[test]
