@@ -204,6 +204,7 @@ impl PtraceBackend {
             .spawn(move || {
                 let run = || tracer.run(&receiver, &signals.children);
                 if std::panic::catch_unwind(AssertUnwindSafe(run)).is_err() {
+                    tracer.send_answers();
                     tracer.leave_all(false);
                     (settings.terminate)();
                 }

@@ -20,10 +20,8 @@ impl Tracer {
         // Where threads stop alone, those that run on are given theirs now.
         let stays = |thread: &&Thread| !target.policy.stops_alone || thread.told.is_some();
         for thread in target.threads.values().filter(stays) {
-            let is_raised_again =
-                |due: &&DueSignal| due.info.as_ref().is_some_and(SigInfo::is_fault);
-            for due in thread.inject.iter().chain(&thread.held).filter(|due| !is_raised_again(due))
-            {
+            // What the CPU has raised it raises again.
+            for due in thread.inject.iter().chain(&thread.held).filter(|due| !is_raised(due)) {
                 let entry = Entry::Signal { pid, start_time, tid: thread.tid, signal: due.signal };
                 // A journal without room keeps what is worse to lose.
                 target.signal_entries.extend(self.journal.add(entry));
@@ -56,15 +54,12 @@ pub(super) fn last_signal(pid: Pid, thread: &mut Thread, class: StopClass) -> Op
     }
     // What the CPU has raised nobody can send: it is given where the kernel takes a signal, and
     // sent to get there.
-    let is_raised = |due: &DueSignal| due.info.as_ref().is_some_and(SigInfo::is_fault);
-    let has_raised = thread.held.iter().any(is_raised);
-    if class == StopClass::Other && has_raised {
+    if class == StopClass::Other && thread.held.iter().any(is_raised) {
         let held = std::mem::take(&mut thread.held);
         send_anew(pid, thread, held.into_iter().map(|due| Resent { due, is_news: false }));
     }
     let must_wait = thread.held.len() + thread.resent.len() > 1 || !thread.resent.is_empty();
     let class = if must_wait { take_back(thread, class) } else { class };
-    thread.held.make_contiguous().sort_by_key(|due| !is_raised(due));
     due_signal(pid, thread, class)
 }
 
@@ -96,9 +91,16 @@ fn take_back(thread: &mut Thread, class: StopClass) -> StopClass {
         }
     }
     let _ = sys::set_signal_mask(tid, mask);
+    // It came before all others.
+    thread.held.make_contiguous().sort_by_key(|due| !is_raised(due));
     let is_blocked = thread.held.front().is_some_and(|due| mask & bit(due.signal) != 0);
     // The kernel would put one that is blocked behind the others.
     if is_blocked && class == StopClass::SignalDelivery { StopClass::Other } else { class }
+}
+
+/// Whether the CPU has raised it.
+fn is_raised(due: &DueSignal) -> bool {
+    due.info.as_ref().is_some_and(SigInfo::is_fault)
 }
 
 fn take_injected(thread: &mut Thread, class: StopClass) -> Option<Signal> {

@@ -21,6 +21,7 @@ mod frame;
 mod kept;
 mod memory;
 mod place;
+mod reason;
 mod threads;
 mod vehicle;
 

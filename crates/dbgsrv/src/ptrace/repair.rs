@@ -223,13 +223,11 @@ fn is_still_held(tid: Tid, session: Pid) -> bool {
 ///
 /// A step into a system call ends where our interruption ends the call; its SIGTRAP is reported
 /// after that, and so is a fault of a function that the debugger has called. Left pending, they
-/// would kill.
+/// would kill. A fault of the program's own from before the call is raised again.
 fn release(patient: &Patient, tid: Tid, stop: Stop) -> bool {
     let context = patient.contexts.iter().find(|(of, _)| *of == tid);
-    let hides_fault = || {
-        sys::has_pending_trap(tid)
-            || context.is_some() && sys::pending(tid).iter().any(sys::SigInfo::is_fault)
-    };
+    let hides_fault =
+        || sys::has_pending_trap(tid) || context.is_some() && !sys::pending_faults(tid).is_empty();
     if !matches!(stop, Stop::Signal(_)) && hides_fault() {
         return sys::cont(tid, None).is_err();
     }

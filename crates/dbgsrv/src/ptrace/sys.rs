@@ -18,6 +18,7 @@ use super::watch::DebugRegisters;
 pub(super) use context::{rseq_note, set_signal_mask, signal_mask};
 pub(super) use pending::{
     has_pending_continue, has_pending_of, has_pending_refusal, has_pending_trap, pending,
+    pending_faults,
 };
 
 /// What each seized thread reports: births of threads and processes, exec, and system calls marked

@@ -84,6 +84,9 @@ impl Tracer {
         self.journal.hold();
         let mut is_quiet = true;
         loop {
+            // An answer may wait for what comes of its resume at once, and no longer: threads that
+            // pass sites all the time keep this thread awake.
+            let is_due = !self.resumed.is_empty();
             if is_quiet && !self.linger(commands) {
                 self.send_answers();
                 if !self.wait(signals) {
@@ -99,10 +102,15 @@ impl Tracer {
             }
             self.cut_late_injections();
             is_quiet = self.take_reports();
+            if is_due {
+                self.send_answers();
+            }
             self.tell_modules();
             if self.is_empty()
                 && let Some(ended) = self.ended.take()
             {
+                // The link may be another client's after this.
+                self.send_answers();
                 let _ = ended.send(());
             }
         }
@@ -110,7 +118,8 @@ impl Tracer {
 
     /// Looks for news for a moment, if some are to be expected: most steps are done, and many
     /// breakpoints hit, before this thread would be asleep, and a client that steps goes on at
-    /// once. Whether any have come.
+    /// once. Whether any have come. The target of a report is settled later, behind the commands
+    /// that have come meanwhile.
     fn linger(&mut self, commands: &Receiver<Command>) -> bool {
         if !std::mem::take(&mut self.expects_news) {
             return false;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dbgbase::{Address, ExitStatus, Tid};
 use dbgwire::verbs::site::Site;
-use testkit::{Client, Event, Target, Testee, site};
+use testkit::{Client, Event, Target, Testee, memory_file, site, until};
 
 use crate::{address_of, begin};
 
@@ -99,6 +99,38 @@ fn stepping_one_thread_leaves_the_others_hits_to_be_told() {
     }
     assert_eq!(hits.len(), 10);
     assert!(hits.values().all(|count| *count == 5), "{hits:?}");
+}
+
+/// Threads that pass a site all the time keep the server busy; who lets them run is answered all
+/// the same, before they have done much more. A busy machine may be slow now and then.
+#[test]
+fn a_resume_is_answered_while_threads_pass_a_site() {
+    let (guard, _server, mut client) = begin();
+    let testee = Testee::build("counters", &[]);
+    let mut process = guard.start(testee.path(), &["4"]);
+    assert_eq!(process.read_line(), "ready");
+    let (target, stop) = client.attach(process.pid());
+    let at = address_of(&testee, &stop, "count_one");
+    client.insert_site(target, Site { ignore: u64::MAX, ..site(1, at) });
+    let counters = address_of(&testee, &stop, "counters");
+    let calls = || {
+        let at = |index: i64| counters.wrapping_offset(8 * index);
+        let count = |index| memory_file::read_u64(target.pid, at(index));
+        (0..4).map(count).sum::<u64>()
+    };
+    let calls_until_answered = || {
+        let before = calls();
+        client.go(target);
+        let done = calls() - before;
+        until("the site to be passed", || (calls() > before + done + 100).then_some(()));
+        client.interrupt(target);
+        client.wait_stop();
+        done
+    };
+    let mut answered: Vec<u64> = std::iter::repeat_with(calls_until_answered).take(15).collect();
+    answered.sort_unstable();
+    assert!(answered[10] < 5000, "{answered:?}");
+    client.detach(target);
 }
 
 /// Runs a target to its good end. How often each thread has hit a site.

@@ -14,7 +14,7 @@
 
 use std::time::{Duration, Instant};
 
-use dbgbase::{Address, GeneralRegisters, Pid, Signal, StopReason, TargetId, Tid};
+use dbgbase::{Address, GeneralRegisters, Pid, Signal, TargetId, Tid};
 use dbgwire::verbs::inject::{CallFunction, CallFunctionReply};
 use dbgwire::{ErrorCode, Fault};
 
@@ -27,6 +27,7 @@ use super::context::{Context, Mark};
 use super::convention::{self, Calling, Interrupted};
 use super::frame::{self, Frame, Stack, check_places};
 use super::kept::Kept;
+use super::reason::describe;
 use super::threads;
 use super::vehicle::Vehicle;
 use crate::answer::Answer;
@@ -52,6 +53,8 @@ pub(in crate::ptrace) struct Call {
     stash: Vec<(Tid, Stash)>,
     /// The signal that the thread is to stop with at last.
     vehicle: Option<Vehicle>,
+    /// Whether the thread has been let out of a group-stop for a fault, and belongs back into it.
+    leaves_group_stop: bool,
     deadline: Option<(Instant, Duration)>,
     /// What came of it, once that is known.
     outcome: Option<Result<CallFunctionReply, Fault>>,
@@ -89,11 +92,11 @@ impl Call {
         index.map(|index| self.waiting.remove(index)).is_some()
     }
 
-    /// Whether the function has raised a fault that the calling thread has yet to report: when it
-    /// is interrupted in that moment, the interruption comes first.
+    /// Whether the function has raised a fault that is yet to be reported: an interruption comes
+    /// first.
     fn hides_fault(&self) -> bool {
         let is_new = |info: &SigInfo| !self.waiting.iter().any(|waiting| waiting.is_same(info));
-        sys::pending(self.tid).iter().any(|info| info.is_fault() && is_new(info))
+        sys::pending_faults(self.tid).iter().any(is_new)
     }
 
     /// Ends it, if nothing has yet.
@@ -229,6 +232,7 @@ impl Tracer {
             waiting: sys::pending(tid),
             stash,
             vehicle: None,
+            leaves_group_stop: false,
             deadline,
             outcome: None,
             answer,
@@ -405,7 +409,14 @@ impl Tracer {
             }
             StopClass::Syscall => self.leave_syscall(id, tid),
             // Left pending, it would be the program's: nothing is executed before it is reported.
-            StopClass::Group | StopClass::Other if call.hides_fault() => self.go_out(id, tid),
+            StopClass::Group | StopClass::Other if call.hides_fault() => {
+                call.leaves_group_stop |= class == StopClass::Group;
+                self.go_out(id, tid);
+            }
+            StopClass::SignalDelivery if std::mem::take(&mut call.leaves_group_stop) => {
+                let _ = sys::interrupt(tid);
+                self.go_out(id, tid);
+            }
             // Only a stop with a signal takes the one that is due to it.
             StopClass::Other if call.vehicle.is_none() && vehicle.is_some() => {
                 call.vehicle = vehicle.and_then(|signal| Vehicle::send(target.pid, tid, signal));
@@ -565,27 +576,4 @@ fn is_of_the_function(call: &Call, pid: Pid, info: &SigInfo, was_waiting: bool) 
     let is_internal = matches!(info.signal().map(Signal::number), Some(32 | 33));
     let is_own = info.sender() == Some(pid) && !was_waiting;
     is_internal || is_own && (!call.run_others || info.is_sent_to_thread())
-}
-
-/// What would have been told, as half a sentence.
-fn describe(reason: &StopReason, at: Option<Address>) -> String {
-    let at = at.map_or_else(String::new, |at| format!(" at {at}"));
-    match reason {
-        StopReason::Breakpoint { .. } => format!("hit a breakpoint{at}"),
-        StopReason::Watchpoint { .. } => format!("did what a data breakpoint watches for{at}"),
-        StopReason::Signal { signal, address, .. } => {
-            let about = address.map_or_else(String::new, |address| format!(", address {address}"));
-            format!("got {signal}{at}{about}")
-        }
-        StopReason::ProgramTrap => format!("executed a trap instruction{at}"),
-        StopReason::Exec => "executed another program".to_owned(),
-        StopReason::Forked { child, .. } => format!("made process {child}{at}"),
-        StopReason::SyscallEntry { number } => {
-            format!("was about to make system call {number}{at}")
-        }
-        StopReason::SyscallExit { number } => format!("made system call {number}{at}"),
-        StopReason::ThreadEnding { .. } => "was about to end".to_owned(),
-        StopReason::ThreadBorn => "was born".to_owned(),
-        _ => format!("stopped{at}"),
-    }
 }

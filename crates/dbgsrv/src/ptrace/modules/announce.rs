@@ -84,7 +84,8 @@ impl Tracer {
             self.modules_due.remove(&id);
             let modules = target.list_modules();
             if modules.is_empty() {
-                // As in the middle of execve(2). The next stop tells what there is then.
+                // As in the middle of execve(2), or without descriptors. The next stop or
+                // announcement tells what there is then.
                 continue;
             }
             target.modules_changed = false;

@@ -44,6 +44,17 @@ pub(in crate::ptrace) fn pending(tid: Tid) -> Vec<SigInfo> {
     found
 }
 
+/// The faults that will be reported as soon as a stopped tracee runs: what the CPU has raised, and
+/// what the thread does not block, as it may what it has sent itself to look like one.
+pub(in crate::ptrace) fn pending_faults(tid: Tid) -> Vec<SigInfo> {
+    let mut faults = pending(tid);
+    // Without a mask it has just been killed.
+    let blocked = super::signal_mask(tid).unwrap_or(0);
+    let is_blocked = |signal: Signal| blocked & 1 << (signal.number() - 1) != 0;
+    faults.retain(|info| info.is_fault() && !info.signal().is_none_or(is_blocked));
+    faults
+}
+
 /// Whether one of the signals that wait in the queue that `flags` choose is wanted.
 fn has_pending(
     tid: Tid,
