@@ -7,6 +7,7 @@ mod dynamic;
 mod mini_debug;
 mod notes;
 mod parse;
+mod thread_local;
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -103,6 +104,7 @@ pub struct Image {
     interpreter: Option<String>,
     dynamic: DynamicTable,
     eh_frame_hdr: Option<LinkAddress>,
+    thread_local: Option<thread_local::ThreadLocalBlock>,
     debug_link: Option<DebugLink>,
     /// What of the file is known; `None` for all of it.
     known: Option<Vec<Range<u64>>>,

@@ -217,12 +217,12 @@ impl DebugInfo {
     }
 
     /// The entries of variables called `name`, qualified.
-    pub(crate) fn variables_named(&self, units: &OpenUnits<'_>, name: &str) -> Vec<EntryId> {
+    pub(crate) fn variable_entries_named(&self, units: &OpenUnits<'_>, name: &str) -> Vec<EntryId> {
         self.named(units, &[NameKind::Variable], Wanted::Name(name))
     }
 
     /// The entries of variables whose qualified names match.
-    pub(crate) fn variables_matching(
+    pub(crate) fn variable_entries_matching(
         &self,
         units: &OpenUnits<'_>,
         pattern: &Pattern,
@@ -231,12 +231,16 @@ impl DebugInfo {
     }
 
     /// The entries of types called `name`, qualified.
-    pub(crate) fn types_named(&self, units: &OpenUnits<'_>, name: &str) -> Vec<EntryId> {
+    pub(crate) fn type_entries_named(&self, units: &OpenUnits<'_>, name: &str) -> Vec<EntryId> {
         self.named(units, &[NameKind::Type], Wanted::Name(name))
     }
 
     /// The entries of types whose qualified names match.
-    pub(crate) fn types_matching(&self, units: &OpenUnits<'_>, pattern: &Pattern) -> Vec<EntryId> {
+    pub(crate) fn type_entries_matching(
+        &self,
+        units: &OpenUnits<'_>,
+        pattern: &Pattern,
+    ) -> Vec<EntryId> {
         self.named(units, &[NameKind::Type], Wanted::Pattern(pattern))
     }
 

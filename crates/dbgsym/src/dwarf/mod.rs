@@ -7,16 +7,23 @@
 //!
 //! Damaged information gives fewer facts, never an error: what cannot be read is not there.
 
+mod entry;
+mod expression;
+mod frame_context;
 mod function;
 mod index;
 mod inline;
 mod line;
+mod location;
+mod pieces;
 mod place;
 mod range_table;
 mod scope;
 mod sections;
 mod split;
+mod types;
 mod unit;
+mod variable;
 
 use std::fmt;
 use std::ops::Range;
@@ -27,11 +34,15 @@ use gimli::{EndianSlice, LittleEndian};
 
 use crate::image::Image;
 
+pub use frame_context::{
+    Caller, FrameContext, LocateThreadLocal, RegisterValue, Stack, StackFrame,
+};
 pub use function::{Function, SourcePlace};
 pub use index::{IndexError, IndexProgress, NameIndex};
 pub use inline::InlinedCall;
 use line::{FileIndex, LineTable, UnitFiles};
 pub use line::{LineAt, LineRow, SourcePattern};
+pub use pieces::{LocateError, Location, ObjectBytes, Piece, Place};
 pub use place::LinePlace;
 pub(crate) use range_table::RangeTable;
 use scope::Outline;
@@ -39,9 +50,15 @@ pub(crate) use scope::qualified_name;
 use sections::Sections;
 use split::OtherFiles;
 pub use split::{ProvideError, WantedFile};
+pub use types::{
+    Array, Base, BaseEncoding, Dimension, ElementCount, Enumeration, Enumerator, FunctionType,
+    Member, Qualifier, Record, RecordKind, StaticMember, TemplateArgument, Type, TypeKind, TypeRef,
+    Variant, VariantPart,
+};
 pub use unit::{EntryId, SourceLanguage, UnitId};
 pub(crate) use unit::{OpenUnit, OpenUnits, PartId};
 use unit::{UnitFacts, Units};
+pub use variable::{Variable, VariableKind};
 
 /// Bytes of a section, as gimli reads them.
 pub(crate) type Reader<'a> = EndianSlice<'a, LittleEndian>;

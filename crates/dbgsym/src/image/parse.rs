@@ -11,6 +11,7 @@ use object::read::elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _}
 use object::read::{CompressedData, CompressionFormat};
 
 use super::dynamic::{self, DynamicTable};
+use super::thread_local::ThreadLocalBlock;
 use super::{
     BuildId, DebugLink, Image, ImageBytes, ImageKind, Section, Segment, build_id_of_notes,
     c_string_at,
@@ -63,6 +64,13 @@ pub(super) fn parse(bytes: ImageBytes, known: Option<&[Range<u64>]>) -> Result<I
         .iter()
         .find(|program| program.p_type(LE) == elf::PT_GNU_EH_FRAME)
         .map(|program| LinkAddress::new(program.p_vaddr(LE)));
+    let thread_local =
+        programs.iter().find(|program| program.p_type(LE) == elf::PT_TLS).map(|program| {
+            ThreadLocalBlock {
+                size_bytes: program.p_memsz(LE),
+                alignment_bytes: program.p_align(LE),
+            }
+        });
     let entry = header.e_entry(LE);
     Ok(Image {
         arch,
@@ -76,6 +84,7 @@ pub(super) fn parse(bytes: ImageBytes, known: Option<&[Range<u64>]>) -> Result<I
         dynamic,
         eh_frame_hdr,
         known: known.map(<[_]>::to_vec),
+        thread_local,
         debug_file: None,
         symbols: OnceLock::new(),
         call_frame_info: OnceLock::new(),

@@ -24,3 +24,5 @@ mod places;
 mod split;
 mod stacks;
 mod symbols;
+mod types;
+mod variables;

@@ -1,0 +1,94 @@
+//! Functions that left by calling another one: their frames are gone, but which one passed what is
+//! still told by call sites, if there is only one way it can have gone (DWARF 5, 3.4.1). It follows
+//! names of functions; values, its caller computes.
+
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use dbgbase::{Address, LoadBias, ReadMemory};
+use gimli::{AttributeValue, constants as dw};
+
+use super::super::super::entry::Entry;
+use super::super::super::frame_context::{Caller, FrameContext, RegisterValue};
+use super::super::super::unit::EntryId;
+use super::super::super::{OpenUnit, OpenUnits};
+use super::{call_sites, named_target};
+
+/// Functions that are looked through before giving up.
+const FUNCTIONS_MAX: usize = 64;
+
+/// A call that a function left by.
+pub(super) struct TailCall<'a> {
+    pub(super) unit: Rc<OpenUnit<'a>>,
+    pub(super) function: EntryId,
+    pub(super) site: Entry<'a>,
+}
+
+/// The last call on the way from `from` to the function that `is_wanted`. `None` if there is none,
+/// if there are several, or if one of them calls what it does not name.
+pub(super) fn last<'a>(
+    units: &OpenUnits<'a>,
+    from: EntryId,
+    is_wanted: &dyn Fn(EntryId) -> bool,
+) -> Option<TailCall<'a>> {
+    let mut found = None;
+    let mut seen = HashSet::from([from]);
+    let mut open = vec![from];
+    while let Some(function) = open.pop() {
+        let unit = units.unit(function.unit())?;
+        for site in call_sites(&unit, function) {
+            let is_tail_call = [dw::DW_AT_call_tail_call, dw::DW_AT_GNU_tail_call]
+                .into_iter()
+                .any(|name| site.attr_value(name) == Some(AttributeValue::Flag(true)));
+            if !is_tail_call {
+                continue;
+            }
+            let target = named_target(&unit, &site)?;
+            if is_wanted(target) {
+                let call = TailCall { unit: Rc::clone(&unit), function, site };
+                if found.replace(call).is_some() {
+                    return None;
+                }
+            } else if seen.insert(target) {
+                open.push(target);
+            } else {
+                // A second way to the same function.
+                return None;
+            }
+        }
+        if seen.len() > FUNCTIONS_MAX {
+            return None;
+        }
+    }
+    found
+}
+
+/// The frame of a function that left by calling the one whose frame this is. Its registers are
+/// gone; what it was called with, its caller tells.
+pub(super) struct LeftFrame<'a>(pub(super) &'a dyn FrameContext);
+
+impl FrameContext for LeftFrame<'_> {
+    fn register(&self, _: u16) -> Option<RegisterValue> {
+        None
+    }
+
+    fn cfa(&self) -> Option<Address> {
+        self.0.cfa()
+    }
+
+    fn memory(&self) -> &dyn ReadMemory {
+        self.0.memory()
+    }
+
+    fn bias(&self) -> LoadBias {
+        self.0.bias()
+    }
+
+    fn thread_local(&self, offset: u64) -> Option<Address> {
+        self.0.thread_local(offset)
+    }
+
+    fn caller(&self) -> Option<Caller<'_>> {
+        self.0.caller()
+    }
+}
