@@ -47,7 +47,7 @@ impl Engine {
 
     /// Forgets the symbols of a module, or of all, so that they are looked for when they are next
     /// needed. With `takes_mismatched`, files of another build will do from now on, where there is
-    /// nothing better; [`ModuleView::files`] tells of them.
+    /// nothing better; [`crate::ModuleView::files`] tells of them.
     ///
     /// **Errors**: `NotFound` if no module has the name; `NoTarget`; `NotConnected`.
     /// **Cost**: none.
