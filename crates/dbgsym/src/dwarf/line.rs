@@ -2,6 +2,7 @@
 //! of code for stepping (DWARF 5, 6.2). It knows no function and opens no source file.
 
 mod files;
+mod limits;
 mod table;
 
 use std::ops::Range;
@@ -13,6 +14,7 @@ use super::{DebugInfo, UnitId};
 
 pub use files::SourcePattern;
 pub(super) use files::{FileIndex, UnitFiles};
+pub(super) use limits::is_bounded;
 pub(super) use table::LineTable;
 use table::Row;
 

@@ -9,7 +9,9 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use gimli::{DebugAbbrevOffset, DebugInfoOffset, DwLang, UnitOffset, UnitType};
-use gimli::{EndianSlice, LittleEndian, SectionId};
+use gimli::{EndianSlice, LittleEndian, Section as _, SectionId};
+
+use super::line::is_bounded;
 
 use super::sections::Sections;
 use super::split::SplitName;
@@ -277,15 +279,30 @@ impl Units {
         let (offset, table) = self.abbreviations.get(entry.abbreviations)?;
         let read = || dwarf.debug_abbrev.abbreviations(DebugAbbrevOffset(*offset)).ok();
         let abbreviations = Arc::clone(table.get_or_init(|| read().map(Arc::new)).as_ref()?);
+        has_bounded_lines(dwarf, &header, &abbreviations).then_some(())?;
         gimli::Unit::new_with_abbreviations(dwarf, header, abbreviations).ok()
     }
+}
+
+/// Whether the head of the unit's line table can be read: gimli does that when it opens a unit.
+fn has_bounded_lines(
+    dwarf: &Dwarf<'_>,
+    header: &gimli::UnitHeader<Reader<'_>>,
+    abbreviations: &gimli::Abbreviations,
+) -> bool {
+    let Ok(root) = header.entry(abbreviations, header.root_offset()) else { return false };
+    let Some(gimli::AttributeValue::DebugLineRef(offset)) = root.attr_value(gimli::DW_AT_stmt_list)
+    else {
+        return true;
+    };
+    let table = dwarf.debug_line.reader().slice().get(offset.0..);
+    table.is_some_and(|table| is_bounded(EndianSlice::new(table, LittleEndian)))
 }
 
 /// A header in `.debug_types`, which gimli finds only by iteration; so it begins at the header. The
 /// entries of a type unit are only referred to by signature, so it does no harm that offsets count
 /// from there.
 fn type_unit_header<'a>(dwarf: &Dwarf<'a>, start: usize) -> Option<gimli::UnitHeader<Reader<'a>>> {
-    use gimli::Section as _;
     let bytes: &'a [u8] = dwarf.debug_types.reader().slice();
     let rest = EndianSlice::new(bytes.get(start..)?, LittleEndian);
     debug_assert_eq!(gimli::DebugTypes::<Reader<'_>>::id(), SectionId::DebugTypes);

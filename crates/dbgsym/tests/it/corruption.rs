@@ -10,10 +10,10 @@ use crate::programs::Workshop;
 
 /// A generator of numbers that are the same in each run.
 /// **Source**: Marsaglia, "Xorshift RNGs".
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

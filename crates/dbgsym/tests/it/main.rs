@@ -14,6 +14,7 @@ mod programs;
 
 // The tests, one file for each part of the crate.
 mod corruption;
+mod debug_corruption;
 mod disassembly;
 mod functions;
 mod images;

@@ -13,7 +13,10 @@ use super::super::{DebugInfo, Dwarf, Reader};
 use super::{EntryId, PartId, SourceLanguage, UnitFacts, UnitId};
 
 /// No unit has so many ranges; a damaged list may go on for long.
-const RANGES_MAX: usize = 1 << 20;
+const UNIT_RANGES_MAX: usize = 1 << 20;
+
+/// No function, block or call has so many. All of them may refer to the same long list.
+const ENTRY_RANGES_MAX: usize = 1 << 12;
 
 /// A unit whose entries can be read. It is a [`gimli::Unit`].
 pub(crate) struct OpenUnit<'a> {
@@ -111,7 +114,7 @@ impl<'a> OpenUnit<'a> {
         entry: &DebuggingInformationEntry<Reader<'a>>,
     ) -> Vec<Range<u64>> {
         let Ok(mut ranges) = self.refs().die_ranges(entry) else { return Vec::new() };
-        collect(|| ranges.next(), |start| self.info.has_code_at(start))
+        collect(|| ranges.next(), |start| self.info.has_code_at(start), ENTRY_RANGES_MAX)
     }
 
     /// Up to DWARF 4 this was an extension of GNU.
@@ -139,7 +142,7 @@ impl<'a> OpenUnit<'a> {
             }
         }
         if let Ok(mut ranges) = self.refs().unit_ranges() {
-            facts.ranges = collect(|| ranges.next(), |_| true);
+            facts.ranges = collect(|| ranges.next(), |_| true, UNIT_RANGES_MAX);
         }
         facts
     }
@@ -148,14 +151,13 @@ impl<'a> OpenUnit<'a> {
 fn collect(
     mut next: impl FnMut() -> gimli::Result<Option<gimli::Range>>,
     is_wanted: impl Fn(u64) -> bool,
+    count_max: usize,
 ) -> Vec<Range<u64>> {
     let mut found = Vec::new();
-    while let Ok(Some(range)) = next() {
+    for _ in 0..count_max {
+        let Ok(Some(range)) = next() else { break };
         if range.begin < range.end && is_wanted(range.begin) {
             found.push(range.begin..range.end);
-        }
-        if found.len() >= RANGES_MAX {
-            break;
         }
     }
     found
