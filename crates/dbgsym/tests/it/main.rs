@@ -21,6 +21,7 @@ mod images;
 mod lines;
 mod mini_debug;
 mod names;
+mod operators;
 mod places;
 mod split;
 mod stacks;

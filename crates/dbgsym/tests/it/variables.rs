@@ -154,7 +154,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Finds the frames of a core file's first thread.
-fn with_stack(core: &CoreFile, then: impl FnOnce(Stack<'_>)) {
+pub(crate) fn with_stack(core: &CoreFile, then: impl FnOnce(Stack<'_>)) {
     let (_, registers) = &core.threads[0];
     let locate = |address: Address| core.locate(address);
     let (frames, _) = walk(registers, &locate, core.memory(), FRAMES_MAX);
