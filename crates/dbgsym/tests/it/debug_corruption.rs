@@ -13,7 +13,7 @@ use crate::corruption::Random;
 use crate::programs::{Workshop, image};
 
 /// No question about so small a program takes so long, even where tests run slowly.
-const TIME_MAX: Duration = Duration::from_secs(20);
+pub(crate) const TIME_MAX: Duration = Duration::from_secs(20);
 
 /// Asks for everything there is. Returns how many facts there were, so that the tests can see that
 /// damage leaves something to look at.
@@ -51,7 +51,7 @@ fn look_at(file: Vec<u8>, split: Option<Vec<u8>>, addresses: &[u64]) -> usize {
 }
 
 /// Where the sections with debugging information lie in a file.
-fn sections(path: &Path) -> Vec<Range<usize>> {
+pub(crate) fn sections(path: &Path) -> Vec<Range<usize>> {
     let bytes = std::fs::read(path).expect("it was compiled");
     let range = |line: &str| {
         // `[28] .debug_info PROGBITS 0000000000000000 003042 000337 ...`
@@ -68,7 +68,7 @@ fn sections(path: &Path) -> Vec<Range<usize>> {
 }
 
 /// Changes a few bytes of one of the ranges.
-fn damage(bytes: &mut [u8], ranges: &[Range<usize>], random: &mut Random) {
+pub(crate) fn damage(bytes: &mut [u8], ranges: &[Range<usize>], random: &mut Random) {
     let range = ranges[random.below(ranges.len())].clone();
     for _ in 0..=random.below(6) {
         let at = range.start + random.below(range.len());
@@ -82,7 +82,7 @@ fn damage(bytes: &mut [u8], ranges: &[Range<usize>], random: &mut Random) {
     }
 }
 
-fn addresses(path: &Path) -> Vec<u64> {
+pub(crate) fn addresses(path: &Path) -> Vec<u64> {
     let image = image(path);
     let code = image.section(".text").expect("there is code");
     let start = code.address.value();

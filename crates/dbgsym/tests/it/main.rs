@@ -27,4 +27,5 @@ mod split;
 mod stacks;
 mod symbols;
 mod types;
+mod variable_corruption;
 mod variables;

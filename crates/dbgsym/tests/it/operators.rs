@@ -176,7 +176,7 @@ fn gdb_values(program: &Path, core: &Path, locals: &[Local]) -> BTreeMap<String,
     let said = String::from_utf8_lossy(&output.stdout);
     let lines = said.lines().filter_map(|line| line.strip_prefix('@')?.split_once('='));
     lines
-        .map(|(name, value)| (name.to_owned(), value.replace("[uninitialized] ", "")))
+        .map(|(name, value)| (name.to_owned(), value.replace(" [uninitialized] ", "")))
         .filter(|(_, value)| !value.is_empty() && !value.starts_with('<'))
         .collect()
 }
