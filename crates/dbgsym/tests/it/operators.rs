@@ -11,7 +11,7 @@ use crate::programs::{Workshop, run, tool};
 use crate::variables::with_stack;
 
 /// Name, type and location of each local, as directives of the assembler. The stack at the end is
-/// the value, unless an address or a place is described.
+/// the value, unless an address or a place is described. `{int}` refers to the type.
 const LOCALS: &str = "
 lit ulong 0x4f, 0x9f
 const1u ulong 0x08, 0xf0, 0x9f
@@ -92,24 +92,24 @@ tls ulong 0x0e; .8byte local_to_thread@dtpoff; .byte 0x9b
 gnu_tls ulong 0x0e; .8byte local_to_thread@dtpoff; .byte 0xe0
 implicit_pointer pointer 0xa0; .4byte pointed; .byte 0
 gnu_implicit_pointer pointer 0xf2; .4byte pointed; .byte 0
-const_type double 0xa4; .uleb128 t_double - info; .byte 8; .double 2.5; .byte 0x9f
-gnu_const_type int 0xf4; .uleb128 t_int - info; .byte 4; .4byte -9; .byte 0x9f
-regval_type double 0xa5, 20; .uleb128 t_double - info; .byte 0x9f
-gnu_regval_type int 0xf5, 3; .uleb128 t_int - info; .byte 0x9f
-deref_type int 0x91, 0x68, 0xa6, 4; .uleb128 t_int - info; .byte 0x9f
-gnu_deref_type short 0x91, 0x60, 0xf6, 2; .uleb128 t_short - info; .byte 0x9f
-convert double 0x35, 0xa8; .uleb128 t_int - info; .byte 0xa8; .uleb128 t_double - info; .byte 0x9f
-convert_down uchar 0x0a, 0x34, 0x12, 0xa8; .uleb128 t_uchar - info; .byte 0x9f
-convert_sign long 0x08, 0xff, 0xa8; .uleb128 t_uchar - info; .byte 0xa8; .uleb128 t_long - info; .byte 0x9f
-gnu_convert float 0x35, 0xf7; .uleb128 t_int - info; .byte 0xf7; .uleb128 t_float - info; .byte 0x9f
-convert_generic ulong 0x35, 0xa8; .uleb128 t_int - info; .byte 0xa8, 0, 0x9f
-reinterpret ulong 0xa4; .uleb128 t_double - info; .byte 8; .double 2.5; .byte 0xa9; .uleb128 t_ulong - info; .byte 0x9f
-gnu_reinterpret uint 0xa4; .uleb128 t_float - info; .byte 4; .float 1.5; .byte 0xf9; .uleb128 t_uint - info; .byte 0x9f
-typed_mul double 0xa5, 20; .uleb128 t_double - info; .byte 0x12, 0x1e, 0x9f
-typed_div int 0xf4; .uleb128 t_int - info; .byte 4; .4byte -9; .byte 0xf4; .uleb128 t_int - info; .byte 4; .4byte 2; .byte 0x1b, 0x9f
-typed_mod int 0xf4; .uleb128 t_int - info; .byte 4; .4byte -9; .byte 0xf4; .uleb128 t_int - info; .byte 4; .4byte 4; .byte 0x1d, 0x9f
-typed_lt ulong 0xa5, 20; .uleb128 t_double - info; .byte 0x12, 0x1e, 0xa5, 20; .uleb128 t_double - info; .byte 0x2d, 0x9f
-typed_shra int 0xf4; .uleb128 t_int - info; .byte 4; .4byte -9; .byte 0xf4; .uleb128 t_int - info; .byte 4; .4byte 1; .byte 0x26, 0x9f
+const_type double 0xa4{double} 8; .double 2.5; .byte 0x9f
+gnu_const_type int 0xf4{int} 4; .4byte -9; .byte 0x9f
+regval_type double 0xa5, 20{double} 0x9f
+gnu_regval_type int 0xf5, 3{int} 0x9f
+deref_type int 0x91, 0x68, 0xa6, 4{int} 0x9f
+gnu_deref_type short 0x91, 0x60, 0xf6, 2{short} 0x9f
+convert double 0x35, 0xa8{int} 0xa8{double} 0x9f
+convert_down uchar 0x0a, 0x34, 0x12, 0xa8{uchar} 0x9f
+convert_sign long 0x08, 0xff, 0xa8{uchar} 0xa8{long} 0x9f
+gnu_convert float 0x35, 0xf7{int} 0xf7{float} 0x9f
+convert_generic ulong 0x35, 0xa8{int} 0xa8, 0, 0x9f
+reinterpret ulong 0xa4{double} 8; .double 2.5; .byte 0xa9{ulong} 0x9f
+gnu_reinterpret uint 0xa4{float} 4; .float 1.5; .byte 0xf9{uint} 0x9f
+typed_mul double 0xa5, 20{double} 0x12, 0x1e, 0x9f
+typed_div int 0xf4{int} 4; .4byte -9; .byte 0xf4{int} 4; .4byte 2; .byte 0x1b, 0x9f
+typed_mod int 0xf4{int} 4; .4byte -9; .byte 0xf4{int} 4; .4byte 4; .byte 0x1d, 0x9f
+typed_lt ulong 0xa5, 20{double} 0x12, 0x1e, 0xa5, 20{double} 0x2d, 0x9f
+typed_shra int 0xf4{int} 4; .4byte -9; .byte 0xf4{int} 4; .4byte 1; .byte 0x26, 0x9f
 uninit long 0x53, 0xf0
 uninit_memory ulong 0x91, 0x68, 0xf0
 variable_value ulong 0xfd; .4byte pointed; .byte 0x31, 0x22, 0x9f
@@ -146,6 +146,7 @@ fn program(template: &str) -> (Vec<Local>, String) {
         let mut word = || words.next().map(str::to_owned);
         let (name, ty) = (word().expect("a name"), word().expect("a type"));
         let code = word().map(|code| format!(".byte {code}")).unwrap_or_default();
+        let code = code.replace('{', "; .uleb128 t_").replace('}', " - info; .byte");
         entries.push_str(&format!(
             "        .uleb128 4\n        .asciz \"{name}\"\n        .4byte t_{ty} - info\n        \
              .uleb128 2f - 1f\n1:      {code}\n2:\n"
