@@ -208,12 +208,16 @@ impl DebugInfo {
     /// The inlined calls of the functions called `name`. What also exists by itself is among
     /// [`DebugInfo::functions_named`].
     ///
-    /// **Cost**: reads all entries of the units that have such functions.
+    /// **Cost**: reads all entries of the units that have such functions; in programs that were
+    /// optimised as a whole those of all units.
     pub fn inlined_calls_named(&self, name: &str) -> Vec<InlinedCall> {
         let units = OpenUnits::new(self);
         let functions = self.named(&units, &[NameKind::Inlined], Wanted::Name(name));
-        let calls = functions.iter().flat_map(|function| build::calls_of(&units, *function));
-        calls.filter_map(|id| self.read_inlined(&units, id)).collect()
+        let mut calls: Vec<_> =
+            functions.iter().flat_map(|function| build::calls_of(&units, *function)).collect();
+        calls.sort_unstable();
+        calls.dedup();
+        calls.into_iter().filter_map(|id| self.read_inlined(&units, id)).collect()
     }
 
     /// The entries of variables called `name`, qualified.

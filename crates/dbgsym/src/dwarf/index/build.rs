@@ -1,6 +1,6 @@
 //! The pass through all units that finds every name, on all CPUs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZero;
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use std::thread;
 
 use gimli::{AttributeValue, DebuggingInformationEntry, DwAt, DwTag};
 
-use super::super::scope::REFERENCES_MAX;
+use super::super::scope::{REFERENCES_MAX, identity};
 use super::super::{DebugInfo, EntryId, OpenUnit, OpenUnits, Reader, SourceLanguage, UnitId};
 use super::{NameIndex, NameKind, Row, base_name, hash_of};
 use crate::demangle::demangled_path;
@@ -164,13 +164,20 @@ impl<'u, 'a> Walk<'u, 'a> {
         match tag {
             gimli::DW_TAG_namespace | gimli::DW_TAG_module => None,
             gimli::DW_TAG_subprogram => {
+                let inline = entry.attr_value(gimli::DW_AT_inline);
                 let is_inlined = matches!(
-                    entry.attr_value(gimli::DW_AT_inline),
+                    inline,
                     Some(AttributeValue::Inline(
                         gimli::DW_INL_inlined | gimli::DW_INL_declared_inlined
                     ))
                 );
-                if is_inlined {
+                let has = |name| entry.has_attr(name);
+                // Programs that are optimised as a whole do not say at the function that it was
+                // inlined; but it has no addresses then, and is no mere declaration.
+                let is_abstract = !has(gimli::DW_AT_declaration)
+                    && !has(gimli::DW_AT_low_pc)
+                    && !has(gimli::DW_AT_ranges);
+                if is_inlined || is_abstract {
                     return Some(NameKind::Inlined);
                 }
                 let has_code = !self.unit.ranges_of(entry).is_empty();
@@ -308,10 +315,26 @@ fn is_static(entry: &DebuggingInformationEntry<Reader<'_>>, in_function: bool) -
     matches!(first, Some(gimli::DW_OP_addr | gimli::DW_OP_addrx | gimli::DW_OP_GNU_addr_index))
 }
 
-/// The entries of the inlined calls of a function, in the unit that has the function.
+/// The entries of the inlined calls of a function. They are in the unit that has the function,
+/// except in programs that were optimised as a whole, where they are in any.
 pub(super) fn calls_of(units: &OpenUnits<'_>, function: EntryId) -> Vec<EntryId> {
+    let mut known = HashMap::from([(function, true)]);
+    let origin = identity(units, function).origin;
+    let mut is_it =
+        |id: EntryId| *known.entry(id).or_insert_with(|| identity(units, id).origin == origin);
+    let own = units.unit(function.unit());
+    let mut found = own.map_or_else(Vec::new, |unit| calls_in(&unit, &mut is_it));
+    if found.is_empty() {
+        let info = units.info();
+        for id in info.all_units() {
+            found.extend(info.open(id).iter().flat_map(|unit| calls_in(unit, &mut is_it)));
+        }
+    }
+    found
+}
+
+fn calls_in(unit: &OpenUnit<'_>, is_it: &mut impl FnMut(EntryId) -> bool) -> Vec<EntryId> {
     let mut found = Vec::new();
-    let Some(unit) = units.unit(function.unit()) else { return found };
     let Ok(mut entries) = unit.entries_raw(None) else { return found };
     let mut entry = DebuggingInformationEntry::null();
     while !entries.is_empty() {
@@ -328,7 +351,7 @@ pub(super) fn calls_of(units: &OpenUnits<'_>, function: EntryId) -> Vec<EntryId>
         if entries.read_attributes(attributes, &mut entry.attrs).is_err() {
             break;
         }
-        if unit.reference_of(&entry, gimli::DW_AT_abstract_origin) == Some(function) {
+        if unit.reference_of(&entry, gimli::DW_AT_abstract_origin).is_some_and(&mut *is_it) {
             found.push(unit.entry_id(offset));
         }
     }
