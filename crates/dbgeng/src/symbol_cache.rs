@@ -107,7 +107,6 @@ impl<'a> SymbolCache<'a> {
 
     /// Keeps `bytes` as the file `what` of a build, if that is possible: who cannot keep a file has
     /// it nevertheless.
-    #[cfg(test)]
     pub(crate) fn put(&self, build_id: &[u8], what: &str, bytes: &[u8]) -> Option<PathBuf> {
         let mut writer = self.create(build_id, what).ok()?;
         writer.write_all(bytes).ok()?;

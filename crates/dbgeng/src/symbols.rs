@@ -4,6 +4,7 @@
 mod debuginfod;
 mod download;
 mod notes;
+mod parts;
 mod search;
 mod store;
 

@@ -7,6 +7,7 @@ mod dynamic;
 mod mini_debug;
 mod notes;
 mod parse;
+mod parts;
 mod thread_local;
 
 use std::ops::Range;
@@ -24,6 +25,7 @@ pub(crate) use bytes::c_string_at;
 pub(crate) use dynamic::DynamicTable;
 pub use notes::{BuildId, build_id_of_notes};
 pub(crate) use parse::{bytes_of_section, sections_of_file};
+pub use parts::{Purpose, needed_parts};
 
 /// The smallest page of the supported CPUs. Kernels with larger pages map segments at multiples of
 /// this one as well.
@@ -189,6 +191,19 @@ impl Image {
     /// All bytes of the file.
     pub fn bytes(&self) -> &ImageBytes {
         &self.bytes
+    }
+
+    /// What of the file is known; `None` for all of it.
+    pub fn known(&self) -> Option<&[Range<u64>]> {
+        self.known.as_deref()
+    }
+
+    /// Whether the file has debugging information in a part that is not known.
+    pub fn lacks_debug_info(&self) -> bool {
+        let names = [".debug_info", ".zdebug_info"].into_iter();
+        let mut sections = names.filter_map(|name| self.section(name));
+        let is_unknown = |section: &Section| section.file_offset.is_none();
+        self.known.is_some() && sections.any(is_unknown)
     }
 
     /// The CPU it was linked for.

@@ -18,6 +18,7 @@
 
 mod debug_file;
 mod image;
+mod remote;
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -147,6 +147,13 @@ impl Store {
         Some((bytes, SymbolSource::Local(path)))
     }
 
+    /// Keeps bytes in the first directory for that, if there is one and it can be written.
+    pub(crate) fn keep(&self, wanted: Wanted<'_>, bytes: &[u8]) {
+        if let Some(cache) = self.caches().next() {
+            cache.put(wanted.build_id, wanted.kept_as, bytes);
+        }
+    }
+
     /// A file from the first server that has it, kept on this machine if `is_right` says so.
     ///
     /// **Shape**: `None` if no server has it, or if none is named; the notes say more.

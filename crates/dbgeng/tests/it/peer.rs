@@ -134,6 +134,16 @@ impl Peer {
     /// The next request, which must be a `V`.
     pub(crate) fn expect<V: Verb>(&mut self) -> Got<V> {
         let frame = self.frame().unwrap_or_else(|| panic!("the engine hung up, not {}", V::NAME));
+        Peer::got(frame)
+    }
+
+    /// The next request, which must be a `V` or an `End`.
+    pub(crate) fn expect_until<V: Verb, End: Verb>(&mut self) -> Result<Got<V>, Got<End>> {
+        let frame = self.frame().unwrap_or_else(|| panic!("the engine hung up, not {}", V::NAME));
+        if frame.opcode == End::OPCODE { Err(Peer::got(frame)) } else { Ok(Peer::got(frame)) }
+    }
+
+    fn got<V: Verb>(frame: Frame) -> Got<V> {
         assert_eq!(frame.kind, FrameKind::Request);
         let came = dbgwire::Request::decode(&frame);
         assert_eq!(frame.opcode, V::OPCODE, "expected {}, got {came:?}", V::NAME);

@@ -78,7 +78,9 @@ fn the_servers_machine_has_it() {
     let module = program(&file);
     let mut session = Session::new(move |peer| {
         serve_launch_with(peer, 1, vec![module]);
-        serve_file(peer, COMPILED, 1, b"from the server\n");
+        // More pieces than are under way at once.
+        let text = format!("from the server\n{}\n", " ".repeat(10 * 1024 * 1024 + 3));
+        serve_file(peer, COMPILED, 1, text.as_bytes());
     });
     let engine = session.engine();
     launch(engine);

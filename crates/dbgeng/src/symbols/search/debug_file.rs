@@ -29,6 +29,10 @@ impl Search<'_> {
         if has_names && found.files.has_debug_info {
             return Ok(found);
         }
+        // Its own information is in a part of the file that was not fetched.
+        if found.image.lacks_debug_info() {
+            return self.with_debug_part(found, reach);
+        }
         // Where nothing better was found before, only the places left out then remain.
         let is_first = found.files.debug_file.is_none();
         let goes_on = !has_names || reach == Reach::DebugInfo;

@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use dbgsym::{Image, ImageBytes};
 
+use super::remote::NAMES;
 use super::{Found, Search, is_fatal};
-use crate::modules::name::without_deleted;
 use crate::modules::{SymbolFiles, SymbolSource, SymbolStatus};
-use crate::symbol_path::names;
-use crate::symbols::download::download;
 use crate::symbols::notes::SearchOutcome;
 use crate::symbols::store::Wanted;
-use crate::{Error, ErrorKind, symbol_files};
+use crate::{Error, symbol_files};
 
 /// The vDSO is a few pages; an image in memory longer than this is not read.
 const MEMORY_IMAGE_LEN_MAX: u64 = 1024 * 1024;
@@ -72,10 +70,13 @@ impl Search<'_> {
             }
         }
         let kept = self.wanted("executable").and_then(|wanted| self.store.kept(wanted));
-        let Some((bytes, source)) = kept else { return Ok(None) };
-        let Ok(image) = Image::parse(bytes) else { return Ok(None) };
+        let kept = kept.and_then(|(bytes, source)| Some((Image::parse(bytes).ok()?, source)));
+        let kept = kept.or_else(|| self.kept_parts(NAMES));
+        let Some((image, source)) = kept.filter(|(image, _)| self.has_build_id(image)) else {
+            return Ok(None);
+        };
         self.note(&source, SearchOutcome::Taken);
-        Ok(self.has_build_id(&image).then(|| alone(image, source)))
+        Ok(Some(alone(image, source)))
     }
 
     /// A file of this machine as an image; what it is not is noted.
@@ -120,40 +121,6 @@ impl Search<'_> {
         Ok(Image::parse(bytes).ok().map(|image| alone(image, source)))
     }
 
-    /// From the file on the server's machine.
-    fn servers_image(&self) -> Result<Found<Arc<Image>>, Error> {
-        let (bare, is_deleted) = without_deleted(&self.module.path);
-        // The kernel keeps a program's file open for as long as the program runs.
-        let (target, path) = if is_deleted && self.module.is_program {
-            (None, format!("/proc/{}/exe", self.process.pid).into_bytes())
-        } else {
-            (Some(self.process.target), bare.to_vec())
-        };
-        let fetch = |target| download(self.client, target, &path, self.store);
-        let mut bytes = fetch(target);
-        if target.is_some()
-            && let Err(unseen) = &bytes
-            && unseen.kind() == ErrorKind::NotFound
-        {
-            let seen = fetch(None);
-            // What the target sees is what is told of, unless all is over.
-            bytes = seen.or_else(|error| if is_fatal(&error) { Err(error) } else { bytes });
-        }
-        if matches!(&bytes, Err(error) if error.kind() == ErrorKind::Cancelled) {
-            self.store.check_cancelled()?;
-        }
-        let bytes = bytes?;
-        let source = names::path_of(&path);
-        let here = |what: String| format!("{} of the server's machine: {what}", source.display());
-        let image = Image::parse(ImageBytes::from(bytes))
-            .map_err(|error| Error::new(ErrorKind::NotFound, here(error.to_string())))?;
-        if !self.is_image(&image)? {
-            let message = here("not the file that is mapped; it was replaced meanwhile".to_owned());
-            return Err(Error::new(ErrorKind::NotFound, message));
-        }
-        Ok(alone(image, SymbolSource::Server(source)))
-    }
-
     /// The image of a module that has no file.
     fn image_in_memory(&self) -> Result<Outcome, Error> {
         let missing = |reason: &str| Ok(Err(SymbolStatus::Missing(reason.to_owned())));
@@ -174,7 +141,7 @@ impl Search<'_> {
     }
 
     /// Whether an image is what the target has mapped as this module.
-    fn is_image(&self, image: &Image) -> Result<bool, Error> {
+    pub(super) fn is_image(&self, image: &Image) -> Result<bool, Error> {
         if self.module.build_id.is_some() {
             return Ok(self.has_build_id(image));
         }
@@ -192,7 +159,7 @@ impl Search<'_> {
     }
 }
 
-fn alone(image: Image, source: SymbolSource) -> Found<Arc<Image>> {
+pub(super) fn alone(image: Image, source: SymbolSource) -> Found<Arc<Image>> {
     let has_debug_info = has_debug_info(&image);
     let files = SymbolFiles { has_debug_info, ..SymbolFiles::default() };
     Found { image: Arc::new(image), source, files, is_complete: false }
