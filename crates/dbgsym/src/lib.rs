@@ -16,7 +16,6 @@
 
 pub mod demangle;
 pub mod disasm;
-#[allow(dead_code, unused_imports, reason = "what reads entries is added file by file")]
 pub mod dwarf;
 mod error;
 mod image;

@@ -46,7 +46,6 @@ pub use pieces::{LocateError, Location, ObjectBytes, Piece, Place};
 pub use place::LinePlace;
 pub(crate) use range_table::RangeTable;
 use scope::Outline;
-pub(crate) use scope::qualified_name;
 use sections::Sections;
 use split::OtherFiles;
 pub use split::{ProvideError, WantedFile};

@@ -1,8 +1,6 @@
 //! What names are inside of: namespaces, types, functions. Entries do not say what they are in, so
 //! one pass through a unit writes down where each scope begins and ends.
 
-use std::ops::Range;
-
 use gimli::{AttributeValue, DwAt, DwForm, DwTag, UnitOffset};
 
 use super::{EntryId, OpenUnit, OpenUnits, RangeTable, SourceLanguage};
@@ -83,11 +81,6 @@ impl Outline {
     /// The function around `address`: its entry.
     pub(crate) fn function_at(&self, address: u64) -> Option<usize> {
         self.functions.at(address).next().copied()
-    }
-
-    /// All functions by address. One with several ranges appears several times.
-    pub(crate) fn functions(&self) -> impl Iterator<Item = (Range<u64>, usize)> {
-        self.functions.iter().map(|(range, offset)| (range, *offset))
     }
 
     /// The entries that the one at `offset` is in, innermost first.

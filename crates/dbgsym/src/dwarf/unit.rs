@@ -125,8 +125,6 @@ impl SourceLanguage {
 /// What the root of a unit says.
 #[derive(Clone, Debug)]
 pub(crate) struct UnitFacts {
-    /// The source file's name, as the compiler was given it.
-    pub(crate) name: Option<String>,
     /// The directory that the compiler worked in.
     pub(crate) comp_dir: Option<String>,
     /// Who made it.

@@ -10,7 +10,7 @@ use std::thread;
 use gimli::{AttributeValue, DebuggingInformationEntry, DwAt, DwTag};
 
 use super::super::scope::{REFERENCES_MAX, identity};
-use super::super::{DebugInfo, EntryId, OpenUnit, OpenUnits, Reader, SourceLanguage, UnitId};
+use super::super::{DebugInfo, EntryId, OpenUnit, OpenUnits, Reader, SourceLanguage};
 use super::{NameIndex, NameKind, Row, base_name, hash_of};
 use crate::demangle::demangled_path;
 

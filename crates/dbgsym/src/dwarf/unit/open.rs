@@ -54,11 +54,6 @@ impl<'a> OpenUnit<'a> {
         self.info
     }
 
-    /// The sections that it refers to.
-    pub(crate) fn dwarf(&self) -> &Dwarf<'a> {
-        &self.dwarf
-    }
-
     /// The unit and its sections, as gimli wants them.
     pub(crate) fn refs(&self) -> UnitRef<'_, Reader<'a>> {
         UnitRef::new(&self.dwarf, &self.unit)
@@ -126,7 +121,6 @@ impl<'a> OpenUnit<'a> {
 
     pub(super) fn read_facts(&self) -> UnitFacts {
         let mut facts = UnitFacts {
-            name: self.unit.name.as_ref().map(|name| name.to_string_lossy().into_owned()),
             comp_dir: self.unit.comp_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned()),
             producer: None,
             language: SourceLanguage::Other,
