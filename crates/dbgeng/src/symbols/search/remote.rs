@@ -91,8 +91,8 @@ impl Search<'_> {
         Ok(Found { image: Arc::new(image), files, is_complete: true, source: found.source })
     }
 
-    /// The part with debugging information of an image whose headers are here. The file's head comes
-    /// along once more, to see that it is the same file.
+    /// The part with debugging information of an image whose headers are here. The file's head
+    /// comes along once more, to see that it is the same file.
     fn fetch_debug_part(&self, image: &Image) -> Result<Image, Error> {
         let file = self.uncancelled(self.open_remote())?;
         let replaced = || Error::new(ErrorKind::NotFound, "the file was replaced meanwhile");
