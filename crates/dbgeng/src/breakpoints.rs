@@ -68,7 +68,8 @@ pub enum BreakpointLocation {
     /// At this address.
     Address(Address),
     /// At the symbol `name` or `module!name`, once a module has it; at all of them if several
-    /// functions of one module have the name.
+    /// functions of one module have the name. Or at a line of source, `` `file:line` `` or
+    /// `` `module!file:line` ``, wherever that has code.
     Symbol(String),
 }
 

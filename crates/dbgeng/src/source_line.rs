@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use dbgbase::Address;
 
-use dbgsym::dwarf::InlinedCall;
+use dbgsym::dwarf::{InlinedCall, SourcePattern};
 
-use crate::SymbolAt;
 use crate::symbols::ProcessSymbols;
+use crate::{Error, ErrorKind, SymbolAt, SymbolKind, SymbolMatch};
 
 /// A line of source that an instruction belongs to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -73,5 +73,75 @@ impl ProcessSymbols<'_> {
             InlinedAt { symbol, call_site }
         };
         calls.map(inlined).collect()
+    }
+
+    /// The places of a line of source where a breakpoint at it belongs: one in each function and
+    /// inlined copy. `name` is `file:line` or `module!file:line`, the file the last parts of its
+    /// path, the line decimal or with `0x`; without one it is the first.
+    ///
+    /// **Shape**: of the first module that has such a line, or the next one with code behind it.
+    /// **Errors**: `UnknownSymbol`; `Cancelled` and those of the connection, if symbols have to be
+    /// fetched.
+    pub(crate) fn resolve_line(&self, name: &str) -> Result<Vec<SymbolMatch>, Error> {
+        let unknown = || {
+            let message = format!("no code is known for the line {name}");
+            Error::new(ErrorKind::UnknownSymbol, message)
+        };
+        let (module, place) = match self.qualified(name) {
+            Some((module, place)) => (Some(module), place),
+            None => (None, name),
+        };
+        let (file, line) = file_and_line(place).ok_or_else(unknown)?;
+        let pattern = SourcePattern::new(file);
+        let all = module.is_none().then(|| self.in_search_order());
+        for module in module.into_iter().chain(all.into_iter().flatten()) {
+            let Some(image) = self.image(module)? else { continue };
+            let Some(debug_info) = image.debug_info() else { continue };
+            let places = debug_info.places_of(&pattern, line);
+            let found = places.into_iter().map(|place| SymbolMatch {
+                module: module.name.clone(),
+                name: format!("{}:{}", place.file, place.line),
+                address: place.address.to_address(module.bias),
+                size: 0,
+                kind: SymbolKind::Other,
+            });
+            let found: Vec<_> = found.collect();
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        Err(unknown())
+    }
+}
+
+/// `file:line`, or `file` for its first line.
+fn file_and_line(text: &str) -> Option<(&str, u32)> {
+    let (file, line) = text.rsplit_once(':').unwrap_or((text, "1"));
+    let line = match line.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => line.parse(),
+    };
+    Some((file, line.ok()?)).filter(|(file, _)| !file.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_decimal_and_the_first_by_default() {
+        let cases = [
+            ("main.c:12", Some(("main.c", 12))),
+            ("src/main.c:0x10", Some(("src/main.c", 16))),
+            ("main.c", Some(("main.c", 1))),
+            ("a:b.c:3", Some(("a:b.c", 3))),
+            (":3", None),
+            ("main.c:", None),
+            ("main.c:x", None),
+            ("main.c:99999999999", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(file_and_line(text), expected, "{text}");
+        }
     }
 }

@@ -174,8 +174,12 @@ impl<'a> ProcessSymbols<'a> {
         (before, nearest.after.map(|symbol| symbol_at(module, symbol, 0)))
     }
 
-    /// The symbols with this name: `name` or `module!name`.
+    /// The symbols with this name: `name` or `module!name`; or the places of a line of source, as
+    /// `` `module!file:line` `` or `` `file:line` ``.
     pub(crate) fn resolve(&self, name: &str) -> Result<Vec<SymbolMatch>, Error> {
+        if let Some(line) = name.strip_prefix('`').and_then(|name| name.strip_suffix('`')) {
+            return self.resolve_line(line);
+        }
         if let Some((module, symbol)) = self.qualified(name) {
             let found = self.in_module(module, symbol)?;
             return if found.is_empty() { Err(self.unknown(symbol, module)) } else { Ok(found) };
@@ -208,7 +212,7 @@ impl<'a> ProcessSymbols<'a> {
     }
 
     /// The program first, the others in their order.
-    fn in_search_order(&self) -> impl Iterator<Item = &'a Module> {
+    pub(crate) fn in_search_order(&self) -> impl Iterator<Item = &'a Module> {
         let modules = &self.process.modules;
         let others = modules.list().iter().filter(|module| !module.is_program);
         modules.program().into_iter().chain(others)
@@ -216,7 +220,7 @@ impl<'a> ProcessSymbols<'a> {
 
     /// The module and the rest of `module!name`. Names with `!` in them, as C++ operators have, are
     /// told apart by whether there is such a module.
-    fn qualified<'n>(&self, name: &'n str) -> Option<(&'a Module, &'n str)> {
+    pub(crate) fn qualified<'n>(&self, name: &'n str) -> Option<(&'a Module, &'n str)> {
         let (module, symbol) = name.split_once('!')?;
         Some((self.process.modules.named(module)?, symbol))
     }

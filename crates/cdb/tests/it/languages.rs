@@ -117,3 +117,35 @@ fn stacks_have_lines_of_source_and_inlined_calls() {
     assert!(wrong.contains("error in 'l+x'"), "{wrong}");
     cdb.finish("q");
 }
+
+#[test]
+fn breakpoints_are_set_at_lines_of_source() {
+    let guard = Guard::new();
+    let testee = Testee::build("inlined", &["-O2", "-fno-optimize-sibling-calls"]);
+    let program = testee.path().to_str().expect("a path in the target folder");
+    let mut cdb = Console::start(&guard, &[program]);
+    let source = testee.source().display().to_string();
+    // In code that was inlined, by the file's name, a part of its path, and all of it.
+    let line = testee.line("deep");
+    let parts = ["inlined.c", "testees/inlined.c", &source];
+    let places = parts.map(|file| cdb.command(&format!("? `{file}:{line}`")));
+    assert!(places[0].contains("= 00"), "{}", places[0]);
+    assert_eq!([&places[0]; 3], [&places[0], &places[1], &places[2]]);
+    cdb.command(&format!("bp `inlined.c:{line}` \"k 3\""));
+    let list = cdb.command("bl");
+    assert!(list.trim_end().ends_with(&format!("[{source} @ {line}]")) || list.contains("k 3"));
+    let stop = cdb.command("g");
+    assert!(stop.contains(&format!("[{source} @ {line}]\n")), "{stop}");
+    assert!(cdb.command(".bpcmds").contains(&format!("bu0 `inlined.c:{line}`")));
+    // A file that nothing loaded has keeps the breakpoint waiting; what is no line is refused.
+    let deferred = cdb.command("bp `nosuch.c:3`");
+    assert!(deferred.contains("could not be resolved, adding deferred bp"), "{deferred}");
+    assert!(cdb.command("bl").contains("(`nosuch.c:3`)"));
+    let wrong = cdb.command("bp `inlined.c:3");
+    assert!(wrong.contains("Syntax error at '`inlined.c:3'"), "{wrong}");
+    let unknown = cdb.command("? `inlined.c:99999`");
+    assert!(unknown.contains("Couldn't resolve error at '`inlined.c:99999`'"), "{unknown}");
+    let ended = cdb.command("bc *; g");
+    assert!(ended.contains("exited with status 0"), "{ended}");
+    cdb.finish("q");
+}

@@ -18,7 +18,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         summary: "set a breakpoint",
         manual: "Sets a breakpoint, by default at the instruction pointer. bp takes the address \
             that the expression has now; if it cannot be resolved, the breakpoint waits for a \
-            module that has the symbol. bu always keeps the symbol and finds it again when \
+            module that has the symbol. `file:line` or `module!file:line` is a line of source, \
+            the file given by the last parts of its path; the breakpoint is at every place that \
+            the line has code, or the next line that has any. bu always keeps the symbol and finds it again when \
             modules come, before their constructors run. ID, without a blank before it, is its \
             number; by default the smallest free one. Passes: the breakpoint stops at this hit \
             and those before are passed. /1: it is removed when it has been hit. /w: it stops \
@@ -190,7 +192,9 @@ fn location(
         Err(error) if error.kind() == ExprErrorKind::Unresolved => true,
         Err(error) => return Err(CommandError::Expression(error.message(rest))),
     };
-    if is_deferred || unresolved && can_wait {
+    // A line may have code in several places, and all of them are meant.
+    let is_line = rest.starts_with('`');
+    if is_deferred || (unresolved || is_line) && can_wait {
         if let Some(symbol) = symbol(rest) {
             let typed = arguments.take_str(symbol.typed);
             if unresolved && !is_deferred {
@@ -216,12 +220,17 @@ struct Symbol<'t> {
     typed: usize,
 }
 
-/// The symbol that `text` begins with, if no operator follows it.
+/// The symbol or line of source that `text` begins with, if no operator follows it.
 fn symbol(text: &str) -> Option<Symbol<'_>> {
+    let is_line = text.starts_with('`');
     let (name, typed) = match text.strip_prefix("@!\"") {
         Some(quoted) => {
             let len = quoted.find('"')?;
             (quoted.get(..len)?, "@!\"".len() + len + 1)
+        }
+        None if is_line => {
+            let len = text.get(1..)?.find('`')? + 2;
+            (text.get(..len)?, len)
         }
         None => {
             let is_end =
@@ -233,7 +242,7 @@ fn symbol(text: &str) -> Option<Symbol<'_>> {
     let next = text.get(typed..)?.trim_start().chars().next();
     let is_alone = next.is_none_or(|next| !"+-*/%&|^<>=!(".contains(next));
     let is_name = name.starts_with(|first: char| first.is_alphabetic() || "_$?".contains(first));
-    (is_alone && is_name).then_some(Symbol { name, typed })
+    (is_alone && (is_name || is_line)).then_some(Symbol { name, typed })
 }
 
 fn list(context: &mut Context<'_>, arguments: &mut Arguments<'_>) -> Result<Outcome, CommandError> {
@@ -247,7 +256,10 @@ fn list(context: &mut Context<'_>, arguments: &mut Arguments<'_>) -> Result<Outc
         if wanted.is_empty() || wanted.contains(breakpoint.id) {
             let address = breakpoint.addresses.first();
             let symbol = address.and_then(|address| context.engine.symbol_at(*address));
-            text.push_str(&format::breakpoints::row(&breakpoint, symbol.as_ref()));
+            let source = address.filter(|_| context.state.source.shows_lines);
+            let source = source.and_then(|address| context.engine.source_line(*address));
+            let row = format::breakpoints::row(&breakpoint, symbol.as_ref(), source.as_ref());
+            text.push_str(&row);
         }
     }
     context.write(&text);

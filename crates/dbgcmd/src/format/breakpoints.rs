@@ -1,9 +1,15 @@
 //! Breakpoints in the layout of the command `bl`. It sets none.
 
-use dbgeng::{Access, BreakpointId, BreakpointLocation, BreakpointView, SymbolAt, Watch};
+use dbgeng::{
+    Access, BreakpointId, BreakpointLocation, BreakpointView, SourceLine, SymbolAt, Watch,
+};
 
-/// The line of one breakpoint. `symbol` is the symbol at its first address.
-pub(crate) fn row(breakpoint: &BreakpointView, symbol: Option<&SymbolAt>) -> String {
+/// The line of one breakpoint. `symbol` and `source` are those of its first address.
+pub(crate) fn row(
+    breakpoint: &BreakpointView,
+    symbol: Option<&SymbolAt>,
+    source: Option<&SourceLine>,
+) -> String {
     let state = if breakpoint.enabled { 'e' } else { 'd' };
     let unresolved = if breakpoint.addresses.is_empty() { 'u' } else { ' ' };
     let address = match breakpoint.addresses.first() {
@@ -27,6 +33,9 @@ pub(crate) fn row(breakpoint: &BreakpointView, symbol: Option<&SymbolAt>) -> Str
         }
         Some(symbol) => line.push_str(&format!("{thread} {symbol}")),
         None => line.push_str(&thread),
+    }
+    if let Some(source) = source {
+        line.push_str(&format!(" [{source}]"));
     }
     if breakpoint.addresses.len() > 1 {
         line.push_str(&format!(" and {} more", breakpoint.addresses.len() - 1));
@@ -77,6 +86,7 @@ pub(crate) fn command(breakpoint: &BreakpointView) -> String {
     }
     let (name, place) = match &breakpoint.location {
         BreakpointLocation::Address(address) => ("bp", format!("0x{address}")),
+        BreakpointLocation::Symbol(line) if line.starts_with('`') => ("bu", line.clone()),
         BreakpointLocation::Symbol(symbol) => ("bu", format!("@!\"{symbol}\"")),
     };
     match breakpoint.watch {
@@ -143,7 +153,7 @@ mod tests {
             exact: true,
             address: Address::new(0x5555_5555_5225),
         };
-        let mut text = row(&sample(0), Some(&symbol));
+        let mut text = row(&sample(0), Some(&symbol), None);
         text += &row(
             &BreakpointView {
                 enabled: false,
@@ -154,6 +164,7 @@ mod tests {
                 ..sample(1)
             },
             Some(&symbol),
+            None,
         );
         text += &row(
             &BreakpointView {
@@ -162,10 +173,12 @@ mod tests {
                 ..sample(2)
             },
             None,
+            None,
         );
         let condition = Some(Condition::new("rdi == 5"));
-        text += &row(&BreakpointView { one_shot: true, condition, ..sample(10) }, None);
-        text += &row(&BreakpointView { watch: watching(Access::Write, 4), ..sample(11) }, None);
+        text += &row(&BreakpointView { one_shot: true, condition, ..sample(10) }, None, None);
+        text +=
+            &row(&BreakpointView { watch: watching(Access::Write, 4), ..sample(11) }, None, None);
         expect![[r#"
              0 e 00005555`55555225     0001 (0001)  0:**** prog!main
              1 d 00005555`55555225     0003 (0005)  0:~002 prog!main "k; g"

@@ -167,6 +167,10 @@ impl EvalContext for EngineContext<'_> {
             }
             Err(_) => Vec::new(),
         };
+        if name.starts_with('`') {
+            // A line may have code in several places; an expression means the first.
+            return found.first().map(|found| found.address.value()).ok_or(SymbolMiss::Unknown);
+        }
         if let Some(address) = choose(&found)? {
             return Ok(address.value());
         }

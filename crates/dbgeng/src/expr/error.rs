@@ -29,8 +29,6 @@ pub enum ExprErrorKind {
     TooDeep,
     /// It switches to the C++ evaluator.
     OtherEvaluator,
-    /// It names a source line.
-    SourceLine,
 }
 
 /// What is wrong, and where.
@@ -78,9 +76,6 @@ impl ExprError {
             }
             ExprErrorKind::OtherEvaluator => {
                 format!("The C++ expression evaluator is not available, at '{at}'")
-            }
-            ExprErrorKind::SourceLine => {
-                format!("Source line addresses are not available, at '{at}'")
             }
         }
     }

@@ -16,7 +16,8 @@ pub(super) enum Operand<'t> {
     Word(&'t str),
     /// A register, without its `@`.
     Register(&'t str),
-    /// A name that is a symbol whatever it looks like: from `@!"name"`.
+    /// A name that is a symbol whatever it looks like, from `@!"name"`; or a line of source, with
+    /// its accents.
     Symbol(&'t str),
     /// `.`
     InstructionPointer,
@@ -77,7 +78,13 @@ impl<'t> Scanner<'t> {
                 Ok(Operand::Open)
             }
             '@' => self.marked(position),
-            '`' => error(ExprErrorKind::SourceLine),
+            '`' => {
+                let inner = rest.get(1..).and_then(|rest| rest.find('`'));
+                match inner {
+                    Some(len) if len > 0 => Ok(Operand::Symbol(self.take(len + 2))),
+                    _ => error(ExprErrorKind::Syntax),
+                }
+            }
             '.' => {
                 self.take(1);
                 Ok(Operand::InstructionPointer)

@@ -195,7 +195,8 @@ fn errors_speak_as_the_original() {
         ("10000000000000000", "Overflow error at '10000000000000000'"),
         ("@@(1)", "The C++ expression evaluator is not available, at '@@(1)'"),
         ("@@c++(1)", "The C++ expression evaluator is not available, at '@@c++(1)'"),
-        ("`a.c:3`", "Source line addresses are not available, at '`a.c:3`'"),
+        ("`a.c:3`", "Couldn't resolve error at '`a.c:3`'"),
+        ("`a.c:3", "Syntax error at '`a.c:3'"),
         ("@!\"a", "Syntax error at '@!\"a'"),
         ("@", "Syntax error at '@'"),
     ];
