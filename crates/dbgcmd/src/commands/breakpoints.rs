@@ -20,8 +20,8 @@ pub(crate) const COMMANDS: &[Command] = &[
             that the expression has now; if it cannot be resolved, the breakpoint waits for a \
             module that has the symbol. `file:line` or `module!file:line` is a line of source, \
             the file given by the last parts of its path; the breakpoint is at every place that \
-            the line has code, or the next line that has any. bu always keeps the symbol and finds it again when \
-            modules come, before their constructors run. ID, without a blank before it, is its \
+            the line has code, or the next line that has any. bu always keeps the symbol and \
+            finds it again when modules come, before their constructors run. ID, without a blank before it, is its \
             number; by default the smallest free one. Passes: the breakpoint stops at this hit \
             and those before are passed. /1: it is removed when it has been hit. /w: it stops \
             only where the expression is not 0; if the expression has no value, as when memory \
