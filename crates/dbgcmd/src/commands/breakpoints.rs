@@ -18,18 +18,18 @@ pub(crate) const COMMANDS: &[Command] = &[
         summary: "set a breakpoint",
         manual: "Sets a breakpoint, by default at the instruction pointer. bp takes the address \
             that the expression has now; if it cannot be resolved, the breakpoint waits for a \
-            module that has the symbol. `file:line` or `module!file:line` is a line of source, \
-            the file given by the last parts of its path; the breakpoint is at every place that \
-            the line has code, or the next line that has any. bu always keeps the symbol and \
-            finds it again when modules come, before their constructors run. ID, without a blank before it, is its \
-            number; by default the smallest free one. Passes: the breakpoint stops at this hit \
-            and those before are passed. /1: it is removed when it has been hit. /w: it stops \
+            module that has the symbol. `file:line` or `module!file:line` is a line of source, the \
+            file given by the last parts of its path; the breakpoint is at every place that the \
+            line has code, or the next line that has any. bu always keeps the symbol and finds it \
+            again when modules come, before their constructors run. ID, without a blank before it, \
+            is its number; by default the smallest free one. Passes: the breakpoint stops at this \
+            hit and those before are passed. /1: it is removed when it has been hit. /w: it stops \
             only where the expression is not 0; if the expression has no value, as when memory \
             cannot be read, it stops and says why. The process server evaluates it, so that hits \
-            for which it is 0 cost little; one that asks for what only the debugger knows, as \
-            $t0, costs a round trip each time. Commands are executed when it is reached by \
-            running; a command that lets targets run ends them. In front of bp, bu and ba, ~N \
-            limits the breakpoint to that thread.",
+            for which it is 0 cost little; one that asks for what only the debugger knows, as $t0, \
+            costs a round trip each time. Commands are executed when it is reached by running; a \
+            command that lets targets run ends them. In front of bp, bu and ba, ~N limits the \
+            breakpoint to that thread.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(set),
