@@ -3,7 +3,7 @@
 #![no_main]
 
 use dbgbase::LinkAddress;
-use dbgsym::dwarf::SourcePattern;
+use dbgsym::dwarf::{SourcePattern, TypeKind};
 use dbgsym::{Image, ImageBytes, Pattern};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
@@ -17,6 +17,14 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     }
     let _ = (info.source_files().count(), info.wanted_files());
     let _ = info.places_of(&SourcePattern::new("inlined.c"), 1);
+    for step in 0..16 {
+        let address = LinkAddress::new(start.value().wrapping_add(step * 37));
+        for variable in info.variables_at(address) {
+            let _ = info.type_name(variable.ty);
+            let Some(ty) = variable.ty.map(|ty| info.type_of(ty)) else { continue };
+            assert!(!matches!(ty.kind, TypeKind::Array(array) if array.dimensions.is_empty()));
+        }
+    }
     let _ = info.functions_matching(&Pattern::new("*"));
     let _ = info.inlined_calls_named("clamp");
     if let Some(stored) = info.stored_name_index() {

@@ -471,7 +471,3 @@ fn bytes_of(value: Value) -> Vec<u8> {
         Value::F64(number) => number.to_le_bytes().to_vec(),
     }
 }
-
-#[cfg(test)]
-#[path = "expression/tests.rs"]
-mod tests;

@@ -1,6 +1,6 @@
 //! What compilers wrote down about a program (DWARF 4 and 5): units, lines, functions, inlined
-//! calls. It knows link addresses and the bytes of sections; what is loaded where, and which file
-//! lies where, is known elsewhere.
+//! calls, variables, types. It knows link addresses and the bytes of sections; what is loaded
+//! where, and which file lies where, is known elsewhere.
 //!
 //! Reading order: [`DebugInfo`] is all of one image. `sections.rs` has its bytes, `unit.rs` lists
 //! the units and opens them. Everything is computed when first asked for and kept.

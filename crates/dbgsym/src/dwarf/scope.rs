@@ -135,8 +135,9 @@ pub(crate) struct Declaration {
 /// References from entry to entry end sooner; a damaged one may lead in a circle.
 pub(super) const REFERENCES_MAX: usize = 16;
 
-/// Follows an entry to what it stands for (`DW_AT_abstract_origin`, `DW_AT_specification`), and
-/// collects what is said on the way. What is said first holds.
+/// Follows an entry to what it stands for (`DW_AT_abstract_origin`, `DW_AT_specification`; of a
+/// type in a unit of its own `DW_AT_signature`), and collects what is said on the way. What is said
+/// first holds.
 pub(crate) fn identity(units: &OpenUnits<'_>, id: EntryId) -> Identity {
     let mut identity = Identity::default();
     let mut next = Some(id);
@@ -174,7 +175,8 @@ pub(crate) fn identity(units: &OpenUnits<'_>, id: EntryId) -> Identity {
         }
         next = unit
             .reference_of(&entry, gimli::DW_AT_abstract_origin)
-            .or_else(|| unit.reference_of(&entry, gimli::DW_AT_specification));
+            .or_else(|| unit.reference_of(&entry, gimli::DW_AT_specification))
+            .or_else(|| unit.reference_of(&entry, gimli::DW_AT_signature));
     }
     identity
 }

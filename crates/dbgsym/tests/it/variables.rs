@@ -3,17 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use dbgbase::{Address, LinkAddress};
-use dbgsym::Image;
 use dbgsym::dwarf::{
     DebugInfo, FrameContext, LocateError, Location, Place, RegisterValue, Stack, StackFrame,
-    Variable, VariableKind,
+    Variable, VariableKind, WantedFile,
 };
 use dbgsym::unwind::walk;
+use dbgsym::{Image, ImageBytes};
 
 use crate::core_file::{CoreFile, ImageFiles};
-use crate::programs::{Workshop, run, tool};
+use crate::programs::{Workshop, image, run, tool};
 use crate::types::GdbTypes;
 
 const FRAMES_MAX: usize = 60;
@@ -338,7 +339,9 @@ impl Case<'_> {
         let place = self.info.locate(&pointee, self.pc, self.frame);
         let place = place.map_err(|error| error.to_string())?;
         if bytes == "gone" {
-            return place.is_optimised_out().then_some(()).ok_or("is known".to_owned());
+            let size = self.info.size_in_frame(&pointee, self.pc, self.frame).unwrap_or(0);
+            let object = place.read(self.frame, size).map_err(|error| error.to_string())?;
+            return (!object.is_complete()).then_some(()).ok_or("is known".to_owned());
         }
         let size = byte_offset.unsigned_abs() + bytes.len() as u64 / 2;
         let object = place.read(self.frame, size).map_err(|error| error.to_string())?;
@@ -409,15 +412,29 @@ fn compare_error(
 fn check(name: &str, source: &str, flags: &[&str]) -> Tally {
     let workshop = Workshop::new();
     let program = workshop.compile(name, source, flags);
-    let is_optimised = flags.iter().any(|flag| flag.contains("O2") || flag.contains("opt-level"));
+    let is_optimised =
+        flags.iter().any(|flag| ["-O1", "-O2"].contains(flag) || flag.contains("opt-level"));
     let run = observe(&workshop, &program, source, is_optimised);
-    check_run(&run)
+    let image = image(&program);
+    provide_split_units(image.debug_info().expect("it was built with -g"));
+    let name = program.to_string_lossy().into_owned();
+    check_run(&run, ImageFiles::from([(name, Arc::new(image))]))
 }
 
-fn check_run(run: &GdbRun) -> Tally {
+/// Gives the files that units were split off into.
+fn provide_split_units(info: &DebugInfo) {
+    for wanted in info.wanted_files() {
+        if let WantedFile::Split { path, directory, .. } = &wanted {
+            let path = Path::new(directory.as_deref().unwrap_or_default()).join(path);
+            let bytes = std::fs::read(path).expect("it was compiled");
+            info.provide(&wanted, Some(ImageBytes::from(bytes))).expect("it is the right one");
+        }
+    }
+}
+
+fn check_run(run: &GdbRun, mut files: ImageFiles) -> Tally {
     let mut tally = Tally::default();
     let types = GdbTypes::new(&run.facts);
-    let mut files = ImageFiles::new();
     for (index, stop) in run.stops.iter().enumerate() {
         let core = CoreFile::read_with(&stop.core, &mut files);
         compare_stop(&core, stop, &types, &mut tally);
@@ -463,6 +480,22 @@ fn variables_of_c_are_those_gdb_sees() {
         assert!(tally.of("in memory") > 100, "{tally:?}");
         assert!(tally.of("in registers or computed") > 100, "{tally:?}");
         assert!(tally.of("optimised out") > 100 && tally.of("implicit pointers") > 0, "{tally:?}");
+    }
+}
+
+#[test]
+fn variables_of_split_and_typed_units_are_those_gdb_sees() {
+    for flags in [
+        &["-g", "-O2", "-gdwarf-5", "-gsplit-dwarf", "-lm"][..],
+        &["-g", "-O2", "-gdwarf-4", "-gsplit-dwarf", "-lm"],
+    ] {
+        let tally = check("split", "variables.c", flags);
+        assert!(tally.of("in registers or computed") > 100, "{tally:?}");
+    }
+    for version in ["-gdwarf-4", "-gdwarf-5"] {
+        let flags = ["-g", "-O1", version, "-fdebug-types-section"];
+        let tally = check("typed", "variables.cpp", &flags);
+        assert!(tally.of("fields") > 50, "{tally:?}");
     }
 }
 

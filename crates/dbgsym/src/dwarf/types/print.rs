@@ -61,6 +61,7 @@ impl Writer<'_, '_> {
         if self.parts_left == 0 || depth >= DEPTH_MAX {
             return Declarator::plain(CUT.to_owned());
         }
+        let ty = self.units.info().signed(self.units, ty).unwrap_or(ty);
         let found = read::read(self.units, ty);
         if found.language == SourceLanguage::Rust || found.language == SourceLanguage::Go {
             return Declarator::plain(self.rust(ty, &found, depth));

@@ -199,11 +199,16 @@ def write_globals():
 
 
 def write_global(symbol):
-    if symbol.is_variable and not symbol.needs_frame:
+    try:
+        if not symbol.is_variable or symbol.needs_frame:
+            return
         value = symbol.value()
         address = value.address
         if address is not None and not is_reference(value):
             say("global", symbol.name, symbol.line, "%x" % int(address), type_key(value.type))
+    except gdb.error:
+        # gdb 13 has no DW_OP_constx, by which split units describe thread-local variables.
+        return
 
 
 for command in ["set confirm off", "set pagination off", "set debuginfod enabled off",
