@@ -3,7 +3,9 @@
 //! where, and which file lies where, is known elsewhere.
 //!
 //! Reading order: [`DebugInfo`] is all of one image. `sections.rs` has its bytes, `unit.rs` lists
-//! the units and opens them. Everything is computed when first asked for and kept.
+//! the units and opens them. Everything is computed when first asked for and kept. `variable.rs`
+//! lists what code sees, `location.rs` and `expression.rs` say where it is (a [`Place`]) in a
+//! [`FrameContext`], `types.rs` what it is.
 //!
 //! Damaged information gives fewer facts, never an error: what cannot be read is not there.
 
