@@ -42,15 +42,19 @@ impl ProcessSymbols<'_> {
     /// is not told here.
     pub(crate) fn line_at(&self, address: Address) -> Option<SourceLine> {
         let module = self.process.modules.at(address)?;
-        let image = self.debug_image(module).ok().flatten()?;
-        let at = image.debug_info()?.line_at(address.to_link(module.bias))?;
+        let link = address.to_link(module.bias);
+        let image = self.debug_image_at(module, link).ok().flatten()?;
+        let at = image.debug_info()?.line_at(link)?;
         Some(SourceLine { file: at.file, line: at.line, column: at.column })
     }
 
     /// The calls that were inlined where `address` is, the innermost first.
     pub(crate) fn inlined_at(&self, address: Address) -> Vec<InlinedAt> {
         let module = self.process.modules.at(address);
-        let image = module.and_then(|module| Some((module, self.debug_image(module).ok()??)));
+        let image = module.and_then(|module| {
+            let link = address.to_link(module.bias);
+            Some((module, self.debug_image_at(module, link).ok()??))
+        });
         let Some((module, image)) = image else { return Vec::new() };
         let Some(debug_info) = image.debug_info() else { return Vec::new() };
         let calls = debug_info.inlined_at(address.to_link(module.bias)).into_iter().rev();

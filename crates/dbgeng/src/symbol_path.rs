@@ -89,7 +89,7 @@ impl SymbolPath {
 
     /// The directories that are searched, in their order, and whether each keeps what servers give:
     /// in those, files by build-id are checked before they are used, see [`SymbolPath::caches`].
-    fn directories(&self) -> impl Iterator<Item = (&Path, bool)> {
+    pub(crate) fn directories(&self) -> impl Iterator<Item = (&Path, bool)> {
         let directories = self.elements.iter().flat_map(|element| match element {
             Element::Directory(directory) => std::slice::from_ref(directory),
             Element::Cache(directory) => directory.as_slice(),

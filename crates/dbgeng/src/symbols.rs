@@ -6,6 +6,7 @@ mod download;
 mod notes;
 mod parts;
 mod search;
+mod split_files;
 mod store;
 
 use std::fmt;
@@ -118,6 +119,23 @@ impl<'a> ProcessSymbols<'a> {
             return Ok(symbols.image.clone());
         }
         self.find(module, Reach::DebugInfo)
+    }
+
+    /// The same, with the files that questions about `address` need beside it: what was split off
+    /// when compiling, and what several programs share.
+    ///
+    /// **Errors**: `Cancelled`, and those of the connection.
+    /// **Cost**: as [`ProcessSymbols::debug_image`].
+    pub(crate) fn debug_image_at(
+        &self,
+        module: &Module,
+        address: LinkAddress,
+    ) -> Result<Option<Arc<Image>>, Error> {
+        let image = self.debug_image(module)?;
+        if let Some(image) = &image {
+            self.provide_files_at(module, image, address)?;
+        }
+        Ok(image)
     }
 
     fn find(&self, module: &Module, reach: Reach) -> Result<Option<Arc<Image>>, Error> {

@@ -201,3 +201,55 @@ fn debian_s_debuginfod_is_asked_and_what_it_gives_is_kept() {
     assert!(!cdb.command("ld count").contains("SYMBOLS:"));
     cdb.finish("q");
 }
+
+/// A program with a call that is inlined, which only its split-off information tells.
+const INLINED: &str = r"
+#include <stdlib.h>
+static volatile int sink;
+static inline __attribute__((always_inline)) int inner(int x)
+{
+    if (x)
+        abort();
+    sink = x;
+    return x + 1;
+}
+int main(int count, char **words) { (void)words; return inner(count); }
+";
+
+#[test]
+fn what_was_split_off_when_compiling_is_found() {
+    let guard = Guard::new();
+    let directory = guard.directory();
+    std::fs::write(directory.join("inlined.c"), INLINED).expect("written");
+    let mut compiler = guard.command("gcc");
+    compiler.args(["-O1", "-g", "-gsplit-dwarf", "-o", "inlined", "inlined.c"]);
+    assert!(compiler.current_dir(directory).status().expect("gcc starts").success());
+    let moved = directory.join("moved");
+    std::fs::create_dir(&moved).expect("made");
+    let whole = Parted {
+        program: directory.join("inlined"),
+        debug_file: PathBuf::new(),
+        build_id: String::new(),
+    };
+    let has_inner = |cdb: &mut Console| {
+        let stack = cdb.command("k");
+        assert!(stack.contains("inlined!main"), "{stack}");
+        stack.contains("inlined!inner")
+    };
+    let mut cdb = debug(&guard, &whole, &[]);
+    cdb.command("g");
+    assert!(has_inner(&mut cdb));
+    cdb.finish("q");
+    let parts = std::fs::read_dir(directory).expect("readable").flatten();
+    let parts: Vec<_> = parts.filter(|it| it.path().extension() == Some("dwo".as_ref())).collect();
+    assert_eq!(parts.len(), 1);
+    let part = moved.join(parts[0].file_name());
+    std::fs::rename(parts[0].path(), part).expect("moved");
+    let mut cdb = debug(&guard, &whole, &[]);
+    cdb.command("g");
+    assert!(!has_inner(&mut cdb), "nobody has said where it is");
+    cdb.command(&format!(".sympath {}", shown(&moved)));
+    cdb.command(".reload");
+    assert!(has_inner(&mut cdb));
+    cdb.finish("q");
+}
