@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dbgbase::{Address, LinkAddress};
+use dbgbase::{Address, LinkAddress, read_c_string, read_u64};
 use dbgsym::dwarf::{
     DebugInfo, FrameContext, LocateError, Location, Place, RegisterValue, Stack, StackFrame,
     Variable, VariableKind, WantedFile,
@@ -184,6 +184,7 @@ fn compare_frames(stack: Stack<'_>, stop: &GdbStop, types: &GdbTypes, tally: &mu
         let Some(info) = frame.image().debug_info() else { continue };
         let pc = frame.lookup_pc();
         let mut ours: Vec<Variable> = info.variables_at(pc);
+        check_virtual_base(info, &ours, &frame, pc, tally);
         ours.retain(|variable| variable.call == gdb_frame.call);
         tally.count("frames");
         let theirs_all = &gdb_frame.variables;
@@ -234,6 +235,31 @@ fn compare_frames(stack: Stack<'_>, stop: &GdbStop, types: &GdbTypes, tally: &mu
             }
             tally.differences.push(format!("{pc:x}: gdb has no {variable:?}"));
         }
+    }
+}
+
+/// In `circle::area` the object is complete, and its virtual base has the name it was given.
+fn check_virtual_base(
+    info: &DebugInfo,
+    variables: &[Variable],
+    frame: &dyn FrameContext,
+    pc: LinkAddress,
+    tally: &mut Tally,
+) {
+    let is_here = variables.iter().any(|variable| variable.name == "squared");
+    let Some(this) = variables.iter().find(|variable| variable.name == "this" && is_here) else {
+        return;
+    };
+    let Ok(place) = info.locate(this, pc, frame) else { return };
+    let Ok(pointer) = place.read(frame, 8) else { return };
+    let [circle] = info.types_named("shapes::circle")[..] else { panic!("it is defined once") };
+    let object = Address::new(RegisterValue::new(&pointer.bytes).to_u64());
+    let Ok(base) = info.locate_base(circle, 0, object, pc, frame) else { return };
+    // Behind the pointer to the table of virtual functions, a string begins with a pointer.
+    let Ok(text) = read_u64(frame.memory(), base.wrapping_offset(8)) else { return };
+    let text = read_c_string(frame.memory(), Address::new(text), 16);
+    if text.as_deref() == Ok(b"unnamed") {
+        tally.count("virtual bases");
     }
 }
 
@@ -502,6 +528,7 @@ fn variables_of_split_and_typed_units_are_those_gdb_sees() {
 #[test]
 fn variables_of_cpp_are_those_gdb_sees() {
     let tally = check("plain", "variables.cpp", &["-g", "-O0"]);
+    assert!(tally.of("virtual bases") > 1, "{tally:?}");
     assert!(tally.of("in memory") > 300 && tally.of("globals") > 2, "{tally:?}");
     let tally = check("optimised", "variables.cpp", &["-g", "-O2"]);
     assert!(tally.of("in memory") > 100 && tally.of("in registers or computed") > 50, "{tally:?}");
