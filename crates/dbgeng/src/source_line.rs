@@ -99,7 +99,7 @@ impl ProcessSymbols<'_> {
         let pattern = SourcePattern::new(file);
         let all = module.is_none().then(|| self.in_search_order());
         for module in module.into_iter().chain(all.into_iter().flatten()) {
-            let Some(image) = self.image(module)? else { continue };
+            let Some(image) = self.debug_image(module)? else { continue };
             let Some(debug_info) = image.debug_info() else { continue };
             let places = debug_info.places_of(&pattern, line);
             let found = places.into_iter().map(|place| SymbolMatch {
