@@ -103,8 +103,21 @@ impl Context<'_> {
         format::code::symbol_line(symbol, source.as_ref())
     }
 
-    /// What a stop shows: registers if they are switched on, then the location.
+    /// Shows the text of the current line, if it is found. Whether nothing else is to be shown.
+    fn write_source_line(&mut self) -> Result<bool, CommandError> {
+        let pc = self.engine.registers()?.pc();
+        let Some((line, file)) = source::text_of(self, pc)? else { return Ok(false) };
+        let number = line.line as usize;
+        let text = format::source::rows(&file, number, 1, Some(number));
+        self.write(&text);
+        Ok(self.state.source.shows_only_text && !text.is_empty())
+    }
+
+    /// What a stop shows: the line of source if those are switched on, registers if they are switched on, then the location.
     pub(crate) fn write_state(&mut self) -> Result<(), CommandError> {
+        if self.state.source.shows_text && self.write_source_line()? {
+            return Ok(());
+        }
         if !self.state.hides_registers {
             let text = registers::masked(self.engine, self.state.register_mask)?;
             self.write(&text);

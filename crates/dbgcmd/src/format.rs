@@ -14,6 +14,7 @@ pub(crate) mod modules;
 pub(crate) mod numbers;
 pub(crate) mod regions;
 pub(crate) mod registers;
+pub(crate) mod source;
 pub(crate) mod stack;
 pub(crate) mod system;
 pub(crate) mod threads;

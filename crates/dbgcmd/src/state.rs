@@ -1,10 +1,11 @@
 //! What the interpreter remembers from one command to the next. It executes nothing.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use dbgbase::{Address, AddressRange, Pid};
 use dbgeng::expr::ExprSettings;
-use dbgeng::{BreakpointId, BreakpointView, LaunchOptions, ProcessNumber};
+use dbgeng::{BreakpointId, BreakpointView, LaunchOptions, ProcessNumber, SourceFile};
 
 use crate::commands::calls::PendingCall;
 use crate::commands::registers::RegisterMask;
@@ -30,13 +31,28 @@ pub struct Settings {
 /// How much of the source is made use of: the options of `l+` and `l-`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct SourceOptions {
-    /// Whether places are shown with file and line.
+    /// Whether places are shown with file and line (`l`).
     pub(crate) shows_lines: bool,
+    /// Whether stops show the text of the line (`s`).
+    pub(crate) shows_text: bool,
+    /// Whether stops show nothing else where there is such a text (`o`).
+    pub(crate) shows_only_text: bool,
+}
+
+/// The file that `ls` lists.
+#[derive(Clone, Debug)]
+pub(crate) struct Listing {
+    /// Its path where the compiler saw it, or as it was typed.
+    pub(crate) path: Arc<str>,
+    /// Its text.
+    pub(crate) file: Arc<SourceFile>,
+    /// The line with which the next listing begins, counted from 1.
+    pub(crate) next: usize,
 }
 
 impl Default for SourceOptions {
     fn default() -> SourceOptions {
-        SourceOptions { shows_lines: true }
+        SourceOptions { shows_lines: true, shows_text: false, shows_only_text: false }
     }
 }
 
@@ -59,6 +75,8 @@ pub(crate) struct State {
     pub(crate) search_hits: Vec<Address>,
     /// The kind of the last change of memory, for a bare `e`.
     pub(crate) last_edit: Option<&'static str>,
+    /// The file that `ls` lists.
+    pub(crate) listing: Option<Listing>,
     /// What is shown of the source.
     pub(crate) source: SourceOptions,
     /// Where the next `u` goes on; forgotten at each stop.

@@ -149,3 +149,50 @@ fn breakpoints_are_set_at_lines_of_source() {
     assert!(ended.contains("exited with status 0"), "{ended}");
     cdb.finish("q");
 }
+
+#[test]
+fn source_is_listed_and_shown_at_stops() {
+    let guard = Guard::new();
+    let testee = Testee::build("inlined", &["-O0"]);
+    let program = testee.path().to_str().expect("a path in the target folder");
+    let mut cdb = Console::start(&guard, &[program]);
+    let text = std::fs::read_to_string(testee.source()).expect("it was just compiled");
+    let row = |number: usize, mark| {
+        let line = text.lines().nth(number - 1).unwrap_or_default();
+        format!("{mark}{number:>5}: {line}").trim_end().to_owned()
+    };
+    cdb.command("bp reached");
+    cdb.command("g");
+    let line = testee.line("deep");
+    let listed = cdb.command("lsa @$ra");
+    let rows: Vec<&str> = listed.lines().collect();
+    let wanted: Vec<String> = (line - 4..line + 6)
+        .map(|number| row(number, if number == line + 1 { '>' } else { ' ' }))
+        .collect();
+    assert_eq!(rows, wanted, "the call's return is in the next line: {listed}");
+    assert_eq!(
+        cdb.command("ls").trim_end(),
+        (line + 6..line + 16).map(|at| row(at, ' ')).collect::<Vec<_>>().join("\n")
+    );
+    assert_eq!(cdb.command("ls 3, 2").trim_end(), [row(3, ' '), row(4, ' ')].join("\n").trim_end());
+    let current = cdb.command("lsc");
+    assert!(current.contains(&format!("{}(5)", testee.source().display())), "{current}");
+    let beyond = cdb.command("ls 9999");
+    assert!(beyond.contains(&format!("has {} lines", text.lines().count())), "{beyond}");
+    let missing = cdb.command("lsf /no/such/file.c");
+    assert!(missing.contains("/no/such/file.c is not found"), "{missing}");
+    let unknown = cdb.command("lsa 10");
+    assert!(unknown.contains("No line of source is known"), "{unknown}");
+    // At stops, in front of everything else, or alone.
+    cdb.command("l+s");
+    let stop = cdb.command("gu");
+    let first = stop.lines().next().unwrap_or_default();
+    assert_eq!(first, row(line + 1, '>'), "{stop}");
+    assert!(stop.contains("rip="), "{stop}");
+    cdb.command("l+o");
+    let stop = cdb.command("t");
+    assert_eq!(stop.lines().count(), 1, "{stop}");
+    cdb.command("l-*");
+    assert!(cdb.command("l+").contains("none"));
+    cdb.finish("q");
+}

@@ -1,20 +1,34 @@
-//! Commands about lines of source: which of them are shown and stepped. It finds no file and steps
-//! nothing itself.
+//! Commands about the text of the source: listings, and what of it stops show. It finds no file
+//! itself.
+
+use std::sync::Arc;
+
+use dbgbase::Address;
+use dbgeng::{SourceFile, SourceLine};
 
 use super::{Context, Outcome};
 use crate::arguments::Arguments;
 use crate::error::CommandError;
+use crate::format;
 use crate::registry::{Action, Command, Extent, Shape};
-use crate::state::SourceOptions;
+use crate::state::{Listing, SourceOptions};
+
+/// How many lines a listing has.
+const LINES_DEFAULT: usize = 10;
+/// The most lines that one command lists.
+const LINES_MAX: u64 = 100_000;
+/// How many lines are shown in front of the one that is asked for.
+const LINES_BEFORE: usize = 5;
 
 /// The rows of this family.
 pub(crate) const COMMANDS: &[Command] = &[
     Command {
         names: &["l+"],
-        syntax: "[l|*]",
-        summary: "show lines of source",
+        syntax: "[l|s|o|*]",
+        summary: "show source",
         manual: "l shows places with file and line of the source, in stacks, at stops and in \
-            listings; that is so from the beginning. * switches every option on. Without a letter \
+            listings; that is so from the beginning. s shows the text of the line at stops, o \
+            nothing else where there is such a text. * switches all of them on. Without a letter \
             the options are shown.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
@@ -22,12 +36,51 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         names: &["l-"],
-        syntax: "[l|*]",
-        summary: "show no lines of source",
+        syntax: "[l|s|o|*]",
+        summary: "show no source",
         manual: "Switches off what l+ switches on.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(switch_off),
+    },
+    Command {
+        names: &["lsa"],
+        syntax: "[Address [, Count]]",
+        summary: "list the source of an address",
+        manual: "Lists the lines of source around the one that an address belongs to, by default \
+            that of the current instruction, which is marked. Count is how many, by default 10.",
+        shape: Shape::Word,
+        extent: Extent::Semicolon,
+        action: Action::Run(list_at),
+    },
+    Command {
+        names: &["ls"],
+        syntax: "[First] [, Count]",
+        summary: "list source",
+        manual: "Lists lines of the file that was listed last, or of the current one. First is a \
+            decimal number; by default the listing goes on where the last one ended. Count is how \
+            many, by default 10.",
+        shape: Shape::Word,
+        extent: Extent::Semicolon,
+        action: Action::Run(list),
+    },
+    Command {
+        names: &["lsc"],
+        syntax: "",
+        summary: "show which file is listed",
+        manual: "Shows the file that ls lists, the next line, and where the text was found.",
+        shape: Shape::Word,
+        extent: Extent::Semicolon,
+        action: Action::Run(show_listed),
+    },
+    Command {
+        names: &["lsf"],
+        syntax: "File",
+        summary: "choose the file to list",
+        manual: "Chooses a file for ls: a path as the compiler saw it, or one of this machine.",
+        shape: Shape::Word,
+        extent: Extent::Line,
+        action: Action::Run(choose),
     },
     Command {
         names: &[".lines"],
@@ -59,21 +112,40 @@ fn switch(
     arguments: &mut Arguments<'_>,
     is_on: bool,
 ) -> Result<Outcome, CommandError> {
-    let letters = arguments.take_while(|letter| "l*".contains(letter));
+    let letters = arguments.take_while(|letter| "lso*".contains(letter));
     arguments.finish()?;
-    if !letters.is_empty() {
-        context.state.source.shows_lines = is_on;
+    let options = &mut context.state.source;
+    for letter in letters.chars() {
+        let all = letter == '*';
+        if all || letter == 'l' {
+            options.shows_lines = is_on;
+        }
+        if all || letter == 's' {
+            options.shows_text = is_on;
+        }
+        if all || letter == 'o' {
+            options.shows_only_text = is_on;
+        }
     }
     let text = describe(context.state.source);
-    context.write(text);
+    context.write(&text);
     Ok(Outcome::Done)
 }
 
-fn describe(options: SourceOptions) -> &'static str {
-    match options.shows_lines {
-        true => "Source options are:\n    l: places are shown with their lines of source\n",
-        false => "Source options are:\n    none\n",
+fn describe(options: SourceOptions) -> String {
+    let rows = [
+        (options.shows_lines, "l - places are shown with file and line"),
+        (options.shows_text, "s - stops show the line's text"),
+        (options.shows_only_text, "o - stops show nothing else where there is a text"),
+    ];
+    let mut text = "Source options are:\n".to_owned();
+    for (_, row) in rows.iter().filter(|(is_on, _)| *is_on) {
+        text.push_str(&format!("    {row}\n"));
     }
+    if rows.iter().all(|(is_on, _)| !is_on) {
+        text.push_str("    none\n");
+    }
+    text
 }
 
 fn lines(
@@ -91,5 +163,119 @@ fn lines(
     context.state.source.shows_lines = is_on;
     let state = if is_on { "on" } else { "off" };
     context.write(&format!("Line number information is {state}\n"));
+    Ok(Outcome::Done)
+}
+
+/// The text of the file that an address's line is in.
+///
+/// **Shape**: `None` if there is no such line, or its file is nowhere.
+pub(crate) fn text_of(
+    context: &Context<'_>,
+    at: Address,
+) -> Result<Option<(SourceLine, Arc<SourceFile>)>, CommandError> {
+    let Some(line) = context.engine.source_line(at) else { return Ok(None) };
+    let module = context.engine.module_at(at).map(|module| module.name);
+    let file = context.engine.source_file(&line.file, module.as_deref())?;
+    Ok(file.map(|file| (line, file)))
+}
+
+fn list_at(
+    context: &mut Context<'_>,
+    arguments: &mut Arguments<'_>,
+) -> Result<Outcome, CommandError> {
+    arguments.skip_blanks();
+    let at = match arguments.peek() {
+        None | Some(',') => context.engine.registers()?.pc(),
+        Some(_) => arguments.address(&context.expressions())?,
+    };
+    let count = count(arguments)?;
+    let Some(line) = context.engine.source_line(at) else {
+        return Err(CommandError::refused(format!("No line of source is known for {at}")));
+    };
+    let Some((line, file)) = text_of(context, at)? else {
+        return Err(CommandError::refused(format!(
+            "The source file {} is not found; .srcpath says where files are looked for",
+            line.file
+        )));
+    };
+    let number = line.line as usize;
+    let first = number.saturating_sub(LINES_BEFORE).max(1);
+    let text = format::source::rows(&file, first, count, Some(number));
+    context.write(&text);
+    let next = first.saturating_add(count);
+    context.state.listing = Some(Listing { path: line.file, file, next });
+    Ok(Outcome::Done)
+}
+
+/// Takes the count behind a comma.
+fn count(arguments: &mut Arguments<'_>) -> Result<usize, CommandError> {
+    arguments.skip_separator();
+    let missing = arguments.syntax_error();
+    let count = match arguments.is_empty() {
+        true => LINES_DEFAULT as u64,
+        false => u64::from(arguments.decimal()?.ok_or(missing)?),
+    };
+    arguments.finish()?;
+    Ok(count.min(LINES_MAX) as usize)
+}
+
+fn list(context: &mut Context<'_>, arguments: &mut Arguments<'_>) -> Result<Outcome, CommandError> {
+    arguments.skip_blanks();
+    let first = arguments.decimal()?;
+    let count = count(arguments)?;
+    let mut listing = match context.state.listing.take() {
+        Some(listing) => listing,
+        None => current(context)?,
+    };
+    let first = first.map_or(listing.next, |first| first as usize).max(1);
+    let text = format::source::rows(&listing.file, first, count, None);
+    listing.next = first.saturating_add(count).min(listing.file.len() + 1);
+    let is_over = text.is_empty();
+    let end = format!("{} has {} lines", listing.path, listing.file.len());
+    context.state.listing = Some(listing);
+    if is_over {
+        return Err(CommandError::refused(end));
+    }
+    context.write(&text);
+    Ok(Outcome::Done)
+}
+
+/// The file of the current line.
+fn current(context: &Context<'_>) -> Result<Listing, CommandError> {
+    let pc = context.engine.registers()?.pc();
+    let found = text_of(context, pc)?.map(|(line, file)| Listing {
+        next: (line.line as usize).saturating_sub(LINES_BEFORE).max(1),
+        path: line.file,
+        file,
+    });
+    found.ok_or_else(|| CommandError::refused("There is no source file to list; lsf chooses one"))
+}
+
+fn show_listed(
+    context: &mut Context<'_>,
+    arguments: &mut Arguments<'_>,
+) -> Result<Outcome, CommandError> {
+    arguments.finish()?;
+    let text = match &context.state.listing {
+        Some(listing) => format!("Current: {}({})\n", listing.path, listing.next),
+        None => "No file is listed\n".to_owned(),
+    };
+    context.write(&text);
+    Ok(Outcome::Done)
+}
+
+fn choose(
+    context: &mut Context<'_>,
+    arguments: &mut Arguments<'_>,
+) -> Result<Outcome, CommandError> {
+    let path = arguments.take_rest();
+    if path.is_empty() {
+        return Err(arguments.syntax_error());
+    }
+    let Some(file) = context.engine.source_file(path, None)? else {
+        return Err(CommandError::refused(format!("The source file {path} is not found")));
+    };
+    context.write(&format!("Current: {path}(1)\n"));
+    context.state.listing = Some(Listing { path: path.into(), file, next: 1 });
     Ok(Outcome::Done)
 }

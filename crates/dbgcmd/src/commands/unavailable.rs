@@ -60,7 +60,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     row(&["a"], "assemble", NOT_YET),
     row(&[".asm"], "options of the disassembly", NOT_YET),
     row(&[".effmach"], "the processor mode", NO_SUCH_THING),
-    row(&["ls", "lsa", "lsc", "lsf", "lsf-", "lsp", "lse", ".open"], "show source", NEEDS_SOURCE),
+    row(&["lsf-", "lsp", "lse", ".open"], "options of listings", NOT_YET),
     row(&[".lsrcpath", ".srcnoisy", ".srcfix"], "the source path", NOT_YET),
     row(&[".event_code"], "code at the event", NOT_YET),
     row(&[".fnent", ".fnret", ".fpo"], "unwind data of a function", NOT_YET),
