@@ -113,7 +113,8 @@ impl Context<'_> {
         Ok(self.state.source.shows_only_text && !text.is_empty())
     }
 
-    /// What a stop shows: the line of source if those are switched on, registers if they are switched on, then the location.
+    /// What a stop shows: the line of source and the registers, if they are switched on, then the
+    /// location.
     pub(crate) fn write_state(&mut self) -> Result<(), CommandError> {
         if self.state.source.shows_text && self.write_source_line()? {
             return Ok(());

@@ -139,7 +139,7 @@ fn lists_show_it_and_what_is_wrong_is_refused() {
     cdb.command("bu /w \"dwo(lib!v) == 1\" lib!f");
     cdb.command("~0 bu4 /w \"@$t0\" done");
     let list = cdb.command("bl");
-    assert!(list.contains("!work /1 /w \"rdi == 5\" \"k; g\"\n"), "{list}");
+    assert!(list.contains("] /1 /w \"rdi == 5\" \"k; g\"\n"), "{list}");
     assert!(list.contains("(lib!f) /w \"dwo(lib!v) == 1\"\n"), "{list}");
     // What .bpcmds shows makes the same again.
     let commands = cdb.command(".bpcmds");
