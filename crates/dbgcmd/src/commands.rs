@@ -14,6 +14,7 @@ pub(crate) mod edit;
 pub(crate) mod execution;
 pub(crate) mod expressions;
 pub(crate) mod filters;
+pub(crate) mod locals;
 pub(crate) mod modules;
 pub(crate) mod registers;
 pub(crate) mod search;

@@ -9,6 +9,7 @@ pub(crate) mod description;
 pub(crate) mod elements;
 pub(crate) mod events;
 pub(crate) mod filters;
+pub(crate) mod locals;
 pub(crate) mod memory;
 pub(crate) mod modules;
 pub(crate) mod numbers;

@@ -92,6 +92,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { title: "The memory map", commands: commands::address_map::COMMANDS },
     Family { title: "Allocating memory", commands: commands::allocation::COMMANDS },
     Family { title: "Code and stack", commands: commands::code::COMMANDS },
+    Family { title: "Variables and types", commands: commands::locals::COMMANDS },
     Family { title: "Source", commands: commands::source::COMMANDS },
     Family { title: "Modules and symbols", commands: commands::modules::COMMANDS },
     Family { title: "Where symbols come from", commands: commands::symbols::COMMANDS },

@@ -8,6 +8,7 @@ mod files;
 mod filters;
 mod holds;
 mod inspection;
+mod scope;
 mod targets;
 
 pub(crate) use conditions::Answers;
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dbgbase::{Arch, Pid, TargetId, Tid};
+use dbgbase::{Arch, Pid, StopNumber, TargetId, Tid};
 use dbglink::Link;
 use dbgwire::convert;
 use dbgwire::handshake::Hello;
@@ -74,11 +75,21 @@ pub struct Engine {
     pub(crate) output: Option<OutputCallback>,
 }
 
+/// The frame that was chosen: of which thread, at which of its process's stops, and its number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ChosenFrame {
+    pub(crate) thread: (ProcessNumber, ThreadNumber),
+    pub(crate) stop: StopNumber,
+    pub(crate) number: usize,
+}
+
 /// Which process and thread are meant.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Context {
     pub(crate) current: Option<(ProcessNumber, ThreadNumber)>,
     pub(crate) event: Option<(ProcessNumber, ThreadNumber)>,
+    /// The frame that was chosen.
+    pub(crate) frame: Option<ChosenFrame>,
 }
 
 impl Engine {
@@ -232,6 +243,7 @@ impl Engine {
     ) -> Result<(), Error> {
         self.process(process)?.thread(thread)?;
         self.context.current = Some((process, thread));
+        self.context.frame = None;
         Ok(())
     }
 
@@ -243,6 +255,7 @@ impl Engine {
     pub fn set_current_process(&mut self, process: ProcessNumber) -> Result<(), Error> {
         self.process(process)?;
         self.context.current = self.default_thread(process);
+        self.context.frame = None;
         Ok(())
     }
 

@@ -37,6 +37,7 @@ mod filters;
 pub mod hresult;
 mod interrupt;
 mod launch;
+mod locals;
 mod memory;
 mod modules;
 mod numbers;
@@ -54,6 +55,7 @@ mod symbol_path;
 mod symbols;
 mod terminal;
 mod thread;
+mod values;
 
 pub use breakpoints::{
     Access, BreakpointLocation, BreakpointSpec, BreakpointView, Condition, Undecided, Watch,
@@ -72,6 +74,7 @@ pub use filters::{EventFilters, Interest, SignalFilter, SignalInterest, SyscallF
 pub use hresult::hresult;
 pub use interrupt::Interrupter;
 pub use launch::LaunchOptions;
+pub use locals::{Local, ValuePlace, VariableKind};
 pub use memory::allocation::Protection;
 pub use memory::bulk::{MemoryDifference, MemoryHit, MemorySearch, SearchFor};
 pub use memory::{EngineMemory, Region};
@@ -90,3 +93,4 @@ pub use symbols::{
 };
 pub use terminal::{OutputCallback, TerminalInput};
 pub use thread::{Thread, ThreadDescription};
+pub use values::ValueLimits;

@@ -4,6 +4,7 @@
 
 pub(crate) mod allocation;
 pub(crate) mod bulk;
+pub(crate) mod gather;
 mod page;
 mod transfer;
 
@@ -155,7 +156,19 @@ impl Memory {
         if !self.is_still.get() {
             return Ok(());
         }
-        let missing = self.pages.borrow().missing(address.value(), len);
+        self.fetch_all(client, &[(address, len)])
+    }
+
+    /// The same for several ranges at once.
+    ///
+    /// **Cost**: none if all are known, else one round trip.
+    fn fetch_all(&self, client: &Client, ranges: &[(Address, u64)]) -> Result<(), Error> {
+        let mut missing: Vec<(u64, u64)> = Vec::new();
+        for (address, len) in ranges {
+            missing.extend(self.pages.borrow().missing(address.value(), *len));
+        }
+        missing.sort_unstable();
+        missing.dedup();
         if missing.is_empty() {
             return Ok(());
         }

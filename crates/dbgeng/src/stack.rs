@@ -2,6 +2,7 @@
 //! trips; how a caller is found is the unwinder's business.
 
 use std::cell::{Cell, OnceCell};
+use std::sync::Arc;
 
 use dbgbase::{Address, GeneralRegisters, LoadBias, ReadMemory, Unreadable};
 use dbgsym::Image;
@@ -11,7 +12,7 @@ pub use dbgsym::unwind::{StackEnd, UnwindMethod};
 
 use crate::memory::PAGE_LEN;
 use crate::symbols::ProcessSymbols;
-use crate::{Error, SourceLine, SymbolAt};
+use crate::{Error, Module, SourceLine, SymbolAt};
 
 /// How much of a stack is read at once when something above the known part is needed.
 const STACK_RUN_LEN: u64 = 16 * 1024;
@@ -54,32 +55,62 @@ pub struct StackFrame {
     pub is_inline: bool,
 }
 
+/// The images of a process, by address, each looked for when it is first asked for.
+pub(crate) struct Images<'a> {
+    modules: &'a [Module],
+    images: Vec<OnceCell<Option<Arc<Image>>>>,
+    symbols: ProcessSymbols<'a>,
+    /// What kept one from being looked for.
+    failure: Cell<Option<Error>>,
+}
+
+impl<'a> Images<'a> {
+    pub(crate) fn new(symbols: ProcessSymbols<'a>) -> Images<'a> {
+        let modules = symbols.process.modules.list();
+        let images = modules.iter().map(|_| OnceCell::new()).collect();
+        Images { modules, images, symbols, failure: Cell::new(None) }
+    }
+
+    /// The image around an address, and the bias it was loaded with.
+    pub(crate) fn at(&self, address: Address) -> Option<(&Image, LoadBias)> {
+        let at = self.modules.iter().position(|module| module.range.contains(address))?;
+        let module = self.modules.get(at)?;
+        let image = self.images.get(at)?.get_or_init(|| match self.symbols.image(module) {
+            Ok(image) => image,
+            Err(error) => {
+                self.failure.set(Some(error));
+                None
+            }
+        });
+        Some((image.as_deref()?, module.bias))
+    }
+
+    /// The error if an image could not be looked for.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+}
+
+/// Unwinds from these registers on. Calls that are inlined have no frame here.
+pub(crate) fn unwind(
+    images: &Images<'_>,
+    registers: &GeneralRegisters,
+    frames_max: usize,
+) -> Result<(Vec<Frame>, StackEnd), Error> {
+    let memory = StackMemory { symbols: images.symbols, sp: registers.sp() };
+    let locate = |address: Address| images.at(address);
+    let found = walk(registers, &locate, &memory, frames_max.max(1));
+    images.check()?;
+    Ok(found)
+}
+
 /// Walks a stack from these registers on.
 pub(crate) fn walk_stack(
     symbols: ProcessSymbols<'_>,
     registers: &GeneralRegisters,
     frames_max: usize,
 ) -> Result<Stack, Error> {
-    let modules = symbols.process.modules.list();
-    let images: Vec<_> = modules.iter().map(|_| OnceCell::new()).collect();
-    let failure = Cell::new(None);
-    let locate = |address: Address| -> Option<(&Image, LoadBias)> {
-        let at = modules.iter().position(|module| module.range.contains(address))?;
-        let module = modules.get(at)?;
-        let image = images.get(at)?.get_or_init(|| match symbols.image(module) {
-            Ok(image) => image,
-            Err(error) => {
-                failure.set(Some(error));
-                None
-            }
-        });
-        Some((image.as_deref()?, module.bias))
-    };
-    let memory = StackMemory { symbols, sp: registers.sp() };
-    let (frames, end) = walk(registers, &locate, &memory, frames_max.max(1));
-    if let Some(error) = failure.take() {
-        return Err(error);
-    }
+    let (frames, end) = unwind(&Images::new(symbols), registers, frames_max)?;
     let callers = frames.iter().skip(1).map(|frame| Some(frame.pc.address())).chain([None]);
     let mut described: Vec<StackFrame> = frames
         .iter()

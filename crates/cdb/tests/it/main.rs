@@ -26,6 +26,8 @@ mod holds;
 mod children;
 // What becomes of events and signals.
 mod filters;
+// Variables of frames.
+mod locals;
 // Other languages: C++, Rust, assembly.
 mod languages;
 // Libraries that come and go.

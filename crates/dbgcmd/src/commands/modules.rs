@@ -3,10 +3,12 @@
 use dbgbase::Address;
 use dbgeng::{ModuleView, SymbolKind, SymbolMatch};
 
+use super::locals::{self, Order};
 use super::{Context, Outcome};
 use crate::arguments::Arguments;
 use crate::error::CommandError;
 use crate::format;
+use crate::format::locals::Columns;
 use crate::registry::{Action, Command, Extent, Shape};
 use crate::wildcard::Wildcard;
 
@@ -32,7 +34,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         manual: "Lists the symbols of all modules whose name matches, with addresses. Patterns may \
             hold wildcards. /0 shows addresses only, /1 names only, /2 both, which is the default; \
             /f only functions, /d only data, /v also what they are and their sizes; /n sorts by \
-            name, /a by address.",
+            name, /a by address. A pattern without ! is one of variables of the current frame, \
+            which are listed as by dv /i /v.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(list_symbols),
@@ -175,9 +178,9 @@ fn list_symbols(
     }
     let pattern = arguments.take_rest();
     if !pattern.contains('!') {
-        return Err(CommandError::refused(
-            "Local variables are not available; write Module!Pattern for symbols of modules",
-        ));
+        let columns = Columns { has_places: true, has_kinds: true, ..Columns::default() };
+        let pattern = if pattern.is_empty() { "*" } else { pattern };
+        return locals::show(context, pattern, columns, Order::Declared);
     }
     let mut found = context.engine.search_symbols(pattern)?;
     found.retain(|symbol| (!functions || is_function(symbol)) && (!data || !is_function(symbol)));

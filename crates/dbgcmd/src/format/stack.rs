@@ -32,6 +32,11 @@ pub(crate) fn frames(stack: &Stack, columns: Columns) -> String {
     text
 }
 
+/// One frame with its number, without a heading.
+pub(crate) fn one(frame: &StackFrame, has_lines: bool) -> String {
+    row(frame, None, Columns { numbers: true, lines: has_lines, ..Columns::default() })
+}
+
 fn heading(columns: Columns) -> String {
     let mut text = String::new();
     if columns.numbers || columns.sizes {

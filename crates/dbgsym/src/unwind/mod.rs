@@ -81,7 +81,7 @@ pub struct Frame {
     /// calls in between may have changed without saving are unknown.
     pub registers: FrameRegisters,
     /// The canonical frame address (DWARF 5, 6.4): the stack pointer before the call that made this
-    /// frame. `None` if this frame could not be unwound.
+    /// frame. `None` if nothing tells it.
     pub cfa: Option<Address>,
     /// How it was found.
     pub method: UnwindMethod,
@@ -227,6 +227,14 @@ fn find_caller(
     frame_pointer::unwind(frame, locate, memory)
 }
 
+/// The canonical frame address of a frame whose caller is not found.
+fn cfa(frame: &Frame, locate: &Locate<'_>, memory: &dyn ReadMemory) -> Option<Address> {
+    let pc = frame.pc.lookup_pc();
+    let (image, bias) = locate(pc)?;
+    let rules = image.call_frame_info().rules_at(pc.to_link(bias)).ok().flatten()?;
+    rules.frame_address(frame, bias, memory)
+}
+
 /// A caller that cannot be one ends the stack.
 fn check(frame: &Frame, unwound: &Unwound) -> Result<(), StackEnd> {
     let caller = &unwound.caller;
@@ -265,7 +273,11 @@ pub fn walk(
     let end = loop {
         let unwound = match unwind_frame(&frame, locate, memory) {
             Ok(unwound) => unwound,
-            Err(end) => break end,
+            Err(end) => {
+                // Who has no caller has variables all the same.
+                frame.cfa = cfa(&frame, locate, memory);
+                break end;
+            }
         };
         frame.cfa = Some(unwound.cfa);
         if unwound.is_signal_frame {

@@ -45,6 +45,16 @@ impl Obstacle {
 }
 
 impl Rules<'_> {
+    /// The canonical frame address of `frame`, whose code these rules are for.
+    pub(in crate::unwind) fn frame_address(
+        &self,
+        frame: &Frame,
+        bias: LoadBias,
+        memory: &dyn ReadMemory,
+    ) -> Option<Address> {
+        Inputs { registers: &frame.registers, bias, memory }.cfa(&self.cfa).ok()
+    }
+
     /// The caller of `frame`, whose code these rules are for.
     pub(in crate::unwind) fn apply(
         &self,
