@@ -23,6 +23,7 @@ pub(crate) mod source;
 pub(crate) mod symbols;
 pub(crate) mod targets;
 pub(crate) mod threads;
+pub(crate) mod type_layout;
 pub(crate) mod unavailable;
 
 use dbgbase::Address;

@@ -55,6 +55,7 @@ mod symbol_path;
 mod symbols;
 mod terminal;
 mod thread;
+mod type_layout;
 mod values;
 
 pub use breakpoints::{
@@ -93,4 +94,6 @@ pub use symbols::{
 };
 pub use terminal::{OutputCallback, TerminalInput};
 pub use thread::{Thread, ThreadDescription};
+pub use type_layout::TypeLayout;
 pub use values::ValueLimits;
+pub use values::layout::LayoutRow;

@@ -6,8 +6,8 @@ use dbgbase::x86_64::extended::ExtendedRegister;
 use dbgbase::{Address, Arch, GeneralRegisters, LoadBias, ReadMemory, RegisterDescription, x86_64};
 use dbgsym::Image;
 use dbgsym::dwarf::{
-    DebugInfo, LocateError, Location, Place, RegisterValue, Stack, StackFrame as SymbolFrame,
-    TypeKind, TypeRef, Variable,
+    DebugInfo, LocateError, Location, ObjectBytes, Place, RegisterValue, Stack,
+    StackFrame as SymbolFrame, TypeKind, TypeRef, Variable,
 };
 use dbgsym::unwind::Frame;
 
@@ -17,12 +17,14 @@ use crate::memory::gather::gathered;
 use crate::stack::{Images, unwind};
 use crate::symbols::ProcessSymbols;
 use crate::values::{Part, UNAVAILABLE, ValueLimits, Values};
-use crate::{Error, ErrorKind, ExtendedRegisters};
+use crate::{Error, ErrorKind, ExtendedRegisters, TypeLayout};
 
 /// So many frames further out are looked at if a parameter is only known as what a caller passed.
 const CALLERS_MAX: usize = 32;
 /// Of longer arrays only so much is read.
 const ARRAY_LEN_MAX: u64 = 4096;
+/// Larger objects are shown as far as that.
+const OBJECT_LEN_MAX: u64 = 64 * 1024;
 /// The registers of vectors in DWARF (psABI for AMD64, 3.36): `xmm0` to `xmm15`.
 const DWARF_XMM: std::ops::Range<u16> = 17..33;
 /// Those of x87: `st0` to `st7`.
@@ -94,6 +96,16 @@ impl StoppedThread<'_> {
     /// The parameters and locals that a frame sees.
     pub(crate) fn locals(&self, number: usize, limits: ValueLimits) -> Result<Vec<Local>, Error> {
         self.in_frame(number, limits, |view| view.locals())
+    }
+
+    /// The members of a variable.
+    pub(crate) fn layout(
+        &self,
+        number: usize,
+        name: &str,
+        depth_max: usize,
+    ) -> Result<Option<TypeLayout>, Error> {
+        self.in_frame(number, ValueLimits::LINE, |view| view.layout(name, depth_max))
     }
 
     /// The registers of a frame.
@@ -250,6 +262,53 @@ impl FrameView<'_, '_> {
             is_shadowed: variable.is_shadowed,
         };
         (local, lacks_callers)
+    }
+
+    /// The members of a variable, or of what it points to.
+    fn layout(&self, name: &str, depth_max: usize) -> (Option<TypeLayout>, bool) {
+        let variables = self.variables();
+        let Some(variable) = variables.iter().rfind(|variable| variable.name == name) else {
+            return (None, false);
+        };
+        let (local, lacks_callers) = self.local(variable);
+        let pc = self.frame.lookup_pc();
+        let size = self.info.size_in_frame(variable, pc, self.frame).unwrap_or(0);
+        let place = self.info.locate(variable, pc, self.frame);
+        let size = size.min(OBJECT_LEN_MAX);
+        let object = place.as_ref().ok().and_then(|place| place.read(self.frame, size).ok());
+        let address = place.ok().and_then(|place| place.address());
+        let object = object.map(|object| (object, address));
+        let target = self.pointed_type(variable.ty).filter(|ty| self.values.is_record(*ty));
+        let (ty, object) = match target {
+            Some(target) => {
+                (Some(target), object.map(|(pointer, _)| self.pointee(&pointer, target)))
+            }
+            None => (variable.ty, object),
+        };
+        let part = object.as_ref().map(|(object, address)| Part::new(object, *address));
+        let rows = match (ty, part) {
+            (Some(ty), Some(part)) => self.values.layout(ty, Some(part), depth_max),
+            _ => Vec::new(),
+        };
+        let layout = TypeLayout {
+            module: String::new(),
+            name: local.type_name,
+            address: match local.place {
+                ValuePlace::Memory(address) => Some(address),
+                _ => None,
+            },
+            size_bytes: local.size_bytes,
+            rows,
+            value: Some(local.value),
+        };
+        (Some(layout), lacks_callers)
+    }
+
+    /// What a pointer to a record points to.
+    fn pointee(&self, pointer: &ObjectBytes, target: TypeRef) -> (ObjectBytes, Option<Address>) {
+        let address = Address::new(RegisterValue::new(&pointer.bytes).to_u64());
+        let size = self.values.size_of(Some(target)).unwrap_or(0);
+        (self.values.read_head(address, size), Some(address))
     }
 
     fn place(&self, place: &Place) -> ValuePlace {

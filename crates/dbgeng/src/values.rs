@@ -6,6 +6,7 @@
 //! (`0x5`), pointers have a grave accent in their middle. What has parts stands in braces. Numbers
 //! are in `values/number.rs`, what has parts in `values/parts.rs`, Rust's own in `values/rust.rs`.
 
+pub(crate) mod layout;
 mod number;
 mod parts;
 mod rust;
@@ -106,9 +107,14 @@ impl<'a> Values<'a> {
         Values { info, memory, name_at, limits, values_left }
     }
 
+    /// So many values may be shown again.
+    pub(crate) fn refill(&self) {
+        self.values_left.set(self.limits.values_max);
+    }
+
     /// A variable's value. Before braces stands the type.
     pub(crate) fn variable(&self, ty: Option<TypeRef>, part: Part<'_>) -> String {
-        self.values_left.set(self.limits.values_max);
+        self.refill();
         let text = self.value(ty, part, 0);
         let Some(found) = self.plain(ty) else { return text };
         let name = || self.info.type_name(ty);
@@ -134,6 +140,11 @@ impl<'a> Values<'a> {
     pub(crate) fn plain(&self, ty: Option<TypeRef>) -> Option<Type> {
         let ty = self.info.strip_typedefs(ty?)?;
         Some(self.info.type_of(ty))
+    }
+
+    /// Whether a type has members.
+    pub(crate) fn is_record(&self, ty: TypeRef) -> bool {
+        self.plain(Some(ty)).is_some_and(|ty| matches!(ty.kind, TypeKind::Record(_)))
     }
 
     /// The size of a type's objects.
@@ -271,6 +282,15 @@ impl<'a> Values<'a> {
         let count = self.memory.read(address, &mut bytes).ok()?;
         let known = vec![0xff; bytes.len()];
         (count == bytes.len()).then_some(ObjectBytes { bytes, known })
+    }
+
+    /// An object in memory as far as it can be read.
+    pub(crate) fn read_head(&self, address: Address, size: u64) -> ObjectBytes {
+        let size = size.min(parts::OBJECT_LEN_MAX) as usize;
+        let mut bytes = vec![0; size];
+        let count = self.memory.read(address, &mut bytes).unwrap_or(0);
+        let known = (0..size).map(|at| if at < count { 0xff } else { 0 }).collect();
+        ObjectBytes { bytes, known }
     }
 
     /// The offset of a member; of a function its address and what is added to `this` (Itanium C++

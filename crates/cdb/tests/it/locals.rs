@@ -236,3 +236,46 @@ fn a_frame_is_chosen_until_anything_runs() {
     assert!(has(&cdb.command("dv"), "is_deep"), "the innermost frame again");
     scene.cdb.finish("q");
 }
+
+#[test]
+fn types_and_objects_are_shown_by_members() {
+    let guard = Guard::new();
+    let testee = Testee::build("values", &[]);
+    let mut scene = Scene::new(&guard, &testee, "inner");
+    let cdb = &mut scene.cdb;
+    cdb.command(".frame 1");
+    // Offsets and sizes are those that gdb knows.
+    let program = testee.path().to_str().expect("a path in the target folder");
+    let layout = cdb.command("dt struct node");
+    for name in ["name", "at", "next", "weights"] {
+        let offset = format!("output (int)&((struct node *)0)->{name}");
+        let offset = guard.output("gdb", &["-nx", "-batch", "-ex", &offset, program]);
+        let offset: u64 = offset.trim().parse().unwrap_or_else(|_| panic!("{offset}"));
+        let row = format!("   +0x{offset:03x} {name:<16} : ");
+        assert!(layout.lines().any(|ours| ours.starts_with(&row)), "{row}: {layout}");
+    }
+    let size = cdb.command("dt -v node");
+    assert!(size.contains("   0x30 bytes\n"), "{size}");
+    for (command, rows) in [
+        ("dt -r1 node bits", &["      +0x000 level            : Pos 1, 3 Bits of int"][..]),
+        ("dt enum colour", &["   RED = 0n0", "   GREEN = 0n5", "   BLUE = 0n-7"]),
+        ("dt node last", &["   +0x008 at               : {x=0n-3 y=0n4}"]),
+        ("dt first", &["   +0x008 at               : {x=0n1 y=0n2}"]),
+        ("dt -r first", &["      +0x004 y                : 0n2"]),
+        (
+            "dt pointer",
+            &["   +0x000 x                : 0n10", "   +0x004 y                : 0n-20"],
+        ),
+        ("dt far", &["0n-1234567890123"]),
+        ("dt values*!packed*", &[]),
+    ] {
+        let shown = cdb.command(command);
+        for row in rows {
+            assert!(shown.lines().any(|shown| shown == *row), "{command}: {row}: {shown}");
+        }
+        assert!(!rows.is_empty() || shown.trim_end().ends_with("!struct packed_bits"), "{shown}");
+    }
+    let unknown = cdb.command("dt nothing_of_that_name");
+    assert!(unknown.contains("No type is called nothing_of_that_name"), "{unknown}");
+    scene.cdb.finish("q");
+}

@@ -66,7 +66,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     row(&[".inline"], "inlined functions", NEEDS_SOURCE),
     row(&[".symopt"], "options of symbol loading", NOT_YET),
     row(&[".exepath"], "the image path", NOT_YET),
-    row(&["dt"], "display a type", NEEDS_TYPES),
     row(&["dx"], "display an object", NEEDS_TYPES),
     row(&["??"], "evaluate a C++ expression", NEEDS_TYPES),
     row(&["ss"], "the symbol suffix", NO_SUCH_THING),

@@ -1,10 +1,10 @@
 //! The frame whose variables are meant, and those variables. It only routes.
 
-use dbgbase::RegisterDescription;
+use dbgbase::{Address, RegisterDescription};
 
 use crate::engine::ChosenFrame;
 use crate::locals::StoppedThread;
-use crate::{Engine, Error, ErrorKind, Local, StackFrame, ValueLimits};
+use crate::{Engine, Error, ErrorKind, Local, StackFrame, TypeLayout, ValueLimits};
 
 impl Engine {
     /// The number of the current frame: the one that was chosen, until the thread changes or
@@ -76,6 +76,45 @@ impl Engine {
         number: usize,
     ) -> Result<Vec<(&'static RegisterDescription, Option<u64>)>, Error> {
         self.with_thread(|thread| thread.frame_registers(number))
+    }
+
+    /// The type with this name, `name` or `module!name`, with the scopes around it: its members,
+    /// and their values in the object at `address`. A bare name is looked for in the program, then
+    /// in the other modules. Records inside are expanded so deep.
+    ///
+    /// **Errors**: `UnknownSymbol`; `NoTarget`, `NotStopped`; `Cancelled`; those of the connection.
+    /// **Cost**: loads debugging information until the name is found. None for a type; for an
+    /// object one round trip if it is not known, and one more for what it points to.
+    pub fn type_layout(
+        &self,
+        name: &str,
+        address: Option<Address>,
+        depth_max: usize,
+    ) -> Result<TypeLayout, Error> {
+        let process = self.current_process()?;
+        process.check_still()?;
+        self.symbols_of(process).type_layout(name, address, depth_max)
+    }
+
+    /// The names of the types that a pattern with wildcards matches, `module!name`, sorted.
+    ///
+    /// **Errors**: `NoTarget`; `Cancelled`; those of the connection.
+    /// **Cost**: loads the debugging information of all modules that match.
+    pub fn type_names(&self, pattern: &str) -> Result<Vec<String>, Error> {
+        self.symbols_of(self.current_process()?).type_names(pattern)
+    }
+
+    /// The members of a variable of a frame, with their values; those of what it points to if it
+    /// is a pointer or a reference. `None` if the frame has none of the name.
+    ///
+    /// **Errors**, **Cost**: as [`Engine::locals`].
+    pub fn local_layout(
+        &self,
+        number: usize,
+        name: &str,
+        depth_max: usize,
+    ) -> Result<Option<TypeLayout>, Error> {
+        self.with_thread(|thread| thread.layout(number, name, depth_max))
     }
 
     /// Asks something of the current thread, which stands still.
