@@ -126,7 +126,8 @@ mod tests {
             local("sum", VariableKind::Local, ValuePlace::Memory(Address::new(0x7fff_ffff_e320))),
             local("low", VariableKind::Local, ValuePlace::Memory(Address::new(0x7fff_ffff_e310))),
             local("seen", VariableKind::LocalStatic, ValuePlace::Memory(Address::new(0x40_4010))),
-            local("gone", VariableKind::Local, ValuePlace::OptimisedOut),
+            // As wide as its column, so that the indentation of the others is seen.
+            local("optimised_away_", VariableKind::Local, ValuePlace::OptimisedOut),
         ];
         let shown = |columns| all.iter().map(|one| row(one, columns)).collect::<String>();
         expect![[r#"
@@ -134,7 +135,7 @@ mod tests {
                         sum = 0n5
                         low = 0n5
                        seen = 0n5
-                       gone = 0n5
+            optimised_away_ = 0n5
         "#]]
         .assert_eq(&shown(Columns::default()));
         let columns = Columns { has_kinds: true, has_places: true, sp: Some(sp), has_types: true };
@@ -143,7 +144,7 @@ mod tests {
             prv local  00007fff`ffffe320 @sp+0x0008     int sum = 0n5
             prv local  00007fff`ffffe310 @sp-0x0008     int low = 0n5
             prv static 00000000`00404010                int seen = 0n5
-            prv local  <optimised out>                  int gone = 0n5
+            prv local  <optimised out>                  int optimised_away_ = 0n5
         "#]]
         .assert_eq(&shown(columns));
     }
