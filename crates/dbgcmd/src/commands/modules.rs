@@ -176,10 +176,12 @@ fn list_symbols(
             _ => return Err(arguments.syntax_error()),
         }
     }
+    if arguments.is_empty() {
+        return Err(arguments.syntax_error());
+    }
     let pattern = arguments.take_rest();
     if !pattern.contains('!') {
         let columns = Columns { has_places: true, has_kinds: true, ..Columns::default() };
-        let pattern = if pattern.is_empty() { "*" } else { pattern };
         return locals::show(context, pattern, columns, Order::Declared);
     }
     let mut found = context.engine.search_symbols(pattern)?;
