@@ -54,11 +54,22 @@ pub(super) fn sign_extended(value: u128, bits: u32) -> i128 {
     if unused >= 128 { 0 } else { (value as i128) << unused >> unused }
 }
 
-/// The fewest digits that tell the number apart.
+/// The fewest digits that tell the number apart, with an exponent where there would be many zeros.
 fn float(bytes: &[u8]) -> String {
+    const LEN_MAX: usize = 20;
+    let shorter = |plain: String, scientific: String| match plain.len() {
+        0..=LEN_MAX => plain,
+        _ => scientific,
+    };
     match *bytes {
-        [a, b, c, d] => format!("{}", f32::from_le_bytes([a, b, c, d])),
-        [a, b, c, d, e, f, g, h] => format!("{}", f64::from_le_bytes([a, b, c, d, e, f, g, h])),
+        [a, b, c, d] => {
+            let number = f32::from_le_bytes([a, b, c, d]);
+            shorter(format!("{number}"), format!("{number:e}"))
+        }
+        [a, b, c, d, e, f, g, h] => {
+            let number = f64::from_le_bytes([a, b, c, d, e, f, g, h]);
+            shorter(format!("{number}"), format!("{number:e}"))
+        }
         _ if bytes.len() >= 10 => Float80::from_bytes(bytes).to_string(),
         _ => hexadecimal(bytes),
     }

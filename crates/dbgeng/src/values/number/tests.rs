@@ -8,7 +8,7 @@ use super::*;
 #[test]
 fn numbers_look_as_in_the_original() {
     let shown = |encoding, bytes: &[u8]| base(encoding, bytes);
-    let cases: [(BaseEncoding, &[u8], &str); 21] = [
+    let cases: [(BaseEncoding, &[u8], &str); 23] = [
         (BaseEncoding::Signed, &[5, 0, 0, 0], "0n5"),
         (BaseEncoding::Signed, &[0xff; 4], "0n-1"),
         (BaseEncoding::Signed, &[0xff; 16], "0n-1"),
@@ -25,6 +25,8 @@ fn numbers_look_as_in_the_original() {
         (BaseEncoding::Boolean, &[2], "true (0x2)"),
         (BaseEncoding::Float, &1.5f32.to_le_bytes(), "1.5"),
         (BaseEncoding::Float, &(-0.1f64).to_le_bytes(), "-0.1"),
+        (BaseEncoding::Float, &5e-310f64.to_le_bytes(), "5e-310"),
+        (BaseEncoding::Float, &(-1.25e30f32).to_le_bytes(), "-1.25e30"),
         (BaseEncoding::Float, &f64::NAN.to_le_bytes(), "NaN"),
         (BaseEncoding::Float, &f64::INFINITY.to_le_bytes(), "inf"),
         (BaseEncoding::Float, &[1, 2], "0x0201"),
