@@ -183,6 +183,10 @@ impl Victim {
         let testee = Testee::build("ticks", &[]);
         let mut process = guard.start(testee.path(), &["3"]);
         assert_eq!(process.read_line(), "ready");
+        // A thread that has just been made blocks all signals for a moment.
+        let pid = process.pid();
+        let is_asleep = |tid: &dbgbase::Tid| procfs::state(pid, *tid) == Some('S');
+        until("its threads to sleep", || procfs::tids(pid).iter().all(is_asleep).then_some(()));
         let footprint = Footprint::take(guard, process.pid());
         Victim { process, footprint }
     }
