@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use dbgbase::Address;
-
 use dbgsym::dwarf::{InlinedCall, SourcePattern};
 
 use crate::symbols::ProcessSymbols;

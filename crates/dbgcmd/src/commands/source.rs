@@ -68,7 +68,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         names: &["lsc"],
         syntax: "",
         summary: "show which file is listed",
-        manual: "Shows the file that ls lists, the next line, and where the text was found.",
+        manual: "Shows the file that ls lists, and the next line.",
         shape: Shape::Word,
         extent: Extent::Semicolon,
         action: Action::Run(show_listed),
@@ -174,9 +174,17 @@ pub(crate) fn text_of(
     at: Address,
 ) -> Result<Option<(SourceLine, Arc<SourceFile>)>, CommandError> {
     let Some(line) = context.engine.source_line(at) else { return Ok(None) };
+    Ok(file_of(context, at, &line)?.map(|file| (line, file)))
+}
+
+/// The text of the file of a line, which is that of an address.
+fn file_of(
+    context: &Context<'_>,
+    at: Address,
+    line: &SourceLine,
+) -> Result<Option<Arc<SourceFile>>, CommandError> {
     let module = context.engine.module_at(at).map(|module| module.name);
-    let file = context.engine.source_file(&line.file, module.as_deref())?;
-    Ok(file.map(|file| (line, file)))
+    Ok(context.engine.source_file(&line.file, module.as_deref())?)
 }
 
 fn list_at(
@@ -192,7 +200,7 @@ fn list_at(
     let Some(line) = context.engine.source_line(at) else {
         return Err(CommandError::refused(format!("No line of source is known for {at}")));
     };
-    let Some((line, file)) = text_of(context, at)? else {
+    let Some(file) = file_of(context, at, &line)? else {
         return Err(CommandError::refused(format!(
             "The source file {} is not found; .srcpath says where files are looked for",
             line.file

@@ -108,8 +108,7 @@ fn symbol_path(
     context: &mut Context<'_>,
     arguments: &mut Arguments<'_>,
 ) -> Result<Outcome, CommandError> {
-    let is_added = arguments.name().ends_with('+') || arguments.take_char('+');
-    let typed = arguments.take_rest().trim_matches('"');
+    let (is_added, typed) = take_path(arguments);
     if !typed.is_empty() {
         set_symbol_path(context, typed, is_added);
     }
@@ -127,8 +126,7 @@ fn fix_symbol_path(
     context: &mut Context<'_>,
     arguments: &mut Arguments<'_>,
 ) -> Result<Outcome, CommandError> {
-    let is_added = arguments.name().ends_with('+') || arguments.take_char('+');
-    let directory = arguments.take_rest().trim().trim_matches('"');
+    let (is_added, directory) = take_path(arguments);
     let path = match directory {
         "" => "srv*".to_owned(),
         directory => format!("cache*{directory};srv*"),
@@ -140,6 +138,12 @@ fn fix_symbol_path(
 fn set_symbol_path(context: &mut Context<'_>, path: &str, is_added: bool) {
     let path = joined(context.engine.symbol_path(), path, is_added);
     context.engine.set_symbol_path(&path);
+}
+
+/// Takes what was typed for a path, and whether it is to be added to the old one.
+fn take_path<'t>(arguments: &mut Arguments<'t>) -> (bool, &'t str) {
+    let is_added = arguments.name().ends_with('+') || arguments.take_char('+');
+    (is_added, arguments.take_rest().trim_matches('"'))
 }
 
 /// A new path, or the old one with more.
@@ -154,8 +158,7 @@ fn source_path(
     context: &mut Context<'_>,
     arguments: &mut Arguments<'_>,
 ) -> Result<Outcome, CommandError> {
-    let is_added = arguments.name().ends_with('+') || arguments.take_char('+');
-    let typed = arguments.take_rest().trim_matches('"');
+    let (is_added, typed) = take_path(arguments);
     if !typed.is_empty() {
         let path = joined(context.engine.source_path(), typed, is_added);
         context.engine.set_source_path(&path);
