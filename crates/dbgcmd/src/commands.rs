@@ -28,7 +28,7 @@ pub(crate) mod unavailable;
 
 use dbgbase::Address;
 use dbgeng::expr::EngineContext;
-use dbgeng::{Engine, ProcessNumber, SymbolAt, ThreadNumber};
+use dbgeng::{Engine, ProcessNumber, StackFrame, SymbolAt, ThreadNumber};
 
 use crate::error::CommandError;
 use crate::output::Output;
@@ -85,11 +85,33 @@ impl Context<'_> {
         self.output.write(text);
     }
 
-    /// Where the current thread is: the symbol's line and the instruction's.
+    /// Where the current frame goes on.
+    pub(crate) fn pc(&self) -> Result<Address, CommandError> {
+        let pc = self.engine.current_registers()?.pc();
+        pc.ok_or_else(|| {
+            CommandError::refused("The instruction pointer of this frame is not known")
+        })
+    }
+
+    /// The frame that was chosen; `None` for the innermost.
+    pub(crate) fn chosen_frame(&self) -> Result<Option<StackFrame>, CommandError> {
+        match self.engine.current_frame() {
+            0 => Ok(None),
+            number => Ok(Some(self.engine.frame(number)?)),
+        }
+    }
+
+    /// Where the current frame is: the symbol's line and the instruction's.
     pub(crate) fn write_location(&mut self) -> Result<(), CommandError> {
-        let pc = self.engine.registers()?.pc();
-        let symbol = self.engine.symbol_at(pc);
-        let mut text = self.symbol_line(symbol.as_ref(), pc);
+        let pc = self.pc()?;
+        let mut text = match self.chosen_frame()? {
+            // The call is in front of the instruction, and may be another function's.
+            Some(frame) => {
+                let source = frame.source.filter(|_| self.state.source.shows_lines);
+                format::code::symbol_line(frame.symbol.as_ref(), source.as_ref())
+            }
+            None => self.symbol_line(self.engine.symbol_at(pc).as_ref(), pc),
+        };
         let instruction = self.engine.disassemble(pc, 1).ok();
         match instruction.and_then(|list| list.into_iter().next()) {
             Some(instruction) => text.push_str(&format::code::instruction(&instruction)),

@@ -79,6 +79,8 @@ pub(crate) struct State {
     pub(crate) listing: Option<Listing>,
     /// What is shown of the source.
     pub(crate) source: SourceOptions,
+    /// The frame that `k` begins with, as long as it is the current one.
+    pub(crate) stack_begins_at: Option<usize>,
     /// Where the next `u` goes on; forgotten at each stop.
     pub(crate) next_code: Option<Address>,
     /// Whether the next target stops at its start whatever the settings say.

@@ -54,14 +54,23 @@ pub trait EvalContext {
     fn is_common_register(&self, name: &str) -> bool;
 
     /// The value of the register, flag or pseudo-register `name`: lower case, without `@`,
-    /// pseudo-registers with their `$`. `None` if there is none or it has no value now.
-    fn register(&self, name: &str) -> Option<u64>;
+    /// pseudo-registers with their `$`.
+    fn register(&self, name: &str) -> Result<u64, RegisterMiss>;
 
     /// The address of the symbol `name` or `module!name`.
     fn symbol(&self, name: &str) -> Result<u64, SymbolMiss>;
 
     /// Fills `buffer` from the debuggee's memory.
     fn read(&self, address: Address, buffer: &mut [u8]) -> Result<(), Unreadable>;
+}
+
+/// Why a register has no value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RegisterMiss {
+    /// There is none of the name, or it has no value now.
+    Unknown,
+    /// The current frame's is lost: calls further in may have changed it.
+    NotInFrame,
 }
 
 /// Why a name has no address.
@@ -71,6 +80,8 @@ pub enum SymbolMiss {
     Unknown,
     /// Several things are.
     Ambiguous,
+    /// It is a variable that is not in memory at this place.
+    NotInMemory,
 }
 
 /// The value of `text`, which must be an expression and nothing else.

@@ -3,13 +3,13 @@
 //! together; what an expression computes and what bytes mean is known elsewhere.
 
 use dbgbase::x86_64::extended::ExtendedRegister;
-use dbgbase::{Address, Arch, GeneralRegisters, LoadBias, ReadMemory, RegisterDescription, x86_64};
+use dbgbase::{Address, Arch, GeneralRegisters, LoadBias, ReadMemory, x86_64};
 use dbgsym::Image;
 use dbgsym::dwarf::{
     DebugInfo, LocateError, Location, ObjectBytes, Place, RegisterValue, Stack,
     StackFrame as SymbolFrame, TypeKind, TypeRef, Variable,
 };
-use dbgsym::unwind::Frame;
+use dbgsym::unwind::{Frame, FrameRegisters};
 
 pub use dbgsym::dwarf::VariableKind;
 
@@ -108,15 +108,19 @@ impl StoppedThread<'_> {
         self.in_frame(number, ValueLimits::LINE, |view| view.layout(name, depth_max))
     }
 
-    /// The registers of a frame.
-    pub(crate) fn frame_registers(
-        &self,
-        number: usize,
-    ) -> Result<Vec<(&'static RegisterDescription, Option<u64>)>, Error> {
+    /// The registers of a frame, and whether another function that it called is further in.
+    pub(crate) fn frame_registers(&self, number: usize) -> Result<(FrameRegisters, bool), Error> {
         let (frames, chosen) = self.frames(number, 0)?;
-        let frame = frames.get(chosen.index).into_iter();
-        let registers = frame.flat_map(|frame| frame.registers.iter());
-        Ok(registers.map(|(_, description, value)| (description, value)).collect())
+        let registers = match frames.get(chosen.index) {
+            Some(frame) => frame.registers,
+            None => FrameRegisters::unknown(self.registers.arch()),
+        };
+        Ok((registers, chosen.index > 0))
+    }
+
+    /// Where a variable of a frame is; `None` if the frame has none of the name.
+    pub(crate) fn place_of(&self, number: usize, name: &str) -> Result<Option<ValuePlace>, Error> {
+        self.in_frame(number, ValueLimits::LINE, |view| view.place_of(name))
     }
 
     /// Asks something of a frame. `compute` may be called several times.
@@ -243,6 +247,22 @@ impl FrameView<'_, '_> {
         variables
     }
 
+    /// The variable with this name that those in inner blocks do not hide.
+    fn named(&self, name: &str) -> Option<Variable> {
+        let mut variables = self.variables();
+        let at = variables.iter().rposition(|variable| variable.name == name)?;
+        Some(variables.swap_remove(at))
+    }
+
+    /// Where a variable is, and whether that is only known further out.
+    fn place_of(&self, name: &str) -> (Option<ValuePlace>, bool) {
+        let Some(variable) = self.named(name) else { return (None, false) };
+        let located = self.info.locate(&variable, self.frame.lookup_pc(), self.frame);
+        let lacks_callers = matches!(located, Err(LocateError::NoEntryValue));
+        let place = located.as_ref().map_or(ValuePlace::Unknown, |place| self.place(place));
+        (Some(place), lacks_callers)
+    }
+
     fn local(&self, variable: &Variable) -> (Local, bool) {
         let located = self.info.locate(variable, self.frame.lookup_pc(), self.frame);
         let lacks_callers = matches!(located, Err(LocateError::NoEntryValue));
@@ -266,10 +286,7 @@ impl FrameView<'_, '_> {
 
     /// The members of a variable, or of what it points to.
     fn layout(&self, name: &str, depth_max: usize) -> (Option<TypeLayout>, bool) {
-        let variables = self.variables();
-        let Some(variable) = variables.iter().rfind(|variable| variable.name == name) else {
-            return (None, false);
-        };
+        let Some(variable) = &self.named(name) else { return (None, false) };
         let (local, lacks_callers) = self.local(variable);
         let pc = self.frame.lookup_pc();
         let size = self.info.size_in_frame(variable, pc, self.frame).unwrap_or(0);

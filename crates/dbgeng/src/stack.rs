@@ -8,7 +8,7 @@ use dbgbase::{Address, GeneralRegisters, LoadBias, ReadMemory, Unreadable};
 use dbgsym::Image;
 use dbgsym::unwind::{Frame, FramePc, walk};
 
-pub use dbgsym::unwind::{StackEnd, UnwindMethod};
+pub use dbgsym::unwind::{FrameRegisters, StackEnd, UnwindMethod};
 
 use crate::memory::PAGE_LEN;
 use crate::symbols::ProcessSymbols;

@@ -2,7 +2,7 @@
 //! evaluate conditions, mean the same by them.
 
 use dbgbase::{Address, Arch, ExitStatus, GeneralRegisters, ReadMemory, RegisterId, Unreadable};
-use dbgeng::expr::{EvalContext, Program, Radix, RegisterPart, SymbolMiss};
+use dbgeng::expr::{EvalContext, Program, Radix, RegisterMiss, RegisterPart, SymbolMiss};
 use testkit::{Guard, Testee, memory_file, until};
 
 use crate::console::Console;
@@ -177,8 +177,9 @@ impl EvalContext for Thread {
         RegisterPart::is_common(Arch::X86_64, name)
     }
 
-    fn register(&self, name: &str) -> Option<u64> {
-        Some(RegisterPart::from_name(Arch::X86_64, name)?.read(&self.0))
+    fn register(&self, name: &str) -> Result<u64, RegisterMiss> {
+        let part = RegisterPart::from_name(Arch::X86_64, name).ok_or(RegisterMiss::Unknown)?;
+        Ok(part.read(&self.0))
     }
 
     fn symbol(&self, _name: &str) -> Result<u64, SymbolMiss> {

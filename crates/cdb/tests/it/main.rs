@@ -26,6 +26,8 @@ mod holds;
 mod children;
 // What becomes of events and signals.
 mod filters;
+// The current frame.
+mod frames;
 // Variables of frames.
 mod locals;
 // Other languages: C++, Rust, assembly.

@@ -1,7 +1,7 @@
 //! Parameters of all forms, read by a command that knows numbers and one symbol.
 
 use dbgbase::Unreadable;
-use dbgeng::expr::{Radix, SymbolMiss};
+use dbgeng::expr::{Radix, RegisterMiss, SymbolMiss};
 
 use super::*;
 
@@ -17,8 +17,8 @@ impl EvalContext for Numbers {
         false
     }
 
-    fn register(&self, _name: &str) -> Option<u64> {
-        None
+    fn register(&self, _name: &str) -> Result<u64, RegisterMiss> {
+        Err(RegisterMiss::Unknown)
     }
 
     fn symbol(&self, name: &str) -> Result<u64, SymbolMiss> {

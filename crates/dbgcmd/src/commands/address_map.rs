@@ -155,7 +155,7 @@ fn show_protection(
     arguments: &mut Arguments<'_>,
 ) -> Result<Outcome, CommandError> {
     let address = if arguments.is_empty() {
-        context.engine.registers()?.pc()
+        context.pc()?
     } else {
         arguments.address(&context.expressions())?
     };

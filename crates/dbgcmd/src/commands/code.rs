@@ -17,8 +17,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         summary: "disassemble",
         manual: "Disassembles eight instructions, or those of the range, whose count is of \
             instructions. Without an address, goes on behind what was disassembled last since the \
-            targets stopped, at first at the instruction pointer. ub shows the instructions in \
-            front of the address. Instructions are shown as the program has them, whatever \
+            targets stopped, at first where the current frame executes. ub shows the instructions \
+            in front of the address. Instructions are shown as the program has them, whatever \
             breakpoints are set.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
@@ -70,11 +70,10 @@ fn disassemble(
     arguments.skip_blanks();
     let range = arguments.range(&context.expressions(), 1)?;
     arguments.finish()?;
-    let pc = || context.engine.registers().map(|registers| registers.pc());
     let start = match (&range, context.state.next_code) {
         (Some(range), _) => range.start,
         (None, Some(next)) if arguments.name() != "ub" => next,
-        (None, _) => pc()?,
+        (None, _) => context.pc()?,
     };
     let has_end = range.is_some_and(|range| range.has_end);
     let count = range.and_then(|range| range.count);
@@ -152,7 +151,7 @@ fn disassemble_function(
     arguments: &mut Arguments<'_>,
 ) -> Result<Outcome, CommandError> {
     let address = match arguments.is_empty() {
-        true => context.engine.registers()?.pc(),
+        true => context.pc()?,
         false => arguments.address(&context.expressions())?,
     };
     arguments.finish()?;
@@ -201,9 +200,13 @@ fn stack(
         false => arguments.expression(&context.expressions())?.clamp(1, FRAMES_MAX),
     };
     arguments.finish()?;
+    let current = context.engine.current_frame();
+    let first = context.state.stack_begins_at.filter(|first| *first == current).unwrap_or(0);
+    let count = count as usize;
     // One more, as the return address of the last one is known when its caller is.
-    let mut stack = context.engine.stack(count as usize + 1)?;
-    stack.frames.truncate(count as usize);
+    let mut stack = context.engine.stack(first + count + 1)?;
+    stack.frames.drain(..first.min(stack.frames.len()));
+    stack.frames.truncate(count);
     context.write(&format::stack::frames(&stack, columns));
     Ok(Outcome::Done)
 }

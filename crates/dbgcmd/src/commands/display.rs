@@ -71,7 +71,7 @@ fn display(
     let range = match (range, last) {
         (Some(range), _) => range,
         (None, Some((_, Some(start)))) => Range::open(start),
-        (None, _) => Range::open(context.engine.registers()?.pc()),
+        (None, _) => Range::open(context.pc()?),
     };
     let next = match layout.cell {
         Cell::Text | Cell::WideText => show_text(context, layout, range)?,

@@ -16,12 +16,13 @@ pub(crate) const COMMANDS: &[Command] = &[
         summary: "evaluate an expression; alone, list the commands",
         manual: "Shows the value of the expression, signed decimal and hexadecimal. Numbers are \
             read in the current radix, at first 16; prefixes: 0x, 0n decimal, 0t octal, 0y binary. \
-            A symbol stands for its address, a register for its value; @ marks a register, ! in \
-            front of a name that looks like a number a symbol, @!\"text\" a symbol with any name. \
-            Operators, the strongest first: + - not hi low by wo dwo qwo poi in front of their \
-            operand; * / mod %; + -; << >> >>>; = == < > <= >= !=; and &; xor ^; or |. by, wo, \
-            dwo, qwo and poi read 1, 2, 4, 8 bytes and a pointer from memory. All values have 64 \
-            bits and no sign.",
+            A symbol stands for its address, and so does a variable of the current frame, which \
+            hides a symbol of the same name ($!name is never anything else); a register stands for \
+            its value in the current frame. @ marks a register, ! in front of a name that looks \
+            like a number a symbol, @!\"text\" a symbol with any name. Operators, the strongest \
+            first: + - not hi low by wo dwo qwo poi in front of their operand; * / mod %; + -; << \
+            >> >>>; = == < > <= >= !=; and &; xor ^; or |. by, wo, dwo, qwo and poi read 1, 2, 4, \
+            8 bytes and a pointer from memory. All values have 64 bits and no sign.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(evaluate),

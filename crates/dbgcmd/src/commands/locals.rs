@@ -16,12 +16,14 @@ pub(crate) const COMMANDS: &[Command] = &[
         names: &[".frame"],
         syntax: "[/c] [/r] [N]",
         summary: "show or choose the current frame",
-        manual: "Makes frame N, as kn numbers them, the one whose variables dv shows; without N, \
-            shows the current one. N is in the current radix. The innermost frame, 0, is the \
-            current one again when anything has run and when the current thread changes. /r, and \
-            /c as well, also shows the registers as they were in that frame; those that calls \
-            further in may have changed are dashes. Registers in expressions are always those of \
-            the innermost frame.",
+        manual: "Makes frame N, as kn numbers them, the current one; without N, shows which is. \
+            Its variables are shown by dv and have names in expressions; r shows its registers, \
+            which expressions mean as well ($ip, @rsp), and u, uf, ln and lsa begin where it \
+            executes. Registers that calls further in may have changed are dashes, and those of \
+            callers cannot be set. N is in the current radix. The innermost frame, 0, is the \
+            current one again when anything has run and when the current thread changes. /r also \
+            shows the registers; with /c, k shows the stack from this frame on, until another one \
+            is chosen.",
         shape: Shape::Word,
         extent: Extent::Semicolon,
         action: Action::Run(frame),
@@ -45,8 +47,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             ones hexadecimal (0x5); what has parts is in braces. /i shows whether each is a \
             parameter or a local, /t its type, /v where it is, /V also its distance from the \
             frame's stack pointer. /n sorts by name, /a by address, /z by size; with a capital \
-            letter the other way round. What the compiler did not keep at this place has no \
-            value.",
+            letter the other way round. What the compiler did not keep at this place has no value.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(variables),
@@ -79,10 +80,11 @@ fn frame(
     context: &mut Context<'_>,
     arguments: &mut Arguments<'_>,
 ) -> Result<Outcome, CommandError> {
-    let mut has_registers = false;
+    let (mut has_registers, mut begins_stack) = (false, false);
     while let Some(option) = arguments.option() {
         match option {
-            "r" | "c" => has_registers = true,
+            "r" => has_registers = true,
+            "c" => begins_stack = true,
             _ => {
                 return Err(CommandError::refused(format!("'.frame /{option}' is not available")));
             }
@@ -93,7 +95,7 @@ fn frame(
         false => arguments.expression(&context.expressions())?,
     };
     arguments.finish()?;
-    choose(context, number, has_registers)
+    choose(context, number, has_registers, begins_stack)
 }
 
 fn next_frame(
@@ -107,22 +109,23 @@ fn next_frame(
         _ => current.checked_sub(1),
     };
     let next = next.ok_or_else(|| CommandError::refused("This is the innermost frame"))?;
-    choose(context, next, false)
+    choose(context, next, false, false)
 }
 
 fn choose(
     context: &mut Context<'_>,
     number: u64,
     has_registers: bool,
+    begins_stack: bool,
 ) -> Result<Outcome, CommandError> {
     let number = usize::try_from(number).unwrap_or(usize::MAX - 8);
     let frame = context.engine.set_current_frame(number)?;
+    context.state.next_code = None;
+    context.state.stack_begins_at = begins_stack.then_some(number);
     let mut text = format::stack::one(&frame, context.state.source.shows_lines);
     if has_registers {
-        let registers = context.engine.frame_registers(number)?.into_iter();
-        let named: Vec<_> =
-            registers.map(|(description, value)| (description.name, value)).collect();
-        text.push_str(&format::locals::registers(&named));
+        let registers = context.engine.frame_registers(number)?;
+        text.push_str(&format::registers::chosen(&registers, true, true));
     }
     context.write(&text);
     Ok(Outcome::Done)

@@ -44,8 +44,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         names: &["ln"],
         syntax: "[Address]",
         summary: "show the nearest symbols",
-        manual: "Shows the symbol at or before the address and the one behind it, by default for \
-            the instruction pointer, and which symbols lie at the address itself.",
+        manual: "Shows the line of source of the address, the symbol at or before it and the one \
+            behind it, by default for the current frame's instruction pointer, and which symbols \
+            lie at the address itself.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(nearest),
@@ -226,11 +227,20 @@ fn nearest(
     context: &mut Context<'_>,
     arguments: &mut Arguments<'_>,
 ) -> Result<Outcome, CommandError> {
-    let address = match arguments.is_empty() {
-        true => context.engine.registers()?.pc(),
+    let is_here = arguments.is_empty() || arguments.rest() == ".";
+    let address = match is_here {
+        true => context.pc()?,
         false => arguments.address(&context.expressions())?,
     };
+    if is_here {
+        arguments.take_rest();
+    }
     arguments.finish()?;
+    let source = match context.chosen_frame()?.filter(|_| is_here) {
+        Some(frame) => frame.source,
+        None => context.engine.source_line(address),
+    };
+    let source = source.filter(|_| context.state.source.shows_lines);
     let (before, after) = context.engine.symbols_near(address);
     let mut exact = Vec::new();
     if let Some(symbol) = before.as_ref().filter(|symbol| symbol.displacement == 0) {
@@ -238,7 +248,7 @@ fn nearest(
         exact = context.engine.resolve(&name).unwrap_or_default();
         exact.retain(|symbol| symbol.address == address);
     }
-    let text = format::code::nearest(before.as_ref(), after.as_ref(), &exact);
+    let text = format::code::nearest(before.as_ref(), after.as_ref(), &exact, source.as_ref());
     context.write(&text);
     Ok(Outcome::Done)
 }

@@ -20,7 +20,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         syntax: "[Register[:[Count]Type] [= Value]] [, ...]",
         summary: "show or set registers",
         manual: "Alone, shows the registers that rm has chosen, at first the integer registers, \
-            flags and segments of the current thread, and the instruction it stands at. With \
+            flags and segments of the current frame, and the instruction where it goes on. With \
             names, shows or sets these: registers, parts of them (eax, al, r8d), flags (zf, cf, \
             of, ...), $ip, $csp, $retreg and the user-defined $t0 to $t19; as far as the server's \
             machine has them st0 to st7, mm0 to mm7, xmm0 to xmm31, ymm0 to ymm31, zmm0 to zmm31, \

@@ -192,12 +192,23 @@ fn list_at(
     arguments: &mut Arguments<'_>,
 ) -> Result<Outcome, CommandError> {
     arguments.skip_blanks();
-    let at = match arguments.peek() {
-        None | Some(',') => context.engine.registers()?.pc(),
-        Some(_) => arguments.address(&context.expressions())?,
+    let is_here = arguments.is_empty() || arguments.rest().starts_with(',');
+    let is_here = is_here || {
+        // A dot alone is the frame's place as well.
+        let rest = arguments.rest().strip_prefix('.').map(str::trim_start);
+        let is_dot = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(','));
+        is_dot && arguments.take_char('.')
+    };
+    let at = match is_here {
+        true => context.pc()?,
+        false => arguments.address(&context.expressions())?,
     };
     let count = count(arguments)?;
-    let Some(line) = context.engine.source_line(at) else {
+    let line = match context.chosen_frame()?.filter(|_| is_here) {
+        Some(frame) => frame.source,
+        None => context.engine.source_line(at),
+    };
+    let Some(line) = line else {
         return Err(CommandError::refused(format!("No line of source is known for {at}")));
     };
     let Some(file) = file_of(context, at, &line)? else {
@@ -250,8 +261,13 @@ fn list(context: &mut Context<'_>, arguments: &mut Arguments<'_>) -> Result<Outc
 
 /// The file of the current line.
 fn current(context: &Context<'_>) -> Result<Listing, CommandError> {
-    let pc = context.engine.registers()?.pc();
-    let found = text_of(context, pc)?.map(|(line, file)| Listing {
+    let pc = context.pc()?;
+    let line = match context.chosen_frame()? {
+        Some(frame) => frame.source,
+        None => context.engine.source_line(pc),
+    };
+    let file = line.as_ref().map(|line| file_of(context, pc, line)).transpose()?.flatten();
+    let found = line.zip(file).map(|(line, file)| Listing {
         next: (line.line as usize).saturating_sub(LINES_BEFORE).max(1),
         path: line.file,
         file,

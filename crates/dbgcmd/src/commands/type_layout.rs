@@ -57,7 +57,7 @@ fn show(context: &mut Context<'_>, arguments: &mut Arguments<'_>) -> Result<Outc
         return Ok(Outcome::Done);
     }
     arguments.skip_separator();
-    let is_field = is_field(context, arguments.rest());
+    let is_field = is_field(context, arguments.rest(), &members(context, name, is_type));
     let field = if is_field { Some(Wildcard::new(arguments.word())) } else { None };
     arguments.skip_separator();
     let address = match arguments.is_empty() {
@@ -104,9 +104,20 @@ fn heading(layout: &TypeLayout) -> String {
     text
 }
 
-/// Whether a member's name comes next: a word that is no address.
-fn is_field(context: &Context<'_>, rest: &str) -> bool {
+/// The names of the members that a type or a variable has.
+fn members(context: &Context<'_>, name: &str, is_type: bool) -> Vec<String> {
+    let local = if is_type { None } else { local(context, name, 0).ok().flatten() };
+    let layout = local.or_else(|| context.engine.type_layout(name, None, 0).ok());
+    let rows = layout.into_iter().flat_map(|layout| layout.rows);
+    rows.map(|row| row.name).collect()
+}
+
+/// Whether a member's name comes next: one that there is, or a word that is no address.
+fn is_field(context: &Context<'_>, rest: &str, members: &[String]) -> bool {
     let word = rest.split([' ', ',']).next().unwrap_or_default();
+    if members.iter().any(|member| member == word) {
+        return true;
+    }
     let is_word = word.starts_with(|first: char| first.is_alphabetic() || "_*?".contains(first));
     let evaluated = expr::evaluate_head(word, &context.expressions());
     is_word && !evaluated.is_ok_and(|(_, len)| len == word.len())

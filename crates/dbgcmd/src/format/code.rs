@@ -37,21 +37,24 @@ pub(crate) fn unreadable(address: Address) -> String {
     format!("{address} ??              ???\n")
 }
 
-/// The lines of command `ln`: the symbol at or before an address and the one behind, each with its
-/// own address, and which of them lie at the address itself.
+/// The lines of command `ln`: the line of source of an address, the symbol at or before it and the
+/// one behind, each with its own address, and which of them lie at the address itself.
 pub(crate) fn nearest(
     before: Option<&SymbolAt>,
     after: Option<&SymbolAt>,
     exact: &[SymbolMatch],
+    source: Option<&SourceLine>,
 ) -> String {
-    let mut text = String::new();
+    let mut pair = String::new();
     if let Some(symbol) = before {
-        let _ = write!(text, "({})   {symbol}", symbol.address);
+        let _ = write!(pair, "({})   {symbol}", symbol.address);
     }
     if let Some(symbol) = after {
-        let _ = write!(text, "   |  ({})   {symbol}", symbol.address);
+        let _ = write!(pair, "   |  ({})   {symbol}", symbol.address);
     }
-    if !text.is_empty() {
+    let mut text = source.map(|source| format!("[{source}]\n")).unwrap_or_default();
+    if !pair.is_empty() {
+        text.push_str(&pair);
         text.push('\n');
     }
     if !exact.is_empty() {
@@ -123,6 +126,7 @@ mod tests {
             size: 4,
             kind: dbgeng::SymbolKind::Function,
         };
+        let source = SourceLine { file: "/src/prog.c".into(), line: 12, column: 1 };
         expect![[r#"
             (00005555`55555139)   prog!main+0x9   |  (00005555`55555180)   prog!foo
         "#]]
@@ -130,12 +134,19 @@ mod tests {
             Some(&symbol("main", 0x5555_5555_5139, 9)),
             Some(&symbol("foo", 0x5555_5555_5180, 0)),
             &[],
+            None,
         ));
         expect![[r#"
+            [/src/prog.c @ 12]
             (00005555`55555142)   prog!main
             Exact matches:
                 prog!main
         "#]]
-        .assert_eq(&nearest(Some(&symbol("main", 0x5555_5555_5142, 0)), None, &[exact]));
+        .assert_eq(&nearest(
+            Some(&symbol("main", 0x5555_5555_5142, 0)),
+            None,
+            &[exact],
+            Some(&source),
+        ));
     }
 }

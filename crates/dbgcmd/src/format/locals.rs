@@ -86,20 +86,6 @@ pub(crate) fn members(rows: &[LayoutRow]) -> String {
     text
 }
 
-/// Registers of a frame, three in a row. Those that are not known are dashes.
-pub(crate) fn registers(registers: &[(&'static str, Option<u64>)]) -> String {
-    let mut text = String::new();
-    for row in registers.chunks(3) {
-        let words = row.iter().map(|(name, value)| match value {
-            Some(value) => format!("{name:>3}={value:016x}"),
-            None => format!("{name:>3}=----------------"),
-        });
-        text.push_str(&words.collect::<Vec<_>>().join(" "));
-        text.push('\n');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,15 +133,5 @@ mod tests {
             prv local  <optimised out>                  int optimised_away_ = 0n5
         "#]]
         .assert_eq(&shown(columns));
-    }
-
-    #[test]
-    fn unknown_registers_are_dashes() {
-        let four = [("rax", None), ("rbx", Some(1)), ("r12", Some(2)), ("rip", Some(0x40_1000))];
-        expect![[r#"
-            rax=---------------- rbx=0000000000000001 r12=0000000000000002
-            rip=0000000000401000
-        "#]]
-        .assert_eq(&registers(&four));
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use dbgbase::{Arch, GeneralRegisters, x86_64};
+use dbgbase::{Arch, x86_64};
+use dbgeng::FrameRegisters;
 
 /// The letters for the flags of x86-64: bit, clear, set, in the order in which they are shown.
 const FLAG_LETTERS: [(u8, &str, &str); 8] = [
@@ -27,16 +28,20 @@ const ROWS: [&[&str]; 6] = [
 ];
 
 /// The integer registers with the flags, the segments, or both, several lines. A CPU without
-/// segments only has the first.
-pub(crate) fn chosen(
-    registers: &GeneralRegisters,
-    has_integers: bool,
-    has_segments: bool,
-) -> String {
+/// segments only has the first. What is not known is dashes.
+pub(crate) fn chosen(registers: &FrameRegisters, has_integers: bool, has_segments: bool) -> String {
     match registers.arch() {
         Arch::X86_64 => x86_64_rows(registers, has_integers, has_segments),
         _ if has_integers => other_rows(registers),
         _ => String::new(),
+    }
+}
+
+/// A value in so many digits, or as many dashes.
+fn digits(value: Option<u64>, count: usize) -> String {
+    match value {
+        Some(value) => format!("{value:0count$x}"),
+        None => "-".repeat(count),
     }
 }
 
@@ -46,37 +51,39 @@ pub(crate) fn one(name: &str, value: u64, size_bits: u8) -> String {
     format!("{name}={value:0digits$x}")
 }
 
-fn x86_64_rows(registers: &GeneralRegisters, has_integers: bool, has_segments: bool) -> String {
-    let value = |name| {
-        let id = registers.arch().register_by_name(name);
-        id.map_or(0, |id| registers.get(id))
-    };
+fn x86_64_rows(registers: &FrameRegisters, has_integers: bool, has_segments: bool) -> String {
+    let value = |name| registers.get(registers.arch().register_by_name(name)?);
     let mut text = String::new();
     let flags = registers.get(x86_64::EFLAGS);
     if has_integers {
         for row in ROWS {
             let cells: Vec<String> =
-                row.iter().map(|name| format!("{name:>3}={:016x}", value(*name))).collect();
+                row.iter().map(|name| format!("{name:>3}={}", digits(value(*name), 16))).collect();
             text.push_str(&cells.join(" "));
             text.push('\n');
         }
         let letters: Vec<&str> = FLAG_LETTERS
             .iter()
-            .map(|(bit, clear, set)| if flags >> bit & 1 == 1 { *set } else { *clear })
+            .map(|(bit, clear, set)| match flags {
+                Some(flags) if flags >> bit & 1 == 1 => *set,
+                Some(_) => *clear,
+                None => "--",
+            })
             .collect();
-        let _ = writeln!(text, "iopl={}         {}", flags >> 12 & 3, letters.join(" "));
+        let level = digits(flags.map(|flags| flags >> 12 & 3), 1);
+        let _ = writeln!(text, "iopl={level}         {}", letters.join(" "));
     }
     let mut last = String::new();
     if has_segments {
         let segments: Vec<String> = ["cs", "ss", "ds", "es", "fs", "gs"]
             .iter()
-            .map(|name| format!("{name}={:04x}", value(*name)))
+            .map(|name| format!("{name}={}", digits(value(*name), 4)))
             .collect();
         last.push_str(&segments.join("  "));
     }
     if has_integers {
         let gap = if has_segments { 13 } else { 0 };
-        let _ = write!(last, "{:gap$}efl={flags:08x}", "");
+        let _ = write!(last, "{:gap$}efl={}", "", digits(flags, 8));
     }
     if !last.is_empty() {
         let _ = writeln!(text, "{last}");
@@ -85,13 +92,13 @@ fn x86_64_rows(registers: &GeneralRegisters, has_integers: bool, has_segments: b
 }
 
 /// Four registers in a row, in the order of the CPU's table.
-fn other_rows(registers: &GeneralRegisters) -> String {
+fn other_rows(registers: &FrameRegisters) -> String {
     let mut text = String::new();
     let cells: Vec<String> = registers
         .iter()
-        .map(|(register, value)| {
-            let digits = usize::from(register.size_bytes) * 2;
-            format!("{:>6}={value:0digits$x}", register.name)
+        .map(|(_, register, value)| {
+            let value = digits(value, usize::from(register.size_bytes) * 2);
+            format!("{:>6}={value}", register.name)
         })
         .collect();
     for row in cells.chunks(4) {
@@ -104,7 +111,12 @@ fn other_rows(registers: &GeneralRegisters) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dbgbase::GeneralRegisters;
     use expect_test::expect;
+
+    fn chosen(registers: &GeneralRegisters, has_integers: bool, has_segments: bool) -> String {
+        super::chosen(&FrameRegisters::from(registers), has_integers, has_segments)
+    }
 
     #[test]
     fn x86_64_has_the_layout_of_the_manual() {
@@ -159,6 +171,25 @@ mod tests {
         assert!(
             chosen(&registers, true, true).contains("iopl=0         nv up di pl nz na po nc\n")
         );
+    }
+
+    #[test]
+    fn what_a_frame_has_not_preserved_is_dashes() {
+        let mut registers = FrameRegisters::unknown(Arch::X86_64);
+        registers.set(x86_64::RBX, Some(1));
+        registers.set(x86_64::RIP, Some(0x40_1000));
+        registers.set(x86_64::CS, Some(0x33));
+        expect![[r#"
+            rax=---------------- rbx=0000000000000001 rcx=----------------
+            rdx=---------------- rsi=---------------- rdi=----------------
+            rip=0000000000401000 rsp=---------------- rbp=----------------
+             r8=----------------  r9=---------------- r10=----------------
+            r11=---------------- r12=---------------- r13=----------------
+            r14=---------------- r15=----------------
+            iopl=-         -- -- -- -- -- -- -- --
+            cs=0033  ss=----  ds=----  es=----  fs=----  gs=----             efl=--------
+        "#]]
+        .assert_eq(&super::chosen(&registers, true, true));
     }
 
     #[test]

@@ -147,7 +147,7 @@ impl Engine {
     ) -> T {
         let settings = ExprSettings { radix: condition.radix, ..self.expr_settings.clone() };
         let before = std::mem::replace(&mut self.context.current, at);
-        let seen = look(&EngineContext::new(self, &settings));
+        let seen = look(&EngineContext::of_thread(self, &settings));
         self.context.current = before;
         seen
     }

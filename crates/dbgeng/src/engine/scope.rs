@@ -1,10 +1,13 @@
 //! The frame whose variables are meant, and those variables. It only routes.
 
-use dbgbase::{Address, RegisterDescription};
+use dbgbase::Address;
 
 use crate::engine::ChosenFrame;
 use crate::locals::StoppedThread;
-use crate::{Engine, Error, ErrorKind, Local, StackFrame, TypeLayout, ValueLimits};
+use crate::{
+    Engine, Error, ErrorKind, FrameRegisters, Local, StackFrame, TypeLayout, ValueLimits,
+    ValuePlace,
+};
 
 impl Engine {
     /// The number of the current frame: the one that was chosen, until the thread changes or
@@ -67,15 +70,41 @@ impl Engine {
     /// The general registers of a frame: as they will be when control comes back to it. Inlined
     /// calls have those of the function they are inlined into.
     ///
-    /// **Shape**: in the order of the CPU's manual; `None` for those that calls further in may have
-    /// changed.
+    /// **Shape**: those that calls further in may have changed are unknown.
     /// **Errors**: as [`Engine::set_current_frame`].
     /// **Cost**: as [`Engine::stack`].
-    pub fn frame_registers(
-        &self,
-        number: usize,
-    ) -> Result<Vec<(&'static RegisterDescription, Option<u64>)>, Error> {
-        self.with_thread(|thread| thread.frame_registers(number))
+    pub fn frame_registers(&self, number: usize) -> Result<FrameRegisters, Error> {
+        Ok(self.with_thread(|thread| thread.frame_registers(number))?.0)
+    }
+
+    /// The general registers of the current frame; of the innermost, the thread's own.
+    ///
+    /// **Errors**: `NoTarget`, `NotStopped`; those of the connection.
+    /// **Cost**: as [`Engine::registers`] for frame 0, else as [`Engine::stack`].
+    pub fn current_registers(&self) -> Result<FrameRegisters, Error> {
+        match self.current_frame() {
+            0 => Ok(FrameRegisters::from(&self.registers()?)),
+            number => self.frame_registers(number),
+        }
+    }
+
+    /// Whether the current frame waits for a function that it called, so that the thread's
+    /// registers are not its own. Inlined calls and what they are inlined into share registers.
+    ///
+    /// **Errors**, **Cost**: as [`Engine::current_registers`].
+    pub fn is_in_caller(&self) -> Result<bool, Error> {
+        match self.current_frame() {
+            0 => Ok(false),
+            number => Ok(self.with_thread(|thread| thread.frame_registers(number))?.1),
+        }
+    }
+
+    /// Where a variable of a frame is, of several with the name the one in the innermost block.
+    ///
+    /// **Shape**: `None` if the frame has none of the name.
+    /// **Errors**, **Cost**: as [`Engine::locals`], without what variables point to.
+    pub fn local_place(&self, number: usize, name: &str) -> Result<Option<ValuePlace>, Error> {
+        self.with_thread(|thread| thread.place_of(number, name))
     }
 
     /// The type with this name, `name` or `module!name`, with the scopes around it: its members,

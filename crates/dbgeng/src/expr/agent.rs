@@ -77,7 +77,7 @@ impl Compiler<'_> {
             name => RegisterPart::from_name(self.arch, name),
         };
         let Some(part) = part else {
-            let value = self.context.register(name).ok_or(ExprErrorKind::BadRegister)?;
+            let value = self.context.register(name).map_err(program::register_error)?;
             let is_constant = CONSTANTS.contains(&name);
             if is_constant {
                 self.push(&[Instruction::Constant(value)]);

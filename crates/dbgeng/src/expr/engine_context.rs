@@ -5,11 +5,14 @@ use dbgbase::x86_64::DEBUG_REGISTERS;
 use dbgbase::x86_64::extended::{ExtendedForm, ExtendedRegister};
 use dbgbase::{Address, Arch, ReadMemory, Unreadable, read_u64, x86_64};
 
-use super::{EvalContext, Radix, RegisterPart, SymbolMiss};
-use crate::{BreakpointId, Engine, ErrorKind, SymbolKind, SymbolMatch};
+use super::{EvalContext, Radix, RegisterMiss, RegisterPart, SymbolMiss};
+use crate::{BreakpointId, Engine, ErrorKind, FrameRegisters, SymbolKind, SymbolMatch, ValuePlace};
 
 /// How many user-defined pseudo-registers there are: `$t0` to `$t19`.
 pub const USER_REGISTER_COUNT: usize = 20;
+
+/// More frames are not looked at for a return address.
+const FRAMES_MAX: usize = 1 << 16;
 
 /// What a front end keeps between expressions.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -46,12 +49,21 @@ impl ExprSettings {
 pub struct EngineContext<'a> {
     engine: &'a Engine,
     settings: &'a ExprSettings,
+    /// Whether the current frame's registers and variables are meant.
+    sees_frame: bool,
 }
 
 impl<'a> EngineContext<'a> {
-    /// The view of expressions on `engine`, at its current thread.
+    /// The view of expressions on `engine`, at its current frame: registers are the frame's, and
+    /// its variables hide symbols of the same name.
     pub fn new(engine: &'a Engine, settings: &'a ExprSettings) -> EngineContext<'a> {
-        EngineContext { engine, settings }
+        EngineContext { engine, settings, sees_frame: true }
+    }
+
+    /// The view at the current thread, of its own registers and without variables of frames: for
+    /// what is going to be evaluated elsewhere than where the thread is now.
+    pub(crate) fn of_thread(engine: &'a Engine, settings: &'a ExprSettings) -> EngineContext<'a> {
+        EngineContext { engine, settings, sees_frame: false }
     }
 
     fn arch(&self) -> Arch {
@@ -76,7 +88,7 @@ impl<'a> EngineContext<'a> {
             "$ptrsize" => Some(self.arch().pointer_size_bytes()),
             "$pagesize" => Some(4096),
             "$dpid" => Some(u64::from(std::process::id())),
-            "$scopeip" => self.register("$ip"),
+            "$scopeip" => self.register("$ip").ok(),
             "$eventip" => {
                 let (process, thread) = self.engine.event_thread()?;
                 let registers = self.engine.thread_registers(process, thread).ok()?;
@@ -94,16 +106,53 @@ impl<'a> EngineContext<'a> {
             "$teb" | "$thread" if self.arch() == Arch::X86_64 => {
                 Some(self.engine.registers().ok()?.get(x86_64::FS_BASE))
             }
-            "$frame" => self.engine.current().map(|_| 0),
-            "$ra" => {
-                // A return address is known when the caller is.
-                let stack = self.engine.stack(2).ok()?;
-                let frame = stack.frames.iter().find(|frame| !frame.is_inline)?;
-                Some(frame.return_address?.value())
-            }
+            "$frame" => self.engine.current().map(|_| self.frame() as u64),
+            "$ra" => self.return_address(),
             "$exentry" => self.program_entry(),
             _ => None,
         }
+    }
+
+    /// The number of the frame that is meant.
+    fn frame(&self) -> usize {
+        if self.sees_frame { self.engine.current_frame() } else { 0 }
+    }
+
+    /// Where the frame returns to. Inlined calls return where what they are inlined into does.
+    fn return_address(&self) -> Option<u64> {
+        let number = self.frame();
+        // A return address is known when the caller is.
+        let mut count = number.saturating_add(2);
+        loop {
+            let stack = self.engine.stack(count).ok()?;
+            let is_all = stack.frames.len() < count;
+            let frame = stack.frames.iter().skip(number).find(|frame| !frame.is_inline);
+            match frame.and_then(|frame| frame.return_address) {
+                None if !is_all && count < FRAMES_MAX => count *= 2,
+                address => return Some(address?.value()),
+            }
+        }
+    }
+
+    /// The registers of the frame.
+    fn registers(&self) -> Option<FrameRegisters> {
+        match self.frame() {
+            0 => Some(FrameRegisters::from(&self.engine.registers().ok()?)),
+            number => self.engine.frame_registers(number).ok(),
+        }
+    }
+
+    /// The address of a variable of the frame. `None` if it has none of the name.
+    fn local(&self, name: &str) -> Option<Result<u64, SymbolMiss>> {
+        if !self.sees_frame || name.contains(['!', '`']) {
+            return None;
+        }
+        // A frame without debugging information has no variables.
+        let place = self.engine.local_place(self.frame(), name).ok()??;
+        Some(match place {
+            ValuePlace::Memory(address) => Ok(address.value()),
+            _ => Err(SymbolMiss::NotInMemory),
+        })
     }
 
     /// The integers among the extended registers, and the debug registers.
@@ -152,14 +201,29 @@ impl EvalContext for EngineContext<'_> {
         RegisterPart::is_common(self.arch(), name)
     }
 
-    fn register(&self, name: &str) -> Option<u64> {
-        match RegisterPart::from_name(self.arch(), name) {
-            Some(part) => Some(part.read(&self.engine.registers().ok()?)),
-            None => self.pseudo_register(name).or_else(|| self.extended_register(name)),
+    fn register(&self, name: &str) -> Result<u64, RegisterMiss> {
+        if let Some(part) = RegisterPart::from_name(self.arch(), name) {
+            let registers = self.registers().ok_or(RegisterMiss::Unknown)?;
+            return part.read_frame(&registers).ok_or(RegisterMiss::NotInFrame);
         }
+        if let Some(value) = self.pseudo_register(name) {
+            return Ok(value);
+        }
+        let value = self.extended_register(name).ok_or(RegisterMiss::Unknown)?;
+        // Calls may change all of them (System V psABI for AMD64, 3.2.1).
+        let is_lost = self.sees_frame && self.engine.is_in_caller().unwrap_or(false);
+        let is_debug = DEBUG_REGISTERS.contains(&name);
+        if is_lost && !is_debug { Err(RegisterMiss::NotInFrame) } else { Ok(value) }
     }
 
     fn symbol(&self, name: &str) -> Result<u64, SymbolMiss> {
+        let local = name.strip_prefix("$!");
+        if let Some(found) = self.local(local.unwrap_or(name)) {
+            return found;
+        }
+        if local.is_some() {
+            return Err(SymbolMiss::Unknown);
+        }
         let found = match self.engine.resolve(name) {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::AmbiguousSymbol => {

@@ -19,6 +19,10 @@ pub enum ExprErrorKind {
     Ambiguous,
     /// No register has this name, or it has no value now.
     BadRegister,
+    /// The register's value in the current frame is lost.
+    RegisterNotInFrame,
+    /// The name is that of a variable that has no address at this place.
+    NotInMemory,
     /// The memory that an operator needs cannot be read.
     Memory,
     /// An operand is outside of what its operator takes: a division by zero.
@@ -66,6 +70,13 @@ impl ExprError {
             ExprErrorKind::Unresolved => format!("Couldn't resolve error at '{at}'"),
             ExprErrorKind::Ambiguous => format!("Ambiguous symbol error at '{at}'"),
             ExprErrorKind::BadRegister => format!("Bad register error at '{at}'"),
+            ExprErrorKind::RegisterNotInFrame => format!(
+                "Register not preserved for this frame at '{at}'; after .frame 0 registers are \
+                 the thread's"
+            ),
+            ExprErrorKind::NotInMemory => format!(
+                "Variable not in memory at '{at}'; 'dv /v' shows where it is, and its value"
+            ),
             ExprErrorKind::Memory => format!("Memory access error at '{at}'"),
             ExprErrorKind::Operand => format!("Operand error at '{at}'"),
             ExprErrorKind::TooLong => {

@@ -5,7 +5,7 @@ use dbgbase::Address;
 
 use super::error::{ExprError, ExprErrorKind};
 use super::operator::{BinaryOperator, UnaryOperator};
-use super::{EvalContext, SymbolMiss};
+use super::{EvalContext, RegisterMiss, SymbolMiss};
 
 /// One step of the stack machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,13 +80,21 @@ impl<'t> Program<'t> {
 }
 
 fn register(name: &str, context: &dyn EvalContext) -> Result<u64, ExprErrorKind> {
-    context.register(&name.to_ascii_lowercase()).ok_or(ExprErrorKind::BadRegister)
+    context.register(&name.to_ascii_lowercase()).map_err(register_error)
+}
+
+pub(super) fn register_error(miss: RegisterMiss) -> ExprErrorKind {
+    match miss {
+        RegisterMiss::Unknown => ExprErrorKind::BadRegister,
+        RegisterMiss::NotInFrame => ExprErrorKind::RegisterNotInFrame,
+    }
 }
 
 pub(super) fn symbol(name: &str, context: &dyn EvalContext) -> Result<u64, ExprErrorKind> {
     context.symbol(name).map_err(|miss| match miss {
         SymbolMiss::Unknown => ExprErrorKind::Unresolved,
         SymbolMiss::Ambiguous => ExprErrorKind::Ambiguous,
+        SymbolMiss::NotInMemory => ExprErrorKind::NotInMemory,
     })
 }
 
@@ -99,7 +107,7 @@ fn name(word: &str, context: &dyn EvalContext) -> Result<u64, ExprErrorKind> {
 pub(super) fn is_register(word: &str, context: &dyn EvalContext) -> bool {
     let lower = word.to_ascii_lowercase();
     context.is_common_register(&lower)
-        || lower.starts_with('$') && context.register(&lower).is_some()
+        || lower.starts_with('$') && context.register(&lower) != Err(RegisterMiss::Unknown)
 }
 
 fn unary(

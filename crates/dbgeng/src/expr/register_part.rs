@@ -3,6 +3,8 @@
 
 use dbgbase::{Arch, GeneralRegisters, RegisterId, x86_64};
 
+use crate::FrameRegisters;
+
 /// A register or a run of bits in one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RegisterPart {
@@ -72,7 +74,16 @@ impl RegisterPart {
 
     /// The part's value.
     pub fn read(self, registers: &GeneralRegisters) -> u64 {
-        registers.get(self.register) >> self.shift & self.mask()
+        self.of(registers.get(self.register))
+    }
+
+    /// The part's value in a frame, if the register's is known there.
+    pub fn read_frame(self, registers: &FrameRegisters) -> Option<u64> {
+        registers.get(self.register).map(|whole| self.of(whole))
+    }
+
+    fn of(self, whole: u64) -> u64 {
+        whole >> self.shift & self.mask()
     }
 
     /// The whole register with the part replaced by `value`, whose surplus bits are dropped.

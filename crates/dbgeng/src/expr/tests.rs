@@ -50,8 +50,11 @@ impl EvalContext for Fake {
         matches!(name, "rax" | "rsp" | "rip")
     }
 
-    fn register(&self, name: &str) -> Option<u64> {
-        self.registers.get(name).copied()
+    fn register(&self, name: &str) -> Result<u64, RegisterMiss> {
+        if name == "lost" {
+            return Err(RegisterMiss::NotInFrame);
+        }
+        self.registers.get(name).copied().ok_or(RegisterMiss::Unknown)
     }
 
     fn symbol(&self, name: &str) -> Result<u64, SymbolMiss> {
@@ -180,6 +183,11 @@ fn errors_speak_as_the_original() {
         ("1+foo+2", "Couldn't resolve error at 'foo+2'"),
         ("twice", "Ambiguous symbol error at 'twice'"),
         ("@foo", "Bad register error at '@foo'"),
+        (
+            "@lost",
+            "Register not preserved for this frame at '@lost'; after .frame 0 registers are the \
+             thread's",
+        ),
         ("rip", "Bad register error at 'rip'"),
         ("1+", "Numeric expression missing from '<EOL>'"),
         ("", "Numeric expression missing from '<EOL>'"),

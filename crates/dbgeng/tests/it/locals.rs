@@ -180,8 +180,8 @@ fn the_current_frame_is_the_innermost_one_again_when_anything_has_run() {
     assert_eq!((none.kind(), engine.current_frame()), (ErrorKind::NotFound, 1));
     let registers = engine.frame_registers(1).expect("came along");
     let value = |name: &str| {
-        let found = registers.iter().find(|(register, _)| register.name == name);
-        found.expect("the CPU has it").1
+        let found = registers.iter().find(|(_, register, _)| register.name == name);
+        found.expect("the CPU has it").2
     };
     let sp = Address::new(SP).wrapping_offset(16).value();
     assert_eq!((value("rsp"), value("rbp"), value("rax")), (Some(sp), Some(SP + 0x40), None));

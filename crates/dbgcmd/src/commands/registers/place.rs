@@ -72,7 +72,7 @@ impl Place {
                 "The server's machine has no register {name}"
             )));
         }
-        Ok(context.expressions().register(name).map(Place::Value))
+        Ok(context.expressions().register(name).ok().map(Place::Value))
     }
 
     /// Whether it has a line of its own.
@@ -93,7 +93,13 @@ impl Place {
             return Ok(format!("{name}={}", elements::row(&bytes, typed.element, count)));
         }
         let (value, size_bits) = match self {
-            Place::Part(part) => (part.read(&context.engine.registers()?), part.size_bits),
+            Place::Part(part) => match part.read_frame(&context.engine.current_registers()?) {
+                Some(value) => (value, part.size_bits),
+                None => {
+                    let digits = usize::from(part.size_bits).div_ceil(4);
+                    return Ok(format!("{name}={}", "-".repeat(digits)));
+                }
+            },
             Place::User(index) => {
                 let value = context.state.expressions.user_registers.get(index);
                 (value.copied().unwrap_or_default(), 64)
@@ -184,6 +190,9 @@ impl Place {
     fn bytes(self, context: &Context<'_>) -> Result<Vec<u8>, CommandError> {
         match self {
             Place::Extended(register) => {
+                if context.engine.is_in_caller()? {
+                    return Err(lost(&register.name()));
+                }
                 let value = context.engine.extended_registers()?.get(register);
                 let value = value.ok_or_else(|| {
                     let name = register.name();
@@ -192,7 +201,8 @@ impl Place {
                 Ok(value.bytes().to_vec())
             }
             Place::Part(part) => {
-                let value = part.read(&context.engine.registers()?).to_le_bytes();
+                let value = part.read_frame(&context.engine.current_registers()?);
+                let value = value.ok_or_else(|| lost("the register"))?.to_le_bytes();
                 Ok(value.into_iter().take(self.size_bytes()).collect())
             }
             Place::User(_) | Place::Value(_) => Ok(Vec::new()),
@@ -225,6 +235,14 @@ impl Place {
 
     fn set(self, context: &mut Context<'_>, name: &str, bytes: &[u8]) -> Result<(), CommandError> {
         let value = ExtendedValue::new(bytes);
+        let is_of_frame = matches!(self, Place::Part(_) | Place::Extended(_));
+        if is_of_frame && context.engine.is_in_caller()? {
+            let number = context.engine.current_frame();
+            return Err(CommandError::refused(format!(
+                "Registers of frame {number:x} can be read, but not set; .frame 0 goes back to \
+                 the thread's own"
+            )));
+        }
         match self {
             Place::Part(part) => {
                 let whole = context.engine.registers()?.get(part.register);
@@ -251,6 +269,13 @@ impl Place {
         }
         Ok(())
     }
+}
+
+/// The refusal to show what calls further in may have changed.
+fn lost(name: &str) -> CommandError {
+    CommandError::refused(format!(
+        "{name} is not preserved for this frame; after .frame 0 registers are the thread's"
+    ))
 }
 
 /// The bytes of one element, as it is typed.

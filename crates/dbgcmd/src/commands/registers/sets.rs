@@ -120,14 +120,19 @@ impl RegisterMask {
     }
 }
 
-/// The registers of the current thread that a mask chooses, in lines.
+/// The registers of the current frame that a mask chooses, in lines. Those beyond the general ones
+/// are never kept for a frame that has called another function.
 ///
-/// **Errors**: those of [`Engine::registers`] and [`Engine::extended_registers`].
+/// **Errors**: those of [`Engine::current_registers`] and [`Engine::extended_registers`].
 pub(crate) fn masked(engine: &Engine, mask: RegisterMask) -> Result<String, Error> {
-    let registers = engine.registers()?;
+    let registers = engine.current_registers()?;
     let has_integers = mask.has(INTEGER_32 | INTEGER);
     let mut text = format::registers::chosen(&registers, has_integers, mask.has(SEGMENTS));
     if mask.has(!(INTEGER_32 | INTEGER | SEGMENTS)) {
+        if engine.is_in_caller()? {
+            text.push_str("(only general registers are preserved for this frame)\n");
+            return Ok(text);
+        }
         text.push_str(&extended(&engine.extended_registers()?, mask));
     }
     Ok(text)

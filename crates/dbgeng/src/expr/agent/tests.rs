@@ -1,7 +1,7 @@
 //! Which expressions become code, and what code.
 
 use super::*;
-use crate::expr::{Radix, SymbolMiss};
+use crate::expr::{Radix, RegisterMiss, SymbolMiss};
 use dbgbase::{Address, Unreadable};
 
 /// Names that are known; nothing can be read.
@@ -16,11 +16,11 @@ impl EvalContext for Names {
         RegisterPart::is_common(Arch::X86_64, name)
     }
 
-    fn register(&self, name: &str) -> Option<u64> {
+    fn register(&self, name: &str) -> Result<u64, RegisterMiss> {
         match name {
-            "$ptrsize" => Some(8),
-            "$t0" | "$tid" | "$ip" => Some(1),
-            _ => None,
+            "$ptrsize" => Ok(8),
+            "$t0" | "$tid" | "$ip" => Ok(1),
+            _ => Err(RegisterMiss::Unknown),
         }
     }
 
