@@ -82,6 +82,8 @@ pub enum SymbolMiss {
     Ambiguous,
     /// It is a variable that is not in memory at this place.
     NotInMemory,
+    /// The user does not want to wait for what may be called so.
+    Cancelled,
 }
 
 /// The value of `text`, which must be an expression and nothing else.

@@ -1,8 +1,10 @@
 //! Names and addresses over all modules of a process. Nothing is loaded before a name or an address
 //! inside a module is asked for. How a module's image is found is `search`'s business.
 
+mod debug_names;
 mod debuginfod;
 mod download;
+mod name_index;
 mod notes;
 mod parts;
 mod search;
@@ -78,6 +80,8 @@ pub enum SymbolKind {
     /// A function that chooses the real one when the program starts (`STT_GNU_IFUNC`). The address
     /// is the chooser's: a breakpoint there is reached once at most.
     IndirectFunction,
+    /// A function that was inlined: the first instruction of one of its copies.
+    Inlined,
     /// Data.
     Data,
     /// Data of each thread; the address is no address but an offset in the module's block.
@@ -193,19 +197,25 @@ impl<'a> ProcessSymbols<'a> {
     }
 
     /// The symbols with this name: `name` or `module!name`; or the places of a line of source, as
-    /// `` `module!file:line` `` or `` `file:line` ``.
+    /// `` `module!file:line` `` or `` `file:line` ``. Debugging information is asked for names that
+    /// no symbol table has: that of the module, of the program, and of other modules if it is here.
     pub(crate) fn resolve(&self, name: &str) -> Result<Vec<SymbolMatch>, Error> {
         if let Some(line) = name.strip_prefix('`').and_then(|name| name.strip_suffix('`')) {
             return self.resolve_line(line);
         }
         if let Some((module, symbol)) = self.qualified(name) {
-            let found = self.in_module(module, symbol)?;
+            let mut found = self.in_module(module, symbol)?;
+            if found.is_empty() {
+                found = self.in_debug_info(module, symbol)?;
+            }
             return if found.is_empty() { Err(self.unknown(symbol, module)) } else { Ok(found) };
         }
-        for module in self.in_search_order() {
-            let found = self.in_module(module, name)?;
-            if !found.is_empty() {
-                return Ok(found);
+        for look in [Self::in_module, Self::in_near_debug_info] {
+            for module in self.in_search_order() {
+                let found = look(self, module, name)?;
+                if !found.is_empty() {
+                    return Ok(found);
+                }
             }
         }
         Err(Error::new(ErrorKind::UnknownSymbol, format!("no symbol is called {name}")))

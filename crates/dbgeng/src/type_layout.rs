@@ -38,7 +38,7 @@ impl ProcessSymbols<'_> {
     ) -> Result<TypeLayout, Error> {
         let (module, name) = self.split(name);
         for module in self.candidates(module) {
-            let Some(image) = self.debug_image(module)? else { continue };
+            let Some(image) = self.indexed_image(module)? else { continue };
             let Some(info) = image.debug_info() else { continue };
             if let Some(ty) = info.types_named(name).into_iter().next() {
                 return self.layout(module, info, ty, address, depth_max);
@@ -55,7 +55,7 @@ impl ProcessSymbols<'_> {
         let mut found = Vec::new();
         for module in self.candidates(None).filter(|module| modules.matches(&module.name)) {
             self.finder.check_cancelled()?;
-            let Some(image) = self.debug_image(module)? else { continue };
+            let Some(image) = self.indexed_image(module)? else { continue };
             let Some(info) = image.debug_info() else { continue };
             let named = info.types_matching(&names).into_iter();
             found.extend(named.map(|ty| format!("{}!{}", module.name, info.type_name(Some(ty)))));

@@ -32,6 +32,8 @@ mod frames;
 mod locals;
 // Other languages: C++, Rust, assembly.
 mod languages;
+// Names that symbol tables do not have, or have several times.
+mod names;
 // Libraries that come and go.
 mod loading;
 // Programs of other people: a running python3.

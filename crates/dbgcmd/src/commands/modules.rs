@@ -216,6 +216,7 @@ fn details(symbol: &SymbolMatch) -> String {
     let kind = match symbol.kind {
         SymbolKind::Function => "func",
         SymbolKind::IndirectFunction => "ifunc",
+        SymbolKind::Inlined => "inline",
         SymbolKind::Data => "data",
         SymbolKind::ThreadLocal => "tls",
         SymbolKind::Other => "",

@@ -8,7 +8,7 @@ use dbgwire::verbs::site::ListSites;
 
 use crate::{
     BreakpointId, BreakpointLocation, BreakpointSpec, BreakpointView, Engine, Error, ErrorKind,
-    EventKind, ProcessNumber, StopCause, SymbolKind,
+    EventKind, ProcessNumber, StopCause, SymbolKind, SymbolMatch,
 };
 
 impl Engine {
@@ -146,11 +146,20 @@ impl Engine {
     fn addresses_of(&self, number: ProcessNumber, name: &str) -> Result<Vec<Address>, Error> {
         match self.symbols_of(self.process(number)?).resolve(name) {
             Ok(found) => {
-                let found = found.iter().filter(|found| found.kind != SymbolKind::ThreadLocal);
-                Ok(found.map(|found| found.address).collect())
+                let is_data = |found: &SymbolMatch| found.kind == SymbolKind::Data;
+                // Code is meant where a name stands for both.
+                let has_code = found.iter().any(|found| !is_data(found) && has_address(found));
+                let is_meant =
+                    |found: &&SymbolMatch| has_address(found) && !(has_code && is_data(found));
+                Ok(found.iter().filter(is_meant).map(|found| found.address).collect())
             }
             Err(error) if error.kind() == ErrorKind::UnknownSymbol => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }
+}
+
+/// Thread-local variables have one in each thread.
+fn has_address(found: &SymbolMatch) -> bool {
+    found.kind != SymbolKind::ThreadLocal
 }

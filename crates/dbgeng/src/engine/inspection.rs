@@ -193,11 +193,17 @@ impl Engine {
     }
 
     /// The symbols with this exact name, `name` or `module!name`, the best first. A bare name is
-    /// looked for in the program, then in the other modules; the first that has it decides.
+    /// looked for in the program, then in the other modules; the first that has it decides. Where
+    /// no symbol table has it, debugging information is asked: for functions that were inlined
+    /// everywhere, for statics of functions. A bare name does not make that of libraries be
+    /// fetched.
     ///
-    /// **Shape**: never empty; several if functions share the name.
+    /// **Shape**: never empty; several if functions share the name, or one was inlined in several
+    /// places.
     /// **Errors**: `UnknownSymbol`; `Cancelled`; `NoTarget`; those of the connection.
-    /// **Cost**: loads symbols until the name is found, as [`Engine::load_symbols`].
+    /// **Cost**: loads symbols until the name is found, as [`Engine::load_symbols`]. The first
+    /// question to a module's debugging information loads its index of names, or makes it: some
+    /// 100 MB of entries each second and CPU.
     pub fn resolve(&self, name: &str) -> Result<Vec<SymbolMatch>, Error> {
         self.symbols_of(self.current_process()?).resolve(name)
     }

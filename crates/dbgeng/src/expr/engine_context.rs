@@ -229,6 +229,9 @@ impl EvalContext for EngineContext<'_> {
             Err(error) if error.kind() == ErrorKind::AmbiguousSymbol => {
                 return Err(SymbolMiss::Ambiguous);
             }
+            Err(error) if error.kind() == ErrorKind::Cancelled => {
+                return Err(SymbolMiss::Cancelled);
+            }
             Err(_) => Vec::new(),
         };
         if name.starts_with('`') {

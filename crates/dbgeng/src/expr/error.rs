@@ -17,6 +17,8 @@ pub enum ExprErrorKind {
     Unresolved,
     /// More than one symbol has this name.
     Ambiguous,
+    /// The user did not want to wait for its symbols.
+    Cancelled,
     /// No register has this name, or it has no value now.
     BadRegister,
     /// The register's value in the current frame is lost.
@@ -69,6 +71,7 @@ impl ExprError {
             ExprErrorKind::Overflow => format!("Overflow error at '{at}'"),
             ExprErrorKind::Unresolved => format!("Couldn't resolve error at '{at}'"),
             ExprErrorKind::Ambiguous => format!("Ambiguous symbol error at '{at}'"),
+            ExprErrorKind::Cancelled => format!("Cancelled while looking for '{at}'"),
             ExprErrorKind::BadRegister => format!("Bad register error at '{at}'"),
             ExprErrorKind::RegisterNotInFrame => format!(
                 "Register not preserved for this frame at '{at}'; after .frame 0 registers are \

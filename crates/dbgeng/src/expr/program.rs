@@ -95,6 +95,7 @@ pub(super) fn symbol(name: &str, context: &dyn EvalContext) -> Result<u64, ExprE
         SymbolMiss::Unknown => ExprErrorKind::Unresolved,
         SymbolMiss::Ambiguous => ExprErrorKind::Ambiguous,
         SymbolMiss::NotInMemory => ExprErrorKind::NotInMemory,
+        SymbolMiss::Cancelled => ExprErrorKind::Cancelled,
     })
 }
 

@@ -21,14 +21,14 @@ const PIECE_LEN: u32 = 512 * 1024;
 /// How many pieces are under way at once.
 const PIECES_UNDER_WAY: usize = 16;
 
-/// How far a transfer has got.
+/// How far a transfer, or other long work on symbols, has got.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TransferProgress<'a> {
-    /// The file's path on the server's machine, or its URL.
+    /// The file's path on the server's machine, or its URL. For names the module's path.
     pub path: &'a [u8],
     /// Where it comes from.
     pub origin: TransferOrigin,
-    /// How many bytes are here.
+    /// How many bytes are here, or done with.
     pub done_bytes: u64,
     /// How many there are altogether; 0 if nobody says.
     pub total_bytes: u64,
@@ -41,6 +41,8 @@ pub enum TransferOrigin {
     Server,
     /// A server of symbols.
     Url,
+    /// This machine: the names in a file's debugging information are put in order.
+    Names,
 }
 
 /// A file of the server's machine that is open for reading, until this is dropped.

@@ -36,6 +36,25 @@ impl ProcessSymbols<'_> {
         Ok(())
     }
 
+    /// Gives debugging information all files that it needs, as questions by name do.
+    ///
+    /// **Errors**: `Cancelled`.
+    /// **Cost**: none if there is nothing to give.
+    pub(super) fn provide_all_files(&self, module: &Module, info: &DebugInfo) -> Result<(), Error> {
+        let mut wanted = info.wanted_files();
+        // What several programs share and packages come first, and have what single files would.
+        while let Some(first) = wanted.first() {
+            self.finder.check_cancelled()?;
+            self.provide_file(module, info, first)?;
+            let is_alone = matches!(first, WantedFile::Split { .. });
+            match is_alone {
+                true => drop(wanted.remove(0)),
+                false => wanted = info.wanted_files(),
+            }
+        }
+        Ok(())
+    }
+
     fn provide_file(
         &self,
         module: &Module,

@@ -14,6 +14,7 @@ mod filters; // what is told of events and signals, and what the server learns o
 mod holds; // threads that stay, or run alone
 mod inspection; // registers, memory, code, stack: what they cost
 mod locals; // variables of frames: what they cost
+mod names; // what only debugging information has, and the index of it
 mod parts; // modules read from the server: how much of them, and when
 mod registers; // floating point and vectors: what they cost
 mod running; // execution, steps, signals, interrupts, ends
