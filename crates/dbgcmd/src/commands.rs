@@ -20,6 +20,7 @@ pub(crate) mod registers;
 pub(crate) mod search;
 pub(crate) mod session;
 pub(crate) mod source;
+pub(crate) mod stack;
 pub(crate) mod symbols;
 pub(crate) mod targets;
 pub(crate) mod threads;

@@ -39,6 +39,21 @@ pub(crate) struct SourceOptions {
     pub(crate) shows_only_text: bool,
 }
 
+/// How stacks are shown: what `.kframes` and `.inline` set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct StackOptions {
+    /// How many frames `k` shows if it is not told.
+    pub(crate) frames: u64,
+    /// Whether calls that are inlined are shown.
+    pub(crate) shows_inlined: bool,
+}
+
+impl Default for StackOptions {
+    fn default() -> StackOptions {
+        StackOptions { frames: 256, shows_inlined: true }
+    }
+}
+
 /// The file that `ls` lists.
 #[derive(Clone, Debug)]
 pub(crate) struct Listing {
@@ -79,6 +94,8 @@ pub(crate) struct State {
     pub(crate) listing: Option<Listing>,
     /// What is shown of the source.
     pub(crate) source: SourceOptions,
+    /// How stacks are shown.
+    pub(crate) stacks: StackOptions,
     /// The frame that `k` begins with, as long as it is the current one.
     pub(crate) stack_begins_at: Option<usize>,
     /// Where the next `u` goes on; forgotten at each stop.

@@ -86,7 +86,7 @@ pub use registers::ExtendedRegisters;
 pub use server::{ProcessDescription, ServerDescription};
 pub use source_line::SourceLine;
 pub use sources::SourceFile;
-pub use stack::{FrameRegisters, Stack, StackEnd, StackFrame, UnwindMethod};
+pub use stack::{FrameRegisters, Stack, StackEnd, StackFrame, StackStart, UnwindMethod};
 pub use symbol_environment::SymbolEnvironment;
 pub use symbols::{
     SearchNote, SearchOutcome, SymbolAt, SymbolKind, SymbolMatch, TransferCallback, TransferOrigin,

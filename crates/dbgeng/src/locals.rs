@@ -77,6 +77,7 @@ struct Chosen {
 }
 
 /// A stopped thread.
+#[derive(Clone, Copy)]
 pub(crate) struct StoppedThread<'a> {
     pub(crate) symbols: ProcessSymbols<'a>,
     pub(crate) registers: GeneralRegisters,
@@ -106,6 +107,32 @@ impl StoppedThread<'_> {
         depth_max: usize,
     ) -> Result<Option<TypeLayout>, Error> {
         self.in_frame(number, ValueLimits::LINE, |view| view.layout(name, depth_max))
+    }
+
+    /// The parameters of the first frames.
+    pub(crate) fn parameters(
+        &self,
+        frames_max: usize,
+        limits: ValueLimits,
+    ) -> Result<Vec<Vec<Local>>, Error> {
+        let images = Images::new(self.symbols);
+        let frames_max = frames_max.max(1);
+        let (frames, _) = unwind(&images, &self.registers, frames_max + CALLERS_MAX)?;
+        let mut chosen = Vec::new();
+        for (index, frame) in frames.iter().enumerate() {
+            let inlined = self.symbols.inlined_at(frame.pc.lookup_pc()).len();
+            chosen.extend((0..=inlined).rev().map(|call| Chosen { index, call }));
+            if chosen.len() >= frames_max {
+                break;
+            }
+        }
+        chosen.truncate(frames_max);
+        let found = self.ask(&frames, &chosen, limits, |view| {
+            let (mut locals, _) = view.locals();
+            locals.retain(|local| local.kind == VariableKind::Parameter);
+            locals
+        })?;
+        Ok(found.into_iter().map(Option::unwrap_or_default).collect())
     }
 
     /// The registers of a frame, and whether another function that it called is further in.
@@ -170,11 +197,27 @@ impl StoppedThread<'_> {
         limits: ValueLimits,
         compute: &impl Fn(&FrameView<'_, '_>) -> (T, bool),
     ) -> Result<(T, bool), Error> {
+        let found = self.ask(frames, std::slice::from_ref(chosen), limits, compute)?;
+        found.into_iter().next().flatten().ok_or_else(|| {
+            let message = "no debugging information is known for the code of this frame";
+            Error::new(ErrorKind::NotFound, message)
+        })
+    }
+
+    /// Asks the same of several of these frames; there is no answer where nothing is known of the
+    /// code. What memory they need is read at once.
+    fn ask<T>(
+        &self,
+        frames: &[Frame],
+        chosen: &[Chosen],
+        limits: ValueLimits,
+        compute: impl Fn(&FrameView<'_, '_>) -> T,
+    ) -> Result<Vec<Option<T>>, Error> {
         let symbols = self.symbols;
-        if let Some(pc) = frames.get(chosen.index).map(|frame| frame.pc.lookup_pc())
-            && let Some(module) = symbols.process.modules.at(pc)
-        {
-            symbols.debug_image(module)?;
+        for frame in chosen.iter().filter_map(|chosen| frames.get(chosen.index)) {
+            if let Some(module) = symbols.process.modules.at(frame.pc.lookup_pc()) {
+                symbols.debug_image(module)?;
+            }
         }
         let images = Images::new(symbols);
         let unsaved = |dwarf: u16| self.unsaved(dwarf);
@@ -184,7 +227,7 @@ impl StoppedThread<'_> {
             image.thread_local_address(Address::new(base), offset)
         };
         let name_at = |address: Address| symbols.at(address);
-        let ask = |memory: &dyn ReadMemory| {
+        let ask = |memory: &dyn ReadMemory, chosen: &Chosen| {
             let images = &images;
             let locate = |address: Address| images.at(address);
             let stack = Stack {
@@ -199,12 +242,11 @@ impl StoppedThread<'_> {
             let values = Values::new(info, memory, &name_at, limits);
             Some(compute(&FrameView { info, frame: &frame, values, call: chosen.call }))
         };
-        let found = gathered(&symbols.process.memory, symbols.client, ask)?;
+        let found = gathered(&symbols.process.memory, symbols.client, |memory| {
+            chosen.iter().map(|chosen| ask(memory, chosen)).collect()
+        })?;
         images.check()?;
-        found.ok_or_else(|| {
-            let message = "no debugging information is known for the code of this frame";
-            Error::new(ErrorKind::NotFound, message)
-        })
+        Ok(found)
     }
 
     /// A register that no frame saves.

@@ -55,6 +55,31 @@ pub struct StackFrame {
     pub is_inline: bool,
 }
 
+/// Where a stack is to be followed from, instead of where its thread is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StackStart {
+    /// The stack pointer.
+    pub sp: Address,
+    /// Where the first frame executes; as the thread if it is not given.
+    pub pc: Option<Address>,
+}
+
+impl StackStart {
+    /// The registers of a thread that stands there: all others are those of the current frame, as
+    /// far as they are known, else those that the thread has now.
+    pub(crate) fn apply(self, registers: &mut GeneralRegisters, current: &FrameRegisters) {
+        for (id, _, value) in current.iter() {
+            if let Some(value) = value {
+                registers.set(id, value);
+            }
+        }
+        registers.set(registers.arch().sp(), self.sp.value());
+        if let Some(pc) = self.pc {
+            registers.set_pc(pc);
+        }
+    }
+}
+
 /// The images of a process, by address, each looked for when it is first asked for.
 pub(crate) struct Images<'a> {
     modules: &'a [Module],

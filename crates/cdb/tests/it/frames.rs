@@ -151,3 +151,126 @@ fn names_in_expressions_are_variables_first() {
     assert_eq!(evaluate(&mut cdb, "main"), main);
     cdb.finish("q");
 }
+
+#[test]
+fn stacks_have_parameters_words_and_depths() {
+    let guard = Guard::new();
+    let testee = Testee::build("values", &[]);
+    let (mut cdb, _) = at_marker(&guard, &testee, "inner");
+    let plain = cdb.command("k");
+    let frames: Vec<_> = plain.lines().skip(1).collect();
+    // Parameters are what dv shows of each frame.
+    let with_parameters = cdb.command("kp");
+    let in_lines = cdb.command("kP").replace("(\n\t\t\t", "(").replace(",\n\t\t\t", ", ");
+    assert_eq!(with_parameters, in_lines);
+    let numbers = cdb.command("kb");
+    for (index, frame) in frames.iter().enumerate().take(3) {
+        cdb.command(&format!(".frame {index}"));
+        let shown = cdb.command("dv /i /t");
+        let parameters: Vec<_> =
+            shown.lines().filter_map(|line| line.strip_prefix("prv param  ")).collect();
+        let row = with_parameters.lines().nth(index + 1).expect("a frame");
+        let listed = format!("({})", parameters.join(", "));
+        assert!(row.contains(&listed), "{listed}: {row}");
+        assert_eq!(row.replace(&listed, ""), *frame);
+        let row = numbers.lines().nth(index + 1).expect("a frame");
+        let columns: Vec<_> = row.split(" : ").nth(1).expect("columns").split(' ').collect();
+        for (column, parameter) in columns.iter().zip(&parameters) {
+            let name = parameter.split_once(" = ").expect("a value").0.rsplit(' ').next();
+            let value = cdb.command(&format!("? qwo({})", name.expect("a name")));
+            let value = value.trim_end().rsplit_once(" = ").expect("a number").1;
+            let digits =
+                [("int ", 8), ("char ", 2)].iter().find(|(ty, _)| parameter.starts_with(ty));
+            let skipped = digits.map_or(0, |(_, digits)| column.len() - digits);
+            // Where the thread stands this parameter is hidden by a local.
+            let is_hidden = parameter.starts_with("int argument ");
+            assert_eq!(column[skipped..] == value[skipped..], !is_hidden, "{row}: {parameter}");
+        }
+    }
+    // From the second frame on, as if the thread stood there.
+    let columns: Vec<_> = frames[1].split_whitespace().collect();
+    let pc = frames[0].split_whitespace().nth(1).expect("its return address");
+    cdb.command(".frame 1");
+    for typed in [format!("k = {} {pc} 3", columns[0]), format!("k={},{pc},3", columns[0])] {
+        let shown = cdb.command(&typed);
+        let places = |rows: &str| {
+            rows.lines().map(|row| row.split(" [").next().map(str::to_owned)).collect::<Vec<_>>()
+        };
+        assert_eq!(places(&shown)[1..2], places(&plain)[2..3], "{typed}: {shown}");
+    }
+    assert_eq!(cdb.command(".kframes 2"), "Default stack trace depth is 0n2 frames\n");
+    assert_eq!(cdb.command("k").lines().count(), 3);
+    assert_eq!(cdb.command("k 3").lines().count(), 4);
+    cdb.command(".frame 1");
+    let words = cdb.command("kd 2");
+    assert_eq!(words, cdb.command("dps @rsp L2"));
+    assert!(words.starts_with(columns[0]), "{words}");
+    for (command, refusal) in [
+        (".kframes 0", "A stack of 1 to ffff frames is shown"),
+        (".kframes", "Syntax error"),
+        (".inline 2", "Syntax error"),
+        ("k =", "Numeric expression missing"),
+        ("kq", "Syntax error"),
+    ] {
+        let said = cdb.command(command);
+        assert!(said.contains(refusal), "{command}: {said}");
+    }
+    cdb.finish("q");
+}
+
+#[test]
+fn inlined_calls_can_be_hidden() {
+    let guard = Guard::new();
+    let testee = Testee::build("members", &["-O1"]);
+    let (mut cdb, _) = at_marker(&guard, &testee, "looked_at");
+    let all = cdb.command("kn");
+    let is_inlined = |line: &&str| line.contains("(Inline Function)");
+    assert!(all.lines().any(|line| is_inlined(&line)), "{all}");
+    assert_eq!(cdb.command(".inline 0"), "Inline functions are hidden\n");
+    let shown = cdb.command("kn");
+    assert!(shown.lines().eq(all.lines().filter(|line| !is_inlined(line))), "{all}{shown}");
+    assert_eq!(cdb.command(".inline 1;kn"), format!("Inline functions are shown\n{all}"));
+    cdb.finish("q");
+}
+
+#[test]
+fn a_line_without_a_file_is_one_of_the_current_frame() {
+    let guard = Guard::new();
+    let testee = Testee::build("values", &[]);
+    let (mut cdb, _) = at_marker(&guard, &testee, "inner");
+    let line = testee.line("outer");
+    let file = testee.source().display().to_string();
+    let whole = evaluate(&mut cdb, &format!("`{file}:{line}`"));
+    assert_eq!(evaluate(&mut cdb, &format!("`:{line}`")), whole);
+    cdb.command(&format!("bp `:{line}`"));
+    let listed = cdb.command("bl 1");
+    assert!(listed.contains(&format!(" @ {line}]")), "{listed}");
+    // The last frame is a function of libc, or has no file.
+    let last = cdb.command("kn").lines().count() - 2;
+    let said = cdb.command(&format!(".frame {last:x};? `:99999`"));
+    assert!(said.contains("Couldn't resolve error at '`:99999`'"), "{said}");
+    cdb.finish("q");
+}
+
+#[test]
+fn modules_are_listed_with_the_columns_that_are_asked_for() {
+    let guard = Guard::new();
+    let testee = Testee::build("values", &[]);
+    let (mut cdb, _) = at_marker(&guard, &testee, "inner");
+    let path = testee.path().to_str().expect("a path").to_owned();
+    let file = path.rsplit('/').next().expect("a name").to_owned();
+    let module = cdb.command("lm1m").lines().next().expect("the program").to_owned();
+    let notes = guard.output("readelf", &["-n", &path]);
+    let id = notes.split("Build ID: ").nth(1).expect("one").split_whitespace().next();
+    for (command, end) in [
+        (format!("lmf m {module}"), path.as_str()),
+        (format!("lm n m {module}"), &file),
+        ("lmt a @rip".to_owned(), id.expect("a number")),
+        (format!("lm D o u t m {module}"), id.expect("a number")),
+    ] {
+        let shown = cdb.command(&command);
+        assert_eq!(shown.lines().count(), 2, "{command}: {shown}");
+        assert!(shown.trim_end().ends_with(&format!(" {end}")), "{command}: {shown}");
+    }
+    cdb.finish("q");
+}

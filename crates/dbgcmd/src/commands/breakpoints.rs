@@ -202,7 +202,9 @@ fn location(
                     "Bp expression '{typed}' could not be resolved, adding deferred bp\n"
                 ));
             }
-            let name = symbol.name.to_owned();
+            // A line of the current file stays one of that file when another one is current.
+            let name = context.engine.complete_line(symbol.name)?.into_owned();
+            let typed = if name == symbol.name { typed } else { &name };
             return Ok((typed.to_owned(), BreakpointLocation::Symbol(name)));
         }
         if let Err(error) = evaluated {

@@ -1,4 +1,4 @@
-//! Commands that show code and who called it: `u`, `ub`, `uf`, `k`.
+//! Commands that show code: `u`, `ub`, `uf`.
 
 use dbgbase::Address;
 use dbgeng::{DisassembledInstruction, Engine, ErrorKind};
@@ -6,7 +6,7 @@ use dbgeng::{DisassembledInstruction, Engine, ErrorKind};
 use super::{Context, Outcome};
 use crate::arguments::Arguments;
 use crate::error::CommandError;
-use crate::format::{self, stack::Columns};
+use crate::format;
 use crate::registry::{Action, Command, Extent, Shape};
 
 /// The rows of this family.
@@ -34,20 +34,6 @@ pub(crate) const COMMANDS: &[Command] = &[
         extent: Extent::Semicolon,
         action: Action::Run(disassemble_function),
     },
-    Command {
-        names: &["k"],
-        syntax: "[b][c][f][L][n][p][v] [Count]",
-        summary: "show the stack",
-        manual: "Shows who called the current function: for each frame its stack pointer, its \
-            return address, where it executes and the line of source. Calls that the compiler \
-            replaced by the function's instructions are shown as inline functions. n adds frame \
-            numbers, f also how much stack each frame takes, c leaves only the names, L the lines \
-            of source out. b, p, P and v are accepted; parameters are not shown. Count is the \
-            number of frames, in the current radix.",
-        shape: Shape::Letters,
-        extent: Extent::Semicolon,
-        action: Action::Run(stack),
-    },
 ];
 
 /// How many instructions `u` shows.
@@ -56,10 +42,6 @@ const INSTRUCTIONS_DEFAULT: usize = 8;
 const INSTRUCTIONS_MAX: u64 = 0x10000;
 /// The most instructions that are looked for in front of an address.
 const INSTRUCTIONS_BEFORE_MAX: u64 = 256;
-/// How many frames `k` shows.
-const FRAMES_DEFAULT: u64 = 256;
-/// The most frames one command shows.
-const FRAMES_MAX: u64 = 0xffff;
 /// The longest instruction of any supported CPU.
 const INSTRUCTION_LEN_MAX: u64 = 15;
 
@@ -167,46 +149,5 @@ fn disassemble_function(
     let mut list = context.engine.disassemble(start, count)?;
     list.retain(|instruction| instruction.address < end);
     write(context, &list);
-    Ok(Outcome::Done)
-}
-
-fn stack(
-    context: &mut Context<'_>,
-    arguments: &mut Arguments<'_>,
-) -> Result<Outcome, CommandError> {
-    let mut columns = Columns { lines: context.state.source.shows_lines, ..Columns::default() };
-    // A letter that begins a word or number of another kind is the count.
-    let letters = arguments.take_while(|letter| "bcflLnNpPvV".contains(letter));
-    for letter in letters.chars() {
-        match letter {
-            'c' => columns.names_only = true,
-            'f' => columns.sizes = true,
-            'L' => columns.lines = false,
-            'n' | 'N' => columns.numbers = true,
-            _ => {}
-        }
-    }
-    if arguments.peek().is_some_and(|next| next.is_alphabetic()) {
-        return Err(arguments.syntax_error());
-    }
-    arguments.skip_blanks();
-    if arguments.take_char('=') {
-        return Err(CommandError::refused(
-            "A stack can only be followed from a thread's registers",
-        ));
-    }
-    let count = match arguments.is_empty() {
-        true => FRAMES_DEFAULT,
-        false => arguments.expression(&context.expressions())?.clamp(1, FRAMES_MAX),
-    };
-    arguments.finish()?;
-    let current = context.engine.current_frame();
-    let first = context.state.stack_begins_at.filter(|first| *first == current).unwrap_or(0);
-    let count = count as usize;
-    // One more, as the return address of the last one is known when its caller is.
-    let mut stack = context.engine.stack(first + count + 1)?;
-    stack.frames.drain(..first.min(stack.frames.len()));
-    stack.frames.truncate(count);
-    context.write(&format::stack::frames(&stack, columns));
     Ok(Outcome::Done)
 }

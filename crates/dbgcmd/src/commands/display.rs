@@ -82,7 +82,7 @@ fn display(
 }
 
 /// Shows the range row by row and returns the address behind it, if there is one.
-fn show_rows(
+pub(crate) fn show_rows(
     context: &mut Context<'_>,
     layout: Layout,
     range: Range,

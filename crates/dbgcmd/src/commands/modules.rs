@@ -21,8 +21,11 @@ pub(crate) const COMMANDS: &[Command] = &[
         manual: "Lists the modules of the current process: start, end, name, and what the debugger \
             has of their symbols; nothing is loaded for the list. a: only the module that contains \
             the address. m: only those whose name matches the pattern. M: only those whose path \
-            does. Options: v details, l only modules with symbols, o only loaded modules (all \
-            are), e only modules whose symbols have a problem, 1m names only, sm sorted by name.",
+            does. Options, which may stand together: v details, l only modules with symbols, e \
+            only modules whose symbols have a problem, o only loaded modules (all are), f or p the \
+            file's path, n or i its name, t or c the build id, which stands for the time stamps \
+            and checksums that ELF files do not have, 1m names only, sm sorted by name. D, k and u \
+            mean nothing here.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(list_modules),
@@ -71,6 +74,7 @@ struct Selection {
     sorts_by_name: bool,
     with_symbols: bool,
     with_problems: bool,
+    columns: format::modules::Columns,
     address: Option<Address>,
     name: Option<Wildcard>,
     path: Option<Wildcard>,
@@ -96,7 +100,7 @@ fn list_modules(
         text.push_str(&match (selection.names_only, selection.is_verbose) {
             (true, _) => format!("{}\n", module.name),
             (false, true) => format::modules::details(module),
-            (false, false) => format::modules::row(module),
+            (false, false) => format::modules::row(module, selection.columns),
         });
     }
     context.write(&text);
@@ -118,7 +122,10 @@ fn selection(
             'v' | 'V' => selection.is_verbose = true,
             'l' => selection.with_symbols = true,
             'e' => selection.with_problems = true,
-            'o' | 'D' | 'k' | 'u' | 'f' | 'i' | 'n' | 'p' | 't' | 'c' => {}
+            'f' | 'p' => selection.columns.paths = true,
+            'n' | 'i' => selection.columns.files = true,
+            't' | 'c' => selection.columns.build_ids = true,
+            'o' | 'D' | 'k' | 'u' => {}
             '1' if arguments.take_char('m') => selection.names_only = true,
             's' if arguments.take_char('m') => selection.sorts_by_name = true,
             'a' => selection.address = Some(arguments.address(&context.expressions())?),
@@ -285,7 +292,7 @@ pub(crate) fn load_matching(
 ) -> Result<Outcome, CommandError> {
     for module in matching(context, pattern)? {
         let loaded = context.engine.load_symbols(&module.name)?;
-        context.write(&format::modules::row(&loaded));
+        context.write(&format::modules::row(&loaded, format::modules::Columns::default()));
     }
     Ok(Outcome::Done)
 }

@@ -4,7 +4,6 @@
 use crate::registry::{Action, Command, Extent, Shape};
 
 const NOT_YET: &str = "this version does not have it";
-const NEEDS_SOURCE: &str = "source lines are not known to this version";
 const NEEDS_TYPES: &str = "types are not known to this version";
 const NO_SUCH_THING: &str = "it has no meaning on Linux";
 
@@ -53,8 +52,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     row(&[".holdmem"], "keep and compare memory", NOT_YET),
     row(&[".imgscan"], "find image headers", NOT_YET),
     row(&["r?", "r."], "typed registers; registers of the instruction", NEEDS_TYPES),
-    row(&["kd"], "show the stack as words", NOT_YET),
-    row(&[".kframes"], "how many frames k shows", NOT_YET),
     row(&["#"], "search in disassembly", NOT_YET),
     row(&["a"], "assemble", NOT_YET),
     row(&[".asm"], "options of the disassembly", NOT_YET),
@@ -63,7 +60,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     row(&[".lsrcpath", ".srcnoisy", ".srcfix"], "the source path", NOT_YET),
     row(&[".event_code"], "code at the event", NOT_YET),
     row(&[".fnent", ".fnret", ".fpo"], "unwind data of a function", NOT_YET),
-    row(&[".inline"], "inlined functions", NEEDS_SOURCE),
     row(&[".symopt"], "options of symbol loading", NOT_YET),
     row(&[".exepath"], "the image path", NOT_YET),
     row(&["dx"], "display an object", NEEDS_TYPES),

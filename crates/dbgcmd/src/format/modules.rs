@@ -11,30 +11,57 @@ use super::bytes;
 /// The line above a list.
 pub(crate) const HEADING: &str = "start             end                 module name\n";
 
-/// The line of one module.
-pub(crate) fn row(module: &ModuleView) -> String {
-    let line = format!(
-        "{} {}   {:<10} {}",
-        module.range.start(),
-        module.range.end(),
-        module.name,
-        status(module)
-    );
+/// What is shown behind a module's name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Columns {
+    /// The name of its file.
+    pub(crate) files: bool,
+    /// The path of its file.
+    pub(crate) paths: bool,
+    /// Its build id.
+    pub(crate) build_ids: bool,
+}
+
+/// The line of one module: what there is of its symbols, or the columns that are chosen.
+pub(crate) fn row(module: &ModuleView, columns: Columns) -> String {
+    let mut parts = Vec::new();
+    let path = bytes(&module.path);
+    if columns.paths {
+        parts.push(path.clone());
+    }
+    if columns.files {
+        parts.push(file_name(&path).to_owned());
+    }
+    if columns.build_ids {
+        parts.push(build_id(module));
+    }
+    if parts.is_empty() {
+        parts.push(status(module));
+    }
+    let (start, end) = (module.range.start(), module.range.end());
+    let line = format!("{start} {end}   {:<10} {}", module.name, parts.join("  "));
     format!("{}\n", line.trim_end())
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+fn build_id(module: &ModuleView) -> String {
+    module.build_id.as_deref().map_or_else(
+        || "none".to_owned(),
+        |id| id.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")),
+    )
 }
 
 /// The line of one module and its details.
 pub(crate) fn details(module: &ModuleView) -> String {
     let path = bytes(&module.path);
-    let file = path.rsplit('/').next().unwrap_or_default();
-    let mut text = row(module);
+    let file = file_name(&path);
+    let mut text = row(module, Columns::default());
     let _ = writeln!(text, "    Image path: {path}");
     let _ = writeln!(text, "    Image name: {file}");
-    let build_id = module.build_id.as_deref().map_or_else(
-        || "none".to_owned(),
-        |id| id.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")),
-    );
-    let _ = writeln!(text, "    Build id:   {build_id}");
+    let _ = writeln!(text, "    Build id:   {}", build_id(module));
     let _ = writeln!(text, "    Load bias:  {:016x}", module.bias.value());
     let _ = writeln!(text, "    ImageSize:  {:08X}", module.range.len_bytes());
     if let SymbolStatus::Loaded { source, symbols }
@@ -117,7 +144,7 @@ mod tests {
             SymbolStatus::Mismatched { file: "/tmp/prog.debug".into() },
             SymbolStatus::Missing("no such file".to_owned()),
         ] {
-            text += &row(&module("prog", "/tmp/prog", status));
+            text += &row(&module("prog", "/tmp/prog", status), Columns::default());
         }
         let debug_file = Some(SymbolSource::Url("http://a/debuginfo".to_owned()));
         for is_mismatched in [false, true] {
@@ -125,7 +152,7 @@ mod tests {
             let mut module = module("prog", "/tmp/prog", status);
             module.files =
                 SymbolFiles { debug_file: debug_file.clone(), has_debug_info: true, is_mismatched };
-            text += &row(&module);
+            text += &row(&module, Columns::default());
         }
         expect![[r#"
             start             end                 module name
@@ -138,6 +165,21 @@ mod tests {
             00005555`55554000 00005555`55559000   prog       (DWARF symbols)        http://a/debuginfo
             00005555`55554000 00005555`55559000   prog       M (DWARF symbols)      http://a/debuginfo
         "#]]
+        .assert_eq(&text);
+    }
+
+    #[test]
+    fn columns_take_the_place_of_the_status() {
+        let module = module("libc_so", "/lib/libc.so.6", SymbolStatus::Deferred);
+        let none = Columns::default();
+        let mut text = row(&module, Columns { paths: true, ..none });
+        text += &row(&module, Columns { files: true, ..none });
+        text += &row(&module, Columns { files: true, build_ids: true, ..none });
+        expect![[r"
+            00005555`55554000 00005555`55559000   libc_so    /lib/libc.so.6
+            00005555`55554000 00005555`55559000   libc_so    libc.so.6
+            00005555`55554000 00005555`55559000   libc_so    libc.so.6  01ab
+        "]]
         .assert_eq(&text);
     }
 

@@ -1,7 +1,22 @@
-//! Stacks in the layouts of the commands `k`, `kn`, `kf`, `kc`. It unwinds nothing.
+//! Stacks in the layouts of the commands `k`, `kn`, `kf`, `kc`, `kb`, `kp`, `kP`. It unwinds
+//! nothing.
 
 use dbgbase::Address;
-use dbgeng::{Stack, StackEnd, StackFrame};
+use dbgeng::{Local, Stack, StackEnd, StackFrame};
+
+/// How parameters are shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Parameters {
+    /// Not at all.
+    #[default]
+    None,
+    /// The first three, as numbers in columns.
+    Three,
+    /// With types and values behind the function's name.
+    Line,
+    /// The same, each on a line of its own.
+    Lines,
+}
 
 /// Which columns are shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -14,15 +29,26 @@ pub(crate) struct Columns {
     pub(crate) names_only: bool,
     /// The line of source.
     pub(crate) lines: bool,
+    /// Parameters.
+    pub(crate) parameters: Parameters,
 }
 
 /// A heading, one line for each frame, and a line that says why the list is not complete if that is
-/// not because of a limit.
-pub(crate) fn frames(stack: &Stack, columns: Columns) -> String {
+/// not because of a limit. `parameters` are those of the first frames.
+pub(crate) fn frames(
+    stack: &Stack,
+    parameters: &[Vec<Local>],
+    shows_inlined: bool,
+    columns: Columns,
+) -> String {
     let mut text = heading(columns);
     let mut inner = None;
-    for frame in &stack.frames {
-        text.push_str(&row(frame, inner, columns));
+    for (index, frame) in stack.frames.iter().enumerate() {
+        if frame.is_inline && !shows_inlined {
+            continue;
+        }
+        let parameters = parameters.get(index).map(Vec::as_slice).unwrap_or_default();
+        text.push_str(&row(frame, parameters, inner, columns));
         inner = Some(frame.sp);
     }
     match &stack.end {
@@ -34,7 +60,7 @@ pub(crate) fn frames(stack: &Stack, columns: Columns) -> String {
 
 /// One frame with its number, without a heading.
 pub(crate) fn one(frame: &StackFrame, has_lines: bool) -> String {
-    row(frame, None, Columns { numbers: true, lines: has_lines, ..Columns::default() })
+    row(frame, &[], None, Columns { numbers: true, lines: has_lines, ..Columns::default() })
 }
 
 fn heading(columns: Columns) -> String {
@@ -46,13 +72,23 @@ fn heading(columns: Columns) -> String {
         text.push_str("  Memory  ");
     }
     if !columns.names_only {
-        text.push_str("Child-SP          RetAddr               ");
+        text.push_str(match columns.parameters {
+            Parameters::Three => {
+                "RetAddr               : Args to Child                                         : "
+            }
+            _ => "Child-SP          RetAddr               ",
+        });
     }
     text.push_str("Call Site\n");
     text
 }
 
-fn row(frame: &StackFrame, inner_sp: Option<Address>, columns: Columns) -> String {
+fn row(
+    frame: &StackFrame,
+    parameters: &[Local],
+    inner_sp: Option<Address>,
+    columns: Columns,
+) -> String {
     let mut text = String::new();
     if columns.numbers || columns.sizes {
         text.push_str(&format!("{:02x} ", frame.number));
@@ -62,19 +98,33 @@ fn row(frame: &StackFrame, inner_sp: Option<Address>, columns: Columns) -> Strin
         let size = size.map(|size| format!("{size:x}")).unwrap_or_default();
         text.push_str(&format!("{size:>8}  "));
     }
+    let return_address = match frame.is_inline {
+        true => NO_NUMBER.to_owned(),
+        false => frame.return_address.unwrap_or(Address::ZERO).to_string(),
+    };
     if !columns.names_only {
-        if frame.is_inline {
-            text.push_str("(Inline Function) --------`--------     ");
-        } else {
-            let return_address = frame.return_address.unwrap_or(Address::ZERO);
-            text.push_str(&format!("{} {return_address}     ", frame.sp));
+        match columns.parameters {
+            Parameters::Three => {
+                let three: Vec<_> = (0..3).map(|index| number(parameters.get(index))).collect();
+                text.push_str(&format!("{return_address}     : {} : ", three.join(" ")));
+            }
+            _ if frame.is_inline => {
+                text.push_str(&format!("(Inline Function) {return_address}     "));
+            }
+            _ => text.push_str(&format!("{} {return_address}     ", frame.sp)),
         }
     }
+    let listed = list(parameters, columns.parameters);
     match &frame.symbol {
-        Some(symbol) if columns.names_only => {
-            text.push_str(&format!("{}!{}", symbol.module, symbol.name));
+        Some(symbol) => {
+            text.push_str(&symbol.module);
+            if !symbol.name.is_empty() {
+                text.push_str(&format!("!{}{listed}", symbol.name));
+            }
+            if symbol.displacement > 0 && !columns.names_only {
+                text.push_str(&format!("+{:#x}", symbol.displacement));
+            }
         }
-        Some(symbol) => text.push_str(&symbol.to_string()),
         None => text.push_str(&format!("0x{}", frame.pc)),
     }
     if frame.is_signal_frame {
@@ -87,10 +137,39 @@ fn row(frame: &StackFrame, inner_sp: Option<Address>, columns: Columns) -> Strin
     text
 }
 
+/// What stands for a number that is not known.
+const NO_NUMBER: &str = "--------`--------";
+
+/// A parameter as a number, if it is one, or the first bytes of a larger one.
+fn number(parameter: Option<&Local>) -> String {
+    let bytes = parameter.and_then(|parameter| parameter.bytes.as_deref());
+    let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return NO_NUMBER.to_owned() };
+    let mut value = [0; 8];
+    for (byte, known) in value.iter_mut().zip(bytes) {
+        *byte = *known;
+    }
+    Address::new(u64::from_le_bytes(value)).to_string()
+}
+
+/// Parameters in parentheses.
+fn list(parameters: &[Local], form: Parameters) -> String {
+    let separator = match form {
+        Parameters::Line => ", ",
+        Parameters::Lines => ",\n\t\t\t",
+        Parameters::None | Parameters::Three => return String::new(),
+    };
+    let shown: Vec<_> = parameters
+        .iter()
+        .map(|local| format!("{} {} = {}", local.type_name, local.name, local.value))
+        .collect();
+    let lead = if form == Parameters::Lines && !shown.is_empty() { "\n\t\t\t" } else { "" };
+    format!("({lead}{})", shown.join(separator))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dbgeng::{SymbolAt, UnwindMethod};
+    use dbgeng::{SymbolAt, UnwindMethod, ValuePlace, VariableKind};
     use expect_test::expect;
 
     fn frame(number: usize, pc: u64, sp: u64, name: Option<&str>) -> StackFrame {
@@ -128,7 +207,7 @@ mod tests {
     #[test]
     fn every_form_has_its_columns() {
         let stack = sample(StackEnd::Outermost);
-        let shown = |columns| frames(&stack, columns);
+        let shown = |columns| frames(&stack, &[], true, columns);
         expect![[r#"
             Child-SP          RetAddr               Call Site
             00007fff`ffffe318 00005555`55555242     prog!inner+0x1c
@@ -160,8 +239,55 @@ mod tests {
     }
 
     #[test]
+    fn parameters_stand_in_columns_or_in_parentheses() {
+        let local = |name: &str, value: &str, bytes: Option<Vec<u8>>| Local {
+            name: name.to_owned(),
+            kind: VariableKind::Parameter,
+            type_name: "int".to_owned(),
+            size_bytes: Some(4),
+            place: ValuePlace::Unknown,
+            value: value.to_owned(),
+            bytes,
+            is_shadowed: false,
+        };
+        let parameters =
+            [vec![local("first", "0n5", Some(vec![5, 0, 0, 0])), local("lost", "<none>", None)]];
+        let mut stack = sample(StackEnd::Outermost);
+        stack.frames[1].is_inline = true;
+        let shown = |form, shows_inlined| {
+            let columns = Columns { parameters: form, ..Columns::default() };
+            frames(&stack, &parameters, shows_inlined, columns)
+        };
+        let three = shown(Parameters::Three, true);
+        let rows: Vec<_> = three.lines().filter_map(|row| row.split_once(" : ")).collect();
+        let none = "--------`-------- --------`-------- --------`--------";
+        let first = "00000000`00000005 --------`-------- --------`--------";
+        let expected = [
+            (
+                "RetAddr              ",
+                "Args to Child                                        ",
+                "Call Site",
+            ),
+            ("00005555`55555242    ", first, "prog!inner+0x1c"),
+            ("--------`--------    ", none, "prog!main+0x1c [signal frame]"),
+            ("00000000`00000000    ", none, "0x00007fff`f7dfdd90"),
+        ];
+        assert_eq!(rows.len(), expected.len(), "{three}");
+        for ((address, rest), (expected, numbers, place)) in rows.into_iter().zip(expected) {
+            assert_eq!((address, rest), (expected, format!("{numbers} : {place}").as_str()));
+        }
+        let line = shown(Parameters::Line, false);
+        let row = "prog!inner(int first = 0n5, int lost = <none>)+0x1c";
+        let inlined = "(Inline Function)";
+        assert!(line.contains(row) && !line.contains(inlined), "{line}");
+        let lines = shown(Parameters::Lines, false);
+        let parts = "prog!inner(\n\t\t\tint first = 0n5,\n\t\t\tint lost = <none>)+0x1c\n";
+        assert!(lines.contains(parts), "{lines}");
+    }
+
+    #[test]
     fn a_list_that_is_not_complete_says_so() {
-        let shown = |end| frames(&sample(end), Columns::default());
+        let shown = |end| frames(&sample(end), &[], true, Columns::default());
         let unreadable = shown(StackEnd::Unreadable { address: Address::new(0x10) });
         let last = unreadable.lines().last().expect("a line");
         assert!(last.starts_with("(no frames beyond this one: memory at "), "{last}");

@@ -8,7 +8,7 @@ use crate::memory::list_regions;
 use crate::stack::walk_stack;
 use crate::{
     DisassembledInstruction, Engine, EngineMemory, Error, ExtendedRegisters, ModuleView, Process,
-    ProcessNumber, Region, SourceLine, Stack, SymbolAt, SymbolMatch, ThreadNumber,
+    ProcessNumber, Region, SourceLine, Stack, StackStart, SymbolAt, SymbolMatch, ThreadNumber,
 };
 
 impl Engine {
@@ -243,8 +243,19 @@ impl Engine {
     /// **Cost**: none for the part of the stack that came with the stop; else one round trip for
     /// every 16 KiB of stack. Loads the symbols of modules that frames lie in.
     pub fn stack(&self, frames_max: usize) -> Result<Stack, Error> {
+        self.stack_from(None, frames_max)
+    }
+
+    /// The stack as if the current thread stood elsewhere, with the other registers of the current
+    /// frame: for when its own do not lead on.
+    ///
+    /// **Shape**, **Errors**, **Cost**: as [`Engine::stack`].
+    pub fn stack_from(&self, start: Option<StackStart>, frames_max: usize) -> Result<Stack, Error> {
         let (process, thread) = self.current_still()?;
-        let registers = process.registers.read(&self.client, thread.tid)?;
+        let mut registers = process.registers.read(&self.client, thread.tid)?;
+        if let Some(start) = start {
+            start.apply(&mut registers, &self.current_registers()?);
+        }
         walk_stack(self.symbols_of(process), &registers, frames_max)
     }
 }

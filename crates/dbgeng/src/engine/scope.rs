@@ -1,12 +1,14 @@
 //! The frame whose variables are meant, and those variables. It only routes.
 
+use std::borrow::Cow;
+
 use dbgbase::Address;
 
 use crate::engine::ChosenFrame;
 use crate::locals::StoppedThread;
 use crate::{
-    Engine, Error, ErrorKind, FrameRegisters, Local, StackFrame, TypeLayout, ValueLimits,
-    ValuePlace,
+    Engine, Error, ErrorKind, FrameRegisters, Local, StackFrame, StackStart, TypeLayout,
+    ValueLimits, ValuePlace,
 };
 
 impl Engine {
@@ -67,6 +69,28 @@ impl Engine {
         self.with_thread(|thread| thread.locals(number, limits))
     }
 
+    /// The parameters of the first frames of the current thread's stack, or of one that begins
+    /// elsewhere, with their values.
+    ///
+    /// **Shape**: one list for each frame that [`Engine::stack_from`] finds with the same
+    /// parameters; empty for those without debugging information.
+    /// **Errors**: `NoTarget`, `NotStopped`; `Cancelled`; those of the connection.
+    /// **Cost**: as [`Engine::locals`] of one frame.
+    pub fn stack_parameters(
+        &self,
+        start: Option<StackStart>,
+        frames_max: usize,
+        limits: ValueLimits,
+    ) -> Result<Vec<Vec<Local>>, Error> {
+        self.with_thread(|thread| {
+            let mut registers = thread.registers;
+            if let Some(start) = start {
+                start.apply(&mut registers, &self.current_registers()?);
+            }
+            StoppedThread { registers, ..*thread }.parameters(frames_max, limits)
+        })
+    }
+
     /// The general registers of a frame: as they will be when control comes back to it. Inlined
     /// calls have those of the function they are inlined into.
     ///
@@ -105,6 +129,24 @@ impl Engine {
     /// **Errors**, **Cost**: as [`Engine::locals`], without what variables point to.
     pub fn local_place(&self, number: usize, name: &str) -> Result<Option<ValuePlace>, Error> {
         self.with_thread(|thread| thread.place_of(number, name))
+    }
+
+    /// A line of source as [`Engine::resolve`] takes it, in accents, with what is left out filled
+    /// in: without a file that of the current frame, in its module. Other names stay as they are.
+    ///
+    /// **Errors**: `NotFound` if no file is known for the current frame; those of
+    /// [`Engine::stack`].
+    /// **Cost**: as [`Engine::stack`], if a file is left out; else none.
+    pub fn complete_line<'n>(&self, name: &'n str) -> Result<Cow<'n, str>, Error> {
+        let Some(line) = name.strip_prefix("`:") else { return Ok(Cow::Borrowed(name)) };
+        let frame = self.frame(self.current_frame())?;
+        let source = frame.source.ok_or_else(|| {
+            let message = "no file of source is known for the current frame; name one, as in \
+                           `main.c:12`";
+            Error::new(ErrorKind::NotFound, message)
+        })?;
+        let module = frame.symbol.map(|symbol| symbol.module + "!").unwrap_or_default();
+        Ok(Cow::Owned(format!("`{module}{}:{line}", source.file)))
     }
 
     /// The type with this name, `name` or `module!name`, with the scopes around it: its members,

@@ -224,6 +224,8 @@ impl EvalContext for EngineContext<'_> {
         if local.is_some() {
             return Err(SymbolMiss::Unknown);
         }
+        let name = self.engine.complete_line(name).map_err(|_unknown| SymbolMiss::Unknown)?;
+        let name = name.as_ref();
         let found = match self.engine.resolve(name) {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::AmbiguousSymbol => {
