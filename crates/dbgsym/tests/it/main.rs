@@ -29,3 +29,4 @@ mod symbols;
 mod types;
 mod variable_corruption;
 mod variables;
+mod widths;

@@ -1,6 +1,8 @@
 //! How large objects are: what types say, what follows from the types they are made of, and what
 //! only the running program knows. It follows chains of types and never in circles.
 
+use std::rc::Rc;
+
 use dbgbase::{Address, LinkAddress};
 use gimli::{AttributeValue, constants as dw};
 
@@ -164,14 +166,13 @@ impl DebugInfo {
 /// How many elements a dimension has in a scene.
 fn count_in(scene: &Scene<'_, '_>, dimension: EntryId) -> Result<u64, LocateError> {
     let (unit, entry) = scene.units.entry(dimension).ok_or(LocateError::Damaged)?;
-    let lower = entry.attr(dw::DW_AT_lower_bound).and_then(|attribute| attribute.sdata_value());
-    let lower = lower.unwrap_or(0) as u64;
-    let scene = scene.in_unit(unit);
-    if let Some(value) = entry.attr_value(dw::DW_AT_count) {
+    let source = Source { unit, entry };
+    let scene = scene.in_unit(Rc::clone(&source.unit));
+    if let Some(value) = source.entry.attr_value(dw::DW_AT_count) {
         return bound(&scene, value);
     }
-    let upper = entry.attr_value(dw::DW_AT_upper_bound).ok_or(LocateError::Damaged)?;
-    let count = bound(&scene, upper)?.wrapping_sub(lower).wrapping_add(1);
+    let upper = source.entry.attr_value(dw::DW_AT_upper_bound).ok_or(LocateError::Damaged)?;
+    let count = bound(&scene, upper)?.wrapping_sub(source.lower_bound() as u64).wrapping_add(1);
     Ok(u64::try_from(count as i64).unwrap_or(0))
 }
 

@@ -197,16 +197,16 @@ impl<'a> Source<'a> {
         };
         let bits = bytes.checked_mul(8)?;
         // Up to DWARF 3, bits of a field are counted from the highest of the bytes it is stored in.
-        let (Some(from_top), Some(size)) =
-            (self.number(dw::DW_AT_bit_offset), self.number(dw::DW_AT_bit_size))
-        else {
+        let from_top = self.entry.attr_value(dw::DW_AT_bit_offset).and_then(signed_by_form);
+        let (Some(from_top), Some(size)) = (from_top, self.number(dw::DW_AT_bit_size)) else {
             return Some(bits);
         };
         let storage_bytes = self
             .number(dw::DW_AT_byte_size)
             .or_else(|| layout::size_of(&OpenUnits::new(self.unit.info()), self.ty()))?;
-        let from_top_or_below = from_top.wrapping_add(size);
-        Some(bits.wrapping_add(storage_bytes.checked_mul(8)?).wrapping_sub(from_top_or_below))
+        // It is negative if the field reaches beyond them.
+        let lowest = storage_bytes.checked_mul(8)?.wrapping_sub(size);
+        Some(bits.wrapping_add(lowest).wrapping_sub(from_top as u64))
     }
 
     fn variant_part(&self) -> VariantPart {
@@ -275,17 +275,15 @@ impl<'a> Source<'a> {
     }
 
     fn dimension(&self) -> Dimension {
-        let lower = self.entry.attr(dw::DW_AT_lower_bound);
-        let lower = lower.and_then(|attribute| attribute.sdata_value()).unwrap_or(0);
+        let lower = self.lower_bound();
         if let Some(count) = self.entry.attr(dw::DW_AT_count) {
             let known = count.udata_value().map(ElementCount::Known);
             return Dimension { lower, count: known.unwrap_or_else(|| self.computed()) };
         }
-        let Some(upper) = self.entry.attr(dw::DW_AT_upper_bound) else {
+        let Some(upper) = self.entry.attr_value(dw::DW_AT_upper_bound) else {
             return Dimension { lower, count: ElementCount::Unknown };
         };
-        let count = match upper.sdata_value().or_else(|| upper.udata_value().map(|n| n as i64)) {
-            // GCC gives `int a[0]` the upper bound -1, in as many bytes as an address has.
+        let count = match signed_by_form(upper) {
             Some(upper) => {
                 let count = upper.wrapping_sub(lower).wrapping_add(1);
                 ElementCount::Known(u64::try_from(count).unwrap_or(0))
@@ -293,6 +291,10 @@ impl<'a> Source<'a> {
             None => self.computed(),
         };
         Dimension { lower, count }
+    }
+
+    pub(super) fn lower_bound(&self) -> i64 {
+        self.entry.attr_value(dw::DW_AT_lower_bound).and_then(signed_by_form).unwrap_or(0)
     }
 
     fn computed(&self) -> ElementCount {
@@ -311,6 +313,16 @@ impl<'a> Source<'a> {
         }
         let is_prototyped = self.has_flag(dw::DW_AT_prototyped);
         FunctionType { result: self.ty(), parameters, is_variadic, is_prototyped }
+    }
+}
+
+/// A number that may be negative. Only some forms have a sign: the last index of `char a[256]` is
+/// written in one byte, all of whose bits are set. But where GCC fills eight bytes with ones it
+/// means -1, the last index of `int a[0]`.
+fn signed_by_form(value: AttributeValue<Reader<'_>>) -> Option<i64> {
+    match value {
+        AttributeValue::Sdata(number) => Some(number),
+        value => value.udata_value().map(|number| number as i64),
     }
 }
 
