@@ -83,6 +83,12 @@ impl Outline {
         self.functions.at(address).next().copied()
     }
 
+    /// The entries of all functions that have instructions, by address. One in several parts comes
+    /// several times.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = UnitOffset<usize>> {
+        self.functions.iter().map(|(_, offset)| UnitOffset(*offset))
+    }
+
     /// The entries that the one at `offset` is in, innermost first.
     pub(crate) fn scopes_of(&self, offset: usize) -> impl Iterator<Item = UnitOffset<usize>> {
         let around = self.scopes.at(offset as u64).copied();

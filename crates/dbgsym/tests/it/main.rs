@@ -26,6 +26,7 @@ mod places;
 mod split;
 mod stacks;
 mod symbols;
+mod tail_calls;
 mod types;
 mod variable_corruption;
 mod variables;

@@ -1,6 +1,6 @@
 //! What parameters were when their function was entered, as the caller's call site tells (DWARF 5,
 //! 2.5.1.7 and 3.4; before that GNU's extension of DWARF 4). It finds the call site and makes sure
-//! that it called this function: after a tail call it called another.
+//! that it called this function, and nobody has called it since: after a tail call it is another.
 
 mod tail_call;
 
@@ -59,6 +59,10 @@ impl Scene<'_, '_> {
 
     fn passed(&self, wanted: &Wanted) -> Result<Value, LocateError> {
         let deeper = self.deeper()?;
+        let ours = self.function.ok_or(LocateError::NoEntryValue)?;
+        if tail_call::may_come_back(self.units, ours, &|id| self.is_function(ours, self, id)) {
+            return Err(LocateError::NoEntryValue);
+        }
         let caller = self.frame.caller().ok_or(LocateError::NoEntryValue)?;
         let units = OpenUnits::new(caller.info);
         let call_pc = LinkAddress::new(caller.return_address.value().wrapping_sub(1));
@@ -80,7 +84,6 @@ impl Scene<'_, '_> {
             budget: deeper.budget,
             depth: deeper.depth,
         };
-        let ours = self.function.ok_or(LocateError::NoEntryValue)?;
         let target = scene.target(site)?.ok_or(LocateError::NoEntryValue)?;
         if self.is_function(ours, &scene, target) {
             return scene.argument(site, wanted);

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use dbgbase::{Address, LoadBias, ReadMemory};
 use gimli::{AttributeValue, constants as dw};
 
-use super::super::super::entry::Entry;
+use super::super::super::entry::{Entry, origins};
 use super::super::super::frame_context::{Caller, FrameContext, RegisterValue};
 use super::super::super::unit::EntryId;
 use super::super::super::{OpenUnit, OpenUnits};
@@ -32,35 +32,81 @@ pub(super) fn last<'a>(
     is_wanted: &dyn Fn(EntryId) -> bool,
 ) -> Option<TailCall<'a>> {
     let mut found = None;
+    let from = definition(units, from);
     let mut seen = HashSet::from([from]);
     let mut open = vec![from];
     while let Some(function) = open.pop() {
-        let unit = units.unit(function.unit())?;
-        for site in call_sites(&unit, function) {
-            let is_tail_call = [dw::DW_AT_call_tail_call, dw::DW_AT_GNU_tail_call]
-                .into_iter()
-                .any(|name| site.attr_value(name) == Some(AttributeValue::Flag(true)));
-            if !is_tail_call {
-                continue;
-            }
-            let target = named_target(&unit, &site)?;
+        for call in tail_calls(units, function) {
+            let target = named_target(&call.unit, &call.site)?;
             if is_wanted(target) {
-                let call = TailCall { unit: Rc::clone(&unit), function, site };
                 if found.replace(call).is_some() {
                     return None;
                 }
-            } else if seen.insert(target) {
-                open.push(target);
-            } else {
-                // A second way to the same function.
-                return None;
+                continue;
             }
+            let target = definition(units, target);
+            // There is a second way to what was seen already.
+            seen.insert(target).then_some(())?;
+            open.push(target);
         }
         if seen.len() > FUNCTIONS_MAX {
             return None;
         }
     }
     found
+}
+
+/// Whether a function may have left and come back in the same place: it calls itself in the end,
+/// directly or through others, or calls what it does not name. Whoever called it before that did
+/// not pass what it has now.
+pub(super) fn may_come_back(
+    units: &OpenUnits<'_>,
+    from: EntryId,
+    is_itself: &dyn Fn(EntryId) -> bool,
+) -> bool {
+    let mut seen = HashSet::from([from]);
+    let mut open = vec![from];
+    while let Some(function) = open.pop() {
+        for call in tail_calls(units, function) {
+            let Some(target) = named_target(&call.unit, &call.site) else { return true };
+            if is_itself(target) {
+                return true;
+            }
+            let target = definition(units, target);
+            if seen.insert(target) {
+                open.push(target);
+            }
+        }
+        if seen.len() > FUNCTIONS_MAX {
+            return true;
+        }
+    }
+    false
+}
+
+/// The calls that a function may leave by.
+fn tail_calls<'a>(units: &OpenUnits<'a>, function: EntryId) -> Vec<TailCall<'a>> {
+    let Some(unit) = units.unit(function.unit()) else { return Vec::new() };
+    let is_tail_call = |site: &Entry<'a>| {
+        [dw::DW_AT_call_tail_call, dw::DW_AT_GNU_tail_call]
+            .into_iter()
+            .any(|name| site.attr_value(name) == Some(AttributeValue::Flag(true)))
+    };
+    let sites = call_sites(&unit, function).into_iter().filter(is_tail_call);
+    sites.map(|site| TailCall { unit: Rc::clone(&unit), function, site }).collect()
+}
+
+/// The entry that has the calls of a function. Call sites name the abstract instance or a
+/// declaration, if there is one. What is defined in another unit counts as leaving by no call.
+fn definition(units: &OpenUnits<'_>, function: EntryId) -> EntryId {
+    let Some((unit, entry)) = units.entry(function) else { return function };
+    if !unit.ranges_of(&entry).is_empty() {
+        return function;
+    }
+    let Some(outline) = units.info().outline(function.unit()) else { return function };
+    let mut defined = outline.functions().map(|offset| unit.entry_id(offset));
+    let stands_for = |id: &EntryId| origins(units, *id).any(|(origin, ..)| origin == function);
+    defined.find(stands_for).unwrap_or(function)
 }
 
 /// The frame of a function that left by calling the one whose frame this is. Its registers are
