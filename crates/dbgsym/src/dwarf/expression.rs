@@ -344,6 +344,8 @@ impl<'s, 'a> Scene<'s, 'a> {
                 self.unit.info().entry_at(self.unit.id().part(), offset.0)
             }
         };
+        // Each call may search a long location list.
+        self.budget.take()?;
         let (unit, entry) = id.and_then(|id| self.units.entry(id)).ok_or(LocateError::Damaged)?;
         let code = location::expression_at(&unit, &entry, dw::DW_AT_location, self.pc)?;
         // An entry without location is a call without effect.
@@ -379,10 +381,14 @@ impl<'s, 'a> Scene<'s, 'a> {
         let mut patched = Patched { code: code.to_vec(), values: Vec::new() };
         let mut operations = expression.operations(self.unit.encoding());
         let mut at = 0;
+        let mut last_uninitialized = None;
         while let Ok(Some(operation)) = operations.next() {
             let end = operations.offset_from(&expression);
             match operation {
-                Operation::Uninitialized => patched.set(at, dw::DW_OP_nop),
+                Operation::Uninitialized => {
+                    patched.set(at, dw::DW_OP_nop);
+                    last_uninitialized = Some(at);
+                }
                 Operation::VariableValue { offset } => {
                     patched.set(at, dw::DW_OP_call_ref);
                     let target = self.unit.info().entry_at(self.unit.id().part(), offset.0);
@@ -396,7 +402,7 @@ impl<'s, 'a> Scene<'s, 'a> {
             at = end;
         }
         // Behind the name of a register only a piece may stand.
-        if patched.code.last() == Some(&dw::DW_OP_nop.0) && code.len() > 1 {
+        if last_uninitialized == code.len().checked_sub(1) && code.len() > 1 {
             patched.code.pop();
         }
         Ok(Some(patched))

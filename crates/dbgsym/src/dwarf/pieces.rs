@@ -167,9 +167,13 @@ impl Place {
         let mut done_bits = 0;
         for piece in &self.pieces {
             let left = size_bits.saturating_sub(done_bits);
-            let wanted = piece.size_bits.unwrap_or(left).min(left);
-            if wanted == 0 {
+            if left == 0 {
                 break;
+            }
+            let wanted = piece.size_bits.unwrap_or(left).min(left);
+            // A member without bits is a piece as well.
+            if wanted == 0 {
+                continue;
             }
             if let Some(bytes) = piece.bytes(frame, wanted)? {
                 let skipped = piece.skipped_bits % 8;

@@ -71,6 +71,7 @@ fn whole_objects_are_read_from_memory_registers_and_values() {
 fn pieces_follow_each_other_bit_by_bit() {
     let place = Place::new(vec![
         piece(8, 0, Location::Memory(Address::new(0xab))),
+        piece(0, 0, Location::OptimisedOut),
         piece(4, 4, Location::Value(vec![0x5a])),
         piece(12, 0, Location::Value(vec![0xcd, 0x0f])),
         piece(8, 0, Location::OptimisedOut),
