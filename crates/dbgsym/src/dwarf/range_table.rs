@@ -16,6 +16,9 @@ struct Row<T> {
     end: u64,
     /// The greatest end of this row and of all before it: where a search may stop.
     end_max: u64,
+    /// How many rows there are up to the last one before this that ends behind this one: in ranges
+    /// inside each other, the one around it. An address behind this row is in none between.
+    reaching_further: usize,
     value: T,
 }
 
@@ -25,13 +28,24 @@ impl<T> RangeTable<T> {
         let mut rows: Vec<Row<T>> = ranges
             .into_iter()
             .filter(|(range, _)| range.start < range.end)
-            .map(|(range, value)| Row { start: range.start, end: range.end, end_max: 0, value })
+            .map(|(range, value)| Row {
+                start: range.start,
+                end: range.end,
+                end_max: 0,
+                reaching_further: 0,
+                value,
+            })
             .collect();
         rows.sort_by(|a, b| a.start.cmp(&b.start).then(b.end.cmp(&a.end)));
         let mut end_max = 0;
-        for row in &mut rows {
+        // The rows that reach further than all behind them, each with how many are before it.
+        let mut open: Vec<(u64, usize)> = Vec::new();
+        for (index, row) in rows.iter_mut().enumerate() {
             end_max = end_max.max(row.end);
             row.end_max = end_max;
+            while open.pop_if(|(end, _)| *end <= row.end).is_some() {}
+            row.reaching_further = open.last().map_or(0, |(_, index)| index + 1);
+            open.push((row.end, index));
         }
         RangeTable { rows }
     }
@@ -48,10 +62,18 @@ impl<T> RangeTable<T> {
     }
 
     fn rows_at(&self, address: u64) -> impl Iterator<Item = &Row<T>> {
-        let begun = self.rows.partition_point(|row| row.start <= address);
-        let begun = self.rows.get(..begun).unwrap_or_default();
-        let reaching = begun.iter().rev().take_while(move |row| row.end_max > address);
-        reaching.filter(move |row| row.end > address)
+        let mut begun = self.rows.partition_point(|row| row.start <= address);
+        std::iter::from_fn(move || {
+            loop {
+                let last = begun.checked_sub(1)?;
+                let row = self.rows.get(last).filter(|row| row.end_max > address)?;
+                if row.end > address {
+                    begun = last;
+                    return Some(row);
+                }
+                begun = row.reaching_further;
+            }
+        })
     }
 
     /// The ranges that have addresses in `wanted`, by address.
@@ -96,6 +118,19 @@ mod tests {
                 table.overlapping(address..address + 1).map(|(_, value)| *value).collect();
             found.sort_unstable();
             assert_eq!(found, expected, "around {address}");
+        }
+    }
+
+    /// A namespace with very many functions: what is around each of them is found without a look
+    /// at all that come before it.
+    #[test]
+    fn neighbours_are_not_looked_at() {
+        const COUNT: u64 = 200_000;
+        let neighbours = (0..COUNT).map(|index| (10 * index + 1..10 * index + 9, index));
+        let table = RangeTable::new(neighbours.chain([(0..10 * COUNT, COUNT)]).collect());
+        for index in 0..COUNT {
+            let found: Vec<u64> = table.at(10 * index + 5).copied().collect();
+            assert_eq!(found, [index, COUNT]);
         }
     }
 }
