@@ -158,8 +158,9 @@ impl DebugInfo {
     ///
     /// **Errors**: why it is not the index of this image, or is damaged.
     pub fn load_name_index(&self, bytes: &[u8]) -> Result<Arc<NameIndex>, IndexError> {
-        let index = Arc::new(format::decode(bytes, self)?);
+        // Files that come in the meantime wait, and make it be forgotten.
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        let index = Arc::new(format::decode(bytes, self)?);
         Ok(Arc::clone(names.get_or_insert(index)))
     }
 
@@ -213,8 +214,7 @@ impl DebugInfo {
     pub fn inlined_calls_named(&self, name: &str) -> Vec<InlinedCall> {
         let units = OpenUnits::new(self);
         let functions = self.named(&units, &[NameKind::Inlined], Wanted::Name(name));
-        let mut calls: Vec<_> =
-            functions.iter().flat_map(|function| build::calls_of(&units, *function)).collect();
+        let mut calls = build::calls_of(&units, &functions);
         calls.sort_unstable();
         calls.dedup();
         calls.into_iter().filter_map(|id| self.read_inlined(&units, id)).collect()

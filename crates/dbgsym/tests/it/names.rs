@@ -1,7 +1,7 @@
 //! The index of names: every function is found by each of its names, and what is kept in a file is
 //! either the same index or refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use dbgsym::dwarf::IndexError;
 use dbgsym::{Image, Pattern};
 
 use crate::debug_builds::{BUILDS, Build, decoded_rows, sequences};
-use crate::programs::{Workshop, image};
+use crate::programs::{Workshop, image, run, tool};
 
 /// Names and entries of all functions at any row of any line table.
 fn functions(image: &Image, path: &Path) -> BTreeMap<u64, (String, Option<String>)> {
@@ -75,6 +75,43 @@ fn inlined_calls_are_found_by_the_name_of_the_function() {
             let around = info.inlined_at(call.entry);
             assert!(around.iter().any(|inlined| inlined.id == call.id), "{call:?}");
         }
+    }
+}
+
+/// Many functions of one name, each inlined in the unit that has it or, after optimising the whole
+/// program, in another one.
+#[test]
+fn inlined_calls_of_all_functions_of_a_name_are_found() {
+    const UNITS: usize = 6;
+    for flags in [&["-g", "-O2"][..], &["-g", "-O2", "-flto", "-flto-partition=max"]] {
+        let workshop = Workshop::new();
+        let path = workshop.path("program");
+        let mut compiler = tool("gcc");
+        compiler.args(flags).arg("-o").arg(&path);
+        for number in 0..UNITS {
+            let source = workshop.path(&format!("unit{number}.c"));
+            let text = format!(
+                "extern volatile int sink;
+                 static inline int twice(int n) {{ return n * {number} + sink; }}
+                 int unit{number}(int n) {{ return twice(n); }}"
+            );
+            std::fs::write(&source, text).expect("it can be written");
+            compiler.arg(source);
+        }
+        let main = workshop.path("main.c");
+        let calls: String = (0..UNITS).map(|n| format!("sum += unit{n}(sum);")).collect();
+        let declarations: String = (0..UNITS).map(|n| format!("int unit{n}(int);")).collect();
+        let text = format!(
+            "volatile int sink; {declarations}
+             int main(int argc, char **argv) {{ int sum = argc; {calls} return sum; }}"
+        );
+        std::fs::write(&main, text).expect("it can be written");
+        run(compiler.arg(main));
+        let image = image(&path);
+        let info = image.debug_info().expect("it was built with -g");
+        let calls = info.inlined_calls_named("twice");
+        let functions: BTreeSet<_> = calls.iter().map(|call| call.function).collect();
+        assert_eq!(functions.len(), UNITS, "{flags:?}: {calls:?}");
     }
 }
 

@@ -315,25 +315,58 @@ fn is_static(entry: &DebuggingInformationEntry<Reader<'_>>, in_function: bool) -
     matches!(first, Some(gimli::DW_OP_addr | gimli::DW_OP_addrx | gimli::DW_OP_GNU_addr_index))
 }
 
-/// The entries of the inlined calls of a function. They are in the unit that has the function,
-/// except in programs that were optimised as a whole, where they are in any.
-pub(super) fn calls_of(units: &OpenUnits<'_>, function: EntryId) -> Vec<EntryId> {
-    let mut known = HashMap::from([(function, true)]);
-    let origin = identity(units, function).origin;
-    let mut is_it =
-        |id: EntryId| *known.entry(id).or_insert_with(|| identity(units, id).origin == origin);
-    let own = units.unit(function.unit());
-    let mut found = own.map_or_else(Vec::new, |unit| calls_in(&unit, &mut is_it));
-    if found.is_empty() {
+/// The entries of the inlined calls of functions, which are sorted. Those of one function are in
+/// the unit that has it, except in programs that were optimised as a whole, where they are in any.
+pub(super) fn calls_of(units: &OpenUnits<'_>, functions: &[EntryId]) -> Vec<EntryId> {
+    let mut found = Vec::new();
+    let mut left = Vec::new();
+    for of_unit in functions.chunk_by(|one, other| one.unit() == other.unit()) {
+        let origins = of_unit.iter().filter_map(|function| identity(units, *function).origin);
+        let mut wanted = Callees::new(units, origins);
+        let own = of_unit.first().and_then(|function| units.unit(function.unit()));
+        found.extend(own.iter().flat_map(|unit| calls_in(unit, &mut wanted)));
+        left.extend(wanted.uncalled());
+    }
+    // One pass is enough for all those that are not called where they are.
+    if !left.is_empty() {
+        let mut wanted = Callees::new(units, left.into_iter());
         let info = units.info();
         for id in info.all_units() {
-            found.extend(info.open(id).iter().flat_map(|unit| calls_in(unit, &mut is_it)));
+            found.extend(info.open(id).iter().flat_map(|unit| calls_in(unit, &mut wanted)));
         }
     }
     found
 }
 
-fn calls_in(unit: &OpenUnit<'_>, is_it: &mut impl FnMut(EntryId) -> bool) -> Vec<EntryId> {
+/// Functions whose inlined calls are looked for. Calls name an entry that stands for the function.
+struct Callees<'u, 'a> {
+    units: &'u OpenUnits<'a>,
+    /// What the functions stand for, and whether a call was found.
+    origins: HashMap<EntryId, bool>,
+    /// What entries that calls name stand for.
+    known: HashMap<EntryId, Option<EntryId>>,
+}
+
+impl<'u, 'a> Callees<'u, 'a> {
+    fn new(units: &'u OpenUnits<'a>, origins: impl Iterator<Item = EntryId>) -> Callees<'u, 'a> {
+        let origins = origins.map(|origin| (origin, false)).collect();
+        Callees { units, origins, known: HashMap::new() }
+    }
+
+    /// Whether one of the functions is called by this entry's name.
+    fn has(&mut self, named: EntryId) -> bool {
+        let units = self.units;
+        let origin = self.known.entry(named).or_insert_with(|| identity(units, named).origin);
+        let is_called = origin.as_ref().and_then(|origin| self.origins.get_mut(origin));
+        is_called.map(|is_called| *is_called = true).is_some()
+    }
+
+    fn uncalled(self) -> impl Iterator<Item = EntryId> {
+        self.origins.into_iter().filter(|(_, is_called)| !is_called).map(|(origin, _)| origin)
+    }
+}
+
+fn calls_in(unit: &OpenUnit<'_>, wanted: &mut Callees<'_, '_>) -> Vec<EntryId> {
     let mut found = Vec::new();
     let Ok(mut entries) = unit.entries_raw(None) else { return found };
     let mut entry = DebuggingInformationEntry::null();
@@ -351,7 +384,8 @@ fn calls_in(unit: &OpenUnit<'_>, is_it: &mut impl FnMut(EntryId) -> bool) -> Vec
         if entries.read_attributes(attributes, &mut entry.attrs).is_err() {
             break;
         }
-        if unit.reference_of(&entry, gimli::DW_AT_abstract_origin).is_some_and(&mut *is_it) {
+        if unit.reference_of(&entry, gimli::DW_AT_abstract_origin).is_some_and(|id| wanted.has(id))
+        {
             found.push(unit.entry_id(offset));
         }
     }
