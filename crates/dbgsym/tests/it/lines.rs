@@ -126,3 +126,81 @@ fn rows_are_those_that_readelf_decodes() {
 fn lines_are_those_that_gdb_finds() {
     BUILDS.iter().for_each(check_lines);
 }
+
+/// Programs that are built alike everywhere have no directory of the machine in them.
+#[test]
+fn a_mapped_directory_comes_once() {
+    for version in ["-gdwarf-4", "-gdwarf-5"] {
+        let workshop = Workshop::new();
+        let source = workshop.path("main.c");
+        let (root, program) = (source.parent().expect("it has one"), workshop.path("program"));
+        std::fs::create_dir(workshop.path("sub")).expect("it can be made");
+        std::fs::write(workshop.path("sub/one.h"), "static int one(void) { return 1; }\n")
+            .expect("it can be written");
+        std::fs::write(&source, "#include \"sub/one.h\"\nint main(void) { return one(); }\n")
+            .expect("it can be written");
+        let map = format!("-fdebug-prefix-map={}=mapped/here", root.display());
+        let mut compiler = tool("gcc");
+        compiler.current_dir(root).args(["-g", version, &map, "-o"]);
+        run(compiler.arg(&program).arg("main.c"));
+        let image = image(&program);
+        let info = image.debug_info().expect("it was built with -g");
+        let files: Vec<&str> = info.source_files().map(AsRef::as_ref).collect();
+        assert_eq!(files, ["mapped/here/main.c", "mapped/here/sub/one.h"], "{version}");
+    }
+}
+
+/// A table of few bytes can name very many files that all have the same long text.
+#[test]
+fn the_paths_of_a_damaged_table_are_bounded() {
+    const FILES: usize = 2000;
+    const TEXT_LEN: usize = 1 << 18;
+    let names: String = (1..=FILES).map(|at| format!("        .4byte {at}\n")).collect();
+    let assembly = format!(
+        "        .text
+main:   ret
+        .globl main
+main_end:
+        .section .debug_abbrev, \"\", @progbits
+        .uleb128 1, 0x11
+        .byte 0
+        .uleb128 0x10, 0x17, 0x11, 0x01, 0x12, 0x07, 0, 0, 0
+        .section .debug_line_str, \"MS\", @progbits, 1
+        .fill {TEXT_LEN}, 1, 0x78
+        .byte 0
+        .section .debug_line, \"\", @progbits
+lines:  .4byte lines_end - lines_start
+lines_start:
+        .2byte 5
+        .byte 8, 0
+        .4byte head_end - head_start
+head_start:
+        .byte 1, 1, 1, 0xfb, 14, 1
+        .byte 1, 1, 0x1f, 1
+        .4byte 0
+        .byte 1, 1, 0x1f
+        .uleb128 {FILES}
+{names}
+head_end:
+lines_end:
+        .section .debug_info, \"\", @progbits
+        .4byte info_end - info_start
+info_start:
+        .2byte 5
+        .byte 1, 8
+        .4byte 0
+        .uleb128 1
+        .4byte 0
+        .8byte main, main_end - main
+info_end:
+"
+    );
+    let workshop = Workshop::new();
+    let (source, program) = (workshop.path("files.s"), workshop.path("files"));
+    std::fs::write(&source, assembly).expect("it can be written");
+    run(tool("gcc").arg("-nostdlib").arg("-Wl,-emain").arg("-o").arg(&program).arg(&source));
+    let image = image(&program);
+    let info = image.debug_info().expect("it has a unit");
+    let size: usize = info.source_files().map(|path| path.len()).sum();
+    assert!((TEXT_LEN..FILES * TEXT_LEN / 4).contains(&size), "{size} bytes");
+}

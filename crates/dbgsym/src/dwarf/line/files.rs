@@ -8,6 +8,10 @@ use gimli::LineProgramHeader;
 
 use super::super::{DebugInfo, OpenUnit, Reader, UnitId};
 
+/// The paths of no unit have so many bytes together. In a damaged table each of very many files may
+/// refer to the same long text.
+const PATHS_LEN_MAX_BYTES: usize = 1 << 26;
+
 /// The source files of one unit, by the numbers that its line table and its entries
 /// (`DW_AT_decl_file`, `DW_AT_call_file`) use.
 #[derive(Clone, Debug)]
@@ -22,8 +26,14 @@ impl UnitFiles {
         header: &LineProgramHeader<Reader<'a>>,
     ) -> UnitFiles {
         let count = header.file_names().len() as u64 + u64::from(header.version() <= 4);
-        let paths = (0..count).map(|number| full_path(unit, header, number)).collect();
-        UnitFiles { paths }
+        let mut left = PATHS_LEN_MAX_BYTES;
+        let mut path = |number| {
+            // What comes behind the damage has no path.
+            let path = if left == 0 { Arc::from("") } else { full_path(unit, header, number) };
+            left = left.saturating_sub(path.len());
+            path
+        };
+        UnitFiles { paths: (0..count).map(&mut path).collect() }
     }
 
     /// The full path of a file. Empty if the number is wrong.
@@ -49,12 +59,15 @@ fn full_path<'a>(
         let text: Option<Reader<'_>> = unit.refs().attr_string(value).ok();
         text.map(|text| text.to_string_lossy()).unwrap_or_default()
     };
-    let mut path = unit.comp_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned());
-    // In DWARF 5 directory 0 is the compiler's as well.
+    let comp_dir = unit.comp_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned());
+    let mut path = comp_dir.unwrap_or_default();
     let directory = file.directory(header).map(text).unwrap_or_default();
-    push(path.get_or_insert_default(), &directory);
-    push(path.get_or_insert_default(), &text(file.path_name()));
-    Arc::from(path.unwrap_or_default())
+    // Directory 0 is the compiler's itself, which is relative if prefixes were mapped.
+    if file.directory_index() != 0 || *directory != *path {
+        push(&mut path, &directory);
+    }
+    push(&mut path, &text(file.path_name()));
+    Arc::from(path)
 }
 
 fn push(path: &mut String, part: &str) {
