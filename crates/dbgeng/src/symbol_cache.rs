@@ -29,6 +29,9 @@ const TRAILER_LEN: u64 = 20;
 /// What has been half written for so long belongs to nobody any more.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// So many names are tried for a file under way.
+const NAMES_MAX: u32 = 1000;
+
 /// Tells the files under way in one process apart.
 static WRITERS: AtomicU32 = AtomicU32::new(0);
 
@@ -95,13 +98,8 @@ impl<'a> SymbolCache<'a> {
         let directory = kept.parent().unwrap_or(self.root);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         remove_abandoned(directory);
-        let number = WRITERS.fetch_add(1, Ordering::Relaxed);
-        let under_way = directory.join(format!(".under-way-{}-{number}", std::process::id()));
-        // What an earlier process of this number left is ours to replace.
-        let mut options = File::options();
-        let options = options.write(true).create(true).truncate(true).mode(0o600);
-        let file = BufWriter::new(options.open(&under_way)?);
-        let under_way = UnderWay(under_way);
+        let (file, under_way) = new_file(directory)?;
+        let file = BufWriter::new(file);
         Ok(CacheWriter { file, crc: Hasher::new(), len: 0, under_way, kept })
     }
 
@@ -155,6 +153,22 @@ impl CacheFile {
         fs::rename(&self.under_way.0, &self.kept)?;
         Ok(self.kept)
     }
+}
+
+/// A file that nobody else writes. A process of another container or machine may have this one's
+/// number, and in a directory that others can write a link may lie in wait: what is there already
+/// is left alone.
+fn new_file(directory: &Path) -> io::Result<(File, UnderWay)> {
+    for _ in 0..NAMES_MAX {
+        let number = WRITERS.fetch_add(1, Ordering::Relaxed);
+        let name = directory.join(format!(".under-way-{}-{number}", std::process::id()));
+        match File::options().write(true).create_new(true).mode(0o600).open(&name) {
+            Ok(file) => return Ok((file, UnderWay(name))),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 /// The contents of a file whose trailer agrees with them.

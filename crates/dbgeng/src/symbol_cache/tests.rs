@@ -82,6 +82,25 @@ fn old_halves_of_dead_processes_are_removed() {
     assert!(cache.get(&ID, "executable").is_some());
 }
 
+#[test]
+fn what_lies_where_a_file_would_be_written_is_left_alone() {
+    let root = tempfile::tempdir().expect("a directory");
+    let victim = root.path().join("victim");
+    fs::write(&victim, b"precious").expect("written");
+    let cache = SymbolCache::new(root.path());
+    let kept = cache.put(&ID, "executable", b"x").expect("kept");
+    let directory = kept.parent().expect("it is in one");
+    let next = WRITERS.load(Ordering::Relaxed);
+    for number in next..next + 500 {
+        let name = format!(".under-way-{}-{number}", std::process::id());
+        std::os::unix::fs::symlink(&victim, directory.join(name)).expect("made");
+    }
+    cache.put(&ID, "debuginfo", b"contents").expect("kept under another name");
+    assert_eq!(fs::read(&victim).expect("readable"), b"precious");
+    let (_, bytes) = cache.get(&ID, "debuginfo").expect("found");
+    assert_eq!(bytes.as_slice(), b"contents");
+}
+
 /// Each of several writers and readers sees whole files only.
 #[test]
 fn several_may_write_and_read_at_once() {
