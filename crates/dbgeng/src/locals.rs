@@ -175,7 +175,7 @@ impl StoppedThread<'_> {
     /// The frames up to so many behind the one with this number, and which of them that is.
     fn frames(&self, number: usize, callers: usize) -> Result<(Vec<Frame>, Chosen), Error> {
         let images = Images::new(self.symbols);
-        let (frames, _) = unwind(&images, &self.registers, number + 1 + callers)?;
+        let (frames, _) = unwind(&images, &self.registers, number.saturating_add(1 + callers))?;
         let mut first = 0;
         for (index, frame) in frames.iter().enumerate() {
             let inlined = self.symbols.inlined_at(frame.pc.lookup_pc()).len();
@@ -401,7 +401,7 @@ impl FrameView<'_, '_> {
             .plain(variable.ty)
             .is_some_and(|found| matches!(found.kind, TypeKind::Array(_)));
         let size = size.unwrap_or(0);
-        let read = if is_array { size.min(ARRAY_LEN_MAX) } else { size };
+        let read = size.min(if is_array { ARRAY_LEN_MAX } else { OBJECT_LEN_MAX });
         match place.read(self.frame, read) {
             Ok(object) => {
                 let part = Part::new(&object, place.address());

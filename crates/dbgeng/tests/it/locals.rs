@@ -23,6 +23,16 @@ int total(const char *name, const char *other, int count) {
 void _start(void) { int given = 3; total(\"a\", \"b\", given); for (;;) {} }
 ";
 
+/// One whose function has an object of megabytes.
+const LARGE: &str = "
+struct large { int head; char rest[0x400000]; int tail; };
+int total(int count) {
+    static struct large large;
+    return large.head + large.rest[count] + large.tail;
+}
+void _start(void) { int given = 3; total(given); total(given); total(given); for (;;) {} }
+";
+
 /// Where the program has its text of `name` and `other`: in different pages.
 const NAME: u64 = 0x1_0000;
 const OTHER: u64 = 0x1_2010;
@@ -39,10 +49,10 @@ struct Program {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a compiler is not a debuggee")]
-fn compile() -> Program {
+fn compile(text: &str) -> Program {
     let directory = tempfile::tempdir().expect("a directory");
     let (source, path) = (directory.path().join("prog.c"), directory.path().join("prog"));
-    std::fs::write(&source, SOURCE).expect("written");
+    std::fs::write(&source, text).expect("written");
     let flags = ["-g", "-O0", "-static", "-nostdlib", "-no-pie", "-fcf-protection=none"];
     let mut gcc = Command::new("gcc");
     gcc.args(flags).args(["-fno-stack-protector", "-Wl,--build-id", "-o"]).arg(&path).arg(&source);
@@ -118,7 +128,7 @@ fn bytes_at(local: &Local) -> Vec<u8> {
 
 #[test]
 fn a_stack_and_its_variables_cost_nothing_if_the_stack_came_along() {
-    let program = compile();
+    let program = compile(SOURCE);
     let (start, total) = (program.start, program.total);
     let mut session = Session::new(move |peer| {
         serve(peer, &program);
@@ -164,7 +174,7 @@ fn a_stack_and_its_variables_cost_nothing_if_the_stack_came_along() {
 
 #[test]
 fn the_current_frame_is_the_innermost_one_again_when_anything_has_run() {
-    let program = compile();
+    let program = compile(SOURCE);
     let mut session = Session::new(move |peer| {
         serve(peer, &program);
         peer.resume();
@@ -193,5 +203,29 @@ fn the_current_frame_is_the_innermost_one_again_when_anything_has_run() {
     assert_eq!(engine.current_frame(), 0);
     next_stop(engine);
     assert_eq!(engine.current_frame(), 0);
+    session.end();
+}
+
+#[test]
+fn of_a_large_object_only_the_head_is_read() {
+    const HEAD_LEN: u64 = 64 * 1024;
+    let program = compile(LARGE);
+    let mut session = Session::new(move |peer| {
+        serve(peer, &program);
+        let read = peer.expect::<ReadMemory>();
+        let [range] = read.verb.ranges[..] else { panic!("{:?}", read.verb) };
+        let len = u64::from(range.len);
+        assert!((HEAD_LEN..HEAD_LEN + 0x2000).contains(&len), "{len:#x} bytes");
+        let reply = ReadMemoryReply { lengths: vec![range.len] };
+        peer.answer_with(&read, reply, &vec![0; range.len as usize]);
+    });
+    let engine = session.engine();
+    launch(engine);
+    let locals = engine.locals(0, ValueLimits::LINE).expect("one request");
+    let large = named(&locals, "large");
+    assert_eq!(large.size_bytes, Some(0x40_0008));
+    assert!(large.bytes.is_none(), "they are not all known");
+    assert!(large.value.starts_with("struct large {head=0n0 "), "{}", large.value);
+    assert!(large.value.ends_with("tail=<value unavailable>}"), "{}", large.value);
     session.end();
 }
