@@ -17,6 +17,7 @@ pub(crate) mod regions;
 pub(crate) mod registers;
 pub(crate) mod source;
 pub(crate) mod stack;
+pub(crate) mod symbols;
 pub(crate) mod system;
 pub(crate) mod threads;
 

@@ -136,10 +136,10 @@ mod tests {
                 Removes breakpoints. IDs are decimal numbers, ranges as 2-5, or * for all.
         "#]]
         .assert_eq(&manual(command));
-        let command = registry::find_exact("bm").expect("bm");
+        let command = registry::find_exact("br").expect("br");
         expect![[r#"
-            bm
-                set breakpoints on matching symbols: not available, this version does not have it
+            br
+                renumber breakpoints: not available, this version does not have it
         "#]]
         .assert_eq(&manual(command));
     }

@@ -8,6 +8,7 @@ mod files;
 mod filters;
 mod holds;
 mod inspection;
+mod names;
 mod scope;
 mod targets;
 

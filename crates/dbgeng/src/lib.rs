@@ -58,6 +58,8 @@ mod thread;
 mod type_layout;
 mod values;
 
+pub use dbgsym::Pattern as NamePattern;
+
 pub use breakpoints::{
     Access, BreakpointLocation, BreakpointSpec, BreakpointView, Condition, Undecided, Watch,
 };
@@ -89,8 +91,8 @@ pub use sources::SourceFile;
 pub use stack::{FrameRegisters, Stack, StackEnd, StackFrame, StackStart, UnwindMethod};
 pub use symbol_environment::SymbolEnvironment;
 pub use symbols::{
-    SearchNote, SearchOutcome, SymbolAt, SymbolKind, SymbolMatch, TransferCallback, TransferOrigin,
-    TransferProgress,
+    SearchNote, SearchOutcome, SymbolAt, SymbolDetails, SymbolKind, SymbolMatch, TransferCallback,
+    TransferOrigin, TransferProgress,
 };
 pub use terminal::{OutputCallback, TerminalInput};
 pub use thread::{Thread, ThreadDescription};

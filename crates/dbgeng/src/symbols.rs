@@ -3,20 +3,24 @@
 
 mod debug_names;
 mod debuginfod;
+mod details;
 mod download;
 mod name_index;
 mod notes;
 mod parts;
 mod search;
+mod signatures;
 mod split_files;
 mod store;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use dbgbase::{Address, LinkAddress};
 use dbgsym::{Image, Pattern, Symbol};
 
+pub use details::SymbolDetails;
 pub(crate) use download::download;
 pub use download::{TransferOrigin, TransferProgress};
 pub use notes::{SearchNote, SearchOutcome};
@@ -231,6 +235,13 @@ impl<'a> ProcessSymbols<'a> {
             let Some(image) = self.image(module)? else { continue };
             let symbols = image.symbols().matching(&names);
             let mut matches: Vec<_> = symbols.map(|symbol| symbol_match(module, symbol)).collect();
+            let others = self.matching_in_debug_info(module, &names)?;
+            if !others.is_empty() {
+                // Their names are better: statics of functions have numbers in symbol tables.
+                let known: HashSet<_> = others.iter().map(|one| (one.address, one.kind)).collect();
+                matches.retain(|one| !known.contains(&(one.address, one.kind)));
+                matches.extend(others);
+            }
             matches.sort_by(|a, b| (a.address, &a.name).cmp(&(b.address, &b.name)));
             // Versions of one symbol, and its entries in both tables, are one to the reader.
             matches.dedup_by(|a, b| a.address == b.address && a.name == b.name);
@@ -254,6 +265,14 @@ impl<'a> ProcessSymbols<'a> {
     }
 
     fn in_module(&self, module: &Module, name: &str) -> Result<Vec<SymbolMatch>, Error> {
+        let found = self.by_plain_name(module, name)?;
+        if found.is_empty() && name.contains('(') {
+            return self.with_parameters(module, name);
+        }
+        Ok(found)
+    }
+
+    fn by_plain_name(&self, module: &Module, name: &str) -> Result<Vec<SymbolMatch>, Error> {
         let Some(image) = self.image(module)? else { return Ok(Vec::new()) };
         let mut found: Vec<SymbolMatch> = Vec::new();
         for symbol in image.symbols().by_name(name) {

@@ -1,10 +1,13 @@
-//! Commands about breakpoints: `bp`, `bu`, `ba`, `bl`, `bc`, `bd`, `be`.
+//! Commands about breakpoints: `bp`, `bu`, `bm`, `ba`, `bl`, `bc`, `bd`, `be`.
 
 use dbgbase::Address;
 use dbgeng::expr::{self, ExprErrorKind, Program};
-use dbgeng::{Access, BreakpointId, BreakpointLocation, BreakpointSpec, Condition, Watch};
+use dbgeng::{
+    Access, BreakpointId, BreakpointLocation, BreakpointSpec, Condition, ErrorKind, SymbolKind,
+    Watch,
+};
 
-use super::{Context, Outcome};
+use super::{Context, Outcome, matching_breakpoints};
 use crate::arguments::Arguments;
 use crate::error::CommandError;
 use crate::format;
@@ -21,7 +24,10 @@ pub(crate) const COMMANDS: &[Command] = &[
             module that has the symbol. `file:line` or `module!file:line` is a line of source, the \
             file given by the last parts of its path; the breakpoint is at every place that the \
             line has code, or the next line that has any. bu always keeps the symbol and finds it \
-            again when modules come, before their constructors run. ID, without a blank before it, \
+            again when modules come, before their constructors run. A name that means several \
+            functions is refused, and they are shown: bm sets a breakpoint at each, and \
+            @!\"f(int)\" means one by its parameters; names are written with the scopes around \
+            them. ID, without a blank before it, \
             is its number; by default the smallest free one. Passes: the breakpoint stops at this \
             hit and those before are passed. /1: it is removed when it has been hit. /w: it stops \
             only where the expression is not 0; if the expression has no value, as when memory \
@@ -33,6 +39,24 @@ pub(crate) const COMMANDS: &[Command] = &[
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(set),
+    },
+    Command {
+        names: &["bm"],
+        syntax: "[/a] [/d] [/(] [/1] [/w \"Condition\"] Pattern [Passes] [\"Commands\"]",
+        summary: "set breakpoints on matching symbols",
+        manual: "Sets a breakpoint at each function whose name matches the pattern, Module!Name, \
+            both of which may hold wildcards; without a module it is looked for in all. Each has a \
+            number of its own and keeps its symbol, as by bu; functions that share a name are told \
+            apart by their parameters, and have one breakpoint together if those are the same, as \
+            static functions of several files may be. A function that was inlined everywhere has \
+            one at all copies, if its name is given without wildcards. /a takes data as well. /d \
+            sets breakpoints at the addresses instead, as bp. /( compares the pattern with names \
+            that include parameters, as f(int*; a pattern with blanks is written @!\"Pattern\". \
+            Everything else is as for bp. A breakpoint made by bm is not extended to symbols of \
+            modules that come later.",
+        shape: Shape::Letters,
+        extent: Extent::Semicolon,
+        action: Action::Run(matching_breakpoints::set),
     },
     Command {
         names: &["ba"],
@@ -100,6 +124,57 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
 ];
 
+/// What all commands that set breakpoints take beside the place.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) one_shot: bool,
+    pub(crate) condition: Option<Condition>,
+    passes: u32,
+    command: String,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { one_shot: false, condition: None, passes: 1, command: String::new() }
+    }
+}
+
+impl Options {
+    /// Takes what follows the place, to the end.
+    pub(crate) fn take_passes_and_command(
+        &mut self,
+        context: &Context<'_>,
+        arguments: &mut Arguments<'_>,
+    ) -> Result<(), CommandError> {
+        arguments.skip_separator();
+        let has_passes = arguments.peek().is_some_and(|next| next != '"');
+        let passes = if has_passes { arguments.expression(&context.expressions())? } else { 1 };
+        let passes = u32::try_from(passes).map_err(|_overflow| arguments.syntax_error())?;
+        self.passes = passes.max(1);
+        arguments.quoted()?.unwrap_or_default().clone_into(&mut self.command);
+        arguments.finish()
+    }
+
+    /// The breakpoint that they make of one that says only where it is; limited to the current
+    /// thread if a prefix chose that.
+    pub(crate) fn spec(
+        &self,
+        context: &Context<'_>,
+        id: Option<BreakpointId>,
+        spec: BreakpointSpec,
+    ) -> BreakpointSpec {
+        BreakpointSpec {
+            id,
+            passes: self.passes,
+            command: self.command.clone(),
+            one_shot: self.one_shot,
+            thread: if context.is_prefixed { context.engine.current() } else { None },
+            condition: self.condition.clone(),
+            ..spec
+        }
+    }
+}
+
 /// Sets a breakpoint; limited to the current thread if a prefix chose that.
 pub(crate) fn set(
     context: &mut Context<'_>,
@@ -107,12 +182,11 @@ pub(crate) fn set(
 ) -> Result<Outcome, CommandError> {
     let id = arguments.decimal()?.map(BreakpointId);
     let watch = if arguments.name() == "ba" { Some(take_watch(arguments)?) } else { None };
-    let mut one_shot = false;
-    let mut condition = None;
+    let mut options = Options::default();
     while let Some(option) = arguments.option() {
         match option {
-            "1" => one_shot = true,
-            "w" => condition = Some(take_condition(context, arguments)?),
+            "1" => options.one_shot = true,
+            "w" => options.condition = Some(take_condition(context, arguments)?),
             _ => {
                 return Err(CommandError::refused(format!(
                     "The option /{option} of breakpoints is not available"
@@ -128,24 +202,9 @@ pub(crate) fn set(
         let pc = context.engine.registers()?.pc();
         (pc.to_string(), BreakpointLocation::Address(pc))
     };
-    arguments.skip_separator();
-    let has_passes = arguments.peek().is_some_and(|next| next != '"');
-    let passes = if has_passes { arguments.expression(&context.expressions())? } else { 1 };
-    let passes = u32::try_from(passes).map_err(|_overflow| arguments.syntax_error())?;
-    let command = arguments.quoted()?.unwrap_or_default().to_owned();
-    arguments.finish()?;
-    let thread = if context.is_prefixed { context.engine.current() } else { None };
-    let spec = BreakpointSpec {
-        id,
-        passes: passes.max(1),
-        command,
-        one_shot,
-        thread,
-        condition,
-        watch,
-        ..BreakpointSpec::new(expression, location)
-    };
-    context.engine.add_breakpoint(spec)?;
+    options.take_passes_and_command(context, arguments)?;
+    let spec = options.spec(context, id, BreakpointSpec::new(expression, location));
+    context.engine.add_breakpoint(BreakpointSpec { watch, ..spec })?;
     Ok(Outcome::Done)
 }
 
@@ -165,7 +224,7 @@ fn take_watch(arguments: &mut Arguments<'_>) -> Result<Watch, CommandError> {
 }
 
 /// Takes a condition in double quotes.
-fn take_condition(
+pub(crate) fn take_condition(
     context: &Context<'_>,
     arguments: &mut Arguments<'_>,
 ) -> Result<Condition, CommandError> {
@@ -187,17 +246,31 @@ fn location(
     let is_deferred = arguments.name() == "bu";
     let can_wait = arguments.name() != "ba";
     let evaluated = expr::evaluate_head(rest, &context.expressions());
+    // Names with `<` and `{` are none in expressions.
+    let is_path = |symbol: Symbol<'_>| symbol.name.contains(['<', '{']);
     let unresolved = match evaluated {
+        _ if can_wait && symbol(rest).is_some_and(is_path) => true,
         Ok(_) => false,
         Err(error) if error.kind() == ExprErrorKind::Unresolved => true,
-        Err(error) => return Err(CommandError::Expression(error.message(rest))),
+        Err(error) => {
+            return Err(match symbol(rest) {
+                Some(symbol) if error.kind() == ExprErrorKind::Ambiguous => {
+                    matching_breakpoints::ambiguous(context, symbol.name)
+                }
+                _ => CommandError::Expression(error.message(rest)),
+            });
+        }
     };
     // A line may have code in several places, and all of them are meant.
     let is_line = rest.starts_with('`');
     if is_deferred || (unresolved || is_line) && can_wait {
         if let Some(symbol) = symbol(rest) {
             let typed = arguments.take_str(symbol.typed);
-            if unresolved && !is_deferred {
+            let found = if unresolved { resolve(context, symbol.name)? } else { Vec::new() };
+            if let (false, Some(address)) = (is_deferred || is_line, found.first()) {
+                return Ok((typed.to_owned(), BreakpointLocation::Address(*address)));
+            }
+            if unresolved && !is_deferred && found.is_empty() {
                 context.write(&format!(
                     "Bp expression '{typed}' could not be resolved, adding deferred bp\n"
                 ));
@@ -213,6 +286,23 @@ fn location(
     }
     let (value, typed) = arguments.typed_expression(&context.expressions())?;
     Ok((typed.to_owned(), BreakpointLocation::Address(Address::new(value))))
+}
+
+/// The address of what is called so, if anything is.
+fn resolve(context: &mut Context<'_>, name: &str) -> Result<Vec<Address>, CommandError> {
+    let mut found = match context.engine.resolve(name) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::UnknownSymbol => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    found.retain(|symbol| symbol.kind != SymbolKind::ThreadLocal);
+    let mut addresses: Vec<_> = found.iter().map(|symbol| symbol.address).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    if addresses.len() > 1 && !name.starts_with('`') {
+        return Err(matching_breakpoints::ambiguous(context, name));
+    }
+    Ok(addresses)
 }
 
 /// A symbol that an expression consists of.

@@ -1,14 +1,12 @@
 //! Commands about modules and symbols: `lm`, `x`, `ln`, `ld`.
 
 use dbgbase::Address;
-use dbgeng::{ModuleView, SymbolKind, SymbolMatch};
+use dbgeng::ModuleView;
 
-use super::locals::{self, Order};
-use super::{Context, Outcome};
+use super::{Context, Outcome, symbol_list};
 use crate::arguments::Arguments;
 use crate::error::CommandError;
 use crate::format;
-use crate::format::locals::Columns;
 use crate::registry::{Action, Command, Extent, Shape};
 use crate::wildcard::Wildcard;
 
@@ -32,16 +30,23 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         names: &["x"],
-        syntax: "[/0 | /1 | /2] [/f | /d] [/v] [/n | /a] Module!Pattern",
+        syntax: "[/0 | /1 | /2] [/f | /d] [/s Size] [/t] [/v] [/q] [/p] [/n | /a | /z] \
+            Module!Pattern",
         summary: "list symbols",
-        manual: "Lists the symbols of all modules whose name matches, with addresses. Patterns may \
-            hold wildcards. /0 shows addresses only, /1 names only, /2 both, which is the default; \
-            /f only functions, /d only data, /v also what they are and their sizes; /n sorts by \
-            name, /a by address. A pattern without ! is one of variables of the current frame, \
-            which are listed as by dv /i /v.",
+        manual: "Lists the symbols of all modules whose name matches, with addresses: functions \
+            with the types of their parameters, data with their values, as far as debugging \
+            information tells them. Both parts of the pattern may hold wildcards. Statics of \
+            functions are among them; those of libraries whose debugging information is not on \
+            this machine only if the module is named without wildcards. /0 shows addresses only, \
+            /1 names only, /2 both and nothing else; /f only functions, /d only data, /s only what \
+            has so many bytes; /t also the types of data, /v also what they are and their sizes, \
+            private (prv) or known by name only (pub); /q names in the form @!\"...\" that \
+            expressions take as it is, /p parameters without a blank before them; /n sorts by \
+            name, /a by address, /z by size, with a capital letter the other way round. A pattern \
+            without ! is one of variables of the current frame, which are listed as by dv /i /v.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
-        action: Action::Run(list_symbols),
+        action: Action::Run(symbol_list::list),
     },
     Command {
         names: &["ln"],
@@ -153,82 +158,6 @@ impl Selection {
             && self.name.as_ref().is_none_or(|name| name.matches(&module.name))
             && self.path.as_ref().is_none_or(|path| path.matches(&format::bytes(&module.path)))
     }
-}
-
-/// Which columns `x` shows.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    Address,
-    Name,
-    Both,
-}
-
-fn list_symbols(
-    context: &mut Context<'_>,
-    arguments: &mut Arguments<'_>,
-) -> Result<Outcome, CommandError> {
-    let (mut shown, mut is_verbose) = (Shown::Both, false);
-    let (mut functions, mut data) = (false, false);
-    let (mut by_name, mut by_address) = (false, false);
-    while let Some(option) = arguments.option() {
-        match option {
-            "0" => shown = Shown::Address,
-            "1" => shown = Shown::Name,
-            "2" => shown = Shown::Both,
-            "f" => functions = true,
-            "d" => data = true,
-            "v" | "V" => is_verbose = true,
-            "n" | "N" => by_name = true,
-            "a" | "A" => by_address = true,
-            "t" | "s" | "p" | "q" | "D" | "z" | "Z" => {}
-            _ => return Err(arguments.syntax_error()),
-        }
-    }
-    if arguments.is_empty() {
-        return Err(arguments.syntax_error());
-    }
-    let pattern = arguments.take_rest();
-    if !pattern.contains('!') {
-        let columns = Columns { has_places: true, has_kinds: true, ..Columns::default() };
-        return locals::show(context, pattern, columns, Order::Declared);
-    }
-    let mut found = context.engine.search_symbols(pattern)?;
-    found.retain(|symbol| (!functions || is_function(symbol)) && (!data || !is_function(symbol)));
-    if by_name {
-        found.sort_by(|a, b| (&a.module, &a.name).cmp(&(&b.module, &b.name)));
-    }
-    if by_address {
-        found.sort_by_key(|symbol| symbol.address);
-    }
-    let mut text = String::new();
-    for symbol in &found {
-        let name = format!("{}!{}", symbol.module, symbol.name);
-        let details = if is_verbose { details(symbol) } else { String::new() };
-        text.push_str(&match shown {
-            Shown::Address => format!("{}\n", symbol.address),
-            Shown::Name => format!("{details}{name}\n"),
-            Shown::Both => format!("{details}{} {name}\n", symbol.address),
-        });
-    }
-    context.write(&text);
-    Ok(Outcome::Done)
-}
-
-fn is_function(symbol: &SymbolMatch) -> bool {
-    matches!(symbol.kind, SymbolKind::Function | SymbolKind::IndirectFunction)
-}
-
-/// What a symbol is, and its size in bytes.
-fn details(symbol: &SymbolMatch) -> String {
-    let kind = match symbol.kind {
-        SymbolKind::Function => "func",
-        SymbolKind::IndirectFunction => "ifunc",
-        SymbolKind::Inlined => "inline",
-        SymbolKind::Data => "data",
-        SymbolKind::ThreadLocal => "tls",
-        SymbolKind::Other => "",
-    };
-    format!("pub {kind:<5} {:>8x} ", symbol.size)
 }
 
 fn nearest(

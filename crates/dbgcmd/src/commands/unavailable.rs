@@ -35,7 +35,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     row(&[".allow_exec_cmds"], "forbid or allow running", NOT_YET),
     row(&[".bpsync"], "freeze other threads at breakpoints", NOT_YET),
     row(&[".step_filter"], "functions stepped over by t", NOT_YET),
-    row(&["bm"], "set breakpoints on matching symbols", NOT_YET),
     row(&["br"], "renumber breakpoints", NOT_YET),
     row(&["bs", "bsc"], "change a breakpoint's commands", NOT_YET),
     row(&[".apply_dbp"], "put data breakpoints into a context", NOT_YET),

@@ -23,6 +23,25 @@ impl Engine {
     /// unresolved, or lies in a module that may be unloaded, one round trip each time that the
     /// process loads or unloads one.
     pub fn add_breakpoint(&mut self, spec: BreakpointSpec) -> Result<BreakpointId, Error> {
+        self.add(spec, None)
+    }
+
+    /// As [`Engine::add_breakpoint`], for a symbol of which it is known what it means now.
+    ///
+    /// **Cost**: none now; later as for any symbol.
+    pub fn add_breakpoint_at(
+        &mut self,
+        spec: BreakpointSpec,
+        addresses: Vec<Address>,
+    ) -> Result<BreakpointId, Error> {
+        self.add(spec, Some(addresses))
+    }
+
+    fn add(
+        &mut self,
+        spec: BreakpointSpec,
+        known: Option<Vec<Address>>,
+    ) -> Result<BreakpointId, Error> {
         let number = match spec.thread {
             Some((process, _)) => self.process(process)?.number,
             None => self.current_process()?.number,
@@ -34,9 +53,10 @@ impl Engine {
             }
             None => None,
         };
-        let addresses = match &spec.location {
-            BreakpointLocation::Address(address) => vec![*address],
-            BreakpointLocation::Symbol(name) => self.addresses_of(number, name)?,
+        let addresses = match (known, &spec.location) {
+            (Some(addresses), _) => addresses,
+            (None, BreakpointLocation::Address(address)) => vec![*address],
+            (None, BreakpointLocation::Symbol(name)) => self.addresses_of(number, name)?,
         };
         if let Some(watch) = spec.watch {
             addresses.iter().try_for_each(|address| watch.check(*address))?;

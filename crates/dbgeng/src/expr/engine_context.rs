@@ -243,6 +243,10 @@ impl EvalContext for EngineContext<'_> {
         if let Some(address) = choose(&found)? {
             return Ok(address.value());
         }
+        if let [data] = found.as_slice() {
+            let address = self.engine.thread_local_address(data);
+            return address.map(Address::value).ok_or(SymbolMiss::NotInMemory);
+        }
         let modules = self.engine.modules().unwrap_or_default();
         let module = modules.iter().find(|module| module.name.eq_ignore_ascii_case(name));
         module.map(|module| module.range.start().value()).ok_or(SymbolMiss::Unknown)

@@ -5,6 +5,7 @@
 use std::cell::Cell;
 
 use dbgbase::{Address, LinkAddress, LoadBias, ReadMemory, Unreadable};
+use dbgsym::Pattern;
 use dbgsym::dwarf::{
     Caller, DebugInfo, FrameContext, Function, InlinedCall, RegisterValue, Variable,
 };
@@ -54,11 +55,36 @@ impl ProcessSymbols<'_> {
         found.dedup_by_key(|found| found.address);
         Ok(found)
     }
+
+    /// What a module's debugging information has by names that match, beside what its symbol table
+    /// has: variables, and functions if the table lists only what the dynamic linker needs.
+    ///
+    /// **Errors**, **Cost**: as [`ProcessSymbols::indexed_image`].
+    pub(super) fn matching_in_debug_info(
+        &self,
+        module: &Module,
+        pattern: &Pattern,
+    ) -> Result<Vec<SymbolMatch>, Error> {
+        let Some(image) = self.indexed_image(module)? else { return Ok(Vec::new()) };
+        let Some(info) = image.debug_info() else { return Ok(Vec::new()) };
+        let variables = info.variables_matching(pattern);
+        let variables = variables.iter().filter_map(|one| variable_match(module, info, one));
+        let mut found: Vec<_> = variables.collect();
+        if !image.has_full_symbols() {
+            let functions = info.functions_matching(pattern);
+            found.extend(functions.iter().map(|one| function_match(module, one)));
+        }
+        Ok(found)
+    }
 }
 
 /// A variable that has an address as long as the module is loaded, or an offset in the module's
 /// block of each thread.
-fn variable_match(module: &Module, info: &DebugInfo, variable: &Variable) -> Option<SymbolMatch> {
+pub(super) fn variable_match(
+    module: &Module,
+    info: &DebugInfo,
+    variable: &Variable,
+) -> Option<SymbolMatch> {
     let frame = NoFrame { bias: module.bias, offset: Cell::new(None) };
     let nowhere = LinkAddress::new(0);
     let place = info.locate(variable, nowhere, &frame);
