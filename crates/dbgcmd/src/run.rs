@@ -128,17 +128,15 @@ impl Interpreter {
         output: &mut dyn Output,
     ) -> Result<Next, CommandError> {
         let signal = SignalAction::Default;
-        let execution =
-            if is_over { Execution::StepOver { signal } } else { Execution::StepInto { signal } };
+        let execution = match (self.state.source.steps_lines, is_over) {
+            (true, is_over) => Execution::StepLine { is_into: !is_over, signal },
+            (false, true) => Execution::StepOver { signal },
+            (false, false) => Execution::StepInto { signal },
+        };
         for index in 0..count {
-            let mut event = self.resume(&execution, output)?;
-            while event.kind != EventKind::Stopped(StopCause::Step) {
-                match self.report(&event, false, output)? {
-                    Next::GoOn => event = self.go_on(output)?,
-                    next => return Ok(next),
-                }
+            if let Some(next) = self.one_step(&execution, false, output)? {
+                return Ok(next);
             }
-            self.tell_modules(event.process, output);
             if index + 1 == count && !commands.is_empty() {
                 match self.execute_nested(commands, output)? {
                     Outcome::Run(plan) => return Ok(Next::Run(plan)),
@@ -151,36 +149,33 @@ impl Interpreter {
         Ok(Next::Prompt)
     }
 
-    /// Runs to the return address of the current frame, past inner instances of the function.
+    /// Runs until the current function, or inlined call, is left.
     fn step_out(&mut self, output: &mut dyn Output) -> Result<Next, CommandError> {
-        // A return address is known when the caller is.
-        let stack = self.engine.stack(2)?;
-        let frame = stack.frames.iter().find(|frame| !frame.is_inline);
-        let Some((address, frame)) = frame.and_then(|frame| Some((frame.return_address?, frame)))
-        else {
-            return Err(CommandError::refused("The function's return address is not known"));
-        };
-        let sp_min = frame.cfa.unwrap_or(frame.sp);
-        let thread = self.engine.current();
-        let until = vec![address];
-        let execution = Execution::Go { signal: SignalAction::Default, until };
-        let mut event = self.resume(&execution, output)?;
-        loop {
-            let is_return = event.kind == EventKind::Stopped(StopCause::TemporaryBreakpoint);
-            let is_ours =
-                || self.engine.registers().is_ok_and(|registers| registers.sp() >= sp_min);
-            if is_return && self.engine.current() == thread && is_ours() {
-                return self.report(&event, true, output);
-            }
-            if !is_return {
-                match self.report(&event, true, output)? {
-                    // To the same end, as the current thread may be another one by now.
-                    Next::GoOn => {}
-                    next => return Ok(next),
-                }
-            }
-            event = self.go_on(output)?;
+        let execution = Execution::StepOut { signal: SignalAction::Default };
+        if let Some(next) = self.one_step(&execution, true, output)? {
+            return Ok(next);
         }
+        self.context(output).write_state()?;
+        Ok(Next::Prompt)
+    }
+
+    /// Makes one step. What is to be done if something else has stopped the targets first; the
+    /// commands of breakpoints are executed if the step counts as running.
+    fn one_step(
+        &mut self,
+        execution: &Execution,
+        is_running: bool,
+        output: &mut dyn Output,
+    ) -> Result<Option<Next>, CommandError> {
+        let mut event = self.resume(execution, output)?;
+        while event.kind != EventKind::Stopped(StopCause::Step) {
+            match self.report(&event, is_running, output)? {
+                Next::GoOn => event = self.go_on(output)?,
+                next => return Ok(Some(next)),
+            }
+        }
+        self.tell_modules(event.process, output);
+        Ok(None)
     }
 
     /// Has a thread call a function. What ends the target, or makes it another program, is told as

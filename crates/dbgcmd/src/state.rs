@@ -33,6 +33,8 @@ pub struct Settings {
 pub(crate) struct SourceOptions {
     /// Whether places are shown with file and line (`l`).
     pub(crate) shows_lines: bool,
+    /// Whether steps are made by line (`t`).
+    pub(crate) steps_lines: bool,
     /// Whether stops show the text of the line (`s`).
     pub(crate) shows_text: bool,
     /// Whether stops show nothing else where there is such a text (`o`).
@@ -67,7 +69,12 @@ pub(crate) struct Listing {
 
 impl Default for SourceOptions {
     fn default() -> SourceOptions {
-        SourceOptions { shows_lines: true, shows_text: false, shows_only_text: false }
+        SourceOptions {
+            shows_lines: true,
+            steps_lines: false,
+            shows_text: false,
+            shows_only_text: false,
+        }
     }
 }
 

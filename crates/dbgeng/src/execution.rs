@@ -1,5 +1,6 @@
 //! How a target is let run, as the caller says it. What is sent for it is told in `resume`.
 
+mod line;
 mod resume;
 
 use dbgbase::Address;
@@ -31,6 +32,27 @@ pub enum Execution {
         /// What becomes of the signal the event thread stopped with.
         signal: SignalAction,
     },
+    /// The current thread executes the line of source at which it is; the others run meanwhile. The
+    /// step ends at the next statement of another line of the function or of a function that it is
+    /// inlined into, in its caller, or where an exception or longjmp(3) leads to. Loops within the
+    /// line are part of it. Where no line is known it is a step by instruction.
+    ///
+    /// Where an inlined call begins the step ends in front of it, as if it were a call: see
+    /// [`Engine::calls_ahead`](crate::Engine::calls_ahead).
+    StepLine {
+        /// Whether it also ends in a function that is called, if its lines are known: behind the
+        /// instructions that set up its frame.
+        is_into: bool,
+        /// What becomes of the signal the event thread stopped with.
+        signal: SignalAction,
+    },
+    /// Run until the current function, or inlined call, of the current thread is left: to where it
+    /// was called from, or where an exception or longjmp(3) leads to. Inner instances of the
+    /// function do not count.
+    StepOut {
+        /// What becomes of the signal the event thread stopped with.
+        signal: SignalAction,
+    },
 }
 
 impl Execution {
@@ -39,7 +61,9 @@ impl Execution {
         match self {
             Execution::Go { signal, .. }
             | Execution::StepInto { signal }
-            | Execution::StepOver { signal } => *signal,
+            | Execution::StepOver { signal }
+            | Execution::StepLine { signal, .. }
+            | Execution::StepOut { signal } => *signal,
         }
     }
 }

@@ -81,6 +81,8 @@ struct Chosen {
 pub(crate) struct StoppedThread<'a> {
     pub(crate) symbols: ProcessSymbols<'a>,
     pub(crate) registers: GeneralRegisters,
+    /// How many of the inlined calls where it is it has not entered.
+    pub(crate) calls_ahead: usize,
     /// Its registers beyond the general ones.
     pub(crate) extended: &'a dyn Fn() -> Option<ExtendedRegisters>,
 }
@@ -178,7 +180,9 @@ impl StoppedThread<'_> {
         let (frames, _) = unwind(&images, &self.registers, number.saturating_add(1 + callers))?;
         let mut first = 0;
         for (index, frame) in frames.iter().enumerate() {
+            let ahead = if index == 0 { self.calls_ahead } else { 0 };
             let inlined = self.symbols.inlined_at(frame.pc.lookup_pc()).len();
+            let inlined = inlined.saturating_sub(ahead);
             if number <= first + inlined {
                 let mut frames = frames;
                 frames.truncate(index + 1 + callers);

@@ -42,7 +42,8 @@ pub struct Process {
     pub(crate) modules: Modules,
     pub(crate) memory: Memory,
     pub(crate) registers: Registers,
-    /// The events that the server was asked for.
+    /// The inlined calls that a thread stands in front of.
+    pub(crate) calls_ahead: Option<CallsAhead>,
     /// The sites that the server has armed for us.
     pub(crate) armed: BTreeSet<SiteId>,
     /// The sites that were armed before the last run, should that be refused.
@@ -59,6 +60,14 @@ pub struct Process {
     pub(crate) events: Option<SetEvents>,
     /// What the thread is given when the process runs on.
     pub(crate) deliver: Option<(Tid, Signal)>,
+}
+
+/// Inlined calls that begin where a thread is and that it has not entered, as the user sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct CallsAhead {
+    pub(crate) tid: Tid,
+    pub(crate) pc: Address,
+    pub(crate) count: usize,
 }
 
 /// The signal that a stop was about.
@@ -116,6 +125,7 @@ impl Process {
             modules: Modules::default(),
             memory: Memory::new(target),
             registers: Registers::new(target, arch),
+            calls_ahead: None,
             armed: BTreeSet::new(),
             armed_before: BTreeSet::new(),
             has_moved_symbols: false,
@@ -196,6 +206,12 @@ impl Process {
         true
     }
 
+    /// How many of the innermost inlined calls around `pc` a thread that is there has not entered.
+    pub(crate) fn calls_ahead(&self, tid: Tid, pc: Address) -> usize {
+        let here = self.calls_ahead.filter(|ahead| (ahead.tid, ahead.pc) == (tid, pc));
+        here.map_or(0, |ahead| ahead.count)
+    }
+
     /// What its stop was about, and with that what its thread is given if nobody says otherwise.
     pub(crate) fn set_signal(&mut self, signal: Option<StopSignal>) {
         self.signal = signal;
@@ -208,6 +224,7 @@ impl Process {
         self.run = Run::Running { resume, is_interrupted: false };
         self.armed_before = std::mem::replace(&mut self.armed, armed);
         self.set_signal(None);
+        self.calls_ahead = None;
         self.registers.clear();
         self.memory.running();
     }

@@ -129,18 +129,22 @@ pub(crate) fn unwind(
     Ok(found)
 }
 
-/// Walks a stack from these registers on.
+/// Walks a stack from these registers on. So many of the inlined calls at their pc have not been
+/// entered yet.
 pub(crate) fn walk_stack(
     symbols: ProcessSymbols<'_>,
     registers: &GeneralRegisters,
+    calls_ahead: usize,
     frames_max: usize,
 ) -> Result<Stack, Error> {
     let (frames, end) = unwind(&Images::new(symbols), registers, frames_max)?;
     let callers = frames.iter().skip(1).map(|frame| Some(frame.pc.address())).chain([None]);
+    let ahead = std::iter::once(calls_ahead).chain(std::iter::repeat(0));
     let mut described: Vec<StackFrame> = frames
         .iter()
         .zip(callers)
-        .flat_map(|(frame, caller)| describe(symbols, frame, caller))
+        .zip(ahead)
+        .flat_map(|((frame, caller), ahead)| describe(symbols, frame, caller, ahead))
         .collect();
     for (number, frame) in described.iter_mut().enumerate() {
         frame.number = number;
@@ -149,11 +153,12 @@ pub(crate) fn walk_stack(
 }
 
 /// A frame as it is shown: those of the calls that are inlined at its place, the innermost first,
-/// then itself.
+/// then itself. The innermost `calls_ahead` have none yet.
 fn describe(
     symbols: ProcessSymbols<'_>,
     frame: &Frame,
     return_address: Option<Address>,
+    calls_ahead: usize,
 ) -> Vec<StackFrame> {
     let at = frame.pc.lookup_pc();
     let shown = |symbol: Option<SymbolAt>, source, is_inline: bool| StackFrame {
@@ -171,9 +176,11 @@ fn describe(
     // The line is that of the innermost; whoever called is at the place of the call.
     let mut source = symbols.line_at(at);
     let mut frames = Vec::new();
-    for call in symbols.inlined_at(at) {
+    for (index, call) in symbols.inlined_at(at).into_iter().enumerate() {
         let within = std::mem::replace(&mut source, call.call_site);
-        frames.push(shown(Some(call.symbol), within, true));
+        if index >= calls_ahead {
+            frames.push(shown(Some(call.symbol), within, true));
+        }
     }
     frames.push(shown(symbols.at(at), source, false));
     frames

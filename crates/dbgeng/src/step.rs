@@ -1,12 +1,17 @@
 //! A run as a plan: what the threads do, which temporary sites it needs, and which stop completes
 //! it. Pure; how a plan is carried out is not its business.
 
+pub(crate) mod flow;
+pub(crate) mod guard;
+pub(crate) mod line;
+
 use dbgbase::{Address, Signal, SiteId, StopReason, Tid};
 use dbgsym::disasm::{Instruction, InstructionKind};
 use dbgwire::verbs::resume::{RunKind, ThreadAction};
 use dbgwire::verbs::site::{Site, SiteKind};
 
 use crate::{ProcessNumber, StopCause};
+use line::LineStep;
 
 /// What is being carried out.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,6 +22,19 @@ pub(crate) enum Plan {
     Step { process: ProcessNumber, tid: Tid },
     /// Everything runs until this thread is behind a call.
     Over { process: ProcessNumber, tid: Tid, behind: TemporarySite, sp_above: u64 },
+    /// Everything runs until this thread is at another line.
+    Line(LineStep),
+}
+
+/// What a stop is to a plan.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Progress {
+    /// Nothing.
+    None,
+    /// Its end.
+    Completed(StopCause),
+    /// It has to be looked at where the thread is.
+    Look,
 }
 
 /// A site that exists only for a plan.
@@ -56,6 +74,7 @@ impl Plan {
             Plan::Go { process, .. } | Plan::Step { process, .. } | Plan::Over { process, .. } => {
                 *process
             }
+            Plan::Line(step) => step.process,
         }
     }
 
@@ -81,6 +100,7 @@ impl Plan {
             Plan::Over { process, tid, behind, sp_above } if *process == in_process => {
                 vec![site(behind, tid.value(), *sp_above)]
             }
+            Plan::Line(step) if step.process == in_process => step.armed(),
             _ => Vec::new(),
         }
     }
@@ -95,6 +115,7 @@ impl Plan {
     ) -> Vec<ThreadAction> {
         let stepping = match self {
             Plan::Step { process, tid } if *process == in_process => Some(*tid),
+            Plan::Line(step) if step.process == in_process => step.looks_at.map(|_| step.tid),
             _ => None,
         };
         let action = |tid: Tid, run: RunKind| {
@@ -128,31 +149,40 @@ impl Plan {
         actions
     }
 
-    /// What the user is told if this stop completes the plan.
-    pub(crate) fn completed_by(
+    /// What a stop is to the plan.
+    pub(crate) fn progress(
         &self,
         in_process: ProcessNumber,
         thread: Tid,
         sp: Option<Address>,
         reason: &StopReason,
-    ) -> Option<StopCause> {
-        match (self, reason) {
+    ) -> Progress {
+        let (is_meant, cause) = match (self, reason) {
+            (Plan::Line(step), reason) => {
+                let is_its = step.process == in_process && step.tid == thread;
+                return if is_its && step.concerns(reason) {
+                    Progress::Look
+                } else {
+                    Progress::None
+                };
+            }
             (Plan::Go { process, until }, StopReason::Breakpoint { sites }) => {
                 let is_there = until.iter().any(|temporary| sites.contains(&temporary.site));
-                (*process == in_process && is_there).then_some(StopCause::TemporaryBreakpoint)
+                (*process == in_process && is_there, StopCause::TemporaryBreakpoint)
             }
             // What the CPU watches for is told behind the instruction, when the step is done too.
             (Plan::Step { process, tid }, StopReason::Step | StopReason::Watchpoint { .. }) => {
-                (*process == in_process && *tid == thread).then_some(StopCause::Step)
+                (*process == in_process && *tid == thread, StopCause::Step)
             }
             (Plan::Over { process, tid, behind, sp_above }, StopReason::Breakpoint { sites }) => {
                 let is_behind = sites.contains(&behind.site)
                     && sp.is_none_or(|sp| *sp_above == 0 || sp.value() > *sp_above);
                 let is_it = *process == in_process && *tid == thread && is_behind;
-                is_it.then_some(StopCause::Step)
+                (is_it, StopCause::Step)
             }
-            _ => None,
-        }
+            _ => return Progress::None,
+        };
+        if is_meant { Progress::Completed(cause) } else { Progress::None }
     }
 }
 

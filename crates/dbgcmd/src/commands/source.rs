@@ -24,20 +24,20 @@ const LINES_BEFORE: usize = 5;
 pub(crate) const COMMANDS: &[Command] = &[
     Command {
         names: &["l+"],
-        syntax: "[l|s|o|*]",
-        summary: "show source",
+        syntax: "[l|t|s|o|*]",
+        summary: "show source, step by line",
         manual: "l shows places with file and line of the source, in stacks, at stops and in \
-            listings; that is so from the beginning. s shows the text of the line at stops, o \
-            nothing else where there is such a text. * switches all of them on. Without a letter \
-            the options are shown.",
+            listings; that is so from the beginning. t has p and t step by line of source, where \
+            lines are known. s shows the text of the line at stops, o nothing else where there is \
+            such a text. * switches all of them on. Without a letter the options are shown.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(switch_on),
     },
     Command {
         names: &["l-"],
-        syntax: "[l|s|o|*]",
-        summary: "show no source",
+        syntax: "[l|t|s|o|*]",
+        summary: "show no source, step by instruction",
         manual: "Switches off what l+ switches on.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
@@ -112,13 +112,16 @@ fn switch(
     arguments: &mut Arguments<'_>,
     is_on: bool,
 ) -> Result<Outcome, CommandError> {
-    let letters = arguments.take_while(|letter| "lso*".contains(letter));
+    let letters = arguments.take_while(|letter| "ltso*".contains(letter));
     arguments.finish()?;
     let options = &mut context.state.source;
     for letter in letters.chars() {
         let all = letter == '*';
         if all || letter == 'l' {
             options.shows_lines = is_on;
+        }
+        if all || letter == 't' {
+            options.steps_lines = is_on;
         }
         if all || letter == 's' {
             options.shows_text = is_on;
@@ -135,6 +138,7 @@ fn switch(
 fn describe(options: SourceOptions) -> String {
     let rows = [
         (options.shows_lines, "l - places are shown with file and line"),
+        (options.steps_lines, "t - p and t step by line"),
         (options.shows_text, "s - stops show the line's text"),
         (options.shows_only_text, "o - stops show nothing else where there is a text"),
     ];

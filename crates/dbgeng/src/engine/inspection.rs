@@ -173,13 +173,17 @@ impl Engine {
     }
 
     /// The line of source that an address belongs to. For a return address ask for the byte before
-    /// it.
+    /// it. Where the current thread stands in front of inlined calls it is that of the first call.
     ///
     /// **Shape**: `None` if no debugging information is found for it.
     /// **Cost**: loads the module's symbols, as [`Engine::load_symbols`].
     pub fn source_line(&self, address: Address) -> Option<SourceLine> {
-        let process = self.current_process().ok()?;
-        self.symbols_of(process).line_at(address)
+        let symbols = self.symbols_of(self.current_process().ok()?);
+        let is_current = || self.registers().is_ok_and(|registers| registers.pc() == address);
+        match self.calls_ahead().checked_sub(1).filter(|_| is_current()) {
+            Some(first) => symbols.inlined_at(address).into_iter().nth(first)?.call_site,
+            None => symbols.line_at(address),
+        }
     }
 
     /// The symbol at or before an address, and the first one behind it, in the same module.
@@ -236,6 +240,17 @@ impl Engine {
         crate::disassembly::disassemble(symbols, self.server.arch, address, count)
     }
 
+    /// How many inlined calls begin where the current thread is and have not been entered yet: a
+    /// step by line has ended in front of them. [`Engine::stack`] does not show them, and the line
+    /// is that of the call.
+    ///
+    /// **Cost**: none at the thread that stopped.
+    pub fn calls_ahead(&self) -> usize {
+        let Ok((process, thread)) = self.current_still() else { return 0 };
+        let registers = process.registers.known(thread.tid);
+        registers.map_or(0, |registers| process.calls_ahead(thread.tid, registers.pc()))
+    }
+
     /// The stack of the current thread, at most `frames_max` frames.
     ///
     /// **Shape**: at least one frame; and why there are no more.
@@ -256,6 +271,7 @@ impl Engine {
         if let Some(start) = start {
             start.apply(&mut registers, &self.current_registers()?);
         }
-        walk_stack(self.symbols_of(process), &registers, frames_max)
+        let calls_ahead = process.calls_ahead(thread.tid, registers.pc());
+        walk_stack(self.symbols_of(process), &registers, calls_ahead, frames_max)
     }
 }

@@ -197,6 +197,7 @@ impl Engine {
         let registers = process.registers.read(&self.client, thread.tid)?;
         let extended = || self.extended_registers().ok();
         let symbols = self.symbols_of(process);
-        ask(&StoppedThread { symbols, registers, extended: &extended })
+        let calls_ahead = process.calls_ahead(thread.tid, registers.pc());
+        ask(&StoppedThread { symbols, registers, calls_ahead, extended: &extended })
     }
 }

@@ -6,7 +6,7 @@ use dbgbase::{Address, GeneralRegisters, Signal, StopReason, Tid};
 use crate::breakpoints::{Breakpoints, Encounter};
 use crate::dispositions::Dispositions;
 use crate::process::StopSignal;
-use crate::step::Plan;
+use crate::step::{Plan, Progress};
 use crate::{BreakpointId, EventFilters, Interest, ProcessNumber, SignalInterest, StopCause};
 
 /// `si_code` of a signal that the kernel itself sent, as the terminal's driver does (sigaction(2)).
@@ -57,6 +57,8 @@ pub(crate) enum Verdict {
     Tell(StopCause),
     /// The user is told, and the target runs on if no other one has stopped.
     Pass(StopCause),
+    /// Only the plan can tell, by looking at where the thread is.
+    StepOn,
     /// It was none of the user's business: the target runs on.
     RunOn,
     /// It was none of the user's business, and the target stays where it is.
@@ -69,10 +71,15 @@ pub(crate) fn judge(
     plan: Option<&Plan>,
     breakpoints: &mut Breakpoints,
 ) -> Verdict {
-    let completed =
-        plan.and_then(|plan| plan.completed_by(stop.process, stop.tid, stop.sp, stop.reason));
     // A plan is over as soon as anything is to be told.
-    let completed = completed.filter(|_| !stop.others_stopped);
+    let plan_followed = plan.filter(|_| !stop.others_stopped);
+    let progress = plan_followed
+        .map_or(Progress::None, |plan| plan.progress(stop.process, stop.tid, stop.sp, stop.reason));
+    let by_plan = match progress {
+        Progress::None => Verdict::RunOn,
+        Progress::Completed(cause) => Verdict::Tell(cause),
+        Progress::Look => Verdict::StepOn,
+    };
     let verdict = match stop.reason {
         StopReason::InitialBreak => Verdict::Tell(StopCause::InitialBreak),
         StopReason::Attached => Verdict::Tell(StopCause::Attached),
@@ -83,19 +90,16 @@ pub(crate) fn judge(
         {
             Verdict::Tell(StopCause::Interrupted)
         }
-        StopReason::Step => match completed {
-            Some(cause) => Verdict::Tell(at_breakpoint(stop, breakpoints).unwrap_or(cause)),
-            None => Verdict::RunOn,
-        },
+        StopReason::Step if by_plan == Verdict::RunOn => by_plan,
+        StopReason::Step => at_breakpoint(stop, breakpoints).map_or(by_plan, Verdict::Tell),
         StopReason::Breakpoint { sites } | StopReason::Watchpoint { sites, .. } => {
             let counts = plan.is_none_or(Plan::counts_passes);
             let encounter = Encounter::Sites(sites);
             let reached =
                 breakpoints.reached(stop.process, stop.tid, encounter, stop.unmet, counts);
-            match completed {
-                _ if !reached.is_empty() => Verdict::Tell(StopCause::Breakpoints(reached)),
-                Some(cause) => Verdict::Tell(cause),
-                None => Verdict::RunOn,
+            match reached.is_empty() {
+                true => by_plan,
+                false => Verdict::Tell(StopCause::Breakpoints(reached)),
             }
         }
         _ => judge_event(stop),

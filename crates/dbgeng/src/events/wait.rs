@@ -123,7 +123,7 @@ impl Engine {
 
     /// Tells running targets to stop, each once. Those whose first stop is under way stop by
     /// themselves, so only the user's wish is passed on to them.
-    fn interrupt_targets(&mut self, starting_too: bool) {
+    pub(crate) fn interrupt_targets(&mut self, starting_too: bool) {
         for process in self.processes.values_mut() {
             let is_interrupted = match &mut process.run {
                 Run::Starting { is_interrupted } if starting_too => is_interrupted,
@@ -263,7 +263,11 @@ impl Engine {
                 self.passed.push_back(event);
                 if self.pending.is_empty() { self.resume(&[number]) } else { Ok(()) }
             }
-            Verdict::RunOn => self.resume(&[number]),
+            Verdict::StepOn if self.step_on(number, tid, reason)? => {
+                self.stopped_by_plan(number, tid);
+                Ok(())
+            }
+            Verdict::StepOn | Verdict::RunOn => self.resume(&[number]),
             Verdict::Stay => Ok(()),
         }
     }

@@ -12,6 +12,7 @@ use dbgwire::verbs::site::{InsertSites, RemoveSites, Site, SiteKind};
 use super::{Execution, SignalAction, UNTIL_MAX};
 use crate::client::CallError;
 use crate::disassembly::instruction_at;
+use crate::step::line::LineGoal;
 use crate::step::{Plan, TemporarySite};
 use crate::{Engine, Error, ErrorKind, ProcessNumber};
 
@@ -71,6 +72,9 @@ impl Engine {
 
     fn run(&mut self, execution: &Execution, is_alone: bool) -> Result<(), Error> {
         self.check_connected()?;
+        if matches!(execution, Execution::StepLine { is_into: true, .. }) && self.enter_call() {
+            return Ok(());
+        }
         let plan = self.make_plan(execution)?;
         self.check_holds(is_alone, !matches!(execution, Execution::Go { .. }))?;
         self.decide_signal(execution.signal());
@@ -120,6 +124,18 @@ impl Engine {
                 let site = self.breakpoints.new_site();
                 Ok(Plan::over(number, tid, &instruction, registers.sp(), site))
             }
+            Execution::StepLine { is_into, signal } => {
+                let goal = if *is_into { LineGoal::Into } else { LineGoal::Over };
+                match self.plan_line(goal)? {
+                    Some(plan) => Ok(plan),
+                    None if *is_into => self.make_plan(&Execution::StepInto { signal: *signal }),
+                    None => self.make_plan(&Execution::StepOver { signal: *signal }),
+                }
+            }
+            Execution::StepOut { .. } => self.plan_line(LineGoal::Out)?.ok_or_else(|| {
+                let message = "the function's return address is not known";
+                Error::new(ErrorKind::NotFound, message)
+            }),
         }
     }
 

@@ -16,6 +16,19 @@ fn over(bytes: &[u8], sp: u64) -> Plan {
     Plan::over(P0, T1, &instruction, Address::new(sp), SITE)
 }
 
+fn completed(
+    plan: &Plan,
+    process: ProcessNumber,
+    tid: Tid,
+    sp: Option<Address>,
+    reason: &StopReason,
+) -> Option<StopCause> {
+    match plan.progress(process, tid, sp, reason) {
+        Progress::Completed(cause) => Some(cause),
+        Progress::None | Progress::Look => None,
+    }
+}
+
 fn at_site() -> StopReason {
     StopReason::Breakpoint { sites: vec![SITE] }
 }
@@ -43,7 +56,7 @@ fn calls_and_repeated_string_instructions_are_stepped_over_by_a_site_behind_them
 fn a_deeper_recursion_that_returns_does_not_end_a_step_over() {
     let plan = over(&[0xe8, 0, 0, 0, 0], 0x8000);
     let completed =
-        |process, tid, sp| plan.completed_by(process, tid, Some(Address::new(sp)), &at_site());
+        |process, tid, sp| completed(&plan, process, tid, Some(Address::new(sp)), &at_site());
     assert_eq!(completed(P0, T1, 0x7ff0), None, "deeper");
     assert_eq!(completed(P0, T1, 0x8000), Some(StopCause::Step), "where it was");
     assert_eq!(completed(P0, T1, 0x8010), Some(StopCause::Step), "the callee popped arguments");
@@ -58,7 +71,7 @@ fn a_deeper_recursion_that_returns_does_not_end_a_step_over() {
 fn a_stack_at_zero_is_not_compared() {
     let plan = over(&[0xe8, 0, 0, 0, 0], 0);
     assert_eq!(plan.sites(P0)[0].sp_above, 0, "0 means always");
-    let completed = plan.completed_by(P0, T1, Some(Address::ZERO), &at_site());
+    let completed = completed(&plan, P0, T1, Some(Address::ZERO), &at_site());
     assert_eq!(completed, Some(StopCause::Step));
 }
 
@@ -69,8 +82,8 @@ fn a_step_lets_the_others_run() {
     assert_eq!(actions, [(11, RunKind::Step, 0), (0, RunKind::Continue, 0)]);
     let actions: Vec<_> = plan.actions(P1, None, None).iter().map(run).collect();
     assert_eq!(actions, [(0, RunKind::Continue, 0)]);
-    assert_eq!(plan.completed_by(P0, T1, None, &StopReason::Step), Some(StopCause::Step));
-    assert_eq!(plan.completed_by(P0, T2, None, &StopReason::Step), None);
+    assert_eq!(completed(&plan, P0, T1, None, &StopReason::Step), Some(StopCause::Step));
+    assert_eq!(completed(&plan, P0, T2, None, &StopReason::Step), None);
 }
 
 #[test]
@@ -107,8 +120,8 @@ fn a_run_ends_at_its_temporary_sites_in_its_own_process() {
     let until = vec![TemporarySite { site: SITE, address: Address::new(0x2000) }];
     let plan = Plan::Go { process: P0, until };
     assert!(plan.counts_passes());
-    assert_eq!(plan.completed_by(P0, T2, None, &at_site()), Some(StopCause::TemporaryBreakpoint));
-    assert_eq!(plan.completed_by(P1, T2, None, &at_site()), None);
-    assert_eq!(plan.completed_by(P0, T2, None, &StopReason::Step), None);
+    assert_eq!(completed(&plan, P0, T2, None, &at_site()), Some(StopCause::TemporaryBreakpoint));
+    assert_eq!(completed(&plan, P1, T2, None, &at_site()), None);
+    assert_eq!(completed(&plan, P0, T2, None, &StopReason::Step), None);
     assert_eq!(plan.sites(P0)[0].address, 0x2000);
 }

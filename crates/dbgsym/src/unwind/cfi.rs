@@ -43,6 +43,28 @@ pub(super) struct Rules<'a> {
     pub(super) function_end: u64,
 }
 
+/// A frame's canonical frame address as a register and a displacement.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FrameAddressRule {
+    /// The register.
+    pub register: RegisterId,
+    /// How far above its value the address is, in bytes.
+    pub offset: i64,
+}
+
+impl Image {
+    /// How the canonical frame address (DWARF 5, 6.4) is found at an instruction. `None` where
+    /// there is no call frame information, or it gives an expression, as for entries of the
+    /// procedure linkage table.
+    pub fn frame_address_rule(&self, address: LinkAddress) -> Option<FrameAddressRule> {
+        let rules = self.call_frame_info().rules_at(address).ok().flatten()?;
+        match rules.cfa {
+            CfaRule::RegisterPlus(register, offset) => Some(FrameAddressRule { register, offset }),
+            CfaRule::Expression(_) | CfaRule::Unsupported => None,
+        }
+    }
+}
+
 /// How to compute the canonical frame address.
 #[derive(Debug)]
 enum CfaRule<'a> {
@@ -86,6 +108,15 @@ enum SectionForm {
     Debug,
 }
 
+/// Where a function's exceptions are handled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ExceptionTable {
+    /// The table.
+    pub(super) address: LinkAddress,
+    /// Where the function begins that it is about.
+    pub(super) function: LinkAddress,
+}
+
 /// Where the entry for a run of instructions is.
 #[derive(Clone, Copy, Debug)]
 struct FunctionRange {
@@ -110,6 +141,11 @@ impl CallFrameInfo {
             }
         }
         Ok(None)
+    }
+
+    /// The exception table of the function around `address`. Only `.eh_frame` names them.
+    pub(super) fn exception_table_at(&self, address: LinkAddress) -> Option<ExceptionTable> {
+        self.sections.iter().find_map(|section| section.exception_table_at(address.value()))
     }
 }
 
@@ -160,10 +196,7 @@ impl FrameSection {
                 let mut section = gimli::EhFrame::new(bytes, LittleEndian);
                 section.set_address_size(ADDRESS_SIZE_BYTES);
                 section.set_vendor(vendor);
-                let entry = match table {
-                    Some(table) => self.by_linkers_table(&section, table, address)?,
-                    None => self.by_index(&section, address)?,
-                };
+                let entry = self.eh_entry_at(&section, table.as_ref(), address)?;
                 self.rules(&section, &entry, address)
             }
             SectionForm::Debug => {
@@ -173,6 +206,32 @@ impl FrameSection {
                 let entry = self.by_index(&section, address)?;
                 self.rules(&section, &entry, address)
             }
+        }
+    }
+
+    fn exception_table_at(&self, address: u64) -> Option<ExceptionTable> {
+        let SectionForm::Eh { table } = &self.form else { return None };
+        let mut section = gimli::EhFrame::new(self.bytes.as_slice(), LittleEndian);
+        section.set_address_size(ADDRESS_SIZE_BYTES);
+        let entry = self.eh_entry_at(&section, table.as_ref(), address).ok()?;
+        match entry.lsda()? {
+            gimli::Pointer::Direct(at) => Some(ExceptionTable {
+                address: LinkAddress::new(at),
+                function: LinkAddress::new(entry.initial_address()),
+            }),
+            gimli::Pointer::Indirect(_) => None,
+        }
+    }
+
+    fn eh_entry_at<'a>(
+        &self,
+        section: &gimli::EhFrame<Reader<'a>>,
+        table: Option<&LinkerTable>,
+        address: u64,
+    ) -> gimli::Result<FrameDescriptionEntry<Reader<'a>>> {
+        match table {
+            Some(table) => self.by_linkers_table(section, table, address),
+            None => self.by_index(section, address),
         }
     }
 

@@ -11,6 +11,7 @@
 
 mod cfi;
 mod frame_pointer;
+mod landing;
 mod prologue;
 mod registers;
 mod return_address;
@@ -23,6 +24,8 @@ use dbgbase::{Address, GeneralRegisters, LoadBias, ReadMemory, RegisterId, Unrea
 use crate::Image;
 
 pub(crate) use cfi::CallFrameInfo;
+pub use cfi::FrameAddressRule;
+pub use landing::LandingPad;
 pub use registers::FrameRegisters;
 
 /// Finds the image that an address lies in, and the bias it was loaded with.

@@ -1,0 +1,342 @@
+//! Steps by line of source: which sites a step needs, and what to do when a thread has come to one
+//! of them. What a line is, where its code leads and how a frame is told from others is looked up
+//! and computed elsewhere; here it becomes a plan.
+
+mod callee;
+mod code;
+mod escape;
+
+use dbgbase::{Address, Arch, GeneralRegisters, StopReason, Tid};
+use dbgsym::unwind::{Frame, LandingPad};
+
+use self::code::FunctionCode;
+use crate::events::{DebugEvent, EventKind};
+use crate::process::CallsAhead;
+use crate::stack::{Images, unwind};
+use crate::step::flow::explore;
+use crate::step::guard::Guard;
+use crate::step::line::{LineGoal, LineStep, Meaning, Scope, StepSite};
+use crate::step::{Plan, TemporarySite};
+use crate::symbols::ProcessSymbols;
+use crate::{Engine, Error, ProcessNumber, StopCause};
+
+/// The frame that is stepped, the one that called it, and if that is a signal trampoline the one
+/// that was interrupted.
+const FRAMES_NEEDED: usize = 3;
+
+/// A site of a step without its number.
+struct Draft {
+    address: Address,
+    meaning: Meaning,
+    guard: Guard,
+}
+
+/// What is known of a thread that is stepped.
+struct Stepper<'a> {
+    symbols: ProcessSymbols<'a>,
+    arch: Arch,
+    goal: LineGoal,
+    scope: &'a Scope,
+    /// The frame that is stepped.
+    cfa: Option<Address>,
+    /// Where that returns to, if it is known.
+    return_address: Option<Address>,
+}
+
+/// Sites in the function that is stepped.
+#[derive(Default)]
+struct Inside {
+    sites: Vec<Draft>,
+    /// Whether the first instruction has to be executed to see where it leads.
+    looks_first: bool,
+    /// Whether an exception may come from there.
+    calls: bool,
+}
+
+impl Engine {
+    /// The step of the current thread to the next line. `None` if no line is known where it is, and
+    /// for [`LineGoal::Out`] if it is not known where the function returns to.
+    pub(super) fn plan_line(&mut self, goal: LineGoal) -> Result<Option<Plan>, Error> {
+        let (process, thread) = self.current_still()?;
+        let (number, tid) = (process.number, thread.tid);
+        let registers = process.registers.read(&self.client, tid)?;
+        let (pc, symbols) = (registers.pc(), self.symbols_of(process));
+        let code = FunctionCode::around(symbols, pc)?;
+        let calls_ahead = process.calls_ahead(tid, pc);
+        let scope = code.as_ref().map(|code| code.scope(pc, calls_ahead)).unwrap_or_default();
+        if goal != LineGoal::Out && scope.line.is_none() {
+            return Ok(None);
+        }
+        let (frames, _) = unwind(&Images::new(symbols), &registers, FRAMES_NEEDED)?;
+        let returns = returns(self.server.arch, &frames);
+        let stepper = Stepper {
+            symbols,
+            arch: self.server.arch,
+            goal,
+            scope: &scope,
+            cfa: frames.first().and_then(|frame| frame.cfa),
+            return_address: frames.get(1).map(|frame| frame.pc.address()),
+        };
+        let leaves_inlined = !scope.calls.is_empty();
+        if goal == LineGoal::Out && !leaves_inlined && returns.is_none() {
+            return Ok(None);
+        }
+        let inside = match code.filter(|_| goal != LineGoal::Out || leaves_inlined) {
+            Some(code) => stepper.inside(&code, pc, false)?,
+            None => Inside { calls: true, ..Inside::default() },
+        };
+        let mut outer = Vec::from_iter(returns);
+        if inside.calls {
+            outer.extend(stepper.escapes());
+        }
+        let cfa = stepper.cfa;
+        let looks_at = inside.looks_first.then_some(pc);
+        let (sites, outer) = (self.number_sites(inside.sites), self.number_sites(outer));
+        let step = LineStep { process: number, tid, goal, scope, cfa, sites, outer, looks_at };
+        Ok(Some(Plan::Line(step)))
+    }
+
+    fn number_sites(&mut self, drafts: Vec<Draft>) -> Vec<StepSite> {
+        let mut site = |draft: Draft| StepSite {
+            place: TemporarySite { site: self.breakpoints.new_site(), address: draft.address },
+            meaning: draft.meaning,
+            guard: draft.guard,
+        };
+        drafts.into_iter().map(&mut site).collect()
+    }
+
+    /// Enters the next of the inlined calls that begin where the current thread is, if there are
+    /// any: as the user sees it that is a step, though nothing is executed.
+    pub(super) fn enter_call(&mut self) -> bool {
+        let Ok((process, thread)) = self.current_still() else { return false };
+        let (number, tid) = (process.number, thread.tid);
+        let pc = process.registers.known(tid).map(|registers| registers.pc());
+        let count = pc.map_or(0, |pc| process.calls_ahead(tid, pc));
+        let Some(process) = self.processes.get_mut(&number).filter(|_| count > 0) else {
+            return false;
+        };
+        process.calls_ahead = pc.map(|pc| CallsAhead { tid, pc, count: count - 1 });
+        self.stopped_by_plan(number, tid);
+        true
+    }
+
+    /// A step is over: what stands still is told, what runs is stopped first.
+    pub(crate) fn stopped_by_plan(&mut self, number: ProcessNumber, tid: Tid) {
+        let Some(process) = self.processes.get(&number) else { return };
+        let thread = process.threads.with_tid(tid).map(|thread| (thread.number, tid));
+        let kind = EventKind::Stopped(StopCause::Step);
+        let (pid, undecided) = (process.pid, Vec::new());
+        self.pending.push_back(DebugEvent { process: number, pid, thread, kind, undecided });
+        self.interrupt_targets(false);
+    }
+
+    /// A thread that is stepped by line has come to a place that the plan has to look at. Whether
+    /// the step is over; otherwise the plan knows how it goes on.
+    ///
+    /// **Cost**: none for most ends; for exceptions and jumps what their stacks cost.
+    pub(crate) fn step_on(
+        &mut self,
+        number: ProcessNumber,
+        tid: Tid,
+        reason: &StopReason,
+    ) -> Result<bool, Error> {
+        let Some(Plan::Line(mut step)) = self.plan.clone() else { return Ok(false) };
+        let Some(process) = self.processes.get(&number) else { return Ok(false) };
+        let registers = process.registers.read(&self.client, tid)?;
+        let symbols = self.symbols_of(process);
+        let outcome = {
+            let scope = step.scope.clone();
+            let stepper = Stepper {
+                symbols,
+                arch: self.server.arch,
+                goal: step.goal,
+                scope: &scope,
+                cfa: step.cfa,
+                return_address: None,
+            };
+            match step.reached(reason) {
+                Some(site) => stepper.at_site(site, &registers)?,
+                None => stepper.behind_look(&registers, step.looks_at)?,
+            }
+        };
+        let pc = registers.pc();
+        step.looks_at = None;
+        match outcome {
+            Outcome::Over { calls_ahead } => {
+                if let Some(process) = self.processes.get_mut(&number) {
+                    process.calls_ahead = Some(CallsAhead { tid, pc, count: calls_ahead });
+                }
+                return Ok(true);
+            }
+            Outcome::Look => step.looks_at = Some(pc),
+            Outcome::Inside { inside, escapes } => {
+                step.looks_at = inside.looks_first.then_some(pc);
+                step.sites = self.number_sites(inside.sites);
+                let has_escapes =
+                    step.outer.iter().any(|site| !matches!(site.meaning, Meaning::End { .. }));
+                if !has_escapes {
+                    step.outer.extend(self.number_sites(escapes));
+                }
+            }
+            Outcome::Escaped(landing) => {
+                // Where it lands is known now; what is thrown on the way there does not matter.
+                let is_thrown = landing.iter().any(|draft| matches!(draft.guard, Guard::Code(_)));
+                step.outer.retain(|site| site.meaning != Meaning::Throw || !is_thrown);
+                step.outer.extend(self.number_sites(landing));
+            }
+        }
+        self.plan = Some(Plan::Line(step));
+        Ok(false)
+    }
+}
+
+/// What a look has told.
+enum Outcome {
+    /// The step is over.
+    Over { calls_ahead: usize },
+    /// The thread is to execute one instruction.
+    Look,
+    /// It goes on in the function, or will.
+    Inside { inside: Inside, escapes: Vec<Draft> },
+    /// The frame may be left, to there.
+    Escaped(Vec<Draft>),
+}
+
+impl Stepper<'_> {
+    fn at_site(&self, site: &StepSite, registers: &GeneralRegisters) -> Result<Outcome, Error> {
+        match site.meaning {
+            Meaning::End { calls_ahead } => {
+                let is_certain = site.guard != Guard::None;
+                let is_it = is_certain || self.is_frame(registers)?;
+                let runs_on = Outcome::Escaped(Vec::new());
+                Ok(if is_it { Outcome::Over { calls_ahead } } else { runs_on })
+            }
+            Meaning::Look => Ok(Outcome::Look),
+            Meaning::Throw => Ok(Outcome::Escaped(self.handlers(registers)?)),
+            Meaning::LongJump => Ok(Outcome::Escaped(self.jump_target(registers)?)),
+        }
+    }
+
+    /// Whether a thread executes the frame that is stepped.
+    fn is_frame(&self, registers: &GeneralRegisters) -> Result<bool, Error> {
+        let (frames, _) = unwind(&Images::new(self.symbols), registers, 2)?;
+        let cfa = frames.first().and_then(|frame| frame.cfa);
+        Ok(self.cfa.is_none() || cfa.is_none() || cfa == self.cfa)
+    }
+
+    /// A thread has executed the instruction that was to tell where it goes.
+    fn behind_look(
+        &self,
+        registers: &GeneralRegisters,
+        looked_at: Option<Address>,
+    ) -> Result<Outcome, Error> {
+        let pc = registers.pc();
+        let Some(looked_at) = looked_at else { return Ok(Outcome::Escaped(Vec::new())) };
+        let Some(code) = FunctionCode::around(self.symbols, looked_at)? else {
+            return Ok(Outcome::Escaped(Vec::new()));
+        };
+        let (frames, _) = unwind(&Images::new(self.symbols), registers, FRAMES_NEEDED)?;
+        let is_ours = |frame: &Frame| self.cfa.is_none() || frame.cfa == self.cfa;
+        if code.is_inside(pc) && frames.first().is_none_or(is_ours) {
+            return self.go_on(&code, pc);
+        }
+        let caller = frames.get(1);
+        if self.goal == LineGoal::Into
+            && let Some(callee) = self.callee(pc)?
+        {
+            if callee.body == pc {
+                return Ok(Outcome::Over { calls_ahead: callee.calls_ahead });
+            }
+            let sites = caller.map(|caller| callee.end(self.arch, caller.pc.address()));
+            let inside = Inside { sites: Vec::from_iter(sites), ..Inside::default() };
+            return Ok(Outcome::Inside { inside, escapes: self.escapes() });
+        }
+        // A call goes on in the function when it has returned, a jump to another one does not.
+        match caller.filter(|caller| is_ours(caller) && code.is_inside(caller.pc.lookup_pc())) {
+            Some(caller) => self.go_on(&code, caller.pc.address()),
+            None => Ok(Outcome::Inside { inside: Inside::default(), escapes: self.escapes() }),
+        }
+    }
+
+    /// The step goes on in the function, from an instruction that may be an end of it.
+    fn go_on(&self, code: &FunctionCode<'_>, from: Address) -> Result<Outcome, Error> {
+        let inside = self.inside(code, from, true)?;
+        if let [Draft { address, meaning: Meaning::End { calls_ahead }, .. }] = inside.sites[..]
+            && address == from
+        {
+            return Ok(Outcome::Over { calls_ahead });
+        }
+        let escapes = if inside.calls { self.escapes() } else { Vec::new() };
+        Ok(Outcome::Inside { inside, escapes })
+    }
+
+    /// The sites in the function that a step from an instruction needs. If that is an end and
+    /// `may_end`, it is the only one.
+    fn inside(
+        &self,
+        code: &FunctionCode<'_>,
+        from: Address,
+        may_end: bool,
+    ) -> Result<Inside, Error> {
+        let walked = code.walked(self.goal, self.scope);
+        let end = |at: Address, calls_ahead: usize| Draft {
+            address: at,
+            meaning: Meaning::End { calls_ahead },
+            guard: Guard::frame(self.arch, code.frame_address_rule(at), self.cfa),
+        };
+        if may_end && let Some(calls_ahead) = walked.arrival(from) {
+            return Ok(Inside { sites: vec![end(from, calls_ahead)], ..Inside::default() });
+        }
+        let flow = explore(&walked, from);
+        let mut inside = Inside { calls: !flow.calls.is_empty(), ..Inside::default() };
+        let ends = flow.ends.iter().map(|at| end(*at, walked.arrival(*at).unwrap_or(0)));
+        inside.sites.extend(ends);
+        let mut unknown = flow.unknown;
+        if self.goal == LineGoal::Into {
+            for call in &flow.calls {
+                match call.target() {
+                    Some(target) => {
+                        let callee = self.callee(target)?;
+                        let end = callee.map(|callee| callee.end(self.arch, call.fallthrough()));
+                        inside.sites.extend(end);
+                    }
+                    None => {
+                        unknown.insert(call.address());
+                    }
+                }
+            }
+            for target in &flow.tail_calls {
+                let Some(return_address) = self.return_address else { continue };
+                let callee = self.callee(*target)?;
+                inside.sites.extend(callee.map(|callee| callee.end(self.arch, return_address)));
+            }
+        }
+        inside.looks_first = !may_end && unknown.remove(&from);
+        inside.sites.extend(unknown.into_iter().map(|at| Draft {
+            address: at,
+            meaning: Meaning::Look,
+            guard: Guard::frame(self.arch, code.frame_address_rule(at), self.cfa),
+        }));
+        if self.goal != LineGoal::Out {
+            let is_left = |pad: &LandingPad| {
+                flow.calls.iter().any(|call| code.is_among(call.address(), &pad.calls))
+            };
+            let pads = code.landing_pads().into_iter().filter(is_left);
+            inside.sites.extend(pads.map(|pad| end(code.address(pad.pad), 0)));
+        }
+        Ok(inside)
+    }
+}
+
+/// Where a frame returns to: its caller, or if it handles a signal what was interrupted.
+fn returns(arch: Arch, frames: &[Frame]) -> Option<Draft> {
+    let [frame, caller, rest @ ..] = frames else { return None };
+    let meaning = Meaning::End { calls_ahead: 0 };
+    if caller.is_signal_frame {
+        let interrupted = rest.first()?;
+        let guard = Guard::sp(arch, interrupted.registers.sp()?);
+        return Some(Draft { address: interrupted.pc.address(), meaning, guard });
+    }
+    let guard = Guard::SpFrom(frame.cfa?);
+    Some(Draft { address: caller.pc.address(), meaning, guard })
+}

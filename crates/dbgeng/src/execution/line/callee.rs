@@ -1,0 +1,66 @@
+//! What is called: whether a step into it ends there, and where.
+
+use dbgbase::{Address, Arch};
+use dbgsym::unwind::FrameAddressRule;
+
+use super::{Draft, Stepper};
+use crate::Error;
+use crate::SymbolKind;
+use crate::step::guard::Guard;
+use crate::step::line::Meaning;
+
+/// What the linker's stubs are called.
+const STUB_SUFFIX: &str = "@plt";
+
+/// A function with lines.
+pub(super) struct Callee {
+    /// Behind the instructions that set up its frame.
+    pub(super) body: Address,
+    /// The inlined calls that begin there.
+    pub(super) calls_ahead: usize,
+    rule: Option<FrameAddressRule>,
+}
+
+impl Callee {
+    /// Where a step into it ends, for a call that comes back to this address.
+    pub(super) fn end(&self, arch: Arch, return_address: Address) -> Draft {
+        Draft {
+            address: self.body,
+            meaning: Meaning::End { calls_ahead: self.calls_ahead },
+            guard: Guard::returns_to(arch, self.rule, return_address),
+        }
+    }
+}
+
+impl Stepper<'_> {
+    /// The function that begins at an address, if it has lines; that which a stub of the linker
+    /// leads to, if it is one.
+    pub(super) fn callee(&self, address: Address) -> Result<Option<Callee>, Error> {
+        let address = self.behind_stub(address);
+        let Some(module) = self.symbols.process.modules.at(address) else { return Ok(None) };
+        let link = address.to_link(module.bias);
+        let Some(image) = self.symbols.debug_image_at(module, link)? else { return Ok(None) };
+        let Some(info) = image.debug_info() else { return Ok(None) };
+        let function = info.function_at(link).filter(|function| function.entry == link);
+        let body = function.map(|function| info.body_of(&function));
+        let Some(body) = body.filter(|body| info.line_at(*body).is_some()) else {
+            return Ok(None);
+        };
+        let calls = info.inlined_at(body);
+        let ahead = calls.iter().rev().take_while(|call| call.entry == body);
+        Ok(Some(Callee {
+            body: body.to_address(module.bias),
+            calls_ahead: ahead.count(),
+            rule: image.frame_address_rule(body),
+        }))
+    }
+
+    fn behind_stub(&self, address: Address) -> Address {
+        let stub = self.symbols.at(address).filter(|symbol| symbol.displacement == 0);
+        let name = stub.as_ref().and_then(|symbol| symbol.name.strip_suffix(STUB_SUFFIX));
+        // What has no name here has no lines either.
+        let found = name.and_then(|name| self.symbols.resolve(name).ok()).unwrap_or_default();
+        let function = found.iter().find(|found| found.kind == SymbolKind::Function);
+        function.map_or(address, |function| function.address)
+    }
+}

@@ -1,0 +1,171 @@
+//! The code of one function as steps by line see it: its instructions, where statements begin and
+//! which inlined calls are around them. It decides nothing about a step.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use dbgbase::{Address, LinkAddress, LoadBias};
+use dbgsym::Image;
+use dbgsym::disasm::{INSTRUCTION_LEN_MAX_BYTES, Instruction, InstructionKind, decode};
+use dbgsym::dwarf::{DebugInfo, InlinedCall};
+use dbgsym::unwind::{FrameAddressRule, LandingPad};
+
+use crate::Error;
+use crate::disassembly::instruction_at;
+use crate::step::flow::Code;
+use crate::step::line::{CallHere, Line, LineGoal, Scope, arrival};
+use crate::symbols::ProcessSymbols;
+
+/// The code of a function.
+pub(super) struct FunctionCode<'a> {
+    symbols: ProcessSymbols<'a>,
+    image: Arc<Image>,
+    bias: LoadBias,
+    ranges: Vec<Range<LinkAddress>>,
+    /// Where statements begin.
+    statements: BTreeMap<LinkAddress, Line>,
+}
+
+/// The same as a walk of a step sees it.
+pub(super) struct Walked<'c> {
+    code: &'c FunctionCode<'c>,
+    goal: LineGoal,
+    scope: &'c Scope,
+}
+
+impl<'a> FunctionCode<'a> {
+    /// The function around an address. `None` if it has no lines.
+    ///
+    /// **Errors**: `Cancelled`, and those of the connection, if symbols have to be fetched.
+    pub(super) fn around(
+        symbols: ProcessSymbols<'a>,
+        address: Address,
+    ) -> Result<Option<FunctionCode<'a>>, Error> {
+        let Some(module) = symbols.process.modules.at(address) else { return Ok(None) };
+        let (bias, link) = (module.bias, address.to_link(module.bias));
+        let Some(image) = symbols.debug_image_at(module, link)? else { return Ok(None) };
+        let Some(info) = image.debug_info() else { return Ok(None) };
+        let Some(line) = info.line_at(link) else { return Ok(None) };
+        let ranges = match info.function_at(link) {
+            Some(function) => function.ranges,
+            // Written in assembly: the linker knows it.
+            None => vec![symbol_range(&image, link).unwrap_or(line.range)],
+        };
+        let statements = statements(info, &ranges);
+        Ok(Some(FunctionCode { symbols, image, bias, ranges, statements }))
+    }
+
+    fn info(&self) -> Option<&DebugInfo> {
+        self.image.debug_info()
+    }
+
+    pub(super) fn address(&self, link: LinkAddress) -> Address {
+        link.to_address(self.bias)
+    }
+
+    /// Whether an address is among link addresses.
+    pub(super) fn is_among(&self, address: Address, links: &Range<LinkAddress>) -> bool {
+        links.contains(&address.to_link(self.bias))
+    }
+
+    /// What a step of the line at `pc` is about, if so many of the innermost inlined calls there
+    /// have not been entered.
+    pub(super) fn scope(&self, pc: Address, calls_ahead: usize) -> Scope {
+        let link = pc.to_link(self.bias);
+        let Some(info) = self.info() else { return Scope::default() };
+        let mut calls = info.inlined_at(link);
+        let ahead = calls.split_off(calls.len().saturating_sub(calls_ahead));
+        let line = match ahead.first() {
+            Some(call) => call_site(call),
+            None => info.line_at(link).map(|at| (at.file, at.line)),
+        };
+        Scope { calls: calls.into_iter().map(|call| call.id).collect(), line }
+    }
+
+    pub(super) fn frame_address_rule(&self, at: Address) -> Option<FrameAddressRule> {
+        self.image.frame_address_rule(at.to_link(self.bias))
+    }
+
+    /// Where exceptions may take the function.
+    pub(super) fn landing_pads(&self) -> Vec<LandingPad> {
+        let parts = self.ranges.iter().flat_map(|range| self.image.landing_pads(range.start));
+        parts.collect()
+    }
+
+    /// The code as a step with this goal walks through it.
+    pub(super) fn walked<'c>(&'c self, goal: LineGoal, scope: &'c Scope) -> Walked<'c> {
+        Walked { code: self, goal, scope }
+    }
+
+    /// Whether an address belongs to the function.
+    pub(super) fn is_inside(&self, at: Address) -> bool {
+        self.ranges.iter().any(|range| self.is_among(at, range))
+    }
+}
+
+impl Walked<'_> {
+    /// Whether a step ends before an instruction, and with how many inlined calls ahead.
+    pub(super) fn arrival(&self, at: Address) -> Option<usize> {
+        let link = at.to_link(self.code.bias);
+        let line = self.code.statements.get(&link)?;
+        let calls = self.code.info()?.inlined_at(link);
+        let here = |call: &InlinedCall| CallHere {
+            id: call.id,
+            begins: call.entry == link,
+            call_site: call_site(call),
+        };
+        let calls: Vec<_> = calls.iter().map(here).collect();
+        arrival(self.goal, self.scope, &calls, line)
+    }
+}
+
+impl Code for Walked<'_> {
+    /// The image has the program's own bytes, without a round trip.
+    fn instruction(&self, at: Address) -> Option<Instruction> {
+        let arch = self.code.image.arch();
+        let bytes = self.code.image.bytes_at(at.to_link(self.code.bias));
+        let head = bytes.as_ref().map(|bytes| bytes.as_slice());
+        let head = head.map(|head| head.get(..INSTRUCTION_LEN_MAX_BYTES).unwrap_or(head));
+        let from_image = head.and_then(|head| decode(arch, head, at).ok());
+        from_image
+            .filter(|instruction| instruction.kind() != InstructionKind::Invalid)
+            .or_else(|| instruction_at(self.code.symbols, arch, at, 64).ok())
+    }
+
+    fn is_inside(&self, at: Address) -> bool {
+        self.code.is_inside(at)
+    }
+
+    fn is_end(&self, at: Address) -> bool {
+        self.arrival(at).is_some()
+    }
+}
+
+fn call_site(call: &InlinedCall) -> Option<Line> {
+    call.call_site.as_ref().map(|place| (Arc::clone(&place.file), place.line))
+}
+
+/// Where a step may end. Of several rows for one address the last one has the instruction; it is
+/// the beginning of a statement if one of them says so of its line.
+fn statements(info: &DebugInfo, ranges: &[Range<LinkAddress>]) -> BTreeMap<LinkAddress, Line> {
+    let mut lines = BTreeMap::new();
+    for range in ranges {
+        let rows = info.line_rows(range.clone());
+        for rows in rows.chunk_by(|row, next| row.address == next.address) {
+            let Some(last) = rows.last().filter(|row| row.line != 0) else { continue };
+            let is_statement = rows.iter().any(|row| row.is_statement && row.line == last.line);
+            if is_statement && range.contains(&last.address) {
+                lines.insert(last.address, (Arc::clone(&last.file), last.line));
+            }
+        }
+    }
+    lines
+}
+
+fn symbol_range(image: &Image, link: LinkAddress) -> Option<Range<LinkAddress>> {
+    let (symbol, _) = image.symbols().containing(link)?;
+    let end = symbol.address().value().checked_add(symbol.size_bytes())?;
+    let range = symbol.address()..LinkAddress::new(end);
+    range.contains(&link).then_some(range)
+}
