@@ -43,7 +43,7 @@ pub(crate) struct Scope {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct CallHere {
     pub(crate) id: EntryId,
-    /// Whether the place is its first instruction.
+    /// Whether the place is its first instruction, or that of a piece of it.
     pub(crate) begins: bool,
     /// Where it is made.
     pub(crate) call_site: Option<Line>,

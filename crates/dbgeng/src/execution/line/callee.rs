@@ -3,6 +3,7 @@
 use dbgbase::{Address, Arch};
 use dbgsym::unwind::FrameAddressRule;
 
+use super::code::calls_here;
 use super::{Draft, Stepper};
 use crate::Error;
 use crate::SymbolKind;
@@ -46,8 +47,8 @@ impl Stepper<'_> {
         let Some(body) = body.filter(|body| info.line_at(*body).is_some()) else {
             return Ok(None);
         };
-        let calls = info.inlined_at(body);
-        let ahead = calls.iter().rev().take_while(|call| call.entry == body);
+        let calls = calls_here(info, body);
+        let ahead = calls.iter().rev().take_while(|call| call.begins);
         Ok(Some(Callee {
             body: body.to_address(module.bias),
             calls_ahead: ahead.count(),

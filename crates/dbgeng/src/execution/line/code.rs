@@ -109,13 +109,7 @@ impl Walked<'_> {
     pub(super) fn arrival(&self, at: Address) -> Option<usize> {
         let link = at.to_link(self.code.bias);
         let line = self.code.statements.get(&link)?;
-        let calls = self.code.info()?.inlined_at(link);
-        let here = |call: &InlinedCall| CallHere {
-            id: call.id,
-            begins: call.entry == link,
-            call_site: call_site(call),
-        };
-        let calls: Vec<_> = calls.iter().map(here).collect();
+        let calls = calls_here(self.code.info()?, link);
         arrival(self.goal, self.scope, &calls, line)
     }
 }
@@ -142,25 +136,36 @@ impl Code for Walked<'_> {
     }
 }
 
+/// The inlined calls around an instruction, outermost first.
+pub(super) fn calls_here(info: &DebugInfo, link: LinkAddress) -> Vec<CallHere> {
+    let calls = info.inlined_at(link);
+    let mut before = None;
+    let mut is_first_of_piece = |call: &InlinedCall| {
+        let before = before
+            .get_or_insert_with(|| info.inlined_at(LinkAddress::new(link.value().wrapping_sub(1))));
+        before.iter().all(|other| other.id != call.id)
+    };
+    let here = |call: &InlinedCall| CallHere {
+        id: call.id,
+        begins: call.entry == link || is_first_of_piece(call),
+        call_site: call_site(call),
+    };
+    calls.iter().map(here).collect()
+}
+
 fn call_site(call: &InlinedCall) -> Option<Line> {
     call.call_site.as_ref().map(|place| (Arc::clone(&place.file), place.line))
 }
 
-/// Where a step may end. Of several rows for one address the last one has the instruction; it is
-/// the beginning of a statement if one of them says so of its line.
+/// Where a step may end. Of several rows for one address the last one that begins a statement
+/// counts, as it does for the line of the address.
 fn statements(info: &DebugInfo, ranges: &[Range<LinkAddress>]) -> BTreeMap<LinkAddress, Line> {
-    let mut lines = BTreeMap::new();
-    for range in ranges {
+    let rows = ranges.iter().flat_map(|range| {
         let rows = info.line_rows(range.clone());
-        for rows in rows.chunk_by(|row, next| row.address == next.address) {
-            let Some(last) = rows.last().filter(|row| row.line != 0) else { continue };
-            let is_statement = rows.iter().any(|row| row.is_statement && row.line == last.line);
-            if is_statement && range.contains(&last.address) {
-                lines.insert(last.address, (Arc::clone(&last.file), last.line));
-            }
-        }
-    }
-    lines
+        rows.into_iter().filter(|row| range.contains(&row.address))
+    });
+    let statements = rows.filter(|row| row.is_statement && row.line != 0);
+    statements.map(|row| (row.address, (row.file, row.line))).collect()
 }
 
 fn symbol_range(image: &Image, link: LinkAddress) -> Option<Range<LinkAddress>> {
