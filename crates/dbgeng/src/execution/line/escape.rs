@@ -26,10 +26,7 @@ const FILES: [&[u8]; 5] = [b"libgcc_s", b"libunwind", b"libc.so", b"libc-", b"ld
 /// A handler that is further out is not looked for.
 const FRAMES_MAX: usize = 1024;
 
-/// The words of a `jmp_buf` that count: `rbp`, `rsp`, and where it goes on.
-const JUMP_RBP: usize = 1;
-const JUMP_RSP: usize = 6;
-const JUMP_PC: usize = 7;
+/// The words of a `jmp_buf`: `rbx`, `rbp`, `r12` to `r15`, `rsp`, and where it goes on.
 const JUMP_WORDS: usize = 8;
 /// Where glibc keeps what it scrambles them with, from the thread pointer on.
 const POINTER_GUARD: i64 = 0x30;
@@ -103,7 +100,7 @@ impl Stepper<'_> {
         let thread_pointer = Address::new(registers.get(x86_64::FS_BASE));
         let guard = word(thread_pointer.wrapping_offset(POINTER_GUARD))?.unwrap_or(0);
         let clear = |value: u64| value.rotate_right(GUARD_ROTATION) ^ guard;
-        let [pc, sp, bp] = [JUMP_PC, JUMP_RSP, JUMP_RBP].map(|at| words[at]);
+        let [_, bp, _, _, _, _, sp, pc] = words;
         // Scrambled or not, only one of the two leads to code.
         let ways = [[clear(pc), clear(sp), clear(bp)], [pc, sp, bp]];
         let landing = ways.into_iter().find_map(|[pc, sp, bp]| {
