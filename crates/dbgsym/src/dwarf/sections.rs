@@ -127,17 +127,34 @@ fn read_all(file: &ImageBytes, wanted: &[(SectionId, &Section)]) -> Vec<(Section
     })
 }
 
-/// Puts sections of the same kind behind each other. Only units of types come in several, and
-/// nothing refers to those by offset.
+/// Puts sections of the same kind, which are neighbours, behind each other. Only units of types
+/// come in several, very many in large sources, and nothing refers to those by offset.
 fn joined(read: Vec<(SectionId, ImageBytes)>) -> Vec<(SectionId, ImageBytes)> {
-    let mut joined: Vec<(SectionId, ImageBytes)> = Vec::with_capacity(read.len());
-    for (id, bytes) in read {
-        match joined.last_mut().filter(|(last, _)| *last == id) {
-            Some((_, before)) => {
-                *before = ImageBytes::from([before.as_slice(), bytes.as_slice()].concat());
-            }
-            None => joined.push((id, bytes)),
+    let join = |same: &[(SectionId, ImageBytes)]| {
+        let (id, first) = same.first()?;
+        if same.len() == 1 {
+            return Some((*id, first.clone()));
         }
+        let all: Vec<&[u8]> = same.iter().map(|(_, bytes)| bytes.as_slice()).collect();
+        Some((*id, ImageBytes::from(all.concat())))
+    };
+    read.chunk_by(|(one, _), (other, _)| one == other).filter_map(join).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn very_many_sections_of_types_are_joined_at_once() {
+        let piece = |at: u32| ImageBytes::from(at.to_le_bytes().repeat(256));
+        let types = (0..20_000).map(|at| (SectionId::DebugTypes, piece(at)));
+        let read: Vec<_> = [(SectionId::DebugInfo, piece(7))].into_iter().chain(types).collect();
+        let joined = joined(read);
+        let [(SectionId::DebugInfo, info), (SectionId::DebugTypes, types)] = &joined[..] else {
+            panic!("{} kinds", joined.len());
+        };
+        assert_eq!((info.as_slice().len(), types.as_slice().len()), (1024, 20_000 * 1024));
+        assert_eq!(types.as_slice()[19_999 * 1024..][..4], 19_999u32.to_le_bytes());
     }
-    joined
 }
