@@ -24,6 +24,7 @@ pub use bytes::ImageBytes;
 pub(crate) use bytes::c_string_at;
 pub(crate) use dynamic::DynamicTable;
 pub use notes::{BuildId, build_id_of_notes};
+pub use parse::build_id_of_file;
 pub(crate) use parse::{bytes_of_section, sections_of_file};
 pub use parts::{Purpose, needed_parts};
 

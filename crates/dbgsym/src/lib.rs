@@ -27,8 +27,8 @@ pub mod unwind;
 
 pub use error::ImageError;
 pub use image::{
-    BuildId, DebugLink, Image, ImageBytes, ImageKind, Purpose, Section, Segment, build_id_of_notes,
-    needed_parts,
+    BuildId, DebugLink, Image, ImageBytes, ImageKind, Purpose, Section, Segment, build_id_of_file,
+    build_id_of_notes, needed_parts,
 };
 pub use names::Pattern;
 pub use symtab::{Nearest, Symbol, SymbolBinding, SymbolKind, SymbolTable, SymbolVersion};

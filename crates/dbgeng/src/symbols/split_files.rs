@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use dbgbase::LinkAddress;
 use dbgsym::dwarf::{DebugInfo, WantedFile};
-use dbgsym::{Image, ImageBytes};
+use dbgsym::{Image, ImageBytes, build_id_of_file};
 
 use super::ProcessSymbols;
 use super::store::Wanted;
@@ -84,12 +84,15 @@ impl ProcessSymbols<'_> {
         wanted: &WantedFile,
     ) -> Result<Option<ImageBytes>, Error> {
         let WantedFile::Supplementary { build_id, .. } = wanted else { return Ok(None) };
-        let (build_id, what) = (build_id.as_bytes(), "debuginfo");
+        let what = "debuginfo";
+        // A file of another build would be kept, and found again each time.
+        let is_right = |bytes: &ImageBytes| build_id_of_file(bytes).as_ref() == Some(build_id);
+        let build_id = build_id.as_bytes();
         let wanted = Wanted { build_id, request: what, kept_as: what, name: &module.name };
         let store = self.finder.store();
-        let found = match store.kept(wanted) {
+        let found = match store.kept(wanted).filter(|(bytes, _)| is_right(bytes)) {
             Some(kept) => Some(kept),
-            None => store.fetch(wanted, &|_| true)?,
+            None => store.fetch(wanted, &is_right)?,
         };
         Ok(found.map(|(bytes, _)| bytes))
     }

@@ -102,6 +102,11 @@ pub(crate) fn sections_of_file(bytes: &ImageBytes) -> Option<(Vec<Section>, Opti
     Some((sections, build_id))
 }
 
+/// The build-id of an ELF file that need not be loadable. `None` if it has none, or is no ELF file.
+pub fn build_id_of_file(bytes: &ImageBytes) -> Option<BuildId> {
+    sections_of_file(bytes)?.1
+}
+
 fn header(file: &[u8]) -> Result<&FileHeader64<LittleEndian>, ImageError> {
     if file.get(..elf::ELFMAG.len()) != Some(&elf::ELFMAG) {
         return Err(ImageError::NotElf);

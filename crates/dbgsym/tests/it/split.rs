@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use dbgbase::LinkAddress;
 use dbgsym::dwarf::{DebugInfo, ProvideError, WantedFile};
-use dbgsym::{Image, ImageBytes, Pattern};
+use dbgsym::{Image, ImageBytes, Pattern, build_id_of_file};
 
 use crate::debug_builds::{decoded_rows, sequences};
 use crate::programs::{Workshop, image, run, tool};
@@ -141,11 +141,15 @@ fn shared_information_answers_as_if_it_had_stayed() {
     let image = image(&path);
     let info = image.debug_info().expect("it was built with -g");
     let wanted = info.wanted_files();
-    let [file @ WantedFile::Supplementary { path: named, .. }] = wanted.as_slice() else {
+    let [file @ WantedFile::Supplementary { path: named, build_id }] = wanted.as_slice() else {
         panic!("{wanted:?}");
     };
     assert!(shared.ends_with(Path::new(named).file_name().expect("a name")), "{named}");
     assert_ne!(facts(&image, &path), expected, "nothing was moved");
+    // Whoever fetches it can tell that it is the right one, although nothing can be loaded from it.
+    assert_eq!(build_id_of_file(&bytes(&shared)).as_ref(), Some(build_id));
+    assert_ne!(build_id_of_file(&bytes(&path)).as_ref(), Some(build_id));
+    assert_eq!(build_id_of_file(&ImageBytes::from(vec![0; 100])), None);
     let other = info.provide(file, Some(bytes(&path)));
     assert_eq!(other, Err(ProvideError::OtherBuild));
     info.provide(file, Some(bytes(&shared))).expect("it is what was asked for");
