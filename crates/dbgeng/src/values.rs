@@ -181,6 +181,12 @@ impl<'a> Values<'a> {
         }
         let Some(bytes) = part.whole(found.size_bytes) else { return UNAVAILABLE.to_owned() };
         match &found.kind {
+            // Nothing but the name tells it from x87's `long double`, which has as many bytes.
+            TypeKind::Base(BaseEncoding::Float | BaseEncoding::ComplexFloat)
+                if found.name.as_ref().is_some_and(|name| name.contains("loat128")) =>
+            {
+                number::hexadecimal(bytes)
+            }
             TypeKind::Base(_) if self.is_wide(ty) => number::base(BaseEncoding::Unicode, bytes),
             TypeKind::Base(encoding) => number::base(*encoding, bytes),
             TypeKind::Pointer(target) if self.is_rust_reference(&found, ty) => {

@@ -70,6 +70,9 @@ impl Values<'_> {
     ) {
         let plain = ty.and_then(|ty| self.info.strip_typedefs(ty));
         for (index, base) in record.bases.iter().enumerate() {
+            if rows.len() >= ROWS_MAX {
+                return;
+            }
             let text = match object {
                 Some(part) => self.base_value(plain, record, index, part, 0),
                 None => self.info.type_name(base.ty),

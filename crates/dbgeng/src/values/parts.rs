@@ -114,7 +114,7 @@ impl Values<'_> {
         if let Some(bits) = member.bit_field_bits {
             return self.bit_field(member.ty, offset_bits, bits, part);
         }
-        // A last member without length reaches as far as the object does.
+        // A last member without length has no bytes of the object.
         let size = self.size_of(member.ty).unwrap_or(0);
         self.value(member.ty, part.slice(offset_bits / 8, size), depth)
     }
@@ -169,11 +169,13 @@ impl Values<'_> {
             ElementCount::Computed(_) | ElementCount::Unknown => 1,
         });
         let row = known.fold(element, u64::saturating_mul);
-        let there = part.len().checked_div(row).unwrap_or(0);
-        let count = match first.count {
-            ElementCount::Known(count) => count,
-            ElementCount::Computed(_) | ElementCount::Unknown => there,
+        let told = match first.count {
+            ElementCount::Known(count) => Some(count),
+            ElementCount::Computed(_) | ElementCount::Unknown => None,
         };
+        // Of objects without bytes all are there.
+        let there = part.len().checked_div(row).or(told).unwrap_or(0);
+        let count = told.unwrap_or(there);
         if rest.is_empty()
             && let Some(width) = self.character_width(array.element)
             && let Some(bytes) = part.whole(None)

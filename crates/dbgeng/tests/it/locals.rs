@@ -33,6 +33,18 @@ int total(int count) {
 void _start(void) { int given = 3; total(given); total(given); total(given); for (;;) {} }
 ";
 
+/// One with numbers that the CPU does not have, and objects without bytes.
+const UNUSUAL: &str = "
+struct empty {};
+int total(int count) {
+    static struct empty nothing[2];
+    static __float128 quadruple;
+    return (int)quadruple + count;
+}
+int __fixtfsi(__float128 number) { return 0; }
+void _start(void) { int given = 3; total(given); total(given); total(given); for (;;) {} }
+";
+
 /// Where the program has its text of `name` and `other`: in different pages.
 const NAME: u64 = 0x1_0000;
 const OTHER: u64 = 0x1_2010;
@@ -227,5 +239,23 @@ fn of_a_large_object_only_the_head_is_read() {
     assert!(large.bytes.is_none(), "they are not all known");
     assert!(large.value.starts_with("struct large {head=0n0 "), "{}", large.value);
     assert!(large.value.ends_with("tail=<value unavailable>}"), "{}", large.value);
+    session.end();
+}
+
+#[test]
+fn unusual_objects_are_not_taken_for_usual_ones() {
+    let program = compile(UNUSUAL);
+    let one_and_a_half = 0x3fff_8000_0000_0000_0000_0000_0000_0000_u128;
+    let mut session = Session::new(move |peer| {
+        serve(peer, &program);
+        let read = peer.expect::<ReadMemory>();
+        let page = one_and_a_half.to_le_bytes().repeat(256);
+        peer.answer_with(&read, ReadMemoryReply { lengths: vec![0x1000] }, &page);
+    });
+    let engine = session.engine();
+    launch(engine);
+    let locals = engine.locals(0, ValueLimits::LINE).expect("one request");
+    assert_eq!(named(&locals, "quadruple").value, format!("{one_and_a_half:#x}"), "not x87's");
+    assert_eq!(named(&locals, "nothing").value, "struct empty [2] {{}, {}}");
     session.end();
 }
