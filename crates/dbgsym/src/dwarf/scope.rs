@@ -16,6 +16,9 @@ pub(crate) struct Outline {
     scopes: RangeTable<usize>,
     /// By address, with the offset of the function's entry.
     functions: RangeTable<usize>,
+    /// Of functions with instructions that complete another entry of the unit, that entry and their
+    /// own, sorted.
+    instances: Vec<(usize, usize)>,
     /// Whether variables move: the unit was optimised.
     pub(crate) has_location_lists: bool,
 }
@@ -25,6 +28,7 @@ impl Outline {
     pub(crate) fn read(unit: &OpenUnit<'_>) -> Outline {
         let mut scopes = Vec::new();
         let mut functions = Vec::new();
+        let mut instances = Vec::new();
         let mut has_location_lists = false;
         let mut open: Vec<(isize, usize)> = Vec::new();
         let mut entry = gimli::DebuggingInformationEntry::null();
@@ -51,6 +55,12 @@ impl Outline {
                 }
                 entry.attrs = values;
                 let ranges = unit.ranges_of(&entry);
+                let origins = [gimli::DW_AT_abstract_origin, gimli::DW_AT_specification];
+                let origin = origins.into_iter().find_map(|name| entry.attr_value(name));
+                if let (Some(AttributeValue::UnitRef(origin)), false) = (origin, ranges.is_empty())
+                {
+                    instances.push((origin.0, offset.0));
+                }
                 functions.extend(ranges.into_iter().map(|range| (range, offset.0)));
             } else {
                 has_location_lists |= attributes.iter().any(|attribute| {
@@ -63,9 +73,11 @@ impl Outline {
         }
         // What damage cuts off ends where reading ended.
         scopes.extend(open.into_iter().map(|(_, begun)| (begun as u64..end as u64 + 1, begun)));
+        instances.sort_unstable();
         Outline {
             scopes: RangeTable::new(scopes),
             functions: RangeTable::new(functions),
+            instances,
             has_location_lists,
         }
     }
@@ -74,6 +86,7 @@ impl Outline {
         Outline {
             scopes: RangeTable::new(Vec::new()),
             functions: RangeTable::new(Vec::new()),
+            instances: Vec::new(),
             has_location_lists: false,
         }
     }
@@ -83,10 +96,12 @@ impl Outline {
         self.functions.at(address).next().copied()
     }
 
-    /// The entries of all functions that have instructions, by address. One in several parts comes
-    /// several times.
-    pub(crate) fn functions(&self) -> impl Iterator<Item = UnitOffset<usize>> {
-        self.functions.iter().map(|(_, offset)| UnitOffset(*offset))
+    /// The function with instructions that completes the entry at `origin`: an abstract instance
+    /// (DWARF 5, 3.3.8), or a declaration.
+    pub(crate) fn instance_of(&self, origin: usize) -> Option<UnitOffset<usize>> {
+        let first = self.instances.partition_point(|(of, _)| *of < origin);
+        let (_, function) = self.instances.get(first).filter(|(of, _)| *of == origin)?;
+        Some(UnitOffset(*function))
     }
 
     /// The entries that the one at `offset` is in, innermost first.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use dbgbase::{Address, LoadBias, ReadMemory};
 use gimli::{AttributeValue, constants as dw};
 
-use super::super::super::entry::{Entry, origins};
+use super::super::super::entry::Entry;
 use super::super::super::frame_context::{Caller, FrameContext, RegisterValue};
 use super::super::super::unit::EntryId;
 use super::super::super::{OpenUnit, OpenUnits};
@@ -99,14 +99,9 @@ fn tail_calls<'a>(units: &OpenUnits<'a>, function: EntryId) -> Vec<TailCall<'a>>
 /// The entry that has the calls of a function. Call sites name the abstract instance or a
 /// declaration, if there is one. What is defined in another unit counts as leaving by no call.
 fn definition(units: &OpenUnits<'_>, function: EntryId) -> EntryId {
-    let Some((unit, entry)) = units.entry(function) else { return function };
-    if !unit.ranges_of(&entry).is_empty() {
-        return function;
-    }
-    let Some(outline) = units.info().outline(function.unit()) else { return function };
-    let mut defined = outline.functions().map(|offset| unit.entry_id(offset));
-    let stands_for = |id: &EntryId| origins(units, *id).any(|(origin, ..)| origin == function);
-    defined.find(stands_for).unwrap_or(function)
+    let outline = units.info().outline(function.unit());
+    let instance = outline.and_then(|outline| outline.instance_of(function.offset().0));
+    instance.map_or(function, |offset| EntryId::new(function.unit(), offset.0))
 }
 
 /// The frame of a function that left by calling the one whose frame this is. Its registers are
