@@ -164,11 +164,12 @@ impl Values<'_> {
         let Some(element) = stride.or_else(|| self.size_of(array.element)) else {
             return UNAVAILABLE.to_owned();
         };
-        let known = rest.iter().map(|dimension| match dimension.count {
-            ElementCount::Known(count) => count,
-            ElementCount::Computed(_) | ElementCount::Unknown => 1,
+        let inner = rest.iter().try_fold(element, |row, dimension| match dimension.count {
+            ElementCount::Known(count) => Some(row.saturating_mul(count)),
+            ElementCount::Computed(_) | ElementCount::Unknown => None,
         });
-        let row = known.fold(element, u64::saturating_mul);
+        // Where one row ends and the next begins, only the frame knows.
+        let Some(row) = inner else { return "{...}".to_owned() };
         let told = match first.count {
             ElementCount::Known(count) => Some(count),
             ElementCount::Computed(_) | ElementCount::Unknown => None,
@@ -233,3 +234,7 @@ pub(crate) fn bits_of(part: Part<'_>, offset_bits: u64, bits: u64) -> Option<u12
         is_known.then_some(value | bit << index)
     })
 }
+
+#[cfg(test)]
+#[path = "parts/tests.rs"]
+mod tests;
