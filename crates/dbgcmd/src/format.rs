@@ -20,6 +20,7 @@ pub(crate) mod stack;
 pub(crate) mod symbols;
 pub(crate) mod system;
 pub(crate) mod threads;
+pub(crate) mod type_layout;
 
 /// Bytes of a path or argument as text; what is no UTF-8 is replaced.
 pub(crate) fn bytes(bytes: &[u8]) -> String {

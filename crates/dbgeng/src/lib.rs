@@ -96,6 +96,7 @@ pub use symbols::{
 };
 pub use terminal::{OutputCallback, TerminalInput};
 pub use thread::{Thread, ThreadDescription};
-pub use type_layout::TypeLayout;
+pub use type_layout::{LayoutQuery, TypeLayout};
 pub use values::ValueLimits;
-pub use values::layout::LayoutRow;
+pub use values::fields::FieldPath;
+pub use values::layout::{LayoutOptions, LayoutRow, RowKind};

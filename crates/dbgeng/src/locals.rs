@@ -6,8 +6,8 @@ use dbgbase::x86_64::extended::ExtendedRegister;
 use dbgbase::{Address, Arch, GeneralRegisters, LoadBias, ReadMemory, x86_64};
 use dbgsym::Image;
 use dbgsym::dwarf::{
-    DebugInfo, LocateError, Location, ObjectBytes, Place, RegisterValue, Stack,
-    StackFrame as SymbolFrame, TypeKind, TypeRef, Variable,
+    DebugInfo, LocateError, Location, Place, RegisterValue, Stack, StackFrame as SymbolFrame,
+    TypeKind, TypeRef, Variable,
 };
 use dbgsym::unwind::{Frame, FrameRegisters};
 
@@ -16,8 +16,10 @@ pub use dbgsym::dwarf::VariableKind;
 use crate::memory::gather::gathered;
 use crate::stack::{Images, unwind};
 use crate::symbols::ProcessSymbols;
+use crate::type_layout::VariableObject;
+use crate::values::layout::LayoutOptions;
 use crate::values::{Part, UNAVAILABLE, ValueLimits, Values};
-use crate::{Error, ErrorKind, ExtendedRegisters, TypeLayout};
+use crate::{Error, ErrorKind, ExtendedRegisters, LayoutQuery, Module, TypeLayout};
 
 /// So many frames further out are looked at if a parameter is only known as what a caller passed.
 const CALLERS_MAX: usize = 32;
@@ -106,9 +108,45 @@ impl StoppedThread<'_> {
         &self,
         number: usize,
         name: &str,
-        depth_max: usize,
+        options: &LayoutOptions,
     ) -> Result<Option<TypeLayout>, Error> {
-        self.in_frame(number, ValueLimits::LINE, |view| view.layout(name, depth_max))
+        let (frames, chosen) = self.frames(number, 0)?;
+        let pc = frames.get(chosen.index).map(|frame| frame.pc.lookup_pc());
+        let module = pc.and_then(|pc| self.symbols.process.modules.at(pc));
+        let module = module.map(|module| module.name.as_str()).unwrap_or_default();
+        self.in_frame(number, ValueLimits::LINE, |view| view.layout(name, module, options))
+    }
+
+    /// A variable of a frame, or what else is called so.
+    pub(crate) fn named(
+        &self,
+        number: usize,
+        query: &LayoutQuery,
+        name: &str,
+        options: &LayoutOptions,
+    ) -> Result<Option<TypeLayout>, Error> {
+        if !query.only_types && query.address.is_none() && !name.contains('!') {
+            match self.layout(number, name, options) {
+                // A frame without debugging information has no variables.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Ok(None) => {}
+                found => return found,
+            }
+        }
+        let thread_local = |module: &Module, offset: u64| self.thread_local(module, offset);
+        self.symbols.named_layout(query, name, &thread_local, options)
+    }
+
+    /// Where the thread has the byte at `offset` of a module's thread-local storage.
+    pub(crate) fn thread_local(&self, module: &Module, offset: u64) -> Option<Address> {
+        let image = self.symbols.image(module).ok()??;
+        self.thread_local_of(&image, offset)
+    }
+
+    fn thread_local_of(&self, image: &Image, offset: u64) -> Option<Address> {
+        let base =
+            (self.registers.arch() == Arch::X86_64).then(|| self.registers.get(x86_64::FS_BASE))?;
+        image.thread_local_address(Address::new(base), offset)
     }
 
     /// The parameters of the first frames.
@@ -122,7 +160,9 @@ impl StoppedThread<'_> {
         let (frames, _) = unwind(&images, &self.registers, frames_max + CALLERS_MAX)?;
         let mut chosen = Vec::new();
         for (index, frame) in frames.iter().enumerate() {
+            let ahead = if index == 0 { self.calls_ahead } else { 0 };
             let inlined = self.symbols.inlined_at(frame.pc.lookup_pc()).len();
+            let inlined = inlined.saturating_sub(ahead);
             chosen.extend((0..=inlined).rev().map(|call| Chosen { index, call }));
             if chosen.len() >= frames_max {
                 break;
@@ -225,11 +265,8 @@ impl StoppedThread<'_> {
         }
         let images = Images::new(symbols);
         let unsaved = |dwarf: u16| self.unsaved(dwarf);
-        let thread_local = |image: &Image, _: LoadBias, offset: u64| {
-            let base = (self.registers.arch() == Arch::X86_64)
-                .then(|| self.registers.get(x86_64::FS_BASE))?;
-            image.thread_local_address(Address::new(base), offset)
-        };
+        let thread_local =
+            |image: &Image, _: LoadBias, offset: u64| self.thread_local_of(image, offset);
         let name_at = |address: Address| symbols.at(address);
         let ask = |memory: &dyn ReadMemory, chosen: &Chosen| {
             let images = &images;
@@ -331,47 +368,25 @@ impl FrameView<'_, '_> {
     }
 
     /// The members of a variable, or of what it points to.
-    fn layout(&self, name: &str, depth_max: usize) -> (Option<TypeLayout>, bool) {
+    fn layout(
+        &self,
+        name: &str,
+        module: &str,
+        options: &LayoutOptions,
+    ) -> (Option<TypeLayout>, bool) {
         let Some(variable) = &self.named(name) else { return (None, false) };
         let (local, lacks_callers) = self.local(variable);
         let pc = self.frame.lookup_pc();
-        let size = self.info.size_in_frame(variable, pc, self.frame).unwrap_or(0);
         let place = self.info.locate(variable, pc, self.frame);
-        let size = size.min(OBJECT_LEN_MAX);
-        let object = place.as_ref().ok().and_then(|place| place.read(self.frame, size).ok());
-        let address = place.ok().and_then(|place| place.address());
-        let object = object.map(|object| (object, address));
-        let target = self.pointed_type(variable.ty).filter(|ty| self.values.is_record(*ty));
-        let (ty, object) = match target {
-            Some(target) => {
-                (Some(target), object.map(|(pointer, _)| self.pointee(&pointer, target)))
-            }
-            None => (variable.ty, object),
-        };
-        let part = object.as_ref().map(|(object, address)| Part::new(object, *address));
-        let rows = match (ty, part) {
-            (Some(ty), Some(part)) => self.values.layout(ty, Some(part), depth_max),
-            _ => Vec::new(),
-        };
-        let layout = TypeLayout {
-            module: String::new(),
-            name: local.type_name,
-            address: match local.place {
-                ValuePlace::Memory(address) => Some(address),
-                _ => None,
-            },
+        let size = local.size_bytes.unwrap_or(0).min(OBJECT_LEN_MAX);
+        let object = VariableObject {
+            variable,
+            object: place.as_ref().ok().and_then(|place| place.read(self.frame, size).ok()),
+            address: place.ok().and_then(|place| place.address()),
             size_bytes: local.size_bytes,
-            rows,
-            value: Some(local.value),
+            value: local.value,
         };
-        (Some(layout), lacks_callers)
-    }
-
-    /// What a pointer to a record points to.
-    fn pointee(&self, pointer: &ObjectBytes, target: TypeRef) -> (ObjectBytes, Option<Address>) {
-        let address = Address::new(RegisterValue::new(&pointer.bytes).to_u64());
-        let size = self.values.size_of(Some(target)).unwrap_or(0);
-        (self.values.read_head(address, size), Some(address))
+        (Some(object.layout(&self.values, module, options)), lacks_callers)
     }
 
     fn place(&self, place: &Place) -> ValuePlace {
@@ -455,7 +470,7 @@ impl FrameView<'_, '_> {
 }
 
 /// What is shown instead of a value.
-fn unavailable(error: LocateError) -> String {
+pub(crate) fn unavailable(error: LocateError) -> String {
     match error {
         LocateError::Unreadable(address) => format!("<memory access error at 0x{address}>"),
         error => format!("<value unavailable: {error}>"),

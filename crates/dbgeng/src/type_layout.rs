@@ -1,64 +1,238 @@
-//! Types by name over all modules of a process, and objects of them at addresses. It knows which
-//! module to ask; what a type is and how objects look is known elsewhere.
+//! Types and variables by name over all modules of a process, and their members in rows. It knows
+//! which module to ask; what a type is and how objects look is known elsewhere.
 
-use dbgbase::Address;
+use std::collections::HashSet;
+
+use dbgbase::{Address, LinkAddress, LoadBias, ReadMemory};
 use dbgsym::Pattern;
-use dbgsym::dwarf::{DebugInfo, TypeRef};
+use dbgsym::dwarf::{
+    Caller, DebugInfo, FrameContext, ObjectBytes, RegisterValue, TypeKind, TypeRef, Variable,
+    VariableKind,
+};
 
 use crate::memory::gather::gathered;
 use crate::symbols::ProcessSymbols;
-use crate::values::layout::LayoutRow;
+use crate::values::fields::FieldPath;
+use crate::values::layout::{LayoutOptions, LayoutRow};
 use crate::values::{Part, ValueLimits, Values};
 use crate::{Error, ErrorKind, Module};
+
+/// A list with more elements than this is cut there.
+const LIST_LEN_MAX: usize = 4096;
+/// Larger objects are shown as far as that.
+const OBJECT_LEN_MAX: u64 = 64 * 1024;
 
 /// A type, or an object of it, in rows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TypeLayout {
     /// The module whose debugging information has it.
     pub module: String,
-    /// Its name as its language writes it.
+    /// The type's name as its language writes it; of a variable that of its type.
     pub name: String,
+    /// What it is, if the name was that of a variable.
+    pub variable: Option<VariableKind>,
     /// Where the object is, if it is in memory.
     pub address: Option<Address>,
     /// How many bytes its objects have, if that is known.
     pub size_bytes: Option<u64>,
-    /// Its members; the enumerators of an enumeration; none for other types.
+    /// How many members it has of its own, or enumerators.
+    pub member_count: usize,
+    /// The names that its members have, those in bases and in members without a name as well.
+    pub member_names: Vec<String>,
+    /// Its members; the enumerators of an enumeration; none for other types. Of a variable that is
+    /// a pointer or a reference, those of what it leads to.
     pub rows: Vec<LayoutRow>,
-    /// The object's value in one line, if an address was given.
+    /// The object's value in one line, if there is an object.
     pub value: Option<String>,
+    /// Where the object that the rows show is, if they show one.
+    pub target: Option<Address>,
+    /// The name of its type.
+    pub target_name: String,
+    /// The type that the rows show.
+    pub(crate) ty: Option<TypeRef>,
+}
+
+/// What is to be shown in rows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LayoutQuery {
+    /// The name of a variable or a type, `name` or `module!name`, with the scopes around it. Behind
+    /// that of a variable there may be members: `first.at`.
+    pub name: String,
+    /// Whether the name is that of a type, whatever variables there are.
+    pub only_types: bool,
+    /// Where there is an object of the type.
+    pub address: Option<Address>,
+    /// What is wanted of it.
+    pub options: LayoutOptions,
+    /// The member that points to the next element, if the object is the first of a list.
+    pub link: Option<FieldPath>,
+}
+
+/// A variable's object as it was read.
+pub(crate) struct VariableObject<'o> {
+    pub(crate) variable: &'o Variable,
+    pub(crate) object: Option<ObjectBytes>,
+    pub(crate) address: Option<Address>,
+    pub(crate) size_bytes: Option<u64>,
+    pub(crate) value: String,
+}
+
+impl VariableObject<'_> {
+    /// Its members, or those of what it points to.
+    pub(crate) fn layout(
+        self,
+        values: &Values<'_>,
+        module: &str,
+        options: &LayoutOptions,
+    ) -> TypeLayout {
+        let ty = self.variable.ty;
+        let whole = self.object.as_ref().map(|object| Part::new(object, self.address));
+        let target = pointed_type(values, ty).filter(|ty| values.is_record(*ty));
+        let pointee = target.map(|target| whole.and_then(|whole| values.pointee(whole, target)));
+        let (shown, part) = match &pointee {
+            Some(found) => {
+                let part = found.as_ref().map(|(object, at)| Part::new(object, Some(*at)));
+                (target, part)
+            }
+            None => (ty, whole),
+        };
+        let rows = match (shown, part) {
+            (Some(ty), Some(part)) => values.layout(ty, Some(part), options),
+            _ => Vec::new(),
+        };
+        TypeLayout {
+            module: module.to_owned(),
+            name: values.info.type_name(ty),
+            variable: Some(self.variable.kind),
+            address: self.address,
+            size_bytes: self.size_bytes,
+            member_count: shown.map_or(0, |ty| values.member_count(ty)),
+            member_names: values.member_names(shown),
+            rows,
+            value: Some(self.value),
+            target: part.and_then(|part| part.address),
+            target_name: values.info.type_name(shown),
+            ty: shown,
+        }
+    }
+}
+
+/// What a pointer or a reference leads to.
+fn pointed_type(values: &Values<'_>, ty: Option<TypeRef>) -> Option<TypeRef> {
+    match values.plain(ty)?.kind {
+        TypeKind::Pointer(target)
+        | TypeKind::Reference(target)
+        | TypeKind::RvalueReference(target) => target,
+        _ => None,
+    }
+}
+
+/// What a variable that needs no frame may ask.
+struct Frameless<'a> {
+    memory: &'a dyn ReadMemory,
+    bias: LoadBias,
+    thread_local: &'a dyn Fn(u64) -> Option<Address>,
+}
+
+impl FrameContext for Frameless<'_> {
+    fn register(&self, _dwarf: u16) -> Option<RegisterValue> {
+        None
+    }
+
+    fn cfa(&self) -> Option<Address> {
+        None
+    }
+
+    fn memory(&self) -> &dyn ReadMemory {
+        self.memory
+    }
+
+    fn bias(&self) -> LoadBias {
+        self.bias
+    }
+
+    fn thread_local(&self, offset: u64) -> Option<Address> {
+        (self.thread_local)(offset)
+    }
+
+    fn caller(&self) -> Option<Caller<'_>> {
+        None
+    }
 }
 
 impl ProcessSymbols<'_> {
-    /// The type called `name`, or `module!name`, and the object of it at an address.
-    pub(crate) fn type_layout(
+    /// What is called `name`, or `module!name`: a variable that lives as long as the program or a
+    /// thread, or else a type, and the object of it at an address. `None` if nothing is.
+    pub(crate) fn named_layout(
         &self,
+        query: &LayoutQuery,
         name: &str,
-        address: Option<Address>,
-        depth_max: usize,
-    ) -> Result<TypeLayout, Error> {
+        thread_local: &dyn Fn(&Module, u64) -> Option<Address>,
+        options: &LayoutOptions,
+    ) -> Result<Option<TypeLayout>, Error> {
         let (module, name) = self.split(name);
         for module in self.candidates(module) {
-            let Some(image) = self.indexed_image(module)? else { continue };
+            let Some(image) = self.debug_image(module)? else { continue };
             let Some(info) = image.debug_info() else { continue };
+            if !query.only_types && query.address.is_none() {
+                let thread_local = |offset: u64| thread_local(module, offset);
+                let found = self.variable(module, info, name, &thread_local, options)?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
             if let Some(ty) = info.types_named(name).into_iter().next() {
-                return self.layout(module, info, ty, address, depth_max);
+                return self.layout(module, info, ty, query.address, options).map(Some);
             }
         }
-        let message = format!("no type is called {name}");
-        Err(Error::new(ErrorKind::UnknownSymbol, message))
+        Ok(None)
     }
 
-    /// The names of the types that a pattern matches, `module!name`.
-    pub(crate) fn type_names(&self, pattern: &str) -> Result<Vec<String>, Error> {
+    fn variable(
+        &self,
+        module: &Module,
+        info: &DebugInfo,
+        name: &str,
+        thread_local: &dyn Fn(u64) -> Option<Address>,
+        options: &LayoutOptions,
+    ) -> Result<Option<TypeLayout>, Error> {
+        let variables = info.variables_named(name);
+        if variables.is_empty() {
+            return Ok(None);
+        }
+        let name_at = |address: Address| self.at(address);
+        gathered(&self.process.memory, self.client, |memory| {
+            let frame = Frameless { memory, bias: module.bias, thread_local };
+            let values = Values::new(info, memory, &name_at, ValueLimits::LINE);
+            let mut best = None;
+            for variable in &variables {
+                let found = object(&values, variable, &frame);
+                // A declaration has no place.
+                let is_better = found.object.is_some();
+                if is_better || best.is_none() {
+                    best = Some(found);
+                }
+                if is_better {
+                    break;
+                }
+            }
+            best.map(|best| best.layout(&values, &module.name, options))
+        })
+    }
+
+    /// The names of the types that a pattern matches, `module!name`, and their sizes.
+    pub(crate) fn type_names(&self, pattern: &str) -> Result<Vec<(String, Option<u64>)>, Error> {
         let (modules, names) = pattern.split_once('!').unwrap_or(("*", pattern));
         let (modules, names) = (Pattern::new(modules), Pattern::new(names));
         let mut found = Vec::new();
         for module in self.candidates(None).filter(|module| modules.matches(&module.name)) {
             self.finder.check_cancelled()?;
-            let Some(image) = self.indexed_image(module)? else { continue };
+            let Some(image) = self.debug_image(module)? else { continue };
             let Some(info) = image.debug_info() else { continue };
-            let named = info.types_matching(&names).into_iter();
-            found.extend(named.map(|ty| format!("{}!{}", module.name, info.type_name(Some(ty)))));
+            found.extend(info.types_matching(&names).into_iter().map(|ty| {
+                let name = format!("{}!{}", module.name, info.type_name(Some(ty)));
+                (name, info.type_of(ty).size_bytes)
+            }));
         }
         found.sort();
         found.dedup();
@@ -71,7 +245,7 @@ impl ProcessSymbols<'_> {
         info: &DebugInfo,
         ty: TypeRef,
         address: Option<Address>,
-        depth_max: usize,
+        options: &LayoutOptions,
     ) -> Result<TypeLayout, Error> {
         let name_at = |address: Address| self.at(address);
         gathered(&self.process.memory, self.client, |memory| {
@@ -82,12 +256,55 @@ impl ProcessSymbols<'_> {
             TypeLayout {
                 module: module.name.clone(),
                 name: info.type_name(Some(ty)),
+                variable: None,
                 address,
                 size_bytes,
-                rows: values.layout(ty, part, depth_max),
+                member_count: values.member_count(ty),
+                member_names: values.member_names(Some(ty)),
+                rows: values.layout(ty, part, options),
                 value: part.map(|part| values.variable(Some(ty), part)),
+                target: address,
+                target_name: info.type_name(Some(ty)),
+                ty: Some(ty),
             }
         })
+    }
+
+    /// The elements of a list that follow the one that `first` shows, by the member that points to
+    /// the next one.
+    pub(crate) fn list_layouts(
+        &self,
+        first: &TypeLayout,
+        link: &FieldPath,
+        options: &LayoutOptions,
+    ) -> Result<Vec<TypeLayout>, Error> {
+        let no_link = |why: &str| Error::new(ErrorKind::NotFound, why);
+        let names =
+            link.names().ok_or_else(|| no_link("the name of a list's member is a whole one"))?;
+        let (Some(ty), Some(start)) = (first.ty, first.target) else {
+            return Err(no_link("a list begins at an object; give its address"));
+        };
+        let module = self.process.modules.named(&first.module);
+        let module = module.ok_or_else(|| no_link("the module of the list is gone"))?;
+        let image = self.debug_image(module)?;
+        let info = image.as_deref().and_then(dbgsym::Image::debug_info);
+        let info = info.ok_or_else(|| no_link("the module of the list has no types"))?;
+        let name_at = |address: Address| self.at(address);
+        let (mut found, mut seen) = (Vec::new(), HashSet::from([start]));
+        let mut at = start;
+        while found.len() < LIST_LEN_MAX {
+            self.finder.check_cancelled()?;
+            let next = gathered(&self.process.memory, self.client, |memory| {
+                next_of(&Values::new(info, memory, &name_at, ValueLimits::LINE), ty, at, &names)
+            })?;
+            let next = next.map_err(no_link)?;
+            if next == Address::ZERO || !seen.insert(next) {
+                break;
+            }
+            found.push(self.layout(module, info, ty, Some(next), options)?);
+            at = next;
+        }
+        Ok(found)
     }
 
     fn candidates(&self, module: Option<&str>) -> impl Iterator<Item = &Module> {
@@ -106,4 +323,57 @@ impl ProcessSymbols<'_> {
             _ => (None, name),
         }
     }
+}
+
+/// A variable that needs no frame.
+fn object<'o>(
+    values: &Values<'_>,
+    variable: &'o Variable,
+    frame: &Frameless<'_>,
+) -> VariableObject<'o> {
+    let pc = LinkAddress::new(0);
+    let size_bytes = values.info.size_in_frame(variable, pc, frame);
+    let located = values.info.locate(variable, pc, frame);
+    let address = located.as_ref().ok().and_then(|place| place.address());
+    let size = size_bytes.unwrap_or(0).min(OBJECT_LEN_MAX);
+    let object = located.and_then(|place| place.read(frame, size));
+    let value = match &object {
+        Ok(object) => values.variable(variable.ty, Part::new(object, address)),
+        Err(error) => crate::locals::unavailable(*error),
+    };
+    VariableObject { variable, object: object.ok(), address, size_bytes, value }
+}
+
+/// Where the next element of a list is: what the member points to is the element, or, if it is a
+/// part of one, the element around it.
+fn next_of(
+    values: &Values<'_>,
+    ty: TypeRef,
+    at: Address,
+    names: &[&str],
+) -> Result<Address, &'static str> {
+    let strip = |ty: Option<TypeRef>| ty.and_then(|ty| values.info.strip_typedefs(ty));
+    let mut inside = vec![(0, strip(Some(ty)))];
+    let (mut offset, mut current) = (0, Some(ty));
+    for name in names {
+        let found = values.member(current, name).filter(|found| found.bit_field_bits.is_none());
+        let found = found.ok_or("the type has no such member to follow")?;
+        offset += found.offset_bits / 8;
+        current = found.ty;
+        inside.push((offset, strip(current)));
+    }
+    let target = match values.plain(current).map(|found| found.kind) {
+        Some(TypeKind::Pointer(target)) => strip(target),
+        _ => return Err("the member to follow is no pointer"),
+    };
+    let size = values.size_of(current).unwrap_or(8);
+    let pointer = values.read(at.wrapping_offset(offset as i64), size);
+    let pointer = pointer.ok_or("the list leads to memory that cannot be read")?;
+    let next = crate::values::number_of(&pointer.bytes);
+    if next == 0 {
+        return Ok(Address::ZERO);
+    }
+    let around = inside.iter().find(|(_, ty)| *ty == target && ty.is_some());
+    let offset = around.map_or(0, |(offset, _)| *offset);
+    Ok(Address::new(next).wrapping_offset(-(offset as i64)))
 }

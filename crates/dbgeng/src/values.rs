@@ -6,7 +6,9 @@
 //! (`0x5`), pointers have a grave accent in their middle. What has parts stands in braces. Numbers
 //! are in `values/number.rs`, what has parts in `values/parts.rs`, Rust's own in `values/rust.rs`.
 
+pub(crate) mod fields;
 pub(crate) mod layout;
+pub(crate) mod member;
 mod number;
 mod parts;
 mod rust;
@@ -43,6 +45,11 @@ impl ValueLimits {
     /// What fits in a line or two.
     pub const LINE: ValueLimits =
         ValueLimits { depth_max: 3, elements_max: 16, characters_max: 128, values_max: 64 };
+}
+
+/// The number that the bytes of a pointer or an unsigned integer are.
+pub(crate) fn number_of(bytes: &[u8]) -> u64 {
+    number::unsigned(bytes) as u64
 }
 
 /// Finds the symbol that an address lies in.

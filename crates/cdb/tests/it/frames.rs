@@ -15,7 +15,7 @@ fn evaluate(cdb: &mut Console, expression: &str) -> u64 {
 }
 
 /// A cdb that stands at the line with a marker, and what gdb's script says of the same place.
-fn at_marker(guard: &Guard, testee: &Testee, marker: &str) -> (Console, String) {
+pub(crate) fn at_marker(guard: &Guard, testee: &Testee, marker: &str) -> (Console, String) {
     let program = testee.path().to_str().expect("a path in the target folder");
     let place = format!("{}:{}", testee.source().display(), testee.line(marker));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/frames.py");

@@ -48,3 +48,5 @@ mod startup;
 mod symbol_files;
 // Terminals of programs on another machine.
 mod terminal;
+// Types and objects by members.
+mod members;

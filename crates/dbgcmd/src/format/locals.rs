@@ -2,7 +2,7 @@
 //! values are written.
 
 use dbgbase::Address;
-use dbgeng::{LayoutRow, Local, ValuePlace, VariableKind};
+use dbgeng::{Local, ValuePlace, VariableKind};
 
 /// How wide a column of names is.
 const NAME_LEN: usize = 15;
@@ -65,25 +65,6 @@ fn from_sp(place: &ValuePlace, sp: Address) -> String {
         (_, Some(below)) if below < DISTANCE_MAX => format!("@sp-0x{below:04x}"),
         _ => String::new(),
     }
-}
-
-/// How wide the column of members is.
-const MEMBER_LEN: usize = 16;
-
-/// Members with offsets, types or values, as `dt` shows them. Enumerators have no offsets.
-pub(crate) fn members(rows: &[LayoutRow]) -> String {
-    let mut text = String::new();
-    for row in rows {
-        let indent = 3 * (row.depth + 1);
-        let (name, value) = (&row.name, &row.text);
-        text.push_str(&match row.offset_bytes {
-            Some(offset) => {
-                format!("{:indent$}+0x{offset:03x} {name:<MEMBER_LEN$} : {value}\n", "")
-            }
-            None => format!("{:indent$}{name} = {value}\n", ""),
-        });
-    }
-    text
 }
 
 #[cfg(test)]

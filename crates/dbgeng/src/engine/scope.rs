@@ -2,13 +2,11 @@
 
 use std::borrow::Cow;
 
-use dbgbase::Address;
-
 use crate::engine::ChosenFrame;
 use crate::locals::StoppedThread;
 use crate::{
-    Engine, Error, ErrorKind, FrameRegisters, Local, StackFrame, StackStart, TypeLayout,
-    ValueLimits, ValuePlace,
+    Engine, Error, ErrorKind, FieldPath, FrameRegisters, LayoutQuery, Local, StackFrame,
+    StackStart, TypeLayout, ValueLimits, ValuePlace,
 };
 
 impl Engine {
@@ -87,7 +85,9 @@ impl Engine {
             if let Some(start) = start {
                 start.apply(&mut registers, &self.current_registers()?);
             }
-            StoppedThread { registers, ..*thread }.parameters(frames_max, limits)
+            let is_here = registers.pc() == thread.registers.pc();
+            let calls_ahead = if is_here { thread.calls_ahead } else { 0 };
+            StoppedThread { registers, calls_ahead, ..*thread }.parameters(frames_max, limits)
         })
     }
 
@@ -149,43 +149,66 @@ impl Engine {
         Ok(Cow::Owned(format!("`{module}{}:{line}", source.file)))
     }
 
-    /// The type with this name, `name` or `module!name`, with the scopes around it: its members,
-    /// and their values in the object at `address`. A bare name is looked for in the program, then
-    /// in the other modules. Records inside are expanded so deep.
+    /// The members of a variable or a type, with the values that an object has. A variable of the
+    /// current frame comes first; then what the program has, then the other modules. What a
+    /// variable that is a pointer or a reference leads to is shown for it.
     ///
-    /// **Errors**: `UnknownSymbol`; `NoTarget`, `NotStopped`; `Cancelled`; those of the connection.
+    /// **Shape**: one layout; for a list one for each element.
+    /// **Errors**: `UnknownSymbol`; `NotFound` for a list that does not begin with an object or has
+    /// no such member; `NoTarget`, `NotStopped`; `Cancelled`; those of the connection.
     /// **Cost**: loads debugging information until the name is found. None for a type; for an
-    /// object one round trip if it is not known, and one more for what it points to.
-    pub fn type_layout(
-        &self,
-        name: &str,
-        address: Option<Address>,
-        depth_max: usize,
-    ) -> Result<TypeLayout, Error> {
-        let process = self.current_process()?;
-        process.check_still()?;
-        self.symbols_of(process).type_layout(name, address, depth_max)
+    /// object one round trip if it is not known, and one more for what it points to. The same for
+    /// each element of a list.
+    pub fn layouts(&self, query: &LayoutQuery) -> Result<Vec<TypeLayout>, Error> {
+        self.with_thread(|thread| {
+            let first = thread.named(self.current_frame(), query, &query.name, &query.options)?;
+            let first = match first {
+                Some(first) => Some(first),
+                None => self.parts_of_variable(thread, query)?,
+            };
+            let first = first.ok_or_else(|| {
+                let name = &query.name;
+                let message = match query.only_types || query.address.is_some() {
+                    true => format!("no type is called {name}"),
+                    false => format!("no type or variable is called {name}"),
+                };
+                Error::new(ErrorKind::UnknownSymbol, message)
+            })?;
+            let mut all = vec![first];
+            if let (Some(link), Some(first)) = (&query.link, all.first()) {
+                let rest = thread.symbols.list_layouts(first, link, &query.options)?;
+                all.extend(rest);
+            }
+            Ok(all)
+        })
     }
 
-    /// The names of the types that a pattern with wildcards matches, `module!name`, sorted.
+    /// What is called `variable.member.member`.
+    fn parts_of_variable(
+        &self,
+        thread: &StoppedThread<'_>,
+        query: &LayoutQuery,
+    ) -> Result<Option<TypeLayout>, Error> {
+        let dot = query.name.find("->").into_iter().chain(query.name.find('.')).min();
+        let split = dot.and_then(|dot| query.name.split_at_checked(dot));
+        let Some((name, members)) = split.filter(|(name, _)| !name.is_empty()) else {
+            return Ok(None);
+        };
+        let members = members.trim_start_matches("->").trim_start_matches('.');
+        let mut options = query.options.clone();
+        if options.fields.is_empty() && !members.is_empty() {
+            options.fields.push(FieldPath::new(members, false));
+        }
+        thread.named(self.current_frame(), query, name, &options)
+    }
+
+    /// The names of the types that a pattern with wildcards matches, `module!name`, sorted, and how
+    /// many bytes their objects have.
     ///
     /// **Errors**: `NoTarget`; `Cancelled`; those of the connection.
     /// **Cost**: loads the debugging information of all modules that match.
-    pub fn type_names(&self, pattern: &str) -> Result<Vec<String>, Error> {
+    pub fn type_names(&self, pattern: &str) -> Result<Vec<(String, Option<u64>)>, Error> {
         self.symbols_of(self.current_process()?).type_names(pattern)
-    }
-
-    /// The members of a variable of a frame, with their values; those of what it points to if it
-    /// is a pointer or a reference. `None` if the frame has none of the name.
-    ///
-    /// **Errors**, **Cost**: as [`Engine::locals`].
-    pub fn local_layout(
-        &self,
-        number: usize,
-        name: &str,
-        depth_max: usize,
-    ) -> Result<Option<TypeLayout>, Error> {
-        self.with_thread(|thread| thread.layout(number, name, depth_max))
     }
 
     /// Asks something of the current thread, which stands still.

@@ -70,9 +70,12 @@ impl NameIndex {
 fn base_name(name: &str) -> String {
     let mut name = name.to_ascii_lowercase();
     // Rust's closures have those of the function that they are in: `{closure#0}<T>`.
-    if name.starts_with('{')
-        && let Some(end) = name.find("}<")
-    {
+    let is_outside = |at: usize| {
+        let before = name.get(..at).unwrap_or_default();
+        before.matches('<').count() == before.matches('>').count()
+    };
+    let end = name.match_indices("}<").map(|(at, _)| at).filter(|at| is_outside(*at)).last();
+    if let Some(end) = end.filter(|_| name.ends_with('>')) {
         name.truncate(end + 1);
     }
     let plain = without_template_arguments(&name);
@@ -272,5 +275,23 @@ impl DebugInfo {
         let mut found = if exact.is_empty() { in_any_case } else { exact };
         found.sort_unstable();
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_by_its_last_part() {
+        for (name, base) in [
+            ("std::vector<int>::push_back", "push_back"),
+            ("{closure#0}<std::io::Error>", "{closure#0}"),
+            ("std::rt::lang_start::{closure_env#0}<()>", "{closure_env#0}"),
+            ("a::call<b::{closure_env#0}<()>>", "call"),
+            ("Plain", "plain"),
+        ] {
+            assert_eq!(base_name(name), base, "{name}");
+        }
     }
 }
