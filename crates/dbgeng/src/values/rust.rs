@@ -10,6 +10,8 @@ use super::{Part, UNAVAILABLE, Values, number};
 
 /// Structures nest no deeper in the library's vectors.
 const WRAPPERS_MAX: u32 = 8;
+/// No more members are looked at in search of one. Each of them may have many that have many.
+const VISITS_MAX: u32 = 256;
 
 impl Values<'_> {
     /// Whether a record is shown without the name of its type.
@@ -113,8 +115,10 @@ impl Values<'_> {
     /// Where the elements of a slice, a text or a vector are, how many, and what its pointer points
     /// to: the first pointer in it, and its member `len` or `length`.
     fn run(&self, record: &Record, part: Part<'_>) -> Option<(Address, u64, Option<TypeRef>)> {
-        let (start, target) = self.first_pointer(record, part, 0)?;
-        let count = self.length(record, part, 0)?;
+        let mut visits_left = VISITS_MAX;
+        let (start, target) = self.first_pointer(record, part, 0, &mut visits_left)?;
+        let mut visits_left = VISITS_MAX;
+        let count = self.length(record, part, 0, &mut visits_left)?;
         Some((start, count, target))
     }
 
@@ -123,8 +127,10 @@ impl Values<'_> {
         record: &Record,
         part: Part<'_>,
         depth: u32,
+        visits_left: &mut u32,
     ) -> Option<(Address, Option<TypeRef>)> {
         record.members.iter().find_map(|member| {
+            *visits_left = visits_left.checked_sub(1)?;
             let found = self.plain(member.ty)?;
             let at = part.slice(member.offset_bits? / 8, found.size_bytes?);
             match &found.kind {
@@ -133,14 +139,20 @@ impl Values<'_> {
                     Some((Address::new(number::unsigned(bytes) as u64), *target))
                 }
                 TypeKind::Record(inner) if depth < WRAPPERS_MAX => {
-                    self.first_pointer(inner, at, depth + 1)
+                    self.first_pointer(inner, at, depth + 1, visits_left)
                 }
                 _ => None,
             }
         })
     }
 
-    fn length(&self, record: &Record, part: Part<'_>, depth: u32) -> Option<u64> {
+    fn length(
+        &self,
+        record: &Record,
+        part: Part<'_>,
+        depth: u32,
+        visits_left: &mut u32,
+    ) -> Option<u64> {
         let named = |member: &&Member| matches!(member.name.as_deref(), Some("len" | "length"));
         if let Some(member) = record.members.iter().find(named) {
             let size = self.size_of(member.ty)?;
@@ -148,10 +160,11 @@ impl Values<'_> {
             return u64::try_from(number::unsigned(bytes)).ok();
         }
         record.members.iter().filter(|_| depth < WRAPPERS_MAX).find_map(|member| {
+            *visits_left = visits_left.checked_sub(1)?;
             let found = self.plain(member.ty)?;
             let TypeKind::Record(inner) = &found.kind else { return None };
             let at = part.slice(member.offset_bits? / 8, found.size_bytes?);
-            self.length(inner, at, depth + 1)
+            self.length(inner, at, depth + 1, visits_left)
         })
     }
 
@@ -222,3 +235,7 @@ fn is_text(name: &str) -> bool {
 fn is_vector(name: &str) -> bool {
     name.starts_with("alloc::vec::Vec<")
 }
+
+#[cfg(test)]
+#[path = "rust/tests.rs"]
+mod tests;
