@@ -82,6 +82,10 @@ struct Outbox {
     writer: LinkWriter,
     /// The id given last. Zero is never given.
     last_id: u32,
+    /// The last request that was under way when a reply was waited for: waiting for it takes no
+    /// longer than that.
+    waited_to: u32,
+    round_trips: u64,
 }
 
 impl Client {
@@ -101,7 +105,7 @@ impl Client {
         let (reader, writer) = link.split();
         let shared = Arc::new(Shared {
             inbox: Inbox::default(),
-            outbox: Mutex::new(Outbox { writer, last_id: 0 }),
+            outbox: Mutex::new(Outbox { writer, last_id: 0, waited_to: 0, round_trips: 0 }),
             shutdown,
         });
         let lost = |error: std::io::Error| CallError::Lost(format!("greeting the server: {error}"));
@@ -201,6 +205,16 @@ impl Client {
     }
 }
 
+impl Client {
+    /// How many round trips have been waited for: requests that were sent before the first of their
+    /// replies was waited for are one.
+    ///
+    /// **Cost**: none.
+    pub fn round_trips(&self) -> u64 {
+        self.shared.outbox().round_trips
+    }
+}
+
 impl Drop for Client {
     fn drop(&mut self) {
         // If the link cannot be ended it is gone already, and the reader with it.
@@ -247,6 +261,7 @@ impl<V: Verb> Pending<V> {
     /// **Errors**: [`CallError`]: refused, lost, or a reply that does not decode.
     /// **Cost**: what is left of one round trip.
     pub fn wait(self) -> Result<(V::Reply, Bytes), CallError> {
+        self.shared.outbox().count_wait(self.id);
         self.answer(self.shared.inbox.take(self.id, None)?)
     }
 
@@ -255,6 +270,7 @@ impl<V: Verb> Pending<V> {
     /// **Errors**: also [`CallError::Cancelled`].
     /// **Cost**: what is left of one round trip.
     pub fn wait_unless(self, cancelled: &AtomicBool) -> Result<(V::Reply, Bytes), CallError> {
+        self.shared.outbox().count_wait(self.id);
         self.answer(self.shared.inbox.take(self.id, Some(cancelled))?)
     }
 
@@ -263,6 +279,7 @@ impl<V: Verb> Pending<V> {
     ///
     /// **Cost**: what is left of one round trip.
     pub fn next(&self) -> Next<V> {
+        self.shared.outbox().count_wait(self.id);
         match self.shared.inbox.take_or_next(self.id) {
             Ok(frame) => Next::Reply(self.answer(frame)),
             Err(TakenInstead::Arrival(arrival)) => Next::Arrival(arrival),
@@ -282,6 +299,17 @@ impl<V: Verb> Pending<V> {
 impl<V: Verb> Drop for Pending<V> {
     fn drop(&mut self) {
         self.shared.inbox.forget(self.id);
+    }
+}
+
+impl Outbox {
+    /// A reply is waited for. Those of requests that are under way by then come with it.
+    fn count_wait(&mut self, id: u32) {
+        let is_later = id.wrapping_sub(self.waited_to).cast_signed() > 0;
+        if is_later {
+            self.waited_to = self.last_id;
+            self.round_trips += 1;
+        }
     }
 }
 

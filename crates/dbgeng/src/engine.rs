@@ -260,6 +260,14 @@ impl Engine {
         Ok(())
     }
 
+    /// How many round trips to the server the engine has waited for so far. What the calls cost is
+    /// stated in these.
+    ///
+    /// **Cost**: none.
+    pub fn round_trips(&self) -> u64 {
+        self.client.round_trips()
+    }
+
     /// Whether any target runs, as far as the engine has heard.
     ///
     /// **Cost**: none.

@@ -71,12 +71,15 @@ impl Memory {
     }
 
     /// The debuggee stands still anew: everything is forgotten, then filled with what came along.
-    /// Windows that are longer than the bytes are cut.
+    /// Windows that are longer than the bytes are cut; empty ones cannot be read.
     pub(crate) fn stopped<'a>(&self, windows: impl Iterator<Item = (Address, &'a [u8])>) {
         let mut pages = self.pages.borrow_mut();
         pages.clear();
         for (address, bytes) in windows {
-            pages.insert(address.value(), bytes);
+            match bytes {
+                [] => pages.insert_unreadable(address.value()),
+                bytes => pages.insert(address.value(), bytes),
+            }
         }
         self.is_still.set(true);
     }
@@ -156,19 +159,32 @@ impl Memory {
         if !self.is_still.get() {
             return Ok(());
         }
-        self.fetch_all(client, &[(address, len)])
+        self.fetch_all(client, &[(address, len)], PAGE_LEN)
     }
 
-    /// The same for several ranges at once.
+    /// The same for several ranges at once, rounded to blocks of so many bytes, which divide a
+    /// page. Short ranges are a habit for the server: it sends them along with the next stop.
     ///
     /// **Cost**: none if all are known, else one round trip.
-    fn fetch_all(&self, client: &Client, ranges: &[(Address, u64)]) -> Result<(), Error> {
+    fn fetch_all(
+        &self,
+        client: &Client,
+        ranges: &[(Address, u64)],
+        block_len: u64,
+    ) -> Result<(), Error> {
         let mut missing: Vec<(u64, u64)> = Vec::new();
         for (address, len) in ranges {
-            missing.extend(self.pages.borrow().missing(address.value(), *len));
+            missing.extend(self.pages.borrow().missing(address.value(), *len, block_len));
         }
         missing.sort_unstable();
-        missing.dedup();
+        missing.dedup_by(|later, kept| {
+            let behind = kept.0.saturating_add(kept.1);
+            let overlaps = later.0 < behind;
+            if overlaps {
+                kept.1 = behind.max(later.0.saturating_add(later.1)) - kept.0;
+            }
+            overlaps
+        });
         if missing.is_empty() {
             return Ok(());
         }

@@ -26,6 +26,8 @@ mod holds;
 mod children;
 // What becomes of events and signals.
 mod filters;
+// What the engine asks the server for.
+mod costs;
 // The current frame.
 mod frames;
 // Variables of frames.

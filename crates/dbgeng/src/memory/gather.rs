@@ -13,6 +13,10 @@ use crate::client::Client;
 /// taken for unreadable.
 const ROUNDS_MAX: usize = 8;
 
+/// Objects are read in blocks of this size: those that pointers lead to are mostly small, and lie
+/// in many places.
+const BLOCK_LEN: u64 = 256;
+
 /// Computes something of the memory of a debuggee that stands still.
 ///
 /// `compute` may be called several times, and must take what cannot be read as a fact.
@@ -32,7 +36,7 @@ pub(crate) fn gathered<T>(
         if wanted.is_empty() {
             return Ok(result);
         }
-        memory.fetch_all(client, &wanted)?;
+        memory.fetch_all(client, &wanted, BLOCK_LEN)?;
     }
     Ok(compute(&known))
 }

@@ -76,10 +76,10 @@ impl PageCache {
         Found { len: done, ends_unreadable: false }
     }
 
-    /// What must be read so that all readable bytes of a range are known: whole pages, neighbours
-    /// joined, as address and length. Pages that are known as far as the range touches them, and
-    /// those that are known to be unreadable, are left out.
-    pub(super) fn missing(&self, address: u64, len: u64) -> Vec<(u64, u64)> {
+    /// What must be read so that all readable bytes of a range are known: whole blocks of a size
+    /// that divides a page, neighbours joined, as address and length. Pages that are known as far
+    /// as the range touches them, and those that are known to be unreadable, are left out.
+    pub(super) fn missing(&self, address: u64, len: u64, block_len: u64) -> Vec<(u64, u64)> {
         let mut missing: Vec<(u64, u64)> = Vec::new();
         for (number, offset, len) in pieces(address, len) {
             let is_known = self
@@ -89,10 +89,12 @@ impl PageCache {
             if is_known {
                 continue;
             }
-            let start = number * PAGE_LEN;
+            let first = offset as u64 / block_len * block_len;
+            let start = number * PAGE_LEN + first;
+            let wanted = (offset as u64 + len as u64).next_multiple_of(block_len) - first;
             match missing.last_mut() {
-                Some((last, len)) if last.wrapping_add(*len) == start => *len += PAGE_LEN,
-                _ => missing.push((start, PAGE_LEN)),
+                Some((last, len)) if last.wrapping_add(*len) == start => *len += wanted,
+                _ => missing.push((start, wanted)),
             }
         }
         missing

@@ -147,9 +147,9 @@ fn a_stack_and_its_variables_cost_nothing_if_the_stack_came_along() {
         // Only what the two pointers point to is asked for, at once.
         let read = peer.expect::<ReadMemory>();
         let ranges: Vec<_> = read.verb.ranges.iter().map(|one| (one.address, one.len)).collect();
-        assert_eq!(ranges, [(NAME, 0x1000), (OTHER & !0xfff, 0x1000)]);
-        let tail = [&b"some text\0"[..], &[0; 0x1000 - 10]].concat();
-        let reply = ReadMemoryReply { lengths: vec![0x1000, 0] };
+        assert_eq!(ranges, [(NAME, 0x100), (OTHER & !0xff, 0x100)]);
+        let tail = [&b"some text\0"[..], &[0; 0x100 - 10]].concat();
+        let reply = ReadMemoryReply { lengths: vec![0x100, 0] };
         peer.answer_with(&read, reply, &tail);
     });
     let engine = session.engine();

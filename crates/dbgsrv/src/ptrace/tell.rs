@@ -130,7 +130,8 @@ impl Tracer {
     }
 }
 
-/// Reads the windows of a stop; those that cannot be read at all are left out.
+/// Reads the windows of a stop. Those that cannot be read at all are left out, or if the client has
+/// asked for them, empty.
 fn windows(target: &Target, pc: Address, sp: Address, stack_len: u64) -> (Vec<Range>, Vec<u8>) {
     let below = |address: Address, len: u64| Address::new(address.value().saturating_sub(len));
     let planned = [
@@ -138,7 +139,10 @@ fn windows(target: &Target, pc: Address, sp: Address, stack_len: u64) -> (Vec<Ra
         AddressRange::with_len(below(sp, RED_ZONE), RED_ZONE + stack_len),
     ];
     let mut ranges: Vec<AddressRange> = planned.into_iter().flatten().collect();
-    ranges.extend(target.recent.select(&ranges));
+    let recent = target.recent.select(&ranges);
+    // What the client would ask for again, and get nothing again, it is told at once.
+    let is_recent = |range: &AddressRange| recent.contains(range);
+    ranges.extend(&recent);
     let mut windows = Vec::new();
     let mut tail = Vec::new();
     for range in ranges {
@@ -151,7 +155,8 @@ fn windows(target: &Target, pc: Address, sp: Address, stack_len: u64) -> (Vec<Ra
             buffer.truncate(CODE_BEHIND as usize);
             count = target.memory.read_head(start, &mut buffer);
         }
-        if count > 0 {
+        let is_asked_for = is_recent(&range);
+        if count > 0 || is_asked_for {
             windows.push(Range { address: start.value(), len: count as u32 });
             tail.extend(buffer.into_iter().take(count));
         }

@@ -42,19 +42,31 @@ fn neighbouring_windows_join_within_and_across_pages() {
 #[test]
 fn what_is_missing_is_asked_for_in_whole_pages() {
     let mut cache = cache(&[(0x1010, &[1, 2, 3, 4])]);
-    assert_eq!(cache.missing(0x1010, 4), []);
-    assert_eq!(cache.missing(0x1010, 5), [(0x1000, 0x1000)]);
-    assert_eq!(cache.missing(0x2fff, 2), [(0x2000, 0x2000)], "neighbours are joined");
+    assert_eq!(cache.missing(0x1010, 4, PAGE_LEN), []);
+    assert_eq!(cache.missing(0x1010, 5, PAGE_LEN), [(0x1000, 0x1000)]);
+    assert_eq!(cache.missing(0x2fff, 2, PAGE_LEN), [(0x2000, 0x2000)], "neighbours are joined");
     cache.insert(0x3000, &[0; 4096]);
-    assert_eq!(cache.missing(0x2fff, 0x1002), [(0x2000, 0x1000), (0x4000, 0x1000)]);
-    assert_eq!(cache.missing(0x5000, 0), []);
+    assert_eq!(cache.missing(0x2fff, 0x1002, PAGE_LEN), [(0x2000, 0x1000), (0x4000, 0x1000)]);
+    assert_eq!(cache.missing(0x5000, 0, PAGE_LEN), []);
+}
+
+#[test]
+fn blocks_are_parts_of_pages() {
+    let mut cache = cache(&[(0x1000, &[0; 256])]);
+    assert_eq!(cache.missing(0x1010, 4, 256), []);
+    assert_eq!(cache.missing(0x10ff, 2, 256), [(0x1000, 0x200)]);
+    assert_eq!(cache.missing(0x1110, 0x80, 256), [(0x1100, 0x100)]);
+    assert_eq!(cache.missing(0x1ff0, 0x20, 256), [(0x1f00, 0x200)], "neighbours are joined");
+    assert_eq!(cache.missing(0x1f10, 0x1000, 256), [(0x1f00, 0x1100)]);
+    cache.insert_unreadable(0x1800);
+    assert_eq!(cache.missing(0x1110, 0x80, 256), [], "what is unknown in this page is unreadable");
 }
 
 #[test]
 fn unreadable_pages_are_not_asked_for_again() {
     let mut cache = cache(&[(0x1000, &[7; 4096])]);
     cache.insert_unreadable(0x2000);
-    assert_eq!(cache.missing(0x1ff0, 0x100), []);
+    assert_eq!(cache.missing(0x1ff0, 0x100, PAGE_LEN), []);
     assert_eq!(read(&cache, 0x1ffe, 4), (vec![7, 7], true));
     assert_eq!(read(&cache, 0x2000, 4), (vec![], true));
     cache.clear();
@@ -73,6 +85,6 @@ fn the_end_of_the_address_space_ends_ranges() {
     cache.insert(u64::MAX - 1, &[1, 2, 3, 4]);
     assert_eq!(read(&cache, u64::MAX - 1, 4).0, [1, 2]);
     assert_eq!(read(&cache, 0, 4).0, []);
-    assert_eq!(cache.missing(u64::MAX, u64::MAX), []);
-    assert_eq!(cache.missing(u64::MAX - 2, 8), [(u64::MAX - 0xfff, 0x1000)]);
+    assert_eq!(cache.missing(u64::MAX, u64::MAX, PAGE_LEN), []);
+    assert_eq!(cache.missing(u64::MAX - 2, 8, PAGE_LEN), [(u64::MAX - 0xfff, 0x1000)]);
 }
