@@ -52,3 +52,5 @@ mod symbol_files;
 mod terminal;
 // Types and objects by members.
 mod members;
+// Steps by line of source.
+mod stepping;

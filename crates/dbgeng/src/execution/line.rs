@@ -43,6 +43,16 @@ struct Stepper<'a> {
     return_address: Option<Address>,
 }
 
+/// Where a step begins or goes on.
+#[derive(Clone, Copy)]
+struct Start {
+    at: Address,
+    /// Whether the thread is there, or will be when a call returns.
+    is_here: bool,
+    /// Whether the step may end there.
+    may_end: bool,
+}
+
 /// Sites in the function that is stepped.
 #[derive(Default)]
 struct Inside {
@@ -82,7 +92,7 @@ impl Engine {
             return Ok(None);
         }
         let inside = match code.filter(|_| goal != LineGoal::Out || leaves_inlined) {
-            Some(code) => stepper.inside(&code, pc, false)?,
+            Some(code) => stepper.inside(&code, Start { at: pc, is_here: true, may_end: false })?,
             None => Inside { calls: true, ..Inside::default() },
         };
         let mut outer = Vec::from_iter(returns);
@@ -238,7 +248,7 @@ impl Stepper<'_> {
         let (frames, _) = unwind(&Images::new(self.symbols), registers, FRAMES_NEEDED)?;
         let is_ours = |frame: &Frame| self.cfa.is_none() || frame.cfa == self.cfa;
         if code.is_inside(pc) && frames.first().is_none_or(is_ours) {
-            return self.go_on(&code, pc);
+            return self.go_on(&code, Start { at: pc, is_here: true, may_end: true });
         }
         let caller = frames.get(1);
         if self.goal == LineGoal::Into
@@ -253,16 +263,20 @@ impl Stepper<'_> {
         }
         // A call goes on in the function when it has returned, a jump to another one does not.
         match caller.filter(|caller| is_ours(caller) && code.is_inside(caller.pc.lookup_pc())) {
-            Some(caller) => self.go_on(&code, caller.pc.address()),
+            Some(caller) => {
+                let at = caller.pc.address();
+                self.go_on(&code, Start { at, is_here: false, may_end: true })
+            }
             None => Ok(Outcome::Inside { inside: Inside::default(), escapes: self.escapes() }),
         }
     }
 
-    /// The step goes on in the function, from an instruction that may be an end of it.
-    fn go_on(&self, code: &FunctionCode<'_>, from: Address) -> Result<Outcome, Error> {
-        let inside = self.inside(code, from, true)?;
+    /// The step goes on in the function.
+    fn go_on(&self, code: &FunctionCode<'_>, start: Start) -> Result<Outcome, Error> {
+        let inside = self.inside(code, start)?;
         if let [Draft { address, meaning: Meaning::End { calls_ahead }, .. }] = inside.sites[..]
-            && address == from
+            && start.is_here
+            && address == start.at
         {
             return Ok(Outcome::Over { calls_ahead });
         }
@@ -270,21 +284,19 @@ impl Stepper<'_> {
         Ok(Outcome::Inside { inside, escapes })
     }
 
-    /// The sites in the function that a step from an instruction needs. If that is an end and
-    /// `may_end`, it is the only one.
-    fn inside(
-        &self,
-        code: &FunctionCode<'_>,
-        from: Address,
-        may_end: bool,
-    ) -> Result<Inside, Error> {
+    /// The sites in the function that a step from an instruction needs. If that is an end it is the
+    /// only one.
+    fn inside(&self, code: &FunctionCode<'_>, start: Start) -> Result<Inside, Error> {
+        let from = start.at;
         let walked = code.walked(self.goal, self.scope);
         let end = |at: Address, calls_ahead: usize| Draft {
             address: at,
             meaning: Meaning::End { calls_ahead },
             guard: Guard::frame(self.arch, code.frame_address_rule(at), self.cfa),
         };
-        if may_end && let Some(calls_ahead) = walked.arrival(from) {
+        if start.may_end
+            && let Some(calls_ahead) = walked.arrival(from)
+        {
             return Ok(Inside { sites: vec![end(from, calls_ahead)], ..Inside::default() });
         }
         let flow = explore(&walked, from);
@@ -311,7 +323,7 @@ impl Stepper<'_> {
                 inside.sites.extend(callee.map(|callee| callee.end(self.arch, return_address)));
             }
         }
-        inside.looks_first = !may_end && unknown.remove(&from);
+        inside.looks_first = start.is_here && unknown.remove(&from);
         inside.sites.extend(unknown.into_iter().map(|at| Draft {
             address: at,
             meaning: Meaning::Look,

@@ -69,7 +69,10 @@ pub(crate) fn arrival(
     match goal {
         LineGoal::Out if !has_left => None,
         LineGoal::Over | LineGoal::Out => (next.begins && is_other_line).then_some(ahead),
-        LineGoal::Into if !next.begins => Some(0),
+        // In the middle of it; what begins further in is ahead.
+        LineGoal::Into if !next.begins => {
+            Some(calls.iter().rev().take_while(|call| call.begins).count())
+        }
         LineGoal::Into => Some(if is_other_line { ahead } else { ahead - 1 }),
     }
 }
