@@ -13,7 +13,7 @@ STOP_HERE void reached(int value)
 static inline __attribute__((always_inline)) int deep(int value)
 {
     reached(value * 2); // BREAK: deep
-    return value + 1;
+    return value + 1; // BREAK: deep end
 }
 
 static inline __attribute__((always_inline)) int middle(int value)
@@ -25,7 +25,7 @@ static inline __attribute__((always_inline)) int middle(int value)
 STOP_HERE int outer(int value)
 {
     int result = middle(value); // BREAK: outer
-    return result - 1;
+    return result - 1; // BREAK: outer end
 }
 
 int main(void)

@@ -8,7 +8,7 @@ volatile unsigned long caught;
 extern "C" __attribute__((noinline)) void throw_one()
 {
     thrown++;
-    throw std::runtime_error("one");
+    throw std::runtime_error("one"); // BREAK: throw
 }
 
 struct Counter {
@@ -18,15 +18,15 @@ struct Counter {
 __attribute__((noinline)) static void pass_on()
 {
     Counter counter;
-    throw_one();
-}
+    throw_one(); // BREAK: pass on
+} // BREAK: clean up
 
 int main()
 {
     for (int round = 0; round < 10; round++) {
         try {
-            pass_on();
-        } catch (const std::exception &) {
+            pass_on(); // BREAK: call
+        } catch (const std::exception &) { // BREAK: catch
             caught++;
         }
     }

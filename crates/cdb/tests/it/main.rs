@@ -36,6 +36,8 @@ mod locals;
 mod languages;
 // Names that symbol tables do not have, or have several times.
 mod names;
+// Steps by line that leave their line in unusual ways.
+mod leaps;
 // Libraries that come and go.
 mod loading;
 // Programs of other people: a running python3.

@@ -100,7 +100,10 @@ impl Engine {
             outer.extend(stepper.escapes());
         }
         let cfa = stepper.cfa;
-        let looks_at = inside.looks_first.then_some(pc);
+        // A handler is entered as a function is.
+        let is_signalled = process.deliver.is_some_and(|(to, _)| to == tid);
+        let enters_handler = is_signalled && goal == LineGoal::Into;
+        let looks_at = (inside.looks_first || enters_handler).then_some(pc);
         let (sites, outer) = (self.number_sites(inside.sites), self.number_sites(outer));
         let step = LineStep { process: number, tid, goal, scope, cfa, sites, outer, looks_at };
         Ok(Some(Plan::Line(step)))
@@ -260,6 +263,12 @@ impl Stepper<'_> {
             let sites = caller.map(|caller| callee.end(self.arch, caller.pc.address()));
             let inside = Inside { sites: Vec::from_iter(sites), ..Inside::default() };
             return Ok(Outcome::Inside { inside, escapes: self.escapes() });
+        }
+        if caller.is_some_and(|caller| caller.is_signal_frame)
+            && let Some(interrupted) = frames.get(2).filter(|frame| is_ours(frame))
+        {
+            let at = interrupted.pc.address();
+            return self.go_on(&code, Start { at, is_here: false, may_end: false });
         }
         // A call goes on in the function when it has returned, a jump to another one does not.
         match caller.filter(|caller| is_ours(caller) && code.is_inside(caller.pc.lookup_pc())) {

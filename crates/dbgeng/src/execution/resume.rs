@@ -75,9 +75,9 @@ impl Engine {
         if matches!(execution, Execution::StepLine { is_into: true, .. }) && self.enter_call() {
             return Ok(());
         }
-        let plan = self.make_plan(execution)?;
         self.check_holds(is_alone, !matches!(execution, Execution::Go { .. }))?;
         self.decide_signal(execution.signal());
+        let plan = self.make_plan(execution)?;
         let (process, thread) = self.current_still()?;
         let current = (process.number, thread.tid);
         if !self.pending.is_empty() {
