@@ -174,8 +174,8 @@ fn is_same_line(one: &Place, other: &Place) -> bool {
     (one.line, &one.file, &one.function) == (other.line, &other.file, &other.function)
 }
 
-/// Without repetitions of one line: gdb takes the same line of an outer instance of the function for
-/// the line it steps, and leaves and enters inlined calls where the compiler has mixed them.
+/// Without repetitions of one line: gdb takes the same line of an outer instance of the function
+/// for the line it steps, and leaves and enters inlined calls where the compiler has mixed them.
 fn folded(mut places: Vec<Place>) -> Vec<Place> {
     places.dedup_by(|next, last| is_same_line(next, last));
     places

@@ -30,19 +30,25 @@ pub(crate) enum LineGoal {
 /// A line of a file.
 pub(crate) type Line = (Arc<str>, u32);
 
-/// What is stepped: a line, in a function or in inlined calls of it.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub(crate) struct Scope {
+/// What is stepped: a line, in a function or in inlined calls of it, which `Call` tells apart.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Scope<Call = EntryId> {
     /// The inlined calls, outermost first.
-    pub(crate) calls: Vec<EntryId>,
+    pub(crate) calls: Vec<Call>,
     /// The line; `None` if any other one ends the step.
     pub(crate) line: Option<Line>,
 }
 
+impl<Call> Default for Scope<Call> {
+    fn default() -> Scope<Call> {
+        Scope { calls: Vec::new(), line: None }
+    }
+}
+
 /// An inlined call at a place that may end a step.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct CallHere {
-    pub(crate) id: EntryId,
+pub(crate) struct CallHere<Call = EntryId> {
+    pub(crate) id: Call,
     /// Whether the place is its first instruction, or that of a piece of it.
     pub(crate) begins: bool,
     /// Where it is made.
@@ -52,10 +58,10 @@ pub(crate) struct CallHere {
 /// Whether a step ends at the beginning of a statement of `line`, which `calls` are around. If so,
 /// how many of the innermost ones have not been entered, as the user sees it: the place is their
 /// first instruction, and the line that of the call.
-pub(crate) fn arrival(
+pub(crate) fn arrival<Call: PartialEq>(
     goal: LineGoal,
-    scope: &Scope,
-    calls: &[CallHere],
+    scope: &Scope<Call>,
+    calls: &[CallHere<Call>],
     line: &Line,
 ) -> Option<usize> {
     let common = calls.iter().zip(&scope.calls).take_while(|(call, id)| call.id == **id).count();
@@ -156,3 +162,7 @@ impl LineStep {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "line/tests.rs"]
+mod tests;
