@@ -411,10 +411,11 @@ impl FrameView<'_, '_> {
         if let Some(Location::ImplicitPointer { target, byte_offset }) = place.whole() {
             return (self.implicit_pointer(variable, *target, *byte_offset), None);
         }
-        if place.is_optimised_out() {
+        let size = self.info.size_in_frame(variable, self.frame.lookup_pc(), self.frame);
+        // What has no bytes has its value everywhere, as Rust's `()`.
+        if place.is_optimised_out() && size != Some(0) {
             return (UNAVAILABLE.to_owned(), None);
         }
-        let size = self.info.size_in_frame(variable, self.frame.lookup_pc(), self.frame);
         let is_array = self
             .values
             .plain(variable.ty)

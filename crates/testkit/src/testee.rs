@@ -23,6 +23,7 @@ pub struct Testee {
 impl Testee {
     /// The debuggee `testees/NAME.c`, `.cc`, `.rs` or `.S`, built with these flags beside the usual
     /// ones: symbols and line numbers, no optimization, threads; for assembly no C library either.
+    /// Where several have the name, `NAME` has the ending as well.
     ///
     /// **Panics** with the compiler's words if it cannot be built.
     #[track_caller]
@@ -106,9 +107,11 @@ impl Testee {
 }
 
 fn build(name: &str, flags: &[&str]) -> Result<Testee> {
+    let (wanted, ending) = name.split_once('.').unwrap_or((name, ""));
     let (source, extension) = ["c", "cc", "rs", "S"]
         .into_iter()
-        .map(|extension| (Path::new(SOURCES).join(format!("{name}.{extension}")), extension))
+        .filter(|extension| ending.is_empty() || *extension == ending)
+        .map(|extension| (Path::new(SOURCES).join(format!("{wanted}.{extension}")), extension))
         .find(|(source, _)| source.is_file())
         .with_context(|| format!("there is no debuggee {name} in testees/"))?;
     let folder = target_folder()?.join("testees");

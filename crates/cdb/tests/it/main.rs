@@ -4,6 +4,8 @@
 
 // Searching, filling, comparing, copying memory, and the map of it.
 mod bulk;
+// Stacks and variables all over programs, against gdb.
+mod agreement;
 // Functions of the program that are called, and memory that is allocated in it.
 mod calls;
 // A dialogue with the program; used by all others.

@@ -68,6 +68,12 @@ pub trait FrameContext {
 
     /// The frame that called this one's function. `None` if there is none, or if it made no call.
     fn caller(&self) -> Option<Caller<'_>>;
+
+    /// Where the function begins that the linker knows by this name in the frame's image. `None` if
+    /// there is none, or if nobody knows.
+    fn function_named(&self, _linkage_name: &[u8]) -> Option<LinkAddress> {
+        None
+    }
 }
 
 /// The frame that made a call.
@@ -167,5 +173,11 @@ impl FrameContext for StackFrame<'_> {
             return_address: pc.to_link(caller.bias),
             frame: Box::new(caller),
         })
+    }
+
+    fn function_named(&self, linkage_name: &[u8]) -> Option<LinkAddress> {
+        let name = std::str::from_utf8(linkage_name).ok()?;
+        let symbols = self.image.symbols().by_name(name);
+        symbols.iter().find(|symbol| symbol.is_code()).map(|symbol| symbol.address())
     }
 }

@@ -25,6 +25,14 @@ enum Wanted {
     Parameter(EntryId),
 }
 
+/// What a call site calls.
+enum Target {
+    /// The function of this entry of the caller's image.
+    Entry(EntryId),
+    /// Whatever is at this address.
+    Address(Address),
+}
+
 impl Scene<'_, '_> {
     /// `DW_OP_entry_value`.
     pub(super) fn entry_value(
@@ -84,21 +92,80 @@ impl Scene<'_, '_> {
             budget: deeper.budget,
             depth: deeper.depth,
         };
-        let target = scene.target(site)?.ok_or(LocateError::NoEntryValue)?;
+        let target = match scene.target(site)?.ok_or(LocateError::NoEntryValue)? {
+            Target::Entry(target) => target,
+            // It may lie in another image, as callbacks of libraries do.
+            Target::Address(address) if self.begins_at(ours, address) => {
+                return scene.argument(site, wanted);
+            }
+            Target::Address(address) => {
+                scene.function_beginning_at(address).ok_or(LocateError::NoEntryValue)?
+            }
+        };
         if self.is_function(ours, &scene, target) {
             return scene.argument(site, wanted);
         }
-        // Another function was called, which may have left by calling this one.
-        let is_ours = |target| self.is_function(ours, &scene, target);
-        let tail = tail_call::last(&units, target, &is_ours).ok_or(LocateError::NoEntryValue)?;
+        // Another function was called, which may have left by calling this one. It is in the
+        // caller's image or, as one that a library exports, in this one.
+        match scene.defined(target) {
+            Some(target) => self.left_argument(ours, &scene, target, wanted),
+            None => {
+                let target = self.exported(&scene, target).ok_or(LocateError::NoEntryValue)?;
+                // A library's functions have other names inside than outside.
+                match target == ours {
+                    true => scene.argument(site, wanted),
+                    false => self.left_argument(ours, self, target, wanted),
+                }
+            }
+        }
+    }
+
+    /// The value that a function passed which left by calling `ours`, this scene's. `called` is the
+    /// first that left so, of the image of `images`.
+    fn left_argument<'a>(
+        &self,
+        ours: EntryId,
+        images: &Scene<'_, 'a>,
+        called: EntryId,
+        wanted: &Wanted,
+    ) -> Result<Value, LocateError> {
+        let is_ours = |target| self.is_function(ours, images, target);
+        let define = |target| images.defined(target).unwrap_or(target);
+        let tail = tail_call::last(images.units, called, &is_ours, &define);
+        let tail = tail.ok_or(LocateError::NoEntryValue)?;
         let frame = tail_call::LeftFrame(self.frame);
-        let left = Scene {
+        let deeper = self.deeper()?;
+        let left: Scene<'_, 'a> = Scene {
+            units: images.units,
             unit: tail.unit,
+            pc: images.pc,
             function: Some(tail.function),
             frame: &frame,
-            ..scene.clone()
+            object: None,
+            starts_at_object: false,
+            budget: deeper.budget,
+            depth: deeper.depth,
         };
         left.argument(&tail.site, wanted)
+    }
+
+    /// The function that an entry of this image is or declares, if it is in this image.
+    fn defined(&self, entry: EntryId) -> Option<EntryId> {
+        let defined = tail_call::definition(self.units, entry);
+        if entry::entry_pc(self.units, defined).is_some() {
+            return Some(defined);
+        }
+        self.function_named(&linkage_name(self.units, entry)?)
+    }
+
+    /// The function of this image that an entry of another one declares.
+    fn exported(&self, other: &Scene<'_, '_>, declared: EntryId) -> Option<EntryId> {
+        self.function_named(&linkage_name(other.units, declared)?)
+    }
+
+    fn function_named(&self, linkage_name: &[u8]) -> Option<EntryId> {
+        let start = self.frame.function_named(linkage_name)?;
+        self.units.info().function_entry_at(start.value())
     }
 
     /// The value that a call site gives a parameter.
@@ -138,21 +205,31 @@ impl Scene<'_, '_> {
         }
     }
 
-    /// The function that a call site of this scene calls: the one it names, or the one at the
-    /// address that it computes.
-    fn target(&self, site: &Entry<'_>) -> Result<Option<EntryId>, LocateError> {
+    /// The function that a call site of this scene calls: the one it names, or the address that it
+    /// computes.
+    fn target(&self, site: &Entry<'_>) -> Result<Option<Target>, LocateError> {
         if let Some(named) = named_target(&self.unit, site) {
-            return Ok(Some(named));
+            return Ok(Some(Target::Entry(named)));
         }
         for name in [dw::DW_AT_call_target, dw::DW_AT_GNU_call_site_target] {
             let Some(AttributeValue::Exprloc(code)) = site.attr_value(name) else { continue };
             let code = Reader::new(code.0.slice(), gimli::LittleEndian);
-            let target = Address::new(self.number(Expression(code))?).to_link(self.frame.bias());
-            let found = self.units.info().function_entry_at(target.value());
-            let begins_there = |id: &EntryId| entry::entry_pc(self.units, *id) == Some(target);
-            return Ok(found.filter(begins_there));
+            let address = Address::new(self.number(Expression(code))?);
+            return Ok(Some(Target::Address(address)));
         }
         Ok(None)
+    }
+
+    /// Whether the code of a function of this image begins at an address.
+    fn begins_at(&self, function: EntryId, address: Address) -> bool {
+        entry::entry_pc(self.units, function) == Some(address.to_link(self.frame.bias()))
+    }
+
+    /// The function of this image whose code begins at an address.
+    fn function_beginning_at(&self, address: Address) -> Option<EntryId> {
+        let link = address.to_link(self.frame.bias());
+        let found = self.units.info().function_entry_at(link.value());
+        found.filter(|function| self.begins_at(*function, address))
     }
 
     /// Whether `target`, of the caller's image, is this scene's function or its declaration.

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use dbgbase::{Address, LoadBias, ReadMemory};
+use dbgbase::{Address, LinkAddress, LoadBias, ReadMemory};
 use gimli::{AttributeValue, constants as dw};
 
 use super::super::super::entry::Entry;
@@ -25,29 +25,31 @@ pub(super) struct TailCall<'a> {
 }
 
 /// The last call on the way from `from` to the function that `is_wanted`. `None` if there is none,
-/// if there are several, or if one of them calls what it does not name.
+/// if there are several, or if one of them calls what it does not name. `define` finds the function
+/// that an entry only declares.
 pub(super) fn last<'a>(
     units: &OpenUnits<'a>,
     from: EntryId,
     is_wanted: &dyn Fn(EntryId) -> bool,
+    define: &dyn Fn(EntryId) -> EntryId,
 ) -> Option<TailCall<'a>> {
     let mut found = None;
-    let from = definition(units, from);
     let mut seen = HashSet::from([from]);
     let mut open = vec![from];
     while let Some(function) = open.pop() {
         for call in tail_calls(units, function) {
             let target = named_target(&call.unit, &call.site)?;
-            if is_wanted(target) {
+            // Declared under one of its names, it may be defined under another.
+            let defined = define(target);
+            if is_wanted(target) || is_wanted(defined) {
                 if found.replace(call).is_some() {
                     return None;
                 }
                 continue;
             }
-            let target = definition(units, target);
             // There is a second way to what was seen already.
-            seen.insert(target).then_some(())?;
-            open.push(target);
+            seen.insert(defined).then_some(())?;
+            open.push(defined);
         }
         if seen.len() > FUNCTIONS_MAX {
             return None;
@@ -98,7 +100,7 @@ fn tail_calls<'a>(units: &OpenUnits<'a>, function: EntryId) -> Vec<TailCall<'a>>
 
 /// The entry that has the calls of a function. Call sites name the abstract instance or a
 /// declaration, if there is one. What is defined in another unit counts as leaving by no call.
-fn definition(units: &OpenUnits<'_>, function: EntryId) -> EntryId {
+pub(super) fn definition(units: &OpenUnits<'_>, function: EntryId) -> EntryId {
     let outline = units.info().outline(function.unit());
     let instance = outline.and_then(|outline| outline.instance_of(function.offset().0));
     instance.map_or(function, |offset| EntryId::new(function.unit(), offset.0))
@@ -131,5 +133,9 @@ impl FrameContext for LeftFrame<'_> {
 
     fn caller(&self) -> Option<Caller<'_>> {
         self.0.caller()
+    }
+
+    fn function_named(&self, linkage_name: &[u8]) -> Option<LinkAddress> {
+        self.0.function_named(linkage_name)
     }
 }
