@@ -55,6 +55,7 @@ mod symbol_path;
 mod symbols;
 mod terminal;
 mod thread;
+mod thread_local;
 mod type_layout;
 mod values;
 

@@ -140,13 +140,9 @@ impl StoppedThread<'_> {
     /// Where the thread has the byte at `offset` of a module's thread-local storage.
     pub(crate) fn thread_local(&self, module: &Module, offset: u64) -> Option<Address> {
         let image = self.symbols.image(module).ok()??;
-        self.thread_local_of(&image, offset)
-    }
-
-    fn thread_local_of(&self, image: &Image, offset: u64) -> Option<Address> {
         let base =
             (self.registers.arch() == Arch::X86_64).then(|| self.registers.get(x86_64::FS_BASE))?;
-        image.thread_local_address(Address::new(base), offset)
+        self.symbols.thread_local(module, &image, Address::new(base), offset)
     }
 
     /// The parameters of the first frames.
@@ -265,8 +261,13 @@ impl StoppedThread<'_> {
         }
         let images = Images::new(symbols);
         let unsaved = |dwarf: u16| self.unsaved(dwarf);
-        let thread_local =
-            |image: &Image, _: LoadBias, offset: u64| self.thread_local_of(image, offset);
+        let modules = symbols.process.modules.list();
+        let thread_local = |_: &Image, bias: LoadBias, offset: u64| {
+            // Programs may be loaded where their file says, libraries each elsewhere.
+            let is_it = |module: &&Module| module.bias == bias;
+            let program = symbols.process.modules.program().filter(is_it);
+            self.thread_local(program.or_else(|| modules.iter().find(is_it))?, offset)
+        };
         let name_at = |address: Address| symbols.at(address);
         let ask = |memory: &dyn ReadMemory, chosen: &Chosen| {
             let images = &images;

@@ -24,6 +24,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "gdb", program: "gdb", reason: "a second opinion on live programs" },
     Package { name: "git", program: "git", reason: "tidy's list of files" },
     Package { name: "libc6-dev", program: "gcc", reason: "debuggees' headers" },
+    Package { name: "musl-tools", program: "musl-gcc", reason: "debuggees with another C library" },
     Package {
         name: "python3",
         program: "python3",

@@ -52,6 +52,8 @@ mod remote;
 mod startup;
 // Separate debug files, and servers of them.
 mod symbol_files;
+// Variables that each thread has for itself.
+mod storage;
 // Terminals of programs on another machine.
 mod terminal;
 // Types and objects by members.

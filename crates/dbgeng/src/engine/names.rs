@@ -32,16 +32,19 @@ impl Engine {
         let process = self.current_process()?;
         process.check_still()?;
         let pointer = self.thread_pointer();
-        let thread_local =
-            |image: &Image, offset: u64| image.thread_local_address(pointer?, offset);
+        let all = self.symbols_of(process);
+        let thread_local = |module: &Module, image: &Image, offset: u64| {
+            all.thread_local(module, image, pointer?, offset)
+        };
         self.symbols_of(process).details(symbols, limits, &thread_local)
     }
 
     /// Where the current thread has data that each thread has for itself.
     ///
-    /// **Shape**: `None` for other symbols, and for those of libraries: where their data is, only
-    /// the program's dynamic linker knows.
-    /// **Cost**: none; its module's symbols are loaded.
+    /// **Shape**: `None` for other symbols, and for those of libraries that the thread has not used
+    /// yet: they get their place when it does.
+    /// **Cost**: none for the program's; for libraries one round trip for each page of the dynamic
+    /// linker's tables that is not known at this stop. Its module's symbols are loaded.
     pub fn thread_local_address(&self, symbol: &SymbolMatch) -> Option<Address> {
         if symbol.kind != SymbolKind::ThreadLocal {
             return None;
@@ -49,7 +52,8 @@ impl Engine {
         let process = self.current_process().ok()?;
         let module: &Module = process.modules.named(&symbol.module)?;
         let image = self.symbols_of(process).image(module).ok()??;
-        image.thread_local_address(self.thread_pointer()?, symbol.address.value())
+        let (pointer, offset) = (self.thread_pointer()?, symbol.address.value());
+        self.symbols_of(process).thread_local(module, &image, pointer, offset)
     }
 
     fn thread_pointer(&self) -> Option<Address> {

@@ -51,7 +51,7 @@ impl ProcessSymbols<'_> {
         &self,
         symbols: &[SymbolMatch],
         limits: ValueLimits,
-        thread_local: &dyn Fn(&Image, u64) -> Option<Address>,
+        thread_local: &dyn Fn(&Module, &Image, u64) -> Option<Address>,
     ) -> Result<Vec<SymbolDetails>, Error> {
         let mut images: HashMap<&str, Option<(&Module, Arc<Image>)>> = HashMap::new();
         let (mut all, mut data) = (Vec::with_capacity(symbols.len()), Vec::new());
@@ -78,7 +78,7 @@ impl ProcessSymbols<'_> {
             };
             if let Some((module, image)) = image {
                 if symbol.kind == SymbolKind::ThreadLocal {
-                    details.address = thread_local(&image, symbol.address.value());
+                    details.address = thread_local(module, &image, symbol.address.value());
                 }
                 if let Some(info) = image.debug_info() {
                     match symbol.kind {

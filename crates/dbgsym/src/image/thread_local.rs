@@ -16,6 +16,11 @@ pub(super) struct ThreadLocalBlock {
 }
 
 impl Image {
+    /// Whether threads have storage of their own for it.
+    pub fn has_thread_locals(&self) -> bool {
+        self.thread_local.is_some()
+    }
+
     /// Where a thread has the byte at `offset` of the image's thread-local storage.
     /// `thread_pointer` is `fs_base` on x86-64 and `tpidr_el0` on aarch64.
     ///
