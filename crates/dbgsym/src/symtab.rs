@@ -194,6 +194,15 @@ impl SymbolTable {
         found.into_iter().map(|index| self.symbol(index)).collect()
     }
 
+    /// The symbols that the linker knows by exactly this name, without a version: the default one, or
+    /// any if there is no default.
+    ///
+    /// **Cost**: none but the search, once names have been sorted.
+    pub fn by_linker_name(&self, name: &str) -> Vec<Symbol<'_>> {
+        let found = self.names().find(self, name).into_iter().map(|index| self.symbol(index));
+        found.filter(|symbol| symbol.raw_name() == name).collect()
+    }
+
     /// The symbols whose name in the file, or demangled name without parameters, matches `pattern`;
     /// in the order of [`SymbolTable::iter`].
     ///

@@ -1,12 +1,12 @@
 //! What is called: whether a step into it ends there, and where.
 
 use dbgbase::{Address, Arch};
+use dbgsym::SymbolKind;
 use dbgsym::unwind::FrameAddressRule;
 
 use super::code::calls_here;
 use super::{Draft, Stepper};
 use crate::Error;
-use crate::SymbolKind;
 use crate::step::guard::Guard;
 use crate::step::line::Meaning;
 
@@ -37,7 +37,7 @@ impl Stepper<'_> {
     /// The function that begins at an address, if it has lines; that which a stub of the linker
     /// leads to, if it is one.
     pub(super) fn callee(&self, address: Address) -> Result<Option<Callee>, Error> {
-        let address = self.behind_stub(address);
+        let address = self.behind_stub(address).unwrap_or(address);
         let Some(module) = self.symbols.process.modules.at(address) else { return Ok(None) };
         let link = address.to_link(module.bias);
         let Some(image) = self.symbols.debug_image_at(module, link)? else { return Ok(None) };
@@ -56,12 +56,19 @@ impl Stepper<'_> {
         }))
     }
 
-    fn behind_stub(&self, address: Address) -> Address {
-        let stub = self.symbols.at(address).filter(|symbol| symbol.displacement == 0);
-        let name = stub.as_ref().and_then(|symbol| symbol.name.strip_suffix(STUB_SUFFIX));
-        // What has no name here has no lines either.
-        let found = name.and_then(|name| self.symbols.resolve(name).ok()).unwrap_or_default();
-        let function = found.iter().find(|found| found.kind == SymbolKind::Function);
-        function.map_or(address, |function| function.address)
+    /// What the dynamic linker binds a stub to, if there is one at the address. What has no name
+    /// here has no lines either, and a step does not fail because of symbols it might not need.
+    fn behind_stub(&self, address: Address) -> Option<Address> {
+        let module = self.symbols.process.modules.at(address)?;
+        let image = self.symbols.image(module).ok().flatten()?;
+        let here = image.symbols().at(address.to_link(module.bias));
+        let stub = here.iter().find(|symbol| symbol.kind() == SymbolKind::PltEntry)?.raw_name();
+        let name = stub.strip_suffix(STUB_SUFFIX).unwrap_or(&stub);
+        self.symbols.in_search_order().find_map(|module| {
+            let image = self.symbols.image(module).ok().flatten()?;
+            let named = image.symbols().by_linker_name(name);
+            let function = named.iter().find(|symbol| symbol.kind() == SymbolKind::Function)?;
+            Some(function.address().to_address(module.bias))
+        })
     }
 }

@@ -42,7 +42,7 @@ impl Stepper<'_> {
             let names = THROWERS.map(|name| (name, Meaning::Throw));
             let names = names.into_iter().chain(JUMPERS.map(|name| (name, Meaning::LongJump)));
             for (name, meaning) in names {
-                for symbol in image.symbols().by_name(name) {
+                for symbol in image.symbols().by_linker_name(name) {
                     let address = symbol.address().to_address(module.bias);
                     let is_known = drafts.iter().any(|draft| draft.address == address);
                     if symbol.is_code() && !is_known {
