@@ -194,8 +194,8 @@ impl SymbolTable {
         found.into_iter().map(|index| self.symbol(index)).collect()
     }
 
-    /// The symbols that the linker knows by exactly this name, without a version: the default one, or
-    /// any if there is no default.
+    /// The symbols that the linker knows by exactly this name, without a version: the default one,
+    /// or any if there is no default.
     ///
     /// **Cost**: none but the search, once names have been sorted.
     pub fn by_linker_name(&self, name: &str) -> Vec<Symbol<'_>> {
