@@ -1,8 +1,11 @@
 //! A frame without call frame information: where its return address is follows from what its
-//! function did to the stack when it was entered. Prologues are straight runs of few kinds of
+//! function has done to the stack on the way (`prologue/paths.rs`). Where no way is found, as
+//! behind a jump through a table, from its prologue alone: a straight run of few kinds of
 //! instructions; what comes behind the first branch is taken to leave the stack pointer where it
-//! is. Two places need no run: at a `ret` the return address is on top of the stack, and so it is
+//! is. Two places need neither: at a `ret` the return address is on top of the stack, and so it is
 //! after a call to where no code is. x86-64 only.
+
+mod paths;
 
 use dbgbase::{Address, Arch, ReadMemory, RegisterId, read_u64, x86_64};
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
@@ -12,6 +15,9 @@ use super::{Frame, FramePc, Locate, UnwindMethod, Unwound};
 
 /// Prologues are shorter.
 const PROLOGUE_LEN_MAX_BYTES: usize = 128;
+
+/// So much of a function is looked at.
+const FUNCTION_LEN_MAX_BYTES: usize = 32 * 1024;
 
 /// No instruction is longer (Intel SDM volume 2, 2.3.11).
 const INSTRUCTION_LEN_MAX_BYTES: usize = 15;
@@ -47,8 +53,12 @@ pub(super) fn unwind(
         Some((image, bias)) => {
             let (symbol, _) = image.symbols().containing(lookup_pc.to_link(bias))?;
             let start = symbol.address().to_address(bias);
-            let len = usize::try_from(pc.offset_from(start)?).ok()?.min(PROLOGUE_LEN_MAX_BYTES);
-            effect_of(&code_at(start, len, locate, memory))
+            let inside = usize::try_from(pc.offset_from(start)?).ok()?;
+            // Functions in assembly may not say how long they are.
+            let len = usize::try_from(symbol.size_bytes()).ok()?.max(inside);
+            let code = code_at(start, len.min(FUNCTION_LEN_MAX_BYTES), locate, memory);
+            let prologue = || Some(effect_of(code.get(..inside.min(PROLOGUE_LEN_MAX_BYTES))?));
+            paths::effect_at(&code, inside).or_else(prologue)?
         }
         // Generated code may do anything; only where no code is can none have run.
         None if is_exact && memory.read(pc, &mut [0]).is_err() => StackEffect::at_entry(),
@@ -129,8 +139,7 @@ impl StackEffect {
         {
             return None;
         }
-        let is_adjustment = instruction.op0_register() == Register::RSP
-            && matches!(instruction.op1_kind(), OpKind::Immediate8to64 | OpKind::Immediate32to64);
+        let is_adjustment = is_adjustment(instruction);
         match instruction.mnemonic() {
             Mnemonic::Push if instruction.stack_pointer_increment() == -8 => {
                 self.push(instruction.op0_register());
@@ -164,6 +173,12 @@ impl StackEffect {
     fn sink(&mut self, by_bytes: i64) {
         self.depth_bytes = self.depth_bytes.and_then(|depth| depth.checked_add(by_bytes));
     }
+}
+
+/// Whether a constant is added to the stack pointer, or taken from it.
+fn is_adjustment(instruction: &Instruction) -> bool {
+    instruction.op0_register() == Register::RSP
+        && matches!(instruction.op1_kind(), OpKind::Immediate8to64 | OpKind::Immediate32to64)
 }
 
 /// Whether the instruction may change this register or a part of it: x86 instructions write their

@@ -51,3 +51,56 @@ fn what_is_not_straight_ends_the_prologue() {
         assert_eq!(found, (Some(8), None, vec![(x86_64::RBX, 8)]), "{code:x?}");
     }
 }
+
+/// Depth and saved registers at an offset, by any path.
+fn on_the_way(code: &[u8], at: usize) -> Option<(Option<i64>, Vec<RegisterId>)> {
+    let effect = paths::effect_at(code, at)?;
+    Some((effect.depth_bytes, effect.saved.into_iter().map(|(id, _)| id).collect()))
+}
+
+#[test]
+fn paths_lead_through_branches_and_epilogues() {
+    let code = [
+        &[0x74, 0x0b][..],         // 0: je 0xd
+        &[0x55],                   // 2: push rbp
+        &[0x48, 0x89, 0xe5],       // 3: mov rbp, rsp
+        &[0x53],                   // 6: push rbx
+        &[0xe8, 0, 0, 0, 0],       // 7: call
+        &[0xc3],                   // 0xc: never reached with this depth
+        &[0x48, 0x83, 0xec, 0x08], // 0xd: sub rsp, 8
+        &[0x48, 0x83, 0xc4, 0x08], // 0x11: add rsp, 8
+        &[0xc3],                   // 0x15: ret
+    ]
+    .concat();
+    assert_eq!(on_the_way(&code, 0), Some((Some(0), vec![])));
+    assert_eq!(on_the_way(&code, 7), Some((Some(16), vec![x86_64::RBP, x86_64::RBX])));
+    assert_eq!(on_the_way(&code, 0xc), Some((Some(16), vec![x86_64::RBP, x86_64::RBX])));
+    assert_eq!(on_the_way(&code, 0x11), Some((Some(8), vec![])));
+    assert_eq!(on_the_way(&code, 0x15), Some((Some(0), vec![])));
+    // In the middle of an instruction nobody comes.
+    assert_eq!(on_the_way(&code, 4), None);
+}
+
+#[test]
+fn what_is_popped_is_the_callers_again() {
+    let code = [
+        &[0x55][..],         // 0: push rbp
+        &[0x48, 0x89, 0xe5], // 1: mov rbp, rsp
+        &[0x53],             // 4: push rbx
+        &[0x5b],             // 5: pop rbx
+        &[0xc9],             // 6: leave
+        &[0xc3],             // 7: ret
+    ]
+    .concat();
+    assert_eq!(on_the_way(&code, 5), Some((Some(16), vec![x86_64::RBP, x86_64::RBX])));
+    assert_eq!(on_the_way(&code, 6), Some((Some(8), vec![x86_64::RBP])));
+    assert_eq!(on_the_way(&code, 7), Some((Some(0), vec![])));
+}
+
+#[test]
+fn an_aligned_stack_is_found_by_the_frame_pointer() {
+    let code = [0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xe4, 0xf0, 0x90];
+    let effect = paths::effect_at(&code, 8).expect("the frame pointer is known");
+    assert_eq!((effect.depth_bytes, effect.frame_pointer_depth_bytes), (None, Some(8)));
+    assert_eq!(paths::effect_at(&code[4..], 4).map(|effect| effect.depth_bytes), None);
+}
