@@ -25,7 +25,9 @@ pub(crate) const COMMANDS: &[Command] = &[
             of source out. b shows the first three parameters as numbers, and so does v; p shows \
             all parameters with their types and values, P each on a line of its own. What the \
             compiler did not keep is dashes. M, for links, means nothing here. Count is the number \
-            of frames, in the current radix; .kframes sets it for k alone. After = the stack is \
+            of frames, in the current radix; .kframes sets it for k alone. Frames that only the \
+            instructions or the frame pointer tell, for want of unwind information, are marked. \
+            After = the stack is \
             followed from this stack pointer on, as if the thread executed at the instruction \
             pointer, by default its own, the other registers those of the current frame: k = @rsp \
             5, k = @rsp @rip 5.",

@@ -2,7 +2,7 @@
 //! nothing.
 
 use dbgbase::Address;
-use dbgeng::{Local, Stack, StackEnd, StackFrame};
+use dbgeng::{Local, Stack, StackEnd, StackFrame, UnwindMethod};
 
 /// How parameters are shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -33,8 +33,13 @@ pub(crate) struct Columns {
     pub(crate) parameters: Parameters,
 }
 
+/// What stands before the first frame that is a guess, in the original's words.
+const GUESSES_FOLLOW: &str =
+    "WARNING: Stack unwind information not available. Following frames may be wrong.\n";
+
 /// A heading, one line for each frame, and a line that says why the list is not complete if that is
-/// not because of a limit. `parameters` are those of the first frames.
+/// not because of a limit. Before the first frame that is a guess a line says so. `parameters` are
+/// those of the first frames.
 pub(crate) fn frames(
     stack: &Stack,
     parameters: &[Vec<Local>],
@@ -43,9 +48,14 @@ pub(crate) fn frames(
 ) -> String {
     let mut text = heading(columns);
     let mut inner = None;
+    let mut is_certain = true;
     for (index, frame) in stack.frames.iter().enumerate() {
         if frame.is_inline && !shows_inlined {
             continue;
+        }
+        if is_certain && guess(frame).is_some() {
+            is_certain = false;
+            text.push_str(GUESSES_FOLLOW);
         }
         let parameters = parameters.get(index).map(Vec::as_slice).unwrap_or_default();
         text.push_str(&row(frame, parameters, inner, columns));
@@ -130,11 +140,25 @@ fn row(
     if frame.is_signal_frame {
         text.push_str(" [signal frame]");
     }
+    if let Some(guess) = guess(frame) {
+        text.push_str(guess);
+    }
     if let Some(source) = frame.source.as_ref().filter(|_| columns.lines && !columns.names_only) {
         text.push_str(&format!(" [{source}]"));
     }
     text.push('\n');
     text
+}
+
+/// How a frame was found that nothing certain tells.
+fn guess(frame: &StackFrame) -> Option<&'static str> {
+    match frame.method {
+        UnwindMethod::Prologue => Some(" [by instructions]"),
+        UnwindMethod::FramePointer => Some(" [by frame pointer]"),
+        UnwindMethod::Innermost
+        | UnwindMethod::CallFrameInformation
+        | UnwindMethod::SignalContext => None,
+    }
 }
 
 /// What stands for a number that is not known.
@@ -169,7 +193,7 @@ fn list(parameters: &[Local], form: Parameters) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dbgeng::{SymbolAt, UnwindMethod, ValuePlace, VariableKind};
+    use dbgeng::{SymbolAt, ValuePlace, VariableKind};
     use expect_test::expect;
 
     fn frame(number: usize, pc: u64, sp: u64, name: Option<&str>) -> StackFrame {
@@ -283,6 +307,21 @@ mod tests {
         let lines = shown(Parameters::Lines, false);
         let parts = "prog!inner(\n\t\t\tint first = 0n5,\n\t\t\tint lost = <none>)+0x1c\n";
         assert!(lines.contains(parts), "{lines}");
+    }
+
+    #[test]
+    fn guesses_say_that_they_are() {
+        let mut stack = sample(StackEnd::Outermost);
+        stack.frames[1].method = UnwindMethod::Prologue;
+        stack.frames[2].method = UnwindMethod::FramePointer;
+        expect![[r#"
+            Child-SP          RetAddr               Call Site
+            00007fff`ffffe318 00005555`55555242     prog!inner+0x1c
+            WARNING: Stack unwind information not available. Following frames may be wrong.
+            00007fff`ffffe320 00005555`555552c4     prog!main+0x1c [signal frame] [by instructions]
+            00007fff`ffffe3e0 00000000`00000000     0x00007fff`f7dfdd90 [by frame pointer]
+        "#]]
+        .assert_eq(&frames(&stack, &[], true, Columns::default()));
     }
 
     #[test]
