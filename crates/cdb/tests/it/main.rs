@@ -60,3 +60,5 @@ mod terminal;
 mod members;
 // Steps by line of source.
 mod stepping;
+// Stacks at every instruction.
+mod unwinding;
