@@ -227,3 +227,24 @@ fn inlined_calls_are_passed_entered_and_left_as_calls_are() {
     assert_eq!(program.functions(), ["outer", "main"]);
     program.cdb.finish("q");
 }
+
+#[test]
+fn a_step_goes_into_a_library_through_the_linkers_stub() {
+    let guard = Guard::new();
+    let library = Testee::build("lender", &["-shared", "-fPIC"]);
+    let lent = format!("@ {}]", library.line("lend"));
+    let path = library.path().to_str().expect("a path");
+    for flags in [&[][..], &["-fno-plt"], &["-Wl,-z,now"]] {
+        let mut program =
+            Stepped::new(&guard, "borrower", &[flags, &["-Wl,--no-as-needed", path]].concat());
+        program.run_to("borrow");
+        for next in ["again", "end"] {
+            program.cdb.command("t");
+            let stack = program.cdb.command("kn 1");
+            assert!(stack.contains("!lend") && stack.trim_end().ends_with(&lent), "{stack}");
+            program.cdb.command("gu");
+            program.step("p", next);
+        }
+        program.cdb.finish("q");
+    }
+}
