@@ -9,12 +9,14 @@ mod passes;
 use std::collections::BTreeMap;
 
 use dbgbase::{Address, SiteId, Tid};
+use dbgsym::dwarf::SourcePattern;
 use dbgwire::verbs::site::{SITES_MAX, Site, SiteKind};
 
 pub(crate) use condition::Encounter;
 pub use condition::{Condition, Undecided};
 pub use hardware::{Access, Watch};
 
+use crate::source_line::line_asked;
 use crate::{BreakpointId, Error, ErrorKind, ProcessNumber, ThreadNumber};
 
 /// The most locations of all breakpoints together. They must fit a request, with room for
@@ -328,6 +330,14 @@ impl Breakpoints {
             })
         });
         sites.collect()
+    }
+
+    /// The file and line that a breakpoint is at, if it is at one.
+    pub(crate) fn line_of(&self, id: BreakpointId) -> Option<(SourcePattern, u32)> {
+        match &self.by_id.get(&id)?.spec.location {
+            BreakpointLocation::Symbol(name) => line_asked(name),
+            BreakpointLocation::Address(_) => None,
+        }
     }
 
     /// Which breakpoint a site belongs to.

@@ -117,6 +117,14 @@ impl ProcessSymbols<'_> {
     }
 }
 
+/// The file and line that a name in graves asks for: `` `file:line` `` or `` `module!file:line` ``.
+pub(crate) fn line_asked(name: &str) -> Option<(SourcePattern, u32)> {
+    let place = name.strip_prefix('`')?.strip_suffix('`')?;
+    let place = place.split_once('!').map_or(place, |(_, place)| place);
+    let (file, line) = file_and_line(place)?;
+    Some((SourcePattern::new(file), line))
+}
+
 /// `file:line`, or `file` for its first line.
 fn file_and_line(text: &str) -> Option<(&str, u32)> {
     let (file, line) = text.rsplit_once(':').unwrap_or((text, "1"));

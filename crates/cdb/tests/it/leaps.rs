@@ -220,6 +220,18 @@ fn inlined_calls_are_passed_entered_and_left_as_calls_are() {
     program.step("p", "outer end");
     program.cdb.finish("q");
 
+    // A breakpoint at a line that begins with an inlined call is in front of that.
+    for (marker, functions) in [
+        ("outer", &["outer", "main"][..]),
+        ("middle", &["middle", "outer", "main"]),
+        ("deep", &["deep", "middle", "outer", "main"]),
+    ] {
+        let mut program = Stepped::new(&guard, "inlined", &["-O1"]);
+        program.run_to(marker);
+        assert_eq!(program.functions(), functions);
+        program.cdb.finish("q");
+    }
+
     // What is passed is passed whole.
     let mut program = begin();
     program.step("t", "middle");

@@ -17,7 +17,7 @@ use crate::client::Arrival;
 use crate::dispositions::Dispositions;
 use crate::engine::Answers;
 use crate::process::Run;
-use crate::{Engine, Error, ErrorKind, Interest, ProcessNumber};
+use crate::{Engine, Error, ErrorKind, Interest, ProcessNumber, Undecided};
 
 impl Engine {
     /// Waits until something happens that the user is to be told of. Breakpoints with passes left,
@@ -123,7 +123,7 @@ impl Engine {
 
     /// Tells running targets to stop, each once. Those whose first stop is under way stop by
     /// themselves, so only the user's wish is passed on to them.
-    pub(crate) fn interrupt_targets(&mut self, starting_too: bool) {
+    fn interrupt_targets(&mut self, starting_too: bool) {
         for process in self.processes.values_mut() {
             let is_interrupted = match &mut process.run {
                 Run::Starting { is_interrupted } if starting_too => is_interrupted,
@@ -204,6 +204,21 @@ impl Engine {
         self.judge_stop(number, tid, &reason, answers, is_birth, dispositions)
     }
 
+    /// A thread has stopped, which is told once all targets stand still.
+    pub(crate) fn tell(
+        &mut self,
+        number: ProcessNumber,
+        tid: Tid,
+        cause: StopCause,
+        undecided: Vec<Undecided>,
+    ) {
+        let Some(process) = self.processes.get(&number) else { return };
+        let thread = process.threads.with_tid(tid).map(|thread| (thread.number, tid));
+        let (pid, kind) = (process.pid, EventKind::Stopped(cause));
+        self.pending.push_back(DebugEvent { process: number, pid, thread, kind, undecided });
+        self.interrupt_targets(false);
+    }
+
     fn judge_stop(
         &mut self,
         number: ProcessNumber,
@@ -237,22 +252,14 @@ impl Engine {
                     // Also where it was a signal: the key was meant for the debugger.
                     process.set_signal(None);
                 }
-                let thread = process.threads.with_tid(tid).map(|thread| (thread.number, tid));
                 match &cause {
-                    StopCause::Breakpoints(ids) => {
-                        undecided.retain(|undecided| ids.contains(&undecided.breakpoint));
+                    StopCause::Breakpoints(reached) => {
+                        undecided.retain(|undecided| reached.contains(&undecided.breakpoint));
+                        self.stopped_at_line(number, tid, reached);
                     }
                     _ => undecided.clear(),
                 }
-                let (pid, kind) = (process.pid, EventKind::Stopped(cause));
-                self.pending.push_back(DebugEvent {
-                    process: number,
-                    pid,
-                    thread,
-                    kind,
-                    undecided,
-                });
-                self.interrupt_targets(false);
+                self.tell(number, tid, cause, undecided);
                 Ok(())
             }
             Verdict::Pass(cause) => {
@@ -264,7 +271,7 @@ impl Engine {
                 if self.pending.is_empty() { self.resume(&[number]) } else { Ok(()) }
             }
             Verdict::StepOn if self.step_on(number, tid, reason)? => {
-                self.stopped_by_plan(number, tid);
+                self.tell(number, tid, StopCause::Step, Vec::new());
                 Ok(())
             }
             Verdict::StepOn | Verdict::RunOn => self.resume(&[number]),

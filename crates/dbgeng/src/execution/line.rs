@@ -9,8 +9,7 @@ mod escape;
 use dbgbase::{Address, Arch, GeneralRegisters, StopReason, Tid};
 use dbgsym::unwind::{Frame, LandingPad};
 
-use self::code::FunctionCode;
-use crate::events::{DebugEvent, EventKind};
+use self::code::{FunctionCode, calls_ahead_of_line};
 use crate::process::CallsAhead;
 use crate::stack::{Images, unwind};
 use crate::step::flow::explore;
@@ -18,7 +17,7 @@ use crate::step::guard::Guard;
 use crate::step::line::{LineGoal, LineStep, Meaning, Scope, StepSite};
 use crate::step::{Plan, TemporarySite};
 use crate::symbols::ProcessSymbols;
-use crate::{Engine, Error, ProcessNumber, StopCause};
+use crate::{BreakpointId, Engine, Error, ProcessNumber, StopCause};
 
 /// The frame that is stepped, the one that called it, and if that is a signal trampoline the one
 /// that was interrupted.
@@ -129,18 +128,26 @@ impl Engine {
             return false;
         };
         process.calls_ahead = pc.map(|pc| CallsAhead { tid, pc, count: count - 1 });
-        self.stopped_by_plan(number, tid);
+        self.tell(number, tid, StopCause::Step, Vec::new());
         true
     }
 
-    /// A step is over: what stands still is told, what runs is stopped first.
-    pub(crate) fn stopped_by_plan(&mut self, number: ProcessNumber, tid: Tid) {
+    /// A thread has stopped at breakpoints, and if one of them is at a line, in front of what is
+    /// inlined there.
+    pub(crate) fn stopped_at_line(
+        &mut self,
+        number: ProcessNumber,
+        tid: Tid,
+        reached: &[BreakpointId],
+    ) {
+        let line = reached.iter().find_map(|id| self.breakpoints.line_of(*id));
         let Some(process) = self.processes.get(&number) else { return };
-        let thread = process.threads.with_tid(tid).map(|thread| (thread.number, tid));
-        let kind = EventKind::Stopped(StopCause::Step);
-        let (pid, undecided) = (process.pid, Vec::new());
-        self.pending.push_back(DebugEvent { process: number, pid, thread, kind, undecided });
-        self.interrupt_targets(false);
+        let pc = process.registers.known(tid).map(|registers| registers.pc());
+        let (Some((file, line)), Some(pc)) = (line, pc) else { return };
+        let count = calls_ahead_of_line(self.symbols_of(process), pc, &file, line);
+        if let Some(process) = self.processes.get_mut(&number) {
+            process.calls_ahead = count.map(|count| CallsAhead { tid, pc, count });
+        }
     }
 
     /// A thread that is stepped by line has come to a place that the plan has to look at. Whether

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use dbgbase::{Address, LinkAddress, LoadBias};
 use dbgsym::Image;
 use dbgsym::disasm::{INSTRUCTION_LEN_MAX_BYTES, Instruction, InstructionKind, decode};
-use dbgsym::dwarf::{DebugInfo, InlinedCall};
+use dbgsym::dwarf::{DebugInfo, InlinedCall, SourcePattern};
 use dbgsym::unwind::{FrameAddressRule, LandingPad};
 
 use crate::Error;
@@ -151,6 +151,30 @@ pub(super) fn calls_here(info: &DebugInfo, link: LinkAddress) -> Vec<CallHere> {
         call_site: call_site(call),
     };
     calls.iter().map(here).collect()
+}
+
+/// How many of the inlined calls that begin at `address` are ahead of a thread that has stopped
+/// there because of a line: the place is that of the line, or of the next one with code, and what
+/// is inlined there comes behind it.
+pub(super) fn calls_ahead_of_line(
+    symbols: ProcessSymbols<'_>,
+    address: Address,
+    file: &SourcePattern,
+    line: u32,
+) -> Option<usize> {
+    let module = symbols.process.modules.at(address)?;
+    let link = address.to_link(module.bias);
+    let image = symbols.debug_image_at(module, link).ok().flatten()?;
+    let info = image.debug_info()?;
+    let calls = calls_here(info, link);
+    let own = info.line_at(link).map(|at| (at.file, at.line));
+    let begin = calls.into_iter().rev().take_while(|call| call.begins);
+    let shown = std::iter::once(own).chain(begin.map(|call| call.call_site));
+    let meant = shown.enumerate().filter_map(|(ahead, shown)| {
+        let (_, at) = shown.filter(|(path, at)| file.matches(path) && *at >= line)?;
+        Some((at, ahead))
+    });
+    meant.min_by_key(|(at, _)| *at).map(|(_, ahead)| ahead)
 }
 
 fn call_site(call: &InlinedCall) -> Option<Line> {
