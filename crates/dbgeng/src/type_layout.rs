@@ -15,7 +15,7 @@ use crate::symbols::ProcessSymbols;
 use crate::values::fields::FieldPath;
 use crate::values::layout::{LayoutOptions, LayoutRow};
 use crate::values::{Part, ValueLimits, Values};
-use crate::{Error, ErrorKind, Module};
+use crate::{Error, ErrorKind, Local, Module, ValuePlace};
 
 /// A list with more elements than this is cut there.
 const LIST_LEN_MAX: usize = 4096;
@@ -217,6 +217,48 @@ impl ProcessSymbols<'_> {
                 }
             }
             best.map(|best| best.layout(&values, &module.name, options))
+        })
+    }
+
+    /// The parameters and locals that code at an address sees, whether or not a thread is there.
+    /// Only those that need no frame have values.
+    pub(crate) fn code_variables(
+        &self,
+        address: Address,
+        thread_local: &dyn Fn(&Module, u64) -> Option<Address>,
+    ) -> Result<Vec<Local>, Error> {
+        let unknown = || {
+            let message = format!("no debugging information is known for the code at {address}");
+            Error::new(ErrorKind::NotFound, message)
+        };
+        let module = self.process.modules.at(address).ok_or_else(unknown)?;
+        let pc = address.to_link(module.bias);
+        let image = self.debug_image_at(module, pc)?;
+        let info = image.as_deref().and_then(dbgsym::Image::debug_info).ok_or_else(unknown)?;
+        info.function_at(pc).ok_or_else(unknown)?;
+        let mut variables = info.variables_at(pc);
+        variables.retain(|variable| !variable.name.is_empty());
+        let name_at = |address: Address| self.at(address);
+        let thread_local = |offset: u64| thread_local(module, offset);
+        gathered(&self.process.memory, self.client, |memory| {
+            let frame = Frameless { memory, bias: module.bias, thread_local: &thread_local };
+            let values = Values::new(info, memory, &name_at, ValueLimits::LINE);
+            let local = |variable: &Variable| {
+                let found = object(&values, variable, &frame);
+                let is_known = found.object.is_some();
+                let value = if is_known { found.value } else { "<no frame>".to_owned() };
+                Local {
+                    name: variable.name.clone(),
+                    kind: variable.kind,
+                    type_name: info.type_name(variable.ty),
+                    size_bytes: found.size_bytes,
+                    place: found.address.map_or(ValuePlace::Unknown, ValuePlace::Memory),
+                    value,
+                    bytes: found.object.map(|object| object.bytes),
+                    is_shadowed: variable.is_shadowed,
+                }
+            };
+            variables.iter().map(local).collect()
         })
     }
 

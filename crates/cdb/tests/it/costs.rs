@@ -123,6 +123,10 @@ const AT_A_FRESH_STOP: &[Row] = &[
     // What pointers point to, and what that points to.
     ("locals", 2, |engine| drop(engine.locals(1, ValueLimits::LINE).expect("known"))),
     ("locals again", 0, |engine| drop(engine.locals(1, ValueLimits::LINE).expect("known"))),
+    ("code_variables", 1, |engine| {
+        let main = engine.resolve("main").expect("known")[0].address;
+        drop(engine.code_variables(main).expect("known"));
+    }),
     ("stack_parameters", 1, |engine| {
         drop(engine.stack_parameters(None, 0x100, ValueLimits::LINE).expect("known"));
     }),

@@ -146,10 +146,25 @@ fn a_frame_is_chosen_until_anything_runs() {
     let sorted = cdb.command("dv /n n*");
     let names: Vec<_> = sorted.lines().map(|line| split(line).0).collect();
     assert_eq!(names, ["narrow", "no", "nowhere", "null", "number", "numbers"]);
+    // Of a function in which no thread is: what the frame of one that is there has.
+    let names = |shown: &str| {
+        let all = shown.lines().map(|line| split(line).0.to_owned());
+        all.collect::<std::collections::BTreeSet<_>>()
+    };
+    let here = cdb.command(".frame 1;dv");
+    let here = names(here.split_once('\n').expect("the frame").1);
+    let at = names(&cdb.command("dv /f outer"));
+    // The inner block's variable hides the parameter; at the function's start only that is there.
+    assert_eq!(at, here);
+    let statics = cdb.command("dv /f outer, calls");
+    assert_eq!(statics.trim(), "calls = 0n3");
+    let plain = cdb.command("dv /t /f doubled");
+    assert_eq!(plain, "int value = <no frame>\n");
     for (command, refusal) in [
         (".frame 40", "The stack has no frame 0x40"),
         (".f-;.f-", "This is the innermost frame"),
         ("dv /x", "'dv /x' is not available"),
+        ("dv /f 0", "No debugging information is known for the code at"),
     ] {
         let said = cdb.command(command);
         assert!(said.contains(refusal), "{command}: {said}");

@@ -40,14 +40,16 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         names: &["dv"],
-        syntax: "[/i] [/t] [/v | /V] [/n | /a | /z] [Pattern]",
+        syntax: "[/f Address] [/i] [/t] [/v | /V] [/n | /a | /z] [Pattern]",
         summary: "show local variables",
         manual: "Shows the parameters and locals of the current frame, or those whose names match \
             the pattern, which may have wildcards. Signed integers are decimal (0n5), unsigned \
             ones hexadecimal (0x5); what has parts is in braces. /i shows whether each is a \
             parameter or a local, /t its type, /v where it is, /V also its distance from the \
             frame's stack pointer. /n sorts by name, /a by address, /z by size; with a capital \
-            letter the other way round. What the compiler did not keep at this place has no value.",
+            letter the other way round. /f shows what the function at an address has, whether or \
+            not a thread is there; then only static variables have values. What the compiler did \
+            not keep at this place has no value.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(variables),
@@ -137,6 +139,7 @@ fn variables(
 ) -> Result<Outcome, CommandError> {
     let mut columns = Columns::default();
     let mut order = Order::Declared;
+    let mut address = None;
     while let Some(option) = arguments.option() {
         match option {
             "i" => columns.has_kinds = true,
@@ -149,13 +152,24 @@ fn variables(
             }
             "n" | "N" => order = Order::Name { is_reversed: option == "N" },
             "a" | "A" => order = Order::Address { is_reversed: option == "A" },
+            "f" => address = Some(arguments.address(&context.expressions())?),
+            "r" => {}
             "z" | "Z" => order = Order::Size { is_reversed: option == "Z" },
             _ => return Err(CommandError::refused(format!("'dv /{option}' is not available"))),
         }
     }
+    arguments.skip_separator();
     let pattern = arguments.word();
     arguments.finish()?;
-    show(context, if pattern.is_empty() { "*" } else { pattern }, columns, order)
+    let pattern = if pattern.is_empty() { "*" } else { pattern };
+    match address {
+        None => show(context, pattern, columns, order),
+        Some(address) => {
+            let found = context.engine.code_variables(address)?;
+            write(context, found, pattern, columns, order);
+            Ok(Outcome::Done)
+        }
+    }
 }
 
 /// Writes the variables of the current frame whose names match.
@@ -166,13 +180,24 @@ pub(crate) fn show(
     order: Order,
 ) -> Result<Outcome, CommandError> {
     let number = context.engine.current_frame();
-    let mut locals = context.engine.locals(number, ValueLimits::LINE)?;
+    let found = context.engine.locals(number, ValueLimits::LINE)?;
+    write(context, found, pattern, columns, order);
+    Ok(Outcome::Done)
+}
+
+/// Writes those whose names match.
+fn write(
+    context: &mut Context<'_>,
+    mut locals: Vec<Local>,
+    pattern: &str,
+    columns: Columns,
+    order: Order,
+) {
     let pattern = Wildcard::new(pattern);
     locals.retain(|local| pattern.matches(&local.name));
     sort(&mut locals, order);
     let text: String = locals.iter().map(|local| format::locals::row(local, columns)).collect();
     context.write(&text);
-    Ok(Outcome::Done)
 }
 
 fn sort(locals: &mut [Local], order: Order) {

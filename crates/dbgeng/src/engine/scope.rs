@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
+use dbgbase::Address;
+
 use crate::engine::ChosenFrame;
 use crate::locals::StoppedThread;
 use crate::{
-    Engine, Error, ErrorKind, FieldPath, FrameRegisters, LayoutQuery, Local, StackFrame,
+    Engine, Error, ErrorKind, FieldPath, FrameRegisters, LayoutQuery, Local, Module, StackFrame,
     StackStart, TypeLayout, ValueLimits, ValuePlace,
 };
 
@@ -65,6 +67,20 @@ impl Engine {
     /// the symbols of the frame's module, as [`Engine::load_symbols`].
     pub fn locals(&self, number: usize, limits: ValueLimits) -> Result<Vec<Local>, Error> {
         self.with_thread(|thread| thread.locals(number, limits))
+    }
+
+    /// The parameters and locals that code at an address sees, whether or not a thread is there: of
+    /// its function and of the calls that are inlined there.
+    ///
+    /// **Shape**: only those that need no frame have values.
+    /// **Errors**: `NotFound` if no debugging information is known for the code; `NoTarget`,
+    /// `NotStopped`; `Cancelled`; those of the connection.
+    /// **Cost**: as [`Engine::locals`].
+    pub fn code_variables(&self, address: Address) -> Result<Vec<Local>, Error> {
+        self.with_thread(|thread| {
+            let thread_local = |module: &Module, offset: u64| thread.thread_local(module, offset);
+            thread.symbols.code_variables(address, &thread_local)
+        })
     }
 
     /// The parameters of the first frames of the current thread's stack, or of one that begins
