@@ -4,6 +4,7 @@
 
 mod breakpoints;
 mod conditions;
+mod cxx;
 mod files;
 mod filters;
 mod holds;
@@ -13,6 +14,7 @@ mod scope;
 mod targets;
 
 pub(crate) use conditions::Answers;
+pub use cxx::CxxValue;
 pub use holds::Hold;
 
 use std::collections::{BTreeMap, VecDeque};

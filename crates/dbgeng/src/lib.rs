@@ -25,6 +25,7 @@
 mod breakpoints;
 mod call;
 pub mod client;
+mod cxx;
 mod description;
 mod disassembly;
 mod dispositions;
@@ -65,12 +66,13 @@ pub use breakpoints::{
     Access, BreakpointLocation, BreakpointSpec, BreakpointView, Condition, Undecided, Watch,
 };
 pub use call::{CallArgument, CallResult, FunctionCall};
+pub use cxx::{CxxError, CxxErrorKind};
 pub use description::{
     Container, Descriptor, Namespace, PartError, ProcessDetails, ProcessPart, ProcessPlaces,
     ProcessSecurity, ResourceLimit, ThreadStatus,
 };
 pub use disassembly::{DisassembledInstruction, InstructionKind};
-pub use engine::{Engine, Hold};
+pub use engine::{CxxValue, Engine, Hold};
 pub use error::{Error, ErrorKind};
 pub use events::{DebugEvent, EventKind, StopCause};
 pub use execution::{Execution, SignalAction, UNTIL_MAX};

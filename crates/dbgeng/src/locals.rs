@@ -13,6 +13,7 @@ use dbgsym::unwind::{Frame, FrameRegisters};
 
 pub use dbgsym::dwarf::VariableKind;
 
+use crate::cxx::Found;
 use crate::memory::gather::gathered;
 use crate::stack::{Images, unwind};
 use crate::symbols::ProcessSymbols;
@@ -69,6 +70,9 @@ pub enum ValuePlace {
     /// It could not be found out.
     Unknown,
 }
+
+/// A variable's type, where it is, and its bytes.
+type VariableParts = (Option<TypeRef>, Option<Address>, Option<Vec<u8>>);
 
 /// A frame among those that [`Engine::stack`](crate::Engine::stack) counts.
 struct Chosen {
@@ -135,6 +139,22 @@ impl StoppedThread<'_> {
         }
         let thread_local = |module: &Module, offset: u64| self.thread_local(module, offset);
         self.symbols.named_layout(query, name, &thread_local, options)
+    }
+
+    /// A variable of a frame, or one that lives as long as the program, as an object.
+    pub(crate) fn object_named(&self, number: usize, name: &str) -> Result<Option<Found>, Error> {
+        if !name.contains('!') {
+            let found = self.in_frame(number, ValueLimits::LINE, |view| view.object(name));
+            if let Ok(Some((ty, address, bytes))) = found {
+                let (frames, chosen) = self.frames(number, 0)?;
+                let pc = frames.get(chosen.index).map(|frame| frame.pc.lookup_pc());
+                let module = pc.and_then(|pc| self.symbols.process.modules.at(pc));
+                let image = module.map(|module| self.symbols.debug_image(module)).transpose()?;
+                return Ok(image.flatten().map(|image| Found { image, ty, address, bytes }));
+            }
+        }
+        let thread_local = |module: &Module, offset: u64| self.thread_local(module, offset);
+        self.symbols.object_named(name, &thread_local)
     }
 
     /// Where the thread has the byte at `offset` of a module's thread-local storage.
@@ -336,6 +356,21 @@ impl FrameView<'_, '_> {
         let mut variables = self.variables();
         let at = variables.iter().rposition(|variable| variable.name == name)?;
         Some(variables.swap_remove(at))
+    }
+
+    /// A variable as an object: its type, where it is, its bytes; and whether that is only known
+    /// further out.
+    fn object(&self, name: &str) -> (Option<VariableParts>, bool) {
+        let Some(variable) = self.named(name) else { return (None, false) };
+        let pc = self.frame.lookup_pc();
+        let size = self.info.size_in_frame(&variable, pc, self.frame).unwrap_or(0);
+        let place = self.info.locate(&variable, pc, self.frame);
+        let lacks_callers = matches!(place, Err(LocateError::NoEntryValue));
+        let address = place.as_ref().ok().and_then(Place::address);
+        let size = size.min(OBJECT_LEN_MAX);
+        let object = place.ok().and_then(|place| place.read(self.frame, size).ok());
+        let bytes = object.filter(|object| object.is_complete()).map(|object| object.bytes);
+        (Some((variable.ty, address, bytes)), lacks_callers)
     }
 
     /// Where a variable is, and whether that is only known further out.

@@ -2,14 +2,16 @@
 //! which module to ask; what a type is and how objects look is known elsewhere.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use dbgbase::{Address, LinkAddress, LoadBias, ReadMemory};
-use dbgsym::Pattern;
 use dbgsym::dwarf::{
     Caller, DebugInfo, FrameContext, ObjectBytes, RegisterValue, TypeKind, TypeRef, Variable,
     VariableKind,
 };
+use dbgsym::{Image, Pattern};
 
+use crate::cxx::Found;
 use crate::memory::gather::gathered;
 use crate::symbols::ProcessSymbols;
 use crate::values::fields::FieldPath;
@@ -220,6 +222,48 @@ impl ProcessSymbols<'_> {
         })
     }
 
+    /// A variable that lives as long as the program or a thread, as an object.
+    pub(crate) fn object_named(
+        &self,
+        name: &str,
+        thread_local: &dyn Fn(&Module, u64) -> Option<Address>,
+    ) -> Result<Option<Found>, Error> {
+        let (module, name) = self.split(name);
+        let name_at = |address: Address| self.at(address);
+        for module in self.candidates(module) {
+            let Some(image) = self.debug_image(module)? else { continue };
+            let Some(info) = image.debug_info() else { continue };
+            let variables = info.variables_named(name);
+            let thread_local = |offset: u64| thread_local(module, offset);
+            let found = gathered(&self.process.memory, self.client, |memory| {
+                let frame = Frameless { memory, bias: module.bias, thread_local: &thread_local };
+                let values = Values::new(info, memory, &name_at, ValueLimits::LINE);
+                let mut found = variables.iter().map(|variable| object(&values, variable, &frame));
+                let found = found.find(|found| found.object.is_some())?;
+                let bytes = found.object.filter(ObjectBytes::is_complete);
+                let bytes = bytes.map(|object| object.bytes);
+                Some((found.variable.ty, found.address, bytes))
+            })?;
+            if let Some((ty, address, bytes)) = found {
+                return Ok(Some(Found { image, ty, address, bytes }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The type with this name, and the image that has it.
+    pub(crate) fn type_named(&self, name: &str) -> Result<Option<(Arc<Image>, TypeRef)>, Error> {
+        let (module, name) = self.split(name);
+        for module in self.candidates(module) {
+            let Some(image) = self.debug_image(module)? else { continue };
+            let Some(info) = image.debug_info() else { continue };
+            if let Some(ty) = info.types_named(name).into_iter().next() {
+                return Ok(Some((image, ty)));
+            }
+        }
+        Ok(None)
+    }
+
     /// The parameters and locals that code at an address sees, whether or not a thread is there.
     /// Only those that need no frame have values.
     pub(crate) fn code_variables(
@@ -234,7 +278,7 @@ impl ProcessSymbols<'_> {
         let module = self.process.modules.at(address).ok_or_else(unknown)?;
         let pc = address.to_link(module.bias);
         let image = self.debug_image_at(module, pc)?;
-        let info = image.as_deref().and_then(dbgsym::Image::debug_info).ok_or_else(unknown)?;
+        let info = image.as_deref().and_then(Image::debug_info).ok_or_else(unknown)?;
         info.function_at(pc).ok_or_else(unknown)?;
         let mut variables = info.variables_at(pc);
         variables.retain(|variable| !variable.name.is_empty());
@@ -329,7 +373,7 @@ impl ProcessSymbols<'_> {
         let module = self.process.modules.named(&first.module);
         let module = module.ok_or_else(|| no_link("the module of the list is gone"))?;
         let image = self.debug_image(module)?;
-        let info = image.as_deref().and_then(dbgsym::Image::debug_info);
+        let info = image.as_deref().and_then(Image::debug_info);
         let info = info.ok_or_else(|| no_link("the module of the list has no types"))?;
         let name_at = |address: Address| self.at(address);
         let (mut found, mut seen) = (Vec::new(), HashSet::from([start]));

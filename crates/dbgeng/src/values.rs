@@ -10,7 +10,7 @@ pub(crate) mod fields;
 pub(crate) mod layout;
 pub(crate) mod member;
 mod number;
-mod parts;
+pub(crate) mod parts;
 mod rust;
 
 use std::cell::Cell;
@@ -45,6 +45,16 @@ impl ValueLimits {
     /// What fits in a line or two.
     pub const LINE: ValueLimits =
         ValueLimits { depth_max: 3, elements_max: 16, characters_max: 128, values_max: 64 };
+}
+
+/// A number of a base type as it is shown.
+pub(crate) fn base_text(encoding: BaseEncoding, bytes: &[u8]) -> String {
+    number::base(encoding, bytes)
+}
+
+/// A floating-point number as it is shown.
+pub(crate) fn float_text(bytes: &[u8]) -> String {
+    number::base(BaseEncoding::Float, bytes)
 }
 
 /// The number that the bytes of a pointer or an unsigned integer are.
@@ -154,6 +164,12 @@ impl<'a> Values<'a> {
         self.plain(Some(ty)).is_some_and(|ty| matches!(ty.kind, TypeKind::Record(_)))
     }
 
+    /// Whether a record is shown as one value and not by its members: Rust's own.
+    pub(crate) fn is_shown_whole(&self, ty: TypeRef) -> bool {
+        let name = self.info.type_name(Some(ty));
+        self.plain(Some(ty)).is_some_and(|found| self.is_rust_value(&found, &name))
+    }
+
     /// The size of a type's objects.
     pub(crate) fn size_of(&self, ty: Option<TypeRef>) -> Option<u64> {
         self.plain(ty)?.size_bytes
@@ -227,7 +243,7 @@ impl<'a> Values<'a> {
     }
 
     /// An address, and what is known of it: the text for pointers to characters, else the symbol.
-    fn pointer(&self, target: Option<TypeRef>, bytes: &[u8]) -> String {
+    pub(crate) fn pointer(&self, target: Option<TypeRef>, bytes: &[u8]) -> String {
         let address = Address::new(number::unsigned(bytes) as u64);
         let shown = format!("0x{address}");
         if address == Address::ZERO {

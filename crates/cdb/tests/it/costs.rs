@@ -159,6 +159,10 @@ const AT_A_FRESH_STOP: &[Row] = &[
         let context = EngineContext::new(engine, &settings);
         expr::evaluate("length + @rsp + dwo(length)", &context).expect("known");
     }),
+    ("evaluate_cxx", 0, |engine| {
+        let value = engine.evaluate_cxx("length + first.at.x", &ExprSettings::default());
+        assert_eq!(value.expect("known").type_name, "int");
+    }),
     ("read_memory", 1, |engine| {
         let address = engine.resolve("main").expect("known")[0].address;
         engine.read_memory(address, &mut [0; 64]).expect("code");
@@ -263,6 +267,7 @@ fn every_call_says_what_it_costs() {
         "engine.rs",
         "engine/breakpoints.rs",
         "engine/conditions.rs",
+        "engine/cxx.rs",
         "engine/files.rs",
         "engine/filters.rs",
         "engine/holds.rs",

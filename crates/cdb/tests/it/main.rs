@@ -30,6 +30,8 @@ mod children;
 mod filters;
 // What the engine asks the server for.
 mod costs;
+// C++ expressions.
+mod cxx;
 // The current frame.
 mod frames;
 // Variables of frames.

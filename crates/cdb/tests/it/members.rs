@@ -109,6 +109,12 @@ fn every_type_of_a_program_has_the_members_that_gdb_sees() {
     }
 }
 
+/// The rows below the heading.
+fn rows_of(shown: &str) -> String {
+    let lines = shown.lines().filter(|line| line.starts_with("   "));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
 #[test]
 fn members_are_chosen_and_expanded() {
     let guard = Guard::new();
@@ -120,10 +126,6 @@ fn members_are_chosen_and_expanded() {
     let at = "   +0x008 at               : {x=0n1 y=0n2}\n";
     let x = "      +0x000 x                : 0n1\n";
     let y = "      +0x004 y                : 0n2\n";
-    let rows_of = |shown: &str| {
-        let lines = shown.lines().filter(|line| line.starts_with("   "));
-        lines.map(|line| format!("{line}\n")).collect::<String>()
-    };
     for (command, rows) in [
         ("dt first at", vec![at]),
         ("dt first at.", vec![at, x, y]),
@@ -133,6 +135,18 @@ fn members_are_chosen_and_expanded() {
         ("dt first -y a", vec![at]),
         ("dt first -n at", vec![at]),
         ("dt first at.*", vec![at, x, y]),
+        (
+            "dt first next.",
+            vec![
+                "   +0x010 next             : 0x",
+                "      +0x000 name             : 0x",
+                "      +0x008 at               : {x=0n-3 y=0n4}\n",
+                "      +0x010 next             : 0x00000000`00000000\n",
+                "      +0x018 <unnamed>        : {number=0n7",
+                "      +0x020 bits ",
+                "      +0x024 weights ",
+            ],
+        ),
         ("dt first number", vec!["   +0x018 number           : 0n-9\n"]),
         (
             "dt first next->at.x",

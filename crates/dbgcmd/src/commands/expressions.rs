@@ -1,10 +1,11 @@
-//! Commands that compute and print: `?`, `.formats`, `n`, `.echo`.
+//! Commands that compute and print: `?`, `??`, `.formats`, `n`, `.echo`.
 
 use dbgeng::expr::Radix;
 
 use super::{Context, Outcome};
 use crate::arguments::Arguments;
 use crate::error::CommandError;
+use crate::format::type_layout::Style;
 use crate::registry::{Action, Command, Extent, Shape};
 use crate::{format, help};
 
@@ -26,6 +27,24 @@ pub(crate) const COMMANDS: &[Command] = &[
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(evaluate),
+    },
+    Command {
+        names: &["??"],
+        syntax: "Expression",
+        summary: "evaluate a C++ expression",
+        manual: "Shows the value of a C++ expression with its type; of a record its members. Names \
+            are variables of the current frame, members of the object that its function is called \
+            for, and what the program has, with module! and scopes in front; functions are their \
+            addresses. There are members (a.b, p->b; a dot will do for both), indices, * and &, \
+            casts to types by name ((char)x, (struct node *)p), sizeof, the operators of C without \
+            assignments and calls, and a ? b : c. Numbers are decimal, 0x marks hexadecimal ones \
+            and a leading 0 octal ones; @ marks a register, which is an unsigned number of 64 \
+            bits, and @@masm(...) an expression as ? reads them. Integers have the sizes and signs \
+            of their types, and arithmetic wraps as in C; a pointer moves by the size of what it \
+            points to.",
+        shape: Shape::Letters,
+        extent: Extent::Semicolon,
+        action: Action::Run(evaluate_cxx),
     },
     Command {
         names: &[".formats"],
@@ -68,6 +87,23 @@ fn evaluate(
     }
     let value = value(context, arguments)?;
     context.write(&format::numbers::evaluated(value));
+    Ok(Outcome::Done)
+}
+
+fn evaluate_cxx(
+    context: &mut Context<'_>,
+    arguments: &mut Arguments<'_>,
+) -> Result<Outcome, CommandError> {
+    if arguments.is_empty() {
+        return Err(arguments.syntax_error());
+    }
+    let text = arguments.take_rest();
+    let value = context.engine.evaluate_cxx(text, &context.state.expressions);
+    let value = value.map_err(|error| CommandError::Expression(error.message(text)))?;
+    let line = format!("{} {}", value.type_name, value.text);
+    let mut text = format!("{}\n", line.trim_end());
+    text.push_str(&format::type_layout::rows(&value.rows, Style::default()));
+    context.write(&text);
     Ok(Outcome::Done)
 }
 

@@ -62,7 +62,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     row(&[".symopt"], "options of symbol loading", NOT_YET),
     row(&[".exepath"], "the image path", NOT_YET),
     row(&["dx"], "display an object", NEEDS_TYPES),
-    row(&["??"], "evaluate a C++ expression", NEEDS_TYPES),
     row(&["ss"], "the symbol suffix", NO_SUCH_THING),
     row(&["!lmi", "!dh"], "details of modules and symbols", NOT_YET),
     row(

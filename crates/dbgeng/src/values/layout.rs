@@ -132,7 +132,7 @@ impl Values<'_> {
             TypeKind::Pointer(target)
             | TypeKind::Reference(target)
             | TypeKind::RvalueReference(target)
-                if table.options.follows_pointers || !wanted.is_all() =>
+                if table.options.follows_pointers || !wanted.is_all() || wanted.expands() > 0 =>
             {
                 self.add_pointee(table, target, object, level, wanted);
             }
@@ -241,7 +241,8 @@ impl Values<'_> {
                 let level = Level { base: level.base + offset_bytes.unwrap_or(0), ..level };
                 return self.add(table, member.ty, part, level, wanted);
             }
-            return self.push_member(table, member, "<unnamed>", object, part, level, wanted);
+            let all = Selection::new(&[]);
+            return self.push_member(table, member, "<unnamed>", object, part, level, &all);
         };
         if let Some(inner) = wanted.inside(name) {
             self.push_member(table, member, name, object, part, level, &inner);
@@ -301,11 +302,12 @@ impl Values<'_> {
         else {
             return;
         };
-        let known = rest.iter().map(|dimension| match dimension.count {
-            ElementCount::Known(count) => count,
-            ElementCount::Computed(_) | ElementCount::Unknown => 1,
+        let inner = rest.iter().try_fold(size, |row, dimension| match dimension.count {
+            ElementCount::Known(count) => Some(row.saturating_mul(count)),
+            ElementCount::Computed(_) | ElementCount::Unknown => None,
         });
-        let row_len = known.fold(size, u64::saturating_mul);
+        // Where one row ends and the next begins, only the frame knows.
+        let Some(row_len) = inner else { return };
         let count = match first.count {
             ElementCount::Known(count) => count,
             ElementCount::Computed(_) | ElementCount::Unknown => {
