@@ -304,11 +304,19 @@ impl StoppedThread<'_> {
             let values = Values::new(info, memory, &name_at, limits);
             Some(compute(&FrameView { info, frame: &frame, values, call: chosen.call }))
         };
-        let found = gathered(&symbols.process.memory, symbols.client, |memory| {
-            chosen.iter().map(|chosen| ask(memory, chosen)).collect()
-        })?;
-        images.check()?;
-        Ok(found)
+        loop {
+            let found = gathered(&symbols.process.memory, symbols.client, |memory| {
+                chosen.iter().map(|chosen| ask(memory, chosen)).collect()
+            })?;
+            images.check()?;
+            let mut pcs = chosen.iter().filter_map(|chosen| frames.get(chosen.index));
+            // Types whose definitions are elsewhere are found by their names.
+            if !pcs.try_fold(false, |any, frame| {
+                Ok::<_, Error>(symbols.index_if_lacking(frame.pc.lookup_pc())? || any)
+            })? {
+                return Ok(found);
+            }
+        }
     }
 
     /// A register that no frame saves.

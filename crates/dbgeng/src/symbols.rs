@@ -149,6 +149,10 @@ impl<'a> ProcessSymbols<'a> {
     fn find(&self, module: &Module, reach: Reach) -> Result<Option<Arc<Image>>, Error> {
         let symbols = self.finder.find(self.client, self.process, module, reach)?;
         let image = symbols.image.clone();
+        if let Some(info) = image.as_ref().and_then(|image| image.debug_info()) {
+            // Whoever has to wait for it is told how long, and may have enough: `name_index`.
+            info.leave_names();
+        }
         *module.symbols.borrow_mut() = Some(symbols);
         Ok(image)
     }
@@ -229,13 +233,17 @@ impl<'a> ProcessSymbols<'a> {
     pub(crate) fn search(&self, pattern: &str) -> Result<Vec<SymbolMatch>, Error> {
         let (modules, names) = pattern.split_once('!').unwrap_or(("*", pattern));
         let (modules, names) = (Pattern::new(modules), Pattern::new(names));
+        let is_named = modules.literal().is_some();
         let mut found = Vec::new();
         for module in self.in_search_order().filter(|module| modules.matches(&module.name)) {
             self.finder.check_cancelled()?;
             let Some(image) = self.image(module)? else { continue };
             let symbols = image.symbols().matching(&names);
             let mut matches: Vec<_> = symbols.map(|symbol| symbol_match(module, symbol)).collect();
-            let others = self.matching_in_debug_info(module, &names)?;
+            let others = match is_named || self.has_near_debug_info(module) {
+                true => self.matching_in_debug_info(module, &names)?,
+                false => Vec::new(),
+            };
             if !others.is_empty() {
                 // Their names are better: statics of functions have numbers in symbol tables.
                 let known: HashSet<_> = others.iter().map(|one| (one.address, one.kind)).collect();

@@ -21,15 +21,17 @@ impl ProcessSymbols<'_> {
         module: &Module,
         name: &str,
     ) -> Result<Vec<SymbolMatch>, Error> {
-        let is_near = || {
-            let symbols = module.symbols.borrow();
-            symbols.as_ref().is_some_and(|symbols| symbols.files.has_debug_info)
-        };
-        if module.is_program || is_near() {
-            self.in_debug_info(module, name)
-        } else {
-            Ok(Vec::new())
+        match self.has_near_debug_info(module) {
+            true => self.in_debug_info(module, name),
+            false => Ok(Vec::new()),
         }
+    }
+
+    /// Whether debugging information of a module is asked for names that may be any module's.
+    pub(super) fn has_near_debug_info(&self, module: &Module) -> bool {
+        let symbols = module.symbols.borrow();
+        let has_some = symbols.as_ref().is_some_and(|symbols| symbols.files.has_debug_info);
+        module.is_program || has_some
     }
 
     /// What a module's debugging information has by this name: functions, or else the places where

@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use dbgbase::Address;
 use dbgsym::Image;
 use dbgsym::dwarf::{DebugInfo, NameIndex};
 
@@ -47,6 +48,21 @@ impl ProcessSymbols<'_> {
             }
         }
         Ok(image)
+    }
+
+    /// Makes names of the module around an address known if a question about its types could not be
+    /// answered without. Whether that was so: then the question may be asked again.
+    ///
+    /// **Errors**, **Cost**: as [`ProcessSymbols::indexed_image`].
+    pub(crate) fn index_if_lacking(&self, address: Address) -> Result<bool, Error> {
+        let Some(module) = self.process.modules.at(address) else { return Ok(false) };
+        let image = self.debug_image(module)?;
+        let info = image.as_ref().and_then(|image| image.debug_info());
+        let is_lacking = info.is_some_and(DebugInfo::take_lack_of_names);
+        if is_lacking {
+            self.indexed_image(module)?;
+        }
+        Ok(is_lacking)
     }
 }
 

@@ -5,15 +5,20 @@
 mod build;
 mod format;
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
+use super::scope::names_with;
 use super::{DebugInfo, EntryId, Function, InlinedCall, OpenUnits, PartId, UnitId};
 use crate::demangle::{demangled_path, is_mangled, without_template_arguments};
 use crate::names::Pattern;
+use crate::symtab::identifiers;
 
 pub use build::IndexProgress;
 pub use format::IndexError;
+
+/// As many rows as this are few, compared with what a large unit has.
+const ROWS_FEW: usize = 2000;
 
 /// What a name stands for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -111,6 +116,14 @@ impl Wanted<'_> {
         }
     }
 
+    /// Words, in lower case, that mangled names of what is meant contain.
+    fn identifiers(self) -> Vec<String> {
+        match self {
+            Wanted::Name(name) => identifiers(&demangled_path(name)),
+            Wanted::Pattern(pattern) => pattern.literal().map(identifiers).unwrap_or_default(),
+        }
+    }
+
     /// The hash that all names meant have, if there is one.
     fn hash(self) -> Option<u32> {
         let base = match self {
@@ -175,6 +188,27 @@ impl DebugInfo {
     /// The index of names, if it was made or loaded.
     pub fn name_index(&self) -> Option<Arc<NameIndex>> {
         self.names.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on no question about types makes the index of names: whoever says this does so, when
+    /// [`DebugInfo::take_lack_of_names`] tells that one would have needed it.
+    pub fn leave_names(&self) {
+        self.leaves_names.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a question about a type had to do without the index of names since this was last
+    /// asked: its definition is in another unit.
+    pub fn take_lack_of_names(&self) -> bool {
+        self.lacked_names.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether there is an index of names, or one may be made for a question about a type.
+    pub(super) fn may_use_names(&self) -> bool {
+        let may = self.name_index().is_some() || !self.leaves_names.load(Ordering::Relaxed);
+        if !may {
+            self.lacked_names.store(true, Ordering::Relaxed);
+        }
+        may
     }
 
     pub(super) fn forget_names(&self) {
@@ -261,10 +295,15 @@ impl DebugInfo {
             let unit = self.full_unit(UnitId::new(PartId::Main, row.unit));
             EntryId::new(unit, row.offset as usize)
         });
+        let few = (rows.len() <= ROWS_FEW).then(|| OpenUnits::for_few(self));
+        let words = wanted.identifiers();
         let mut in_any_case = Vec::new();
         let mut exact = Vec::new();
         for id in ids {
-            let names = super::scope::names_of(units, id);
+            let names = match &few {
+                Some(few) => names_with(few, id, &words),
+                None => names_with(units, id, &words),
+            };
             let is_met = |ignore| names.iter().any(|name| wanted.is_met_by(name, ignore));
             if is_met(false) {
                 exact.push(id);

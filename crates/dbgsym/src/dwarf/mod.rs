@@ -29,6 +29,7 @@ mod variable;
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, RwLock};
 
 use dbgbase::Arch;
@@ -79,6 +80,10 @@ pub struct DebugInfo {
     ranges: OnceLock<RangeTable<u32>>,
     files: OnceLock<FileIndex>,
     names: RwLock<Option<Arc<NameIndex>>>,
+    /// Whether questions about types do without the index of names if there is none.
+    leaves_names: AtomicBool,
+    /// Whether one did.
+    lacked_names: AtomicBool,
 }
 
 /// One file's sections and units.
@@ -121,6 +126,8 @@ impl DebugInfo {
             ranges: OnceLock::new(),
             files: OnceLock::new(),
             names: RwLock::new(None),
+            leaves_names: AtomicBool::new(false),
+            lacked_names: AtomicBool::new(false),
         })
     }
 
@@ -153,6 +160,12 @@ impl DebugInfo {
         let unit = self.full_unit(unit);
         let outline = &self.tables(unit)?.outline;
         outline.get_or_init(|| Some(Outline::read(&self.open(unit)?))).as_ref()
+    }
+
+    /// Whether all entries of a unit were read for its scopes.
+    pub(crate) fn has_outline(&self, unit: UnitId) -> bool {
+        let tables = self.tables(self.full_unit(unit));
+        tables.is_some_and(|tables| tables.outline.get().is_some())
     }
 
     /// The unit that has the entries of `unit`, if that is a skeleton whose split unit is here.

@@ -4,10 +4,15 @@
 use gimli::{AttributeValue, DwAt, DwForm, DwTag, UnitOffset};
 
 use super::{EntryId, OpenUnit, OpenUnits, RangeTable, SourceLanguage};
-use crate::demangle::demangled_path;
+use crate::demangle::{demangled_path, is_mangled};
+use crate::symtab::contains_all;
 
 /// No program nests so deeply.
 const DEPTH_MAX: usize = 64;
+
+/// So many entries are looked at one by one on the way to a single one. It is less than a unit has
+/// whose compiler tells no siblings.
+const DESCENT_MAX: usize = 20_000;
 
 /// The outline of one unit: its scopes and functions.
 #[derive(Debug)]
@@ -210,12 +215,15 @@ pub(crate) fn qualified_name(units: &OpenUnits<'_>, id: EntryId) -> Option<Strin
     Some(in_scope(units, identity.origin?, name))
 }
 
-/// All names that an entry may be asked for by: as people see it, as its language writes it, as
-/// the linker knows it.
-pub(crate) fn names_of(units: &OpenUnits<'_>, id: EntryId) -> Vec<String> {
+/// The names that an entry may be asked for by, if it is asked for by one with these words (see
+/// [`identifiers`](crate::symtab::identifiers)): as people see it, as its language writes it, as the
+/// linker knows it.
+pub(crate) fn names_with(units: &OpenUnits<'_>, id: EntryId, words: &[String]) -> Vec<String> {
     let identity = identity(units, id);
     let mut names = Vec::with_capacity(3);
-    if let (Some(name), Some(origin)) = (&identity.name, identity.origin) {
+    if may_be_called(units, id, &identity, words)
+        && let (Some(name), Some(origin)) = (&identity.name, identity.origin)
+    {
         names.push(in_scope(units, origin, name.clone()));
     }
     if let Some(linkage_name) = identity.linkage_name {
@@ -226,6 +234,22 @@ pub(crate) fn names_of(units: &OpenUnits<'_>, id: EntryId) -> Vec<String> {
         names.push(linkage_name);
     }
     names
+}
+
+/// Whether what an entry is in may complete its name to one with these words: names that C++
+/// mangles contain those of all that is around. What it is in takes longer to find out.
+fn may_be_called(
+    units: &OpenUnits<'_>,
+    id: EntryId,
+    identity: &Identity,
+    words: &[String],
+) -> bool {
+    let mangled = identity.linkage_name.as_deref().filter(|name| is_mangled(name));
+    let is_cpp = || {
+        let unit = units.unit(id.unit());
+        unit.is_some_and(|unit| unit.language() == SourceLanguage::CPlusPlus)
+    };
+    mangled.is_none_or(|name| contains_all(name.as_bytes(), words) || !is_cpp())
 }
 
 /// `name`, which `origin` was given, behind the names of what `origin` is in.
@@ -256,9 +280,54 @@ pub(crate) fn in_scope(units: &OpenUnits<'_>, origin: EntryId, name: String) -> 
 
 /// What an entry is directly in.
 fn scope_of(units: &OpenUnits<'_>, id: EntryId) -> Option<EntryId> {
+    if units.descends()
+        && !units.info().has_outline(id.unit())
+        && let Some(scope) = units.unit(id.unit()).and_then(|unit| descend(&unit, id.offset().0))
+    {
+        return scope.map(|scope| EntryId::new(id.unit(), scope));
+    }
     let outline = units.info().outline(id.unit())?;
     let scope = outline.scopes_of(id.offset().0).next()?;
     Some(EntryId::new(id.unit(), scope.0))
+}
+
+/// What the entry at `target` is directly in, found from the root downwards by what entries say of
+/// their siblings (DWARF 5, 2.3).
+///
+/// **Shape**: `None` if too few say it; then all entries have to be read.
+///
+/// **Cost**: reads the entries beside those around `target`, mostly a small part of all.
+fn descend(unit: &OpenUnit<'_>, target: usize) -> Option<Option<usize>> {
+    let mut entries = unit.entries_raw(None).ok()?;
+    let mut entry = gimli::DebuggingInformationEntry::null();
+    let mut open: Vec<(isize, usize)> = Vec::new();
+    let mut base_depth = 0;
+    for _ in 0..DESCENT_MAX {
+        if entries.is_empty() {
+            return None;
+        }
+        let (depth, offset) = (base_depth + entries.next_depth(), entries.next_offset().0);
+        while open.pop_if(|(outer, _)| *outer >= depth).is_some() {}
+        if offset >= target {
+            return (offset == target).then(|| open.last().map(|(_, scope)| *scope));
+        }
+        let Some(abbreviation) = entries.read_abbreviation().ok()? else { continue };
+        entries.read_attributes(abbreviation.attributes(), &mut entry.attrs).ok()?;
+        if !abbreviation.has_children() {
+            continue;
+        }
+        match entry.attr_value(gimli::DW_AT_sibling) {
+            Some(AttributeValue::UnitRef(sibling)) if sibling.0 <= target => {
+                // Damaged ones may lead in a circle.
+                (sibling.0 > offset).then_some(())?;
+                entries = unit.entries_raw(Some(sibling)).ok()?;
+                base_depth = depth;
+            }
+            _ if is_scope(abbreviation.tag()) => open.push((depth, offset)),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// What stands for a scope without a name.

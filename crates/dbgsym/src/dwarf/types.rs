@@ -337,7 +337,7 @@ impl DebugInfo {
             return definition;
         }
         let Some((_, entry)) = units.entry(ty.0) else { return ty };
-        if entry.attr(dw::DW_AT_declaration).is_none() {
+        if entry.attr(dw::DW_AT_declaration).is_none() || !self.may_use_names() {
             return ty;
         }
         let Some(name) = super::scope::qualified_name(units, ty.0) else { return ty };

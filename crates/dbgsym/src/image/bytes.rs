@@ -54,7 +54,7 @@ impl fmt::Debug for ImageBytes {
 pub(crate) fn c_string_at(bytes: &[u8], offset: u64, len_max_bytes: usize) -> Option<&[u8]> {
     let rest = bytes.get(usize::try_from(offset).ok()?..)?;
     let rest = rest.get(..len_max_bytes).unwrap_or(rest);
-    let len = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
+    let len = memchr::memchr(0, rest).unwrap_or(rest.len());
     rest.get(..len)
 }
 

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::containing::containing;
 use super::{SymbolKind, SymbolTable};
 use crate::demangle::{demangled_path, is_mangled, without_template_arguments};
 use crate::names::Pattern;
@@ -78,28 +79,43 @@ fn narrow(found: &mut Vec<u32>, wish: impl Fn(u32) -> bool) {
 /// arguments; in the same case of letters if there are any.
 pub(super) fn find_demangled(table: &SymbolTable, name: &str) -> Vec<u32> {
     let needles = identifiers(name);
-    let is_called = |path: &str, same: fn(&str, &str) -> bool| {
-        same(path, name) || same(&without_template_arguments(path), name)
-    };
-    let mut exact = Vec::new();
-    let mut folded = Vec::new();
-    for index in 0..table.entries.len() as u32 {
-        let is_plt = table.entry(index).is_some_and(|entry| entry.kind == SymbolKind::PltEntry);
-        if is_plt || !contains_all(table.base_name(index), &needles) {
-            continue;
-        }
-        let Some(path) = table.path(index) else {
-            continue;
-        };
-        if is_called(&path, |a, b| a == b) {
-            exact.push(index);
-        } else if is_called(&path, str::eq_ignore_ascii_case) {
-            folded.push(index);
-        }
+    let mut found = called(table, name, &needles, false);
+    if found.is_empty() {
+        found = called(table, name, &needles, true);
     }
-    let mut found = if exact.is_empty() { folded } else { exact };
     narrow(&mut found, |index| table.entry(index).is_some_and(|entry| !entry.is_hidden));
     found
+}
+
+/// The entries whose demangled name is `name`, all of whose identifiers are in the name in the file.
+fn called(table: &SymbolTable, name: &str, needles: &[String], ignore_case: bool) -> Vec<u32> {
+    let is_same = |path: &str| match ignore_case {
+        true => path.eq_ignore_ascii_case(name),
+        false => path == name,
+    };
+    let is_called = |path: &str| is_same(path) || is_same(&without_template_arguments(path));
+    let is_candidate = |index: &u32| {
+        let raw = table.base_name(*index);
+        let is_linkage = table.entry(*index).is_some_and(|it| it.kind == SymbolKind::PltEntry);
+        !is_linkage && contains_all(raw, needles)
+    };
+    let longest = needles.iter().max_by_key(|needle| needle.len());
+    let candidates = match longest {
+        Some(needle) => containing(table, in_case_of(name, needle), ignore_case),
+        None => (0..table.entries.len() as u32).collect(),
+    };
+    let candidates = candidates.into_iter().filter(is_candidate);
+    candidates.filter(|index| table.path(*index).is_some_and(|path| is_called(&path))).collect()
+}
+
+/// An identifier, which is in lower case, as the name that it is of writes it.
+fn in_case_of<'a>(name: &'a str, identifier: &'a str) -> &'a str {
+    let is_it = |at: &usize| {
+        let here = name.as_bytes().get(*at..*at + identifier.len());
+        here.is_some_and(|here| here.eq_ignore_ascii_case(identifier.as_bytes()))
+    };
+    let at = (0..name.len()).find(is_it);
+    at.and_then(|at| name.get(at..at + identifier.len())).unwrap_or(identifier)
 }
 
 /// The entries whose name in the file, or demangled name, matches `pattern`.
@@ -139,7 +155,7 @@ const ABBREVIATED: [&str; 10] = [
 /// The identifiers, in lower case, that a mangled name must contain if it stands for `name`. Left
 /// out is what is not certain: operators, the compiler's own words, letters outside ASCII, and all
 /// that has wildcards in it.
-fn identifiers(name: &str) -> Vec<String> {
+pub(crate) fn identifiers(name: &str) -> Vec<String> {
     let is_certain = |word: &String| {
         let is_plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         is_plain && !word.is_empty() && !ABBREVIATED.contains(&word.as_str())
@@ -152,7 +168,7 @@ fn identifiers(name: &str) -> Vec<String> {
 }
 
 /// Whether `text` contains all `needles`, which are in lower case, in any case of letters.
-fn contains_all(text: &[u8], needles: &[String]) -> bool {
+pub(crate) fn contains_all(text: &[u8], needles: &[String]) -> bool {
     needles.iter().all(|needle| {
         let Some((first, rest)) = needle.as_bytes().split_first() else {
             return true;

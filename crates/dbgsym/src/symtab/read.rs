@@ -294,7 +294,7 @@ impl SymbolTable {
 
 /// Where the version begins: the `@` of `name@VERSION` or the first of `name@@VERSION`.
 fn version_mark(name: &[u8]) -> Option<usize> {
-    name.iter().position(|byte| *byte == b'@').filter(|at| *at > 0)
+    memchr::memchr(b'@', name).filter(|at| *at > 0)
 }
 
 /// The entry for one symbol of a file, or `None` if it names nothing in this image.

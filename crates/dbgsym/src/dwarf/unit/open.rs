@@ -108,8 +108,20 @@ impl<'a> OpenUnit<'a> {
         &self,
         entry: &DebuggingInformationEntry<Reader<'a>>,
     ) -> Vec<Range<u64>> {
+        if self.passes_the_end(entry) {
+            return Vec::new();
+        }
         let Ok(mut ranges) = self.refs().die_ranges(entry) else { return Vec::new() };
         collect(|| ranges.next(), |start| self.info.has_code_at(start), ENTRY_RANGES_MAX)
+    }
+
+    /// Whether the addresses of a damaged entry pass the end of the address space, which gimli does
+    /// not expect.
+    fn passes_the_end(&self, entry: &DebuggingInformationEntry<Reader<'a>>) -> bool {
+        let size = entry.attr(gimli::DW_AT_high_pc).and_then(gimli::Attribute::udata_value);
+        let start = entry.attr_value(gimli::DW_AT_low_pc);
+        let start = start.and_then(|value| self.refs().attr_address(value).ok().flatten());
+        start.zip(size).is_some_and(|(start, size)| start.checked_add(size).is_none())
     }
 
     /// Up to DWARF 4 this was an extension of GNU.
@@ -135,7 +147,9 @@ impl<'a> OpenUnit<'a> {
                 facts.language = SourceLanguage::new(language);
             }
         }
-        if let Ok(mut ranges) = self.refs().unit_ranges() {
+        let root = self.unit.entry(self.unit.header.root_offset());
+        let is_sound = root.is_ok_and(|root| !self.passes_the_end(&root));
+        if is_sound && let Ok(mut ranges) = self.refs().unit_ranges() {
             facts.ranges = collect(|| ranges.next(), |_| true, UNIT_RANGES_MAX);
         }
         facts
@@ -162,11 +176,23 @@ fn collect(
 pub(crate) struct OpenUnits<'a> {
     info: &'a DebugInfo,
     open: RefCell<HashMap<UnitId, Option<Rc<OpenUnit<'a>>>>>,
+    /// Whether questions are about few entries of each unit, for which not all are to be read.
+    descends: bool,
 }
 
 impl<'a> OpenUnits<'a> {
     pub(crate) fn new(info: &'a DebugInfo) -> OpenUnits<'a> {
-        OpenUnits { info, open: RefCell::new(HashMap::new()) }
+        OpenUnits { info, open: RefCell::new(HashMap::new()), descends: false }
+    }
+
+    /// For questions about few entries of many units.
+    pub(crate) fn for_few(info: &'a DebugInfo) -> OpenUnits<'a> {
+        OpenUnits { descends: true, ..OpenUnits::new(info) }
+    }
+
+    /// Whether what an entry is in is found without reading all entries of its unit.
+    pub(crate) fn descends(&self) -> bool {
+        self.descends
     }
 
     /// What the units are part of.
