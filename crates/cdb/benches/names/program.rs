@@ -32,8 +32,13 @@ pub(crate) fn describe(program: &Path) -> String {
     let guard = Guard::new();
     let sizes = guard.output("size", &["-A", text(program)]);
     let of_debug = sizes.lines().filter(|line| line.starts_with(".debug_"));
-    let size: u64 = of_debug.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum();
-    format!("{}: {} MB of debugging information, {UNITS} units", program.display(), size / 1_000_000)
+    let size: u64 =
+        of_debug.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum();
+    format!(
+        "{}: {} MB of debugging information, {UNITS} units",
+        program.display(),
+        size / 1_000_000
+    )
 }
 
 fn make(directory: &Path) {

@@ -209,3 +209,43 @@ fn rust_paths_are_names() {
     assert!(stop.contains("Breakpoint 0 hit") && stop.contains("greeter::everybody"), "{stop}");
     cdb.finish("q");
 }
+
+#[test]
+fn two_debuggers_share_what_is_kept() {
+    let guard = Guard::new();
+    let program = Testee::build("greeter", &[]);
+    let cache = guard.directory().join("cache");
+    let debug = || {
+        let mut command = guard.command(env!("CARGO_BIN_EXE_cdb"));
+        command.arg(program.path()).env("XDG_CACHE_HOME", &cache);
+        Console::spawn(command)
+    };
+    let kept = || {
+        let store = cache.join("dbgsrv/symbols");
+        let builds = std::fs::read_dir(store).into_iter().flatten().flatten();
+        let files = builds.flat_map(|build| std::fs::read_dir(build.path()).into_iter().flatten());
+        let mut names: Vec<_> = files.flatten().map(|file| file.file_name()).collect();
+        names.sort();
+        names
+    };
+    let mut both = [debug(), debug()];
+    assert!(kept().is_empty(), "nobody has asked yet");
+    // Both make it at once, and the last one's stays.
+    for cdb in &mut both {
+        let module = module(cdb);
+        cdb.type_line(&format!("? {module}!no_such_name"));
+    }
+    for cdb in &mut both {
+        cdb.read_until("no_such_name'");
+        cdb.read_to_prompt();
+    }
+    assert_eq!(kept(), ["names"]);
+    for cdb in both {
+        cdb.finish("q");
+    }
+    let mut cdb = debug();
+    let module = module(&mut cdb);
+    let asked = cdb.command(&format!("!sym noisy; ? {module}!no_such_name"));
+    assert!(asked.contains("/names - OK"), "{asked}");
+    cdb.finish("q");
+}

@@ -3,6 +3,7 @@
 
 use memchr::{memchr, memchr2_iter, memmem};
 
+use super::read::NAME_LEN_MAX_BYTES;
 use super::{SymbolKind, SymbolTable};
 
 /// The entries whose name in the file contains `text`, in ascending order; those of the procedure
@@ -27,8 +28,9 @@ pub(super) fn containing(table: &SymbolTable, text: &str, ignore_case: bool) -> 
         };
         let start = entry.name as usize;
         let next = found.partition_point(|at| *at < start);
+        let next = found.get(next).filter(|at| **at - start < NAME_LEN_MAX_BYTES);
         // A name ends with a zero, and linkers let one be the end of another.
-        let between = found.get(next).and_then(|at| bytes.as_slice().get(start..*at));
+        let between = next.and_then(|at| bytes.as_slice().get(start..*at));
         between.is_some_and(|between| memchr(0, between).is_none())
     };
     (0..table.entries.len() as u32).filter(contains).collect()

@@ -53,6 +53,38 @@ fn check(build: &Build) {
         assert!(all.contains(entry), "{}: * does not match {name}", build.name());
     }
     assert!(entries("no_such_function").is_empty());
+    check_afresh(build, &path, &image, &functions);
+}
+
+/// What names are inside of is found in another way where a unit was not read in whole before: each
+/// question is the first one to an image.
+fn check_afresh(
+    build: &Build,
+    path: &Path,
+    read: &Image,
+    functions: &BTreeMap<u64, (String, Option<String>)>,
+) {
+    let read = read.debug_info().expect("it was built with -g");
+    let index = read.stored_name_index().expect("made before");
+    let step = functions.len().div_ceil(5);
+    for (entry, (name, _)) in functions.iter().step_by(step) {
+        let image = image(path);
+        let info = image.debug_info().expect("the same");
+        info.load_name_index(&index).expect("the same image's");
+        let found = info.functions_named(name);
+        let entries: Vec<u64> = found.iter().map(|function| function.entry.value()).collect();
+        assert!(entries.contains(entry), "{}: {name} at {entry:#x}: {entries:x?}", build.name());
+    }
+    let variables = read.variables_matching(&Pattern::new("*"));
+    let step = variables.len().div_ceil(5).max(1);
+    for variable in variables.iter().step_by(step) {
+        let image = image(path);
+        let info = image.debug_info().expect("the same");
+        info.load_name_index(&index).expect("the same image's");
+        let found = info.variables_named(&variable.name);
+        let is_there = found.iter().any(|one| one.entry() == variable.entry());
+        assert!(is_there, "{}: {}: {found:?}", build.name(), variable.name);
+    }
 }
 
 #[test]
