@@ -2,9 +2,9 @@
 //! name, in a program with 300 MB of debugging information; beside gdb and lldb in the same run:
 //! `cargo bench -p cdb --bench names`. What counts are the ratios; machines are noisy.
 //!
-//! Each debugger is asked for a function that symbol tables have and for one that was inlined, which
-//! only debugging information has; with nothing kept from before, and with what its first run kept.
-//! Files are in the system's cache in either case.
+//! Each debugger is asked for a function that symbol tables have and for one that was inlined,
+//! which only debugging information has; with nothing kept from before, and with what its first run
+//! kept. Files are in the system's cache in either case.
 
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 

@@ -183,8 +183,8 @@ impl SymbolTable {
     /// if there is no default; `name@VERSION` means that one. An entry of the procedure linkage
     /// table is found by its full name, `name@plt`, only.
     ///
-    /// **Cost**: rule 3 searches all names in the file, some 20 ms for a million, and rule 4 some
-    /// 100 ms.
+    /// **Cost**: rule 3 searches all names in the file, some 20 ms for a million, rule 4 some 100
+    /// ms.
     pub fn by_name(&self, name: &str) -> Vec<Symbol<'_>> {
         let mut found = Vec::new();
         if !name.contains("::") {

@@ -190,8 +190,8 @@ impl DebugInfo {
         self.names.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// From now on no question about types makes the index of names: whoever says this does so, when
-    /// [`DebugInfo::take_lack_of_names`] tells that one would have needed it.
+    /// From now on no question about types makes the index of names: whoever says this does so,
+    /// when [`DebugInfo::take_lack_of_names`] tells that one would have needed it.
     pub fn leave_names(&self) {
         self.leaves_names.store(true, Ordering::Relaxed);
     }

@@ -216,8 +216,8 @@ pub(crate) fn qualified_name(units: &OpenUnits<'_>, id: EntryId) -> Option<Strin
 }
 
 /// The names that an entry may be asked for by, if it is asked for by one with these words (see
-/// [`identifiers`](crate::symtab::identifiers)): as people see it, as its language writes it, as the
-/// linker knows it.
+/// [`identifiers`](crate::symtab::identifiers)): as people see it, as its language writes it, as
+/// the linker knows it.
 pub(crate) fn names_with(units: &OpenUnits<'_>, id: EntryId, words: &[String]) -> Vec<String> {
     let identity = identity(units, id);
     let mut names = Vec::with_capacity(3);

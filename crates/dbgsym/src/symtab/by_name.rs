@@ -87,7 +87,7 @@ pub(super) fn find_demangled(table: &SymbolTable, name: &str) -> Vec<u32> {
     found
 }
 
-/// The entries whose demangled name is `name`, all of whose identifiers are in the name in the file.
+/// The entries whose demangled name is `name`. The name in the file contains all its identifiers.
 fn called(table: &SymbolTable, name: &str, needles: &[String], ignore_case: bool) -> Vec<u32> {
     let is_same = |path: &str| match ignore_case {
         true => path.eq_ignore_ascii_case(name),
