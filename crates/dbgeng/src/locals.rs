@@ -149,7 +149,7 @@ impl StoppedThread<'_> {
                 let (frames, chosen) = self.frames(number, 0)?;
                 let pc = frames.get(chosen.index).map(|frame| frame.pc.lookup_pc());
                 let module = pc.and_then(|pc| self.symbols.process.modules.at(pc));
-                let image = module.map(|module| self.symbols.debug_image(module)).transpose()?;
+                let image = module.map(|module| self.symbols.indexed_image(module)).transpose()?;
                 return Ok(image.flatten().map(|image| Found { image, ty, address, bytes }));
             }
         }

@@ -174,7 +174,7 @@ impl ProcessSymbols<'_> {
     ) -> Result<Option<TypeLayout>, Error> {
         let (module, name) = self.split(name);
         for module in self.candidates(module) {
-            let Some(image) = self.debug_image(module)? else { continue };
+            let Some(image) = self.indexed_image(module)? else { continue };
             let Some(info) = image.debug_info() else { continue };
             if !query.only_types && query.address.is_none() {
                 let thread_local = |offset: u64| thread_local(module, offset);
@@ -231,7 +231,7 @@ impl ProcessSymbols<'_> {
         let (module, name) = self.split(name);
         let name_at = |address: Address| self.at(address);
         for module in self.candidates(module) {
-            let Some(image) = self.debug_image(module)? else { continue };
+            let Some(image) = self.indexed_image(module)? else { continue };
             let Some(info) = image.debug_info() else { continue };
             let variables = info.variables_named(name);
             let thread_local = |offset: u64| thread_local(module, offset);
@@ -255,7 +255,7 @@ impl ProcessSymbols<'_> {
     pub(crate) fn type_named(&self, name: &str) -> Result<Option<(Arc<Image>, TypeRef)>, Error> {
         let (module, name) = self.split(name);
         for module in self.candidates(module) {
-            let Some(image) = self.debug_image(module)? else { continue };
+            let Some(image) = self.indexed_image(module)? else { continue };
             let Some(info) = image.debug_info() else { continue };
             if let Some(ty) = info.types_named(name).into_iter().next() {
                 return Ok(Some((image, ty)));
@@ -284,26 +284,31 @@ impl ProcessSymbols<'_> {
         variables.retain(|variable| !variable.name.is_empty());
         let name_at = |address: Address| self.at(address);
         let thread_local = |offset: u64| thread_local(module, offset);
-        gathered(&self.process.memory, self.client, |memory| {
-            let frame = Frameless { memory, bias: module.bias, thread_local: &thread_local };
-            let values = Values::new(info, memory, &name_at, ValueLimits::LINE);
-            let local = |variable: &Variable| {
-                let found = object(&values, variable, &frame);
-                let is_known = found.object.is_some();
-                let value = if is_known { found.value } else { "<no frame>".to_owned() };
-                Local {
-                    name: variable.name.clone(),
-                    kind: variable.kind,
-                    type_name: info.type_name(variable.ty),
-                    size_bytes: found.size_bytes,
-                    place: found.address.map_or(ValuePlace::Unknown, ValuePlace::Memory),
-                    value,
-                    bytes: found.object.map(|object| object.bytes),
-                    is_shadowed: variable.is_shadowed,
-                }
-            };
-            variables.iter().map(local).collect()
-        })
+        let ask = || {
+            gathered(&self.process.memory, self.client, |memory| {
+                let frame = Frameless { memory, bias: module.bias, thread_local: &thread_local };
+                let values = Values::new(info, memory, &name_at, ValueLimits::LINE);
+                let local = |variable: &Variable| {
+                    let found = object(&values, variable, &frame);
+                    let is_known = found.object.is_some();
+                    let value = if is_known { found.value } else { "<no frame>".to_owned() };
+                    Local {
+                        name: variable.name.clone(),
+                        kind: variable.kind,
+                        type_name: info.type_name(variable.ty),
+                        size_bytes: found.size_bytes,
+                        place: found.address.map_or(ValuePlace::Unknown, ValuePlace::Memory),
+                        value,
+                        bytes: found.object.map(|object| object.bytes),
+                        is_shadowed: variable.is_shadowed,
+                    }
+                };
+                variables.iter().map(local).collect()
+            })
+        };
+        let found = ask()?;
+        // Types whose definitions are elsewhere are found by their names.
+        if self.index_if_lacking(address)? { ask() } else { Ok(found) }
     }
 
     /// The names of the types that a pattern matches, `module!name`, and their sizes.
@@ -313,7 +318,7 @@ impl ProcessSymbols<'_> {
         let mut found = Vec::new();
         for module in self.candidates(None).filter(|module| modules.matches(&module.name)) {
             self.finder.check_cancelled()?;
-            let Some(image) = self.debug_image(module)? else { continue };
+            let Some(image) = self.indexed_image(module)? else { continue };
             let Some(info) = image.debug_info() else { continue };
             found.extend(info.types_matching(&names).into_iter().map(|ty| {
                 let name = format!("{}!{}", module.name, info.type_name(Some(ty)));
@@ -372,7 +377,7 @@ impl ProcessSymbols<'_> {
         };
         let module = self.process.modules.named(&first.module);
         let module = module.ok_or_else(|| no_link("the module of the list is gone"))?;
-        let image = self.debug_image(module)?;
+        let image = self.indexed_image(module)?;
         let info = image.as_deref().and_then(Image::debug_info);
         let info = info.ok_or_else(|| no_link("the module of the list has no types"))?;
         let name_at = |address: Address| self.at(address);
