@@ -9,6 +9,7 @@ pub(crate) const SHT_PROGBITS: u32 = 1;
 pub(crate) const SHT_SYMTAB: u32 = 2;
 const SHT_STRTAB: u32 = 3;
 const SHF_ALLOC: u64 = 2;
+const SHF_EXECINSTR: u64 = 4;
 pub(crate) const SHF_COMPRESSED: u64 = 0x800;
 
 const HEADER_SIZE_BYTES: usize = 64;
@@ -86,10 +87,11 @@ impl SyntheticElf {
         start..self.file.len() as u64
     }
 
-    /// Adds a loaded section and says where it lies.
+    /// Adds a loaded section and says where it lies. `.text` has instructions.
     pub(crate) fn section(&mut self, name: &str, bytes: &[u8]) -> LinkAddress {
         let range = self.place(bytes);
-        self.push_header(name, SHT_PROGBITS, SHF_ALLOC, range.clone(), 0, 0);
+        let flags = SHF_ALLOC | if name == ".text" { SHF_EXECINSTR } else { 0 };
+        self.push_header(name, SHT_PROGBITS, flags, range.clone(), 0, 0);
         LinkAddress::new(range.start)
     }
 

@@ -6,13 +6,20 @@
     reason = "compilers and debuggers are what this is tested on"
 )]
 
+use dbgsym::{Image, ImageBytes};
+
 // What the tests stand on: compiled programs, what binutils say, core files.
 mod binutils;
 mod core_file;
 mod debug_builds;
 mod programs;
+mod replay;
+#[allow(dead_code, reason = "unit tests use all of it")]
+#[path = "../../src/synthetic.rs"]
+mod synthetic;
 
 // The tests, one file for each part of the crate.
+mod corpus;
 mod corruption;
 mod debug_corruption;
 mod disassembly;
