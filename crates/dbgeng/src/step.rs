@@ -78,6 +78,15 @@ impl Plan {
         }
     }
 
+    /// A process has become another program: places of the old one mean nothing any more, and what
+    /// was to end there is a free run now.
+    pub(crate) fn executed(&mut self, number: ProcessNumber) {
+        let has_places = !matches!(self, Plan::Step { .. });
+        if has_places && self.process() == number {
+            *self = Plan::Go { process: number, until: Vec::new() };
+        }
+    }
+
     /// Whether passes of breakpoints count while this is carried out.
     pub(crate) fn counts_passes(&self) -> bool {
         matches!(self, Plan::Go { .. })

@@ -90,6 +90,76 @@ fn a_step_ends_at_the_handler_of_an_exception() {
 }
 
 #[test]
+fn handlers_for_other_types_do_not_end_a_step() {
+    let guard = Guard::new();
+    for flags in [&["-O0"][..], &["-O0", "-static"]] {
+        let mut program = Stepped::new(&guard, "selects", flags);
+        program.run_to("throw");
+        program.step("p", "first catch");
+        program.run_to("throw");
+        program.step("gu", "first catch");
+        program.run_to("throw again");
+        program.step("p", "end of catch");
+        program.step("p", "last catch");
+        program.run_to("call");
+        program.step("p", "last catch");
+        // What is cleaned up on the line itself belongs to it.
+        program.run_to("one line");
+        program.step("p", "cleaned up");
+        program.run_to("often");
+        program.step("p", "end");
+        program.cdb.finish("q");
+    }
+}
+
+#[test]
+fn a_step_ends_in_functions_reached_by_table_and_jump() {
+    let guard = Guard::new();
+    let mut program = Stepped::new(&guard, "sidesteps", &["-O2"]);
+    for callee in ["add", "subtract", "add"] {
+        program.run_to("choice");
+        program.step("t", "choose");
+        program.step("t", callee);
+        assert_eq!(program.functions(), [callee, "main"]);
+        program.step("gu", "choice");
+    }
+    program.cdb.finish("q");
+}
+
+#[test]
+fn frames_with_an_alignment_of_their_own_are_told_apart() {
+    let guard = Guard::new();
+    let mut program = Stepped::new(&guard, "sidesteps", &[]);
+    program.run_to("realign");
+    program.step("t", "vector");
+    program.run_to("deeper");
+    program.step("t", "vector");
+    assert_eq!(program.functions(), ["realign", "realign", "main"]);
+    program.run_to("deeper");
+    // Two more are entered and left, through the same jump, which has to be looked at.
+    program.step("p", "realign end");
+    assert_eq!(program.functions(), ["realign", "realign", "main"]);
+    program.step("gu", "deeper");
+    program.step("p", "realign end");
+    program.step("gu", "realign");
+    program.cdb.finish("q");
+}
+
+#[test]
+fn a_step_that_executes_another_program_is_a_run() {
+    let guard = Guard::new();
+    for flags in [&[][..], &["-static", "-no-pie"]] {
+        let mut program = Stepped::new(&guard, "sidesteps", flags);
+        program.run_to("execute");
+        let said = program.cdb.command("p");
+        assert!(said.contains("A new program was executed"), "{said}");
+        assert!(said.contains("exited with status 0"), "{said}");
+        assert!(!said.contains("cannot"), "{said}");
+        program.cdb.finish("q");
+    }
+}
+
+#[test]
 fn a_step_ends_where_a_jump_leads() {
     let guard = Guard::new();
     for flags in [&["-O0"][..], &["-O0", "-static"]] {

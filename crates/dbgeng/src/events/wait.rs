@@ -187,6 +187,9 @@ impl Engine {
             process.armed.clear();
             process.threads.release();
             self.breakpoints.executed(number);
+            if let Some(plan) = &mut self.plan {
+                plan.executed(number);
+            }
         }
         let has_new_modules = process.stopped(&mut stopped, tail);
         let tid = Tid::new(stopped.tid);

@@ -6,13 +6,15 @@ mod callee;
 mod code;
 mod escape;
 
+use std::collections::BTreeSet;
+
 use dbgbase::{Address, Arch, GeneralRegisters, StopReason, Tid};
 use dbgsym::unwind::{Frame, LandingPad};
 
-use self::code::{FunctionCode, calls_ahead_of_line};
+use self::code::{FunctionCode, Walked, calls_ahead_of_line};
 use crate::process::CallsAhead;
 use crate::stack::{Images, unwind};
-use crate::step::flow::explore;
+use crate::step::flow::{Flow, explore};
 use crate::step::guard::Guard;
 use crate::step::line::{LineGoal, LineStep, Meaning, Scope, StepSite};
 use crate::step::{Plan, TemporarySite};
@@ -98,13 +100,23 @@ impl Engine {
         if inside.calls {
             outer.extend(stepper.escapes());
         }
-        let cfa = stepper.cfa;
+        let (cfa, return_address) = (stepper.cfa, stepper.return_address);
         // A handler is entered as a function is.
         let is_signalled = process.deliver.is_some_and(|(to, _)| to == tid);
         let enters_handler = is_signalled && goal == LineGoal::Into;
         let looks_at = (inside.looks_first || enters_handler).then_some(pc);
         let (sites, outer) = (self.number_sites(inside.sites), self.number_sites(outer));
-        let step = LineStep { process: number, tid, goal, scope, cfa, sites, outer, looks_at };
+        let step = LineStep {
+            process: number,
+            tid,
+            goal,
+            scope,
+            cfa,
+            return_address,
+            sites,
+            outer,
+            looks_at,
+        };
         Ok(Some(Plan::Line(step)))
     }
 
@@ -172,7 +184,7 @@ impl Engine {
                 goal: step.goal,
                 scope: &scope,
                 cfa: step.cfa,
-                return_address: None,
+                return_address: step.return_address,
             };
             match step.reached(reason) {
                 Some(site) => stepper.at_site(site, &registers)?,
@@ -198,12 +210,14 @@ impl Engine {
                     step.outer.extend(self.number_sites(escapes));
                 }
             }
-            Outcome::Escaped(landing) => {
-                // Where it lands is known now; what is thrown on the way there does not matter.
-                let is_thrown = landing.iter().any(|draft| matches!(draft.guard, Guard::Code(_)));
-                step.outer.retain(|site| site.meaning != Meaning::Throw || !is_thrown);
+            Outcome::RunsOn => {}
+            Outcome::Thrown(landing) => {
+                // The frames around the one that is stepped do not change, so whatever else is
+                // thrown before it is left may land in the same places, and nowhere else.
+                step.outer.retain(|site| site.meaning != Meaning::Throw);
                 step.outer.extend(self.number_sites(landing));
             }
+            Outcome::Jumped(landing) => step.outer.extend(self.number_sites(landing)),
         }
         self.plan = Some(Plan::Line(step));
         Ok(false)
@@ -218,30 +232,45 @@ enum Outcome {
     Look,
     /// It goes on in the function, or will.
     Inside { inside: Inside, escapes: Vec<Draft> },
-    /// The frame may be left, to there.
-    Escaped(Vec<Draft>),
+    /// An exception may leave the frame, to there.
+    Thrown(Vec<Draft>),
+    /// A jump leaves the frame, to there.
+    Jumped(Vec<Draft>),
+    /// It was not about the frame that is stepped.
+    RunsOn,
 }
 
 impl Stepper<'_> {
     fn at_site(&self, site: &StepSite, registers: &GeneralRegisters) -> Result<Outcome, Error> {
-        match site.meaning {
-            Meaning::End { calls_ahead } => {
-                let is_certain = site.guard != Guard::None;
-                let is_it = is_certain || self.is_frame(registers)?;
-                let runs_on = Outcome::Escaped(Vec::new());
-                Ok(if is_it { Outcome::Over { calls_ahead } } else { runs_on })
-            }
-            Meaning::Look => Ok(Outcome::Look),
-            Meaning::Throw => Ok(Outcome::Escaped(self.handlers(registers)?)),
-            Meaning::LongJump => Ok(Outcome::Escaped(self.jump_target(registers)?)),
+        if !self.is_meant(&site.guard, registers)? {
+            return Ok(Outcome::RunsOn);
         }
+        Ok(match site.meaning {
+            Meaning::End { calls_ahead } => Outcome::Over { calls_ahead },
+            Meaning::Look => Outcome::Look,
+            Meaning::Throw => {
+                let handlers = self.handlers(registers)?;
+                handlers.map_or(Outcome::RunsOn, Outcome::Thrown)
+            }
+            Meaning::LongJump => Outcome::Jumped(self.jump_target(registers)?),
+        })
     }
 
-    /// Whether a thread executes the frame that is stepped.
-    fn is_frame(&self, registers: &GeneralRegisters) -> Result<bool, Error> {
+    /// Whether what the server could not judge is so.
+    fn is_meant(&self, guard: &Guard, registers: &GeneralRegisters) -> Result<bool, Error> {
+        let (wanted_cfa, wanted_caller) = match guard {
+            Guard::Frame(cfa) => (Some(*cfa), None),
+            Guard::ReturnsTo(address) => (None, Some(*address)),
+            Guard::None | Guard::SpFrom(_) | Guard::Code(_) => return Ok(true),
+        };
         let (frames, _) = unwind(&Images::new(self.symbols), registers, 2)?;
         let cfa = frames.first().and_then(|frame| frame.cfa);
-        Ok(self.cfa.is_none() || cfa.is_none() || cfa == self.cfa)
+        let caller = frames.get(1).map(|frame| frame.pc.address());
+        // What is not known is believed.
+        let agrees = |wanted: Option<Address>, found: Option<Address>| {
+            wanted.is_none() || found.is_none() || wanted == found
+        };
+        Ok(agrees(wanted_cfa, cfa) && agrees(wanted_caller, caller))
     }
 
     /// A thread has executed the instruction that was to tell where it goes.
@@ -251,9 +280,9 @@ impl Stepper<'_> {
         looked_at: Option<Address>,
     ) -> Result<Outcome, Error> {
         let pc = registers.pc();
-        let Some(looked_at) = looked_at else { return Ok(Outcome::Escaped(Vec::new())) };
+        let Some(looked_at) = looked_at else { return Ok(Outcome::RunsOn) };
         let Some(code) = FunctionCode::around(self.symbols, looked_at)? else {
-            return Ok(Outcome::Escaped(Vec::new()));
+            return Ok(Outcome::RunsOn);
         };
         let (frames, _) = unwind(&Images::new(self.symbols), registers, FRAMES_NEEDED)?;
         let is_ours = |frame: &Frame| self.cfa.is_none() || frame.cfa == self.cfa;
@@ -315,10 +344,15 @@ impl Stepper<'_> {
         {
             return Ok(Inside { sites: vec![end(from, calls_ahead)], ..Inside::default() });
         }
-        let flow = explore(&walked, from);
+        let mut flow = explore(&walked, from);
+        let pads = match self.goal {
+            LineGoal::Out => BTreeSet::new(),
+            LineGoal::Over | LineGoal::Into => pads(code, &walked, &mut flow),
+        };
         let mut inside = Inside { calls: !flow.calls.is_empty(), ..Inside::default() };
         let ends = flow.ends.iter().map(|at| end(*at, walked.arrival(*at).unwrap_or(0)));
         inside.sites.extend(ends);
+        inside.sites.extend(pads.into_iter().map(|pad| end(pad, 0)));
         let mut unknown = flow.unknown;
         if self.goal == LineGoal::Into {
             for call in &flow.calls {
@@ -345,15 +379,30 @@ impl Stepper<'_> {
             meaning: Meaning::Look,
             guard: Guard::frame(self.arch, code.frame_address_rule(at), self.cfa),
         }));
-        if self.goal != LineGoal::Out {
-            let is_left = |pad: &LandingPad| {
-                flow.calls.iter().any(|call| code.is_among(call.address(), &pad.calls))
-            };
-            let pads = code.landing_pads().into_iter().filter(is_left);
-            inside.sites.extend(pads.map(|pad| end(code.address(pad.pad), 0)));
-        }
         Ok(inside)
     }
+}
+
+/// Where exceptions take the function that leave the calls of a walk. Where that is the same line,
+/// it cleans up behind itself, and the walk goes on there.
+fn pads(code: &FunctionCode<'_>, walked: &Walked<'_>, flow: &mut Flow) -> BTreeSet<Address> {
+    let mut ends = BTreeSet::new();
+    if flow.calls.is_empty() {
+        return ends;
+    }
+    let mut pads = code.landing_pads();
+    let is_left = |pad: &LandingPad, flow: &Flow| {
+        flow.calls.iter().any(|call| code.is_among(call.address(), &pad.calls))
+    };
+    while let Some(next) = pads.iter().position(|pad| is_left(pad, flow)) {
+        let at = code.address(pads.swap_remove(next).pad);
+        if walked.is_same_line(at) {
+            flow.join(explore(walked, at));
+        } else {
+            ends.insert(at);
+        }
+    }
+    ends
 }
 
 /// Where a frame returns to: its caller, or if it handles a signal what was interrupted.

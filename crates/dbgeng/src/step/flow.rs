@@ -32,6 +32,16 @@ pub(crate) struct Flow {
     pub(crate) tail_calls: BTreeSet<Address>,
 }
 
+impl Flow {
+    /// Adds what another walk has found.
+    pub(crate) fn join(&mut self, other: Flow) {
+        self.ends.extend(other.ends);
+        self.unknown.extend(other.unknown);
+        self.calls.extend(other.calls);
+        self.tail_calls.extend(other.tail_calls);
+    }
+}
+
 /// Walks from an instruction, which is taken to be executed, to all ends.
 pub(crate) fn explore(code: &dyn Code, from: Address) -> Flow {
     let mut flow = Flow::default();

@@ -113,6 +113,8 @@ pub(crate) struct LineStep {
     pub(crate) scope: Scope,
     /// The canonical frame address of the frame that is stepped, if known.
     pub(crate) cfa: Option<Address>,
+    /// Where that frame returns to, if known.
+    pub(crate) return_address: Option<Address>,
     /// In the function.
     pub(crate) sites: Vec<StepSite>,
     /// Behind it: the caller, and where exceptions and jumps come to light.

@@ -7,7 +7,7 @@
 //! u8 encoding of the base, FF: none   [base]
 //! u8 encoding of the types, FF: none  [uleb128: where they end]
 //! u8 encoding of the calls            uleb128: bytes of calls
-//! calls: start, length, pad (each in that encoding), uleb128 action
+//! calls: start, length, pad (each in that encoding), uleb128 action, 0: clean up
 //! ```
 
 use std::ops::Range;
@@ -29,6 +29,8 @@ pub struct LandingPad {
     pub calls: Range<LinkAddress>,
     /// Where the function goes on, to clean up or to handle the exception.
     pub pad: LinkAddress,
+    /// Whether it may pass exceptions by, as a handler does that is not for their type.
+    pub is_selective: bool,
 }
 
 impl Image {
@@ -71,10 +73,14 @@ fn read(
         let start = number(&mut calls, encoding)?;
         let len = number(&mut calls, encoding)?;
         let pad = number(&mut calls, encoding)?;
-        calls.read_uleb128()?;
+        let action = calls.read_uleb128()?;
         if pad != 0 {
             let at = |offset: u64| LinkAddress::new(function.value().wrapping_add(offset));
-            pads.push(LandingPad { calls: at(start)..at(start.wrapping_add(len)), pad: at(pad) });
+            pads.push(LandingPad {
+                calls: at(start)..at(start.wrapping_add(len)),
+                pad: at(pad),
+                is_selective: action != 0,
+            });
         }
     }
     Ok(())
@@ -100,23 +106,23 @@ mod tests {
         pads
     }
 
-    fn pad(calls: Range<u64>, pad: u64) -> LandingPad {
+    fn pad(calls: Range<u64>, pad: u64, is_selective: bool) -> LandingPad {
         let calls = LinkAddress::new(calls.start)..LinkAddress::new(calls.end);
-        LandingPad { calls, pad: LinkAddress::new(pad) }
+        LandingPad { calls, pad: LinkAddress::new(pad), is_selective }
     }
 
     #[test]
     fn calls_without_a_pad_are_left_out() {
         let table = [0xff, 0x9b, 0x15, 0x01, 0x08, 0x04, 0x05, 0x20, 0x01, 0x10, 0x05, 0x00, 0x00];
-        assert_eq!(pads(&table), [pad(0x1004..0x1009, 0x1020)]);
+        assert_eq!(pads(&table), [pad(0x1004..0x1009, 0x1020, true)]);
         let table = [0xff, 0xff, 0x03, 0x0d, 2, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0, 0];
-        assert_eq!(pads(&table), [pad(0x1002..0x1003, 0x1009)]);
+        assert_eq!(pads(&table), [pad(0x1002..0x1003, 0x1009, false)]);
     }
 
     #[test]
     fn damage_ends_the_table() {
         let table = [0xff, 0xff, 0x01, 0x08, 0x04, 0x05, 0x20, 0x01, 0x80, 0x80, 0x80, 0x80];
-        assert_eq!(pads(&table), [pad(0x1004..0x1009, 0x1020)]);
+        assert_eq!(pads(&table), [pad(0x1004..0x1009, 0x1020, true)]);
         for end in 0..8 {
             assert_eq!(pads(table.get(..end).unwrap_or_default()), [], "{end} bytes");
         }

@@ -1,14 +1,13 @@
 //! The code of one function as steps by line see it: its instructions, where statements begin and
 //! which inlined calls are around them. It decides nothing about a step.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use dbgbase::{Address, LinkAddress, LoadBias};
 use dbgsym::Image;
 use dbgsym::disasm::{INSTRUCTION_LEN_MAX_BYTES, Instruction, InstructionKind, decode};
-use dbgsym::dwarf::{DebugInfo, InlinedCall, SourcePattern};
+use dbgsym::dwarf::{DebugInfo, InlinedCall, LineRow, SourcePattern};
 use dbgsym::unwind::{FrameAddressRule, LandingPad};
 
 use crate::Error;
@@ -23,8 +22,6 @@ pub(super) struct FunctionCode<'a> {
     image: Arc<Image>,
     bias: LoadBias,
     ranges: Vec<Range<LinkAddress>>,
-    /// Where statements begin.
-    statements: BTreeMap<LinkAddress, Line>,
 }
 
 /// The same as a walk of a step sees it.
@@ -52,8 +49,7 @@ impl<'a> FunctionCode<'a> {
             // Written in assembly: the linker knows it.
             None => vec![symbol_range(&image, link).unwrap_or(line.range)],
         };
-        let statements = statements(info, &ranges);
-        Ok(Some(FunctionCode { symbols, image, bias, ranges, statements }))
+        Ok(Some(FunctionCode { symbols, image, bias, ranges }))
     }
 
     fn info(&self) -> Option<&DebugInfo> {
@@ -108,9 +104,14 @@ impl Walked<'_> {
     /// Whether a step ends before an instruction, and with how many inlined calls ahead.
     pub(super) fn arrival(&self, at: Address) -> Option<usize> {
         let link = at.to_link(self.code.bias);
-        let line = self.code.statements.get(&link)?;
-        let calls = calls_here(self.code.info()?, link);
-        arrival(self.goal, self.scope, &calls, line)
+        let info = self.code.info()?;
+        let line = statement(info, link)?;
+        arrival(self.goal, self.scope, &calls_here(info, link), &line)
+    }
+
+    /// Whether an instruction belongs to the line that is stepped, statement or not.
+    pub(super) fn is_same_line(&self, at: Address) -> bool {
+        *self.scope == self.code.scope(at, 0)
     }
 }
 
@@ -181,15 +182,12 @@ fn call_site(call: &InlinedCall) -> Option<Line> {
     call.call_site.as_ref().map(|place| (Arc::clone(&place.file), place.line))
 }
 
-/// Where a step may end. Of several rows for one address the last one that begins a statement
-/// counts, as it does for the line of the address.
-fn statements(info: &DebugInfo, ranges: &[Range<LinkAddress>]) -> BTreeMap<LinkAddress, Line> {
-    let rows = ranges.iter().flat_map(|range| {
-        let rows = info.line_rows(range.clone());
-        rows.into_iter().filter(|row| range.contains(&row.address))
-    });
-    let statements = rows.filter(|row| row.is_statement && row.line != 0);
-    statements.map(|row| (row.address, (row.file, row.line))).collect()
+/// The line of the statement that begins at an address, where a step may end. Of several rows for
+/// it the last one that begins a statement counts, as it does for the line of the address.
+fn statement(info: &DebugInfo, link: LinkAddress) -> Option<Line> {
+    let rows = info.line_rows(link..LinkAddress::new(link.value().checked_add(1)?));
+    let begins = |row: &LineRow| row.address == link && row.is_statement && row.line != 0;
+    rows.into_iter().rev().find(begins).map(|row| (row.file, row.line))
 }
 
 fn symbol_range(image: &Image, link: LinkAddress) -> Option<Range<LinkAddress>> {

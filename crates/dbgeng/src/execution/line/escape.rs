@@ -54,14 +54,22 @@ impl Stepper<'_> {
         drafts
     }
 
-    /// A thread is about to throw: the first frame around the one that is stepped which does
-    /// something about it. A frame further in may handle it first.
-    pub(super) fn handlers(&self, registers: &GeneralRegisters) -> Result<Vec<Draft>, Error> {
+    /// A thread is about to throw: where the frames around the one that is stepped take exceptions.
+    /// A frame further in may handle it first. `None` if the thread is on a stack without the frame
+    /// that is stepped.
+    pub(super) fn handlers(
+        &self,
+        registers: &GeneralRegisters,
+    ) -> Result<Option<Vec<Draft>>, Error> {
         let images = Images::new(self.symbols);
         let (frames, _) = unwind(&images, registers, FRAMES_MAX)?;
-        let is_outside = |cfa: Address| self.cfa.is_none_or(|own| cfa > own);
-        for frame in &frames {
-            let Some(cfa) = frame.cfa.filter(|cfa| is_outside(*cfa)) else { continue };
+        let Some(own) =
+            frames.iter().position(|frame| frame.cfa.is_some() && frame.cfa == self.cfa)
+        else {
+            return Ok(None);
+        };
+        let mut drafts = Vec::new();
+        for frame in frames.iter().skip(own + 1) {
             let call = frame.pc.lookup_pc();
             let Some((image, bias)) = images.at(call) else { continue };
             let pads = image.landing_pads(call.to_link(bias));
@@ -69,13 +77,16 @@ impl Stepper<'_> {
             else {
                 continue;
             };
-            return Ok(vec![Draft {
+            drafts.push(Draft {
                 address: found.pad.to_address(bias),
                 meaning: Meaning::End { calls_ahead: 0 },
-                guard: Guard::frame(self.arch, image.frame_address_rule(found.pad), Some(cfa)),
-            }]);
+                guard: Guard::frame(self.arch, image.frame_address_rule(found.pad), frame.cfa),
+            });
+            if !found.is_selective {
+                break;
+            }
         }
-        Ok(Vec::new())
+        Ok(Some(drafts))
     }
 
     /// A thread is about to jump: where to, if that is the frame that is stepped or one around it.
