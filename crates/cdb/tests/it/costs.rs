@@ -100,6 +100,37 @@ fn a_stop_and_all_that_is_asked_there_are_one_round_trip() {
     }
 }
 
+#[test]
+fn steps_by_line_cost_one_round_trip() {
+    let guard = Guard::new();
+    let server = Server::npipe(&guard, programs::dbgsrv());
+    for (name, flags) in [("strides", &["-O2"][..]), ("strolls", &["-O0"])] {
+        let testee = Testee::build(name, flags);
+        let program = testee.path().to_str().expect("a path in the target folder");
+        for is_into in [false, true] {
+            let mut engine = Engine::connect(server.link(), "costs").expect("welcome");
+            engine.launch(&LaunchOptions::new(program)).expect("launched");
+            engine.wait_for_event(None).expect("connected").expect("its first stop");
+            let location = BreakpointLocation::Symbol("walk".to_owned());
+            engine.add_breakpoint(BreakpointSpec::new("walk", location)).expect("is there");
+            run(&mut engine, go());
+            for step in 0..60 {
+                let execution = Execution::StepLine { is_into, signal: SignalAction::Default };
+                let spent = cost(&mut engine, |engine| drop(run(engine, execution)));
+                // Where a call through a register leads has to be looked at, and costs another one.
+                let allowed = 1 + u64::from(is_into);
+                assert!(spent <= allowed, "{name} {flags:?}, into {is_into}: {step}: {spent}");
+                if engine.current().is_none() {
+                    break;
+                }
+            }
+            if let Some((process, _)) = engine.current() {
+                engine.kill(process).expect("it lives");
+            }
+        }
+    }
+}
+
 /// A call, as it is named in the table, what it may cost at most, and how it is made.
 type Row = (&'static str, u64, fn(&mut Engine));
 

@@ -14,7 +14,10 @@ struct Stepped {
 
 impl Stepped {
     fn new(guard: &Guard, name: &str, flags: &[&str]) -> Stepped {
-        let testee = Testee::build(name, flags);
+        Stepped::of(guard, Testee::build(name, flags))
+    }
+
+    fn of(guard: &Guard, testee: Testee) -> Stepped {
         let mut cdb = Console::start(guard, &[testee.path().to_str().expect("a path")]);
         let module = testee.path().file_name().expect("a file").to_string_lossy().replace('-', "_");
         cdb.command("l+t");
@@ -113,6 +116,19 @@ fn handlers_for_other_types_do_not_end_a_step() {
 }
 
 #[test]
+fn a_panic_that_is_caught_on_the_line_does_not_end_a_step() {
+    let guard = Guard::new();
+    for level in ["-Copt-level=0", "-Copt-level=2"] {
+        let mut program = Stepped::new(&guard, "resumes", &[level]);
+        program.run_to("hook");
+        program.step("p", "no panic");
+        program.step("p", "caught");
+        program.step("p", "behind");
+        program.cdb.finish("q");
+    }
+}
+
+#[test]
 fn a_step_ends_in_functions_reached_by_table_and_jump() {
     let guard = Guard::new();
     let mut program = Stepped::new(&guard, "sidesteps", &["-O2"]);
@@ -124,6 +140,27 @@ fn a_step_ends_in_functions_reached_by_table_and_jump() {
         program.step("gu", "choice");
     }
     program.cdb.finish("q");
+}
+
+#[test]
+fn a_step_takes_the_detours_of_calls() {
+    let guard = Guard::new();
+    let library = Testee::build("detours", &["-shared", "-fPIC"]);
+    let path = library.path().to_str().expect("a path");
+    for (binding, plt) in [("-Wl,-z,now", "-fplt"), ("-Wl,-z,lazy", "-fplt"), ("-O0", "-fno-plt")] {
+        let program =
+            Testee::build("detours", &["-DPROGRAM", "-Wl,--no-as-needed", path, binding, plt]);
+        let mut program = Stepped::of(&guard, program);
+        for callee in ["shared", "made", "homonym", "overridden", "choice"] {
+            program.run_to(&format!("call {callee}"));
+            if (callee, binding) == ("choice", "-Wl,-z,lazy") {
+                // Nobody has chosen yet.
+                break;
+            }
+            program.step("t", if callee == "choice" { "chosen" } else { callee });
+        }
+        program.cdb.finish("q");
+    }
 }
 
 #[test]

@@ -396,7 +396,7 @@ fn pads(code: &FunctionCode<'_>, walked: &Walked<'_>, flow: &mut Flow) -> BTreeS
     };
     while let Some(next) = pads.iter().position(|pad| is_left(pad, flow)) {
         let at = code.address(pads.swap_remove(next).pad);
-        if walked.is_same_line(at) {
+        if walked.is_of_line(at) {
             flow.join(explore(walked, at));
         } else {
             ends.insert(at);

@@ -109,23 +109,31 @@ impl Walked<'_> {
         arrival(self.goal, self.scope, &calls_here(info, link), &line)
     }
 
-    /// Whether an instruction belongs to the line that is stepped, statement or not.
-    pub(super) fn is_same_line(&self, at: Address) -> bool {
-        *self.scope == self.code.scope(at, 0)
+    /// Whether an instruction belongs to the line that is stepped, statement or not; for who steps
+    /// over calls also if it is in one that is inlined there.
+    pub(super) fn is_of_line(&self, at: Address) -> bool {
+        let link = at.to_link(self.code.bias);
+        let Some(info) = self.code.info() else { return false };
+        let calls = info.inlined_at(link);
+        let outer = calls.iter().map(|call| &call.id).zip(&self.scope.calls);
+        if outer.filter(|(call, id)| call == id).count() < self.scope.calls.len() {
+            return false;
+        }
+        let line = match calls.get(self.scope.calls.len()) {
+            Some(_) if self.goal == LineGoal::Into => return false,
+            Some(call) => call_site(call),
+            None => info.line_at(link).map(|at| (at.file, at.line)),
+        };
+        line == self.scope.line
     }
 }
 
 impl Code for Walked<'_> {
     /// The image has the program's own bytes, without a round trip.
     fn instruction(&self, at: Address) -> Option<Instruction> {
-        let arch = self.code.image.arch();
-        let bytes = self.code.image.bytes_at(at.to_link(self.code.bias));
-        let head = bytes.as_ref().map(|bytes| bytes.as_slice());
-        let head = head.map(|head| head.get(..INSTRUCTION_LEN_MAX_BYTES).unwrap_or(head));
-        let from_image = head.and_then(|head| decode(arch, head, at).ok());
-        from_image
-            .filter(|instruction| instruction.kind() != InstructionKind::Invalid)
-            .or_else(|| instruction_at(self.code.symbols, arch, at, 64).ok())
+        let FunctionCode { symbols, image, bias, .. } = self.code;
+        instruction_in(image, *bias, at)
+            .or_else(|| instruction_at(*symbols, image.arch(), at, 64).ok())
     }
 
     fn is_inside(&self, at: Address) -> bool {
@@ -135,6 +143,15 @@ impl Code for Walked<'_> {
     fn is_end(&self, at: Address) -> bool {
         self.arrival(at).is_some()
     }
+}
+
+/// An instruction as an image has it.
+pub(super) fn instruction_in(image: &Image, bias: LoadBias, at: Address) -> Option<Instruction> {
+    let bytes = image.bytes_at(at.to_link(bias))?;
+    let head = bytes.as_slice();
+    let head = head.get(..INSTRUCTION_LEN_MAX_BYTES).unwrap_or(head);
+    let instruction = decode(image.arch(), head, at).ok()?;
+    (instruction.kind() != InstructionKind::Invalid).then_some(instruction)
 }
 
 /// The inlined calls around an instruction, outermost first.

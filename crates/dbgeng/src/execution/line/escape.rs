@@ -18,7 +18,8 @@ const THROWERS: [&str; 4] = [
     "_Unwind_Resume_or_Rethrow",
     "_Unwind_ForcedUnwind",
 ];
-const JUMPERS: [&str; 4] = ["longjmp", "_longjmp", "siglongjmp", "__longjmp_chk"];
+/// What jumps; the last one is how glibc ends threads (nptl/unwind.c).
+const JUMPERS: [&str; 5] = ["longjmp", "_longjmp", "siglongjmp", "__longjmp_chk", "__libc_longjmp"];
 
 /// How the files begin that have these functions, beside the program itself.
 const FILES: [&[u8]; 5] = [b"libgcc_s", b"libunwind", b"libc.so", b"libc-", b"ld-musl"];
