@@ -21,6 +21,8 @@ use crate::{Error, ErrorKind, Local, Module, ValuePlace};
 
 /// A list with more elements than this is cut there.
 const LIST_LEN_MAX: usize = 4096;
+/// Blocks of a function are looked for at so many places.
+const PLACES_MAX: usize = 4096;
 /// Larger objects are shown as far as that.
 const OBJECT_LEN_MAX: u64 = 64 * 1024;
 
@@ -264,8 +266,9 @@ impl ProcessSymbols<'_> {
         Ok(None)
     }
 
-    /// The parameters and locals that code at an address sees, whether or not a thread is there.
-    /// Only those that need no frame have values.
+    /// The parameters and locals of the function at an address, with those of calls that are
+    /// inlined into it, whether or not a thread is there. Only those that need no frame have
+    /// values.
     pub(crate) fn code_variables(
         &self,
         address: Address,
@@ -279,9 +282,21 @@ impl ProcessSymbols<'_> {
         let pc = address.to_link(module.bias);
         let image = self.debug_image_at(module, pc)?;
         let info = image.as_deref().and_then(Image::debug_info).ok_or_else(unknown)?;
-        info.function_at(pc).ok_or_else(unknown)?;
-        let mut variables = info.variables_at(pc);
-        variables.retain(|variable| !variable.name.is_empty());
+        let function = info.function_at(pc).ok_or_else(unknown)?;
+        // Blocks begin where a line does.
+        let rows = function.ranges.iter().flat_map(|range| info.line_rows(range.clone()));
+        let mut places: Vec<LinkAddress> = rows.map(|row| row.address).collect();
+        places.insert(0, function.entry);
+        places.dedup();
+        let mut variables: Vec<Variable> = Vec::new();
+        for at in places.into_iter().take(PLACES_MAX) {
+            for variable in info.variables_at(at) {
+                let is_known = variables.iter().any(|known| known.entry() == variable.entry());
+                if !is_known && !variable.name.is_empty() {
+                    variables.push(variable);
+                }
+            }
+        }
         let name_at = |address: Address| self.at(address);
         let thread_local = |offset: u64| thread_local(module, offset);
         let ask = || {

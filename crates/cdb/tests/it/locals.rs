@@ -153,9 +153,12 @@ fn a_frame_is_chosen_until_anything_runs() {
     };
     let here = cdb.command(".frame 1;dv");
     let here = names(here.split_once('\n').expect("the frame").1);
-    let at = names(&cdb.command("dv /f outer"));
-    // The inner block's variable hides the parameter; at the function's start only that is there.
+    let mut at = names(&cdb.command("dv /f outer"));
+    // That of the loop's block, in which the thread is not, is there as well.
+    assert!(at.remove("index"), "{at:?}");
     assert_eq!(at, here);
+    let all = names(&cdb.command("dv /f main"));
+    assert!(all.contains("result"), "{all:?}");
     let statics = cdb.command("dv /f outer, calls");
     assert_eq!(statics.trim(), "calls = 0n3");
     let plain = cdb.command("dv /t /f doubled");

@@ -69,8 +69,8 @@ impl Engine {
         self.with_thread(|thread| thread.locals(number, limits))
     }
 
-    /// The parameters and locals that code at an address sees, whether or not a thread is there: of
-    /// its function and of the calls that are inlined there.
+    /// The parameters and locals of the function around an address, with those of the calls that
+    /// are inlined into it, whether or not a thread is there.
     ///
     /// **Shape**: only those that need no frame have values.
     /// **Errors**: `NotFound` if no debugging information is known for the code; `NoTarget`,
