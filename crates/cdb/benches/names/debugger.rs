@@ -39,6 +39,9 @@ pub(crate) struct Debugger {
     shown: &'static str,
     /// What ends it.
     end: &'static str,
+    /// Whether it is asked only for what symbol tables have, and nothing is kept: lldb 14 finds
+    /// neither inlined functions by their whole names nor anything in the index that it kept.
+    pub(crate) is_limited: bool,
 }
 
 pub(crate) const DEBUGGERS: [Debugger; 3] = [
@@ -48,6 +51,7 @@ pub(crate) const DEBUGGERS: [Debugger; 3] = [
         typed: |name| format!("bp {name}; bl"),
         shown: " 0 e 0",
         end: "q",
+        is_limited: false,
     },
     Debugger {
         name: "gdb",
@@ -55,6 +59,7 @@ pub(crate) const DEBUGGERS: [Debugger; 3] = [
         typed: |name| format!("break {name}"),
         shown: "Breakpoint 1 at 0x",
         end: "quit",
+        is_limited: false,
     },
     Debugger {
         name: "lldb",
@@ -62,6 +67,7 @@ pub(crate) const DEBUGGERS: [Debugger; 3] = [
         typed: |name| format!("breakpoint set --name {name}"),
         shown: "Breakpoint 1: where = ",
         end: "quit",
+        is_limited: true,
     },
 ];
 
@@ -83,14 +89,9 @@ fn gdb(guard: &Guard, kept: Option<&Path>) -> Command {
     command
 }
 
-fn lldb(guard: &Guard, kept: Option<&Path>) -> Command {
+fn lldb(guard: &Guard, _kept: Option<&Path>) -> Command {
     let mut command = guard.command("lldb");
     command.arg("--no-lldbinit");
-    if let Some(kept) = kept {
-        let path = format!("settings set symbols.lldb-index-cache-path {}", kept.display());
-        command.args(["-O", &path]);
-        command.args(["-O", "settings set symbols.enable-lldb-index-cache true"]);
-    }
     command
 }
 
