@@ -4,7 +4,6 @@
 use crate::registry::{Action, Command, Extent, Shape};
 
 const NOT_YET: &str = "this version does not have it";
-const NEEDS_TYPES: &str = "types are not known to this version";
 const NO_SUCH_THING: &str = "it has no meaning on Linux";
 
 const fn row(
@@ -50,7 +49,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     row(&[".writemem", ".readmem"], "copy memory to or from a file", NOT_YET),
     row(&[".holdmem"], "keep and compare memory", NOT_YET),
     row(&[".imgscan"], "find image headers", NOT_YET),
-    row(&["r?", "r."], "typed registers; registers of the instruction", NEEDS_TYPES),
+    row(&["r?", "r."], "typed registers; registers of the instruction", NOT_YET),
     row(&["#"], "search in disassembly", NOT_YET),
     row(&["a"], "assemble", NOT_YET),
     row(&[".asm"], "options of the disassembly", NOT_YET),
@@ -61,15 +60,15 @@ pub(crate) const COMMANDS: &[Command] = &[
     row(&[".fnent", ".fnret", ".fpo"], "unwind data of a function", NOT_YET),
     row(&[".symopt"], "options of symbol loading", NOT_YET),
     row(&[".exepath"], "the image path", NOT_YET),
-    row(&["dx"], "display an object", NEEDS_TYPES),
+    row(&["dx"], "display an object", NOT_YET),
     row(&["ss"], "the symbol suffix", NO_SUCH_THING),
     row(&["!lmi", "!dh"], "details of modules and symbols", NOT_YET),
     row(
         &[".typeopt", ".enable_unicode", ".enable_long_status", ".force_radix_output"],
         "how values are shown",
-        NEEDS_TYPES,
+        NOT_YET,
     ),
-    row(&[".nvload", ".nvlist", ".nvunload"], "visualizers", NEEDS_TYPES),
+    row(&[".nvload", ".nvlist", ".nvunload"], "visualizers", NOT_YET),
     row(&[".copysym", ".fiximports"], "copy symbol files", NO_SUCH_THING),
     row(&[".send_file"], "copy a file to the server's machine", NOT_YET),
     row(
@@ -94,7 +93,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     row(&[".exr", ".cxr", ".ecxr", ".excr"], "records of exceptions", NOT_YET),
     row(&[".exptr"], "exception pointers", NO_SUCH_THING),
     row(&[".closehandle"], "close a handle of the target", NOT_YET),
-    row(&[".expr"], "choose the evaluator of expressions", NEEDS_TYPES),
+    row(&[".expr"], "choose the evaluator of expressions", NOT_YET),
     row(&[".printf", ".cls"], "formatted output", NOT_YET),
     row(&["as", "aS", "ad", "al"], "aliases", NOT_YET),
     row(&["j", "z"], "conditions and loops", NOT_YET),

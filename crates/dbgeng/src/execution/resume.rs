@@ -72,7 +72,8 @@ impl Engine {
 
     fn run(&mut self, execution: &Execution, is_alone: bool) -> Result<(), Error> {
         self.check_connected()?;
-        if matches!(execution, Execution::StepLine { is_into: true, .. }) && self.enter_call() {
+        let enters = matches!(execution, Execution::StepLine { is_into: true, .. });
+        if enters && self.pending.is_empty() && self.enter_call() {
             return Ok(());
         }
         self.check_holds(is_alone, !matches!(execution, Execution::Go { .. }))?;
