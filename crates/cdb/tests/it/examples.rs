@@ -82,7 +82,7 @@ fn a_pipe_named_after_its_server() {
     let path = testee.path().to_str().expect("UTF-8");
     let (_, status) = cdb(&guard, &["-premote", &transport, path, "0"]).finish("q");
     assert_eq!(status, 0);
-    server.signal(Signal::SIGINT);
+    server.signal(Signal::SIGTERM);
     server.wait();
 }
 
