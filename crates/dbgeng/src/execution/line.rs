@@ -14,7 +14,7 @@ use dbgsym::unwind::{Frame, LandingPad};
 use self::code::{FunctionCode, Walked, calls_ahead_of_line};
 use crate::process::CallsAhead;
 use crate::stack::{Images, unwind};
-use crate::step::flow::{Flow, explore};
+use crate::step::flow::{Code, Flow, explore};
 use crate::step::guard::Guard;
 use crate::step::line::{LineGoal, LineStep, Meaning, Scope, StepSite};
 use crate::step::{Plan, TemporarySite};
@@ -60,7 +60,7 @@ struct Inside {
     sites: Vec<Draft>,
     /// Whether the first instruction has to be executed to see where it leads.
     looks_first: bool,
-    /// Whether an exception may come from there.
+    /// Whether an exception may come from there, or from where it leads.
     calls: bool,
 }
 
@@ -176,7 +176,7 @@ impl Engine {
         let Some(process) = self.processes.get(&number) else { return Ok(false) };
         let registers = process.registers.read(&self.client, tid)?;
         let symbols = self.symbols_of(process);
-        let outcome = {
+        let (outcome, escapes) = {
             let scope = step.scope.clone();
             let stepper = Stepper {
                 symbols,
@@ -186,10 +186,13 @@ impl Engine {
                 cfa: step.cfa,
                 return_address: step.return_address,
             };
-            match step.reached(reason) {
+            let outcome = match step.reached(reason) {
                 Some(site) => stepper.at_site(site, &registers)?,
                 None => stepper.behind_look(&registers, step.looks_at)?,
-            }
+            };
+            let lacks_escapes =
+                matches!(&outcome, Outcome::Inside(inside) if inside.calls) && !step.has_escapes();
+            (outcome, if lacks_escapes { stepper.escapes() } else { Vec::new() })
         };
         let pc = registers.pc();
         step.looks_at = None;
@@ -201,14 +204,10 @@ impl Engine {
                 return Ok(true);
             }
             Outcome::Look => step.looks_at = Some(pc),
-            Outcome::Inside { inside, escapes } => {
+            Outcome::Inside(inside) => {
                 step.looks_at = inside.looks_first.then_some(pc);
                 step.sites = self.number_sites(inside.sites);
-                let has_escapes =
-                    step.outer.iter().any(|site| !matches!(site.meaning, Meaning::End { .. }));
-                if !has_escapes {
-                    step.outer.extend(self.number_sites(escapes));
-                }
+                step.outer.extend(self.number_sites(escapes));
             }
             Outcome::RunsOn => {}
             Outcome::Thrown(landing) => {
@@ -231,7 +230,7 @@ enum Outcome {
     /// The thread is to execute one instruction.
     Look,
     /// It goes on in the function, or will.
-    Inside { inside: Inside, escapes: Vec<Draft> },
+    Inside(Inside),
     /// An exception may leave the frame, to there.
     Thrown(Vec<Draft>),
     /// A jump leaves the frame, to there.
@@ -297,8 +296,8 @@ impl Stepper<'_> {
                 return Ok(Outcome::Over { calls_ahead: callee.calls_ahead });
             }
             let sites = caller.map(|caller| callee.end(self.arch, caller.pc.address()));
-            let inside = Inside { sites: Vec::from_iter(sites), ..Inside::default() };
-            return Ok(Outcome::Inside { inside, escapes: self.escapes() });
+            let sites = Vec::from_iter(sites);
+            return Ok(Outcome::Inside(Inside { sites, calls: true, ..Inside::default() }));
         }
         if caller.is_some_and(|caller| caller.is_signal_frame)
             && let Some(interrupted) = frames.get(2).filter(|frame| is_ours(frame))
@@ -312,7 +311,7 @@ impl Stepper<'_> {
                 let at = caller.pc.address();
                 self.go_on(&code, Start { at, is_here: false, may_end: true })
             }
-            None => Ok(Outcome::Inside { inside: Inside::default(), escapes: self.escapes() }),
+            None => Ok(Outcome::Inside(Inside { calls: true, ..Inside::default() })),
         }
     }
 
@@ -325,8 +324,7 @@ impl Stepper<'_> {
         {
             return Ok(Outcome::Over { calls_ahead });
         }
-        let escapes = if inside.calls { self.escapes() } else { Vec::new() };
-        Ok(Outcome::Inside { inside, escapes })
+        Ok(Outcome::Inside(inside))
     }
 
     /// The sites in the function that a step from an instruction needs. If that is an end it is the
@@ -340,7 +338,7 @@ impl Stepper<'_> {
             guard: Guard::frame(self.arch, code.frame_address_rule(at), self.cfa),
         };
         if start.may_end
-            && let Some(calls_ahead) = walked.arrival(from)
+            && let Some(calls_ahead) = walked.end_at(from)
         {
             return Ok(Inside { sites: vec![end(from, calls_ahead)], ..Inside::default() });
         }
@@ -350,8 +348,7 @@ impl Stepper<'_> {
             LineGoal::Over | LineGoal::Into => pads(code, &walked, &mut flow),
         };
         let mut inside = Inside { calls: !flow.calls.is_empty(), ..Inside::default() };
-        let ends = flow.ends.iter().map(|at| end(*at, walked.arrival(*at).unwrap_or(0)));
-        inside.sites.extend(ends);
+        inside.sites.extend(flow.ends.iter().map(|(at, calls_ahead)| end(*at, *calls_ahead)));
         inside.sites.extend(pads.into_iter().map(|pad| end(pad, 0)));
         let mut unknown = flow.unknown;
         if self.goal == LineGoal::Into {

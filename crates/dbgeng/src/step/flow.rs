@@ -1,7 +1,7 @@
 //! Where the flow of control goes within a function, as its instructions tell: what a step by line
 //! can end at, and where only executing tells more. Pure; what ends a step is asked of the caller.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dbgbase::Address;
 use dbgsym::disasm::{Instruction, InstructionKind};
@@ -15,15 +15,16 @@ pub(crate) trait Code {
     fn instruction(&self, at: Address) -> Option<Instruction>;
     /// Whether an address belongs to the function.
     fn is_inside(&self, at: Address) -> bool;
-    /// Whether the step ends before this instruction is executed.
-    fn is_end(&self, at: Address) -> bool;
+    /// Whether the step ends before this instruction is executed, and with how many inlined calls
+    /// ahead.
+    fn end_at(&self, at: Address) -> Option<usize>;
 }
 
 /// What a walk has found.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Flow {
-    /// Where the step ends.
-    pub(crate) ends: BTreeSet<Address>,
+    /// Where the step ends, and how many inlined calls are ahead there.
+    pub(crate) ends: BTreeMap<Address, usize>,
     /// Instructions that go where only executing them tells: jumps through registers and memory.
     pub(crate) unknown: BTreeSet<Address>,
     /// The calls on the way. What is called is not walked.
@@ -62,8 +63,8 @@ pub(crate) fn explore(code: &dyn Code, from: Address) -> Flow {
                 if instruction.target() == Some(next) {
                     flow.tail_calls.insert(next);
                 }
-            } else if code.is_end(next) {
-                flow.ends.insert(next);
+            } else if let Some(calls_ahead) = code.end_at(next) {
+                flow.ends.insert(next, calls_ahead);
             } else if seen.insert(next) {
                 waiting.push(next);
             }

@@ -128,6 +128,11 @@ impl LineStep {
         self.sites.iter().chain(&self.outer)
     }
 
+    /// Whether it has sites where exceptions and jumps come to light.
+    pub(crate) fn has_escapes(&self) -> bool {
+        self.outer.iter().any(|site| !matches!(site.meaning, Meaning::End { .. }))
+    }
+
     /// What the server is to arm.
     pub(crate) fn armed(&self) -> Vec<Site> {
         let site = |step: &StepSite| Site {

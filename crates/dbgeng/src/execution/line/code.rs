@@ -101,14 +101,6 @@ impl<'a> FunctionCode<'a> {
 }
 
 impl Walked<'_> {
-    /// Whether a step ends before an instruction, and with how many inlined calls ahead.
-    pub(super) fn arrival(&self, at: Address) -> Option<usize> {
-        let link = at.to_link(self.code.bias);
-        let info = self.code.info()?;
-        let line = statement(info, link)?;
-        arrival(self.goal, self.scope, &calls_here(info, link), &line)
-    }
-
     /// Whether an instruction belongs to the line that is stepped, statement or not; for who steps
     /// over calls also if it is in one that is inlined there.
     pub(super) fn is_of_line(&self, at: Address) -> bool {
@@ -140,8 +132,11 @@ impl Code for Walked<'_> {
         self.code.is_inside(at)
     }
 
-    fn is_end(&self, at: Address) -> bool {
-        self.arrival(at).is_some()
+    fn end_at(&self, at: Address) -> Option<usize> {
+        let link = at.to_link(self.code.bias);
+        let info = self.code.info()?;
+        let line = statement(info, link)?;
+        arrival(self.goal, self.scope, &calls_here(info, link), &line)
     }
 }
 
