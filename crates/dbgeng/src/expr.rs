@@ -32,6 +32,7 @@ mod register_part;
 mod scanner;
 
 pub use engine_context::{EngineContext, ExprSettings, USER_REGISTER_COUNT};
+pub(crate) use error::quoted_from;
 pub use error::{ExprError, ExprErrorKind};
 pub use number::Radix;
 pub use program::Program;

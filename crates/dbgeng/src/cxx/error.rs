@@ -1,6 +1,8 @@
 //! What can be wrong with a C++ expression, where, and how it is said. It does not know the
 //! expression: the text is handed in when a message is wanted.
 
+use crate::expr::quoted_from;
+
 /// What is wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -68,8 +70,7 @@ impl CxxError {
 
     /// The sentence for people. `text` is what was evaluated; it is quoted from the error on.
     pub fn message(&self, text: &str) -> String {
-        let rest = text.get(self.position..).unwrap_or_default().trim();
-        let at = if rest.is_empty() { "<EOL>" } else { rest };
+        let at = quoted_from(text, self.position);
         match self.kind {
             CxxErrorKind::Syntax => format!("Syntax error at '{at}'"),
             CxxErrorKind::ExtraCharacters => format!("Extra character error at '{at}'"),

@@ -44,6 +44,12 @@ pub struct ExprError {
     position: usize,
 }
 
+/// The text from a byte on, as errors quote it.
+pub(crate) fn quoted_from(text: &str, position: usize) -> &str {
+    let rest = text.get(position..).unwrap_or_default().trim();
+    if rest.is_empty() { "<EOL>" } else { rest }
+}
+
 impl ExprError {
     /// An error at the byte `position` of the text.
     pub(super) const fn new(kind: ExprErrorKind, position: usize) -> ExprError {
@@ -62,8 +68,7 @@ impl ExprError {
 
     /// The sentence for people. `text` is what was evaluated; it is quoted from the error on.
     pub fn message(&self, text: &str) -> String {
-        let rest = text.get(self.position..).unwrap_or_default().trim();
-        let at = if rest.is_empty() { "<EOL>" } else { rest };
+        let at = quoted_from(text, self.position);
         match self.kind {
             ExprErrorKind::Syntax => format!("Syntax error at '{at}'"),
             ExprErrorKind::NumberMissing => format!("Numeric expression missing from '{at}'"),
