@@ -39,6 +39,11 @@ impl Testee {
         &self.path
     }
 
+    /// What debuggers call its module.
+    pub fn module(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().replace('-', "_")
+    }
+
     /// Its source file.
     pub fn source(&self) -> &Path {
         &self.source

@@ -19,7 +19,7 @@ impl Stepped {
 
     fn of(guard: &Guard, testee: Testee) -> Stepped {
         let mut cdb = Console::start(guard, &[testee.path().to_str().expect("a path")]);
-        let module = testee.path().file_name().expect("a file").to_string_lossy().replace('-', "_");
+        let module = testee.module();
         cdb.command("l+t");
         Stepped { cdb, testee, module }
     }

@@ -73,7 +73,7 @@ struct Walk {
 impl Walk {
     fn new(guard: &Guard, testee: &Testee) -> Walk {
         let mut cdb = Console::start(guard, &[testee.path().to_str().expect("a path")]);
-        let module = testee.path().file_name().expect("a file").to_string_lossy().replace('-', "_");
+        let module = testee.module();
         cdb.command("sxi SIGUSR1");
         assert_eq!(cdb.command(&format!("bp {module}!walk")), "");
         let stop = cdb.command("g");

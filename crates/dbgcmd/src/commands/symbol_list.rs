@@ -67,16 +67,8 @@ pub(crate) fn list(
 }
 
 fn options(context: &mut Context<'_>, arguments: &mut Arguments<'_>) -> Result<Wish, CommandError> {
-    let columns = SymbolColumns {
-        has_address: true,
-        has_details: true,
-        has_types: false,
-        is_verbose: false,
-        is_quoted: false,
-        is_tight: false,
-    };
     let mut wish = Wish {
-        columns,
+        columns: SymbolColumns::PLAIN,
         addresses_only: false,
         functions: false,
         data: false,

@@ -21,6 +21,18 @@ pub(crate) struct SymbolColumns {
     pub(crate) is_tight: bool,
 }
 
+impl SymbolColumns {
+    /// Those of `x` without options.
+    pub(crate) const PLAIN: SymbolColumns = SymbolColumns {
+        has_address: true,
+        has_details: true,
+        has_types: false,
+        is_verbose: false,
+        is_quoted: false,
+        is_tight: false,
+    };
+}
+
 /// One line of `x`.
 pub(crate) fn row(symbol: &SymbolMatch, details: &SymbolDetails, columns: SymbolColumns) -> String {
     let mut text = String::new();
@@ -141,14 +153,7 @@ mod tests {
         let shown = |columns: SymbolColumns| {
             all.iter().map(|(symbol, details)| row(symbol, details, columns)).collect::<String>()
         };
-        let plain = SymbolColumns {
-            has_address: true,
-            has_details: true,
-            has_types: false,
-            is_verbose: false,
-            is_quoted: false,
-            is_tight: false,
-        };
+        let plain = SymbolColumns::PLAIN;
         expect![[r#"
             00005555`55555139 prog!main (int, char **)
             00005555`55555139 prog!f (<no parameter info>)
