@@ -10,6 +10,7 @@ fn described(base: u64, path: &str, is_program: bool) -> ModuleDescription {
         path: path.as_bytes().to_vec(),
         build_id: vec![1, 2],
         is_program,
+        ..ModuleDescription::default()
     }
 }
 

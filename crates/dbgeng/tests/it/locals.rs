@@ -118,6 +118,7 @@ fn module(program: &Program, path: &Path) -> ModuleDescription {
         path: path.to_str().expect("a plain path").as_bytes().to_vec(),
         build_id: program.build_id.clone(),
         is_program: true,
+        ..ModuleDescription::default()
     }
 }
 

@@ -66,6 +66,7 @@ impl Own {
             path: path.to_str().expect("a plain path").as_bytes().to_vec(),
             build_id: image.build_id().expect("it has one").as_bytes().to_vec(),
             is_program: true,
+            ..ModuleDescription::default()
         };
         Own { directory, module, image }
     }

@@ -38,6 +38,7 @@ pub(crate) fn program(path: impl AsRef<Path>) -> ModuleDescription {
         path: path.as_ref().to_str().expect("a plain path").as_bytes().to_vec(),
         build_id: build_id_of(1),
         is_program: true,
+        ..ModuleDescription::default()
     }
 }
 
@@ -57,7 +58,7 @@ fn other(base: u64, path: &str) -> ModuleDescription {
         bias: base,
         path: path.as_bytes().to_vec(),
         build_id: vec![0xaa; 20],
-        is_program: false,
+        ..ModuleDescription::default()
     }
 }
 

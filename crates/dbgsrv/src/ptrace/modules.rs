@@ -15,6 +15,7 @@ use dbgwire::verbs::module::ModuleDescription;
 use super::NAMES_LEN_MAX;
 use super::elf::MappedImage;
 use super::procfs::{self, Mapping};
+use linker::Loaded;
 
 /// Keys of the auxiliary vector (`<elf.h>`).
 const AT_PHDR: u64 = 3;
@@ -25,7 +26,7 @@ const AT_ENTRY: u64 = 9;
 const DT_DEBUG: u64 = 21;
 
 /// More than the bytes of a module's description without its path.
-const MODULE_LEN: usize = 128;
+const MODULE_LEN: usize = 160;
 
 /// What was read of images before, by where they begin. It holds as long as the same part of the
 /// same file is mapped there.
@@ -56,11 +57,17 @@ pub(super) fn list(
         r_debug = r_debug.or_else(|| debug_entry(memory, program));
     }
     let order = r_debug.map(|r_debug| order(r_debug, memory)).unwrap_or_default();
-    let rank = |module: &ModuleDescription| {
-        let section = order.range(Address::new(module.base)..).next();
-        let own = section.filter(|(section, _)| spans(module, **section));
-        own.map_or(usize::MAX, |(_, rank)| *rank)
-    };
+    let mut ranks = HashMap::new();
+    for module in &mut images {
+        let found = order.range(Address::new(module.base)..).next();
+        if let Some((_, (rank, loaded))) = found.filter(|(dynamic, _)| spans(module, **dynamic)) {
+            ranks.insert(module.base, *rank);
+            module.link_map = loaded.link_map.value();
+            module.dynamic = loaded.dynamic.value();
+            module.namespace = loaded.namespace.value();
+        }
+    }
+    let rank = |module: &ModuleDescription| ranks.get(&module.base).copied().unwrap_or(usize::MAX);
     // A file that is only read is mapped as an image may be, but nothing of it can be executed.
     let code = Code::of(&maps);
     images.retain(|module| module.is_program || rank(module) < usize::MAX || code.is_in(module));
@@ -99,7 +106,7 @@ fn describe(mapping: &Mapping, memory: &impl ReadMemory) -> Option<ModuleDescrip
         bias: image.bias().value(),
         path: mapping.name.clone(),
         build_id: image.build_id(),
-        is_program: false,
+        ..ModuleDescription::default()
     })
 }
 
@@ -111,11 +118,11 @@ fn spans(module: &ModuleDescription, address: Address) -> bool {
     range(module).is_some_and(|range| range.contains(address))
 }
 
-/// Which place in the linker's order each dynamic section has.
-fn order(r_debug: Address, memory: &impl ReadMemory) -> BTreeMap<Address, usize> {
+/// What the linker says of the image of each dynamic section, and its place in the linker's order.
+fn order(r_debug: Address, memory: &impl ReadMemory) -> BTreeMap<Address, (usize, Loaded)> {
     let mut order = BTreeMap::new();
-    for (rank, section) in linker::dynamic_sections(r_debug, memory).into_iter().enumerate() {
-        order.entry(section).or_insert(rank);
+    for (rank, loaded) in linker::loaded(r_debug, memory).into_iter().enumerate() {
+        order.entry(loaded.dynamic).or_insert((rank, loaded));
     }
     order
 }

@@ -218,6 +218,8 @@ fn before_the_linker_has_begun_it_is_there_by_address() {
     let found = names(stop.modules());
     assert!(found[0].starts_with("executes-") && found.len() == 3, "{found:?}");
     assert!(found.contains(&"[vdso]".to_owned()), "{found:?}");
+    let listed = stop.modules().iter().map(|module| (module.link_map, module.namespace));
+    assert!(listed.into_iter().all(|listed| listed == (0, 0)), "the linker has listed nothing");
     client.kill(target);
 }
 
@@ -236,6 +238,59 @@ fn namespaces_are_listed_behind_the_program_s() {
     let libraries = names(all).into_iter().filter(|name| name.starts_with("libc.so")).count();
     assert_eq!((plugins.count(), libraries), (2, 2), "{:?}", names(all));
     assert_eq!(names(&all[..before.len()]), names(before));
+    client.kill(target);
+}
+
+/// The word of a target's memory at `start + offset`, which is a pointer.
+fn pointer(client: &mut Client, target: Target, start: u64, offset: u64) -> u64 {
+    let bytes = client.read(target, Address::new(start + offset), 8);
+    u64::from_le_bytes(bytes.try_into().expect("it can be read"))
+}
+
+/// The link maps of a namespace, as its list has them.
+fn link_maps(client: &mut Client, target: Target, namespace: u64) -> Vec<u64> {
+    let mut maps = vec![pointer(client, target, namespace, 8)];
+    while let Some(last) = maps.last().copied().filter(|last| *last != 0) {
+        maps.push(pointer(client, target, last, 24));
+    }
+    maps.pop();
+    maps
+}
+
+#[test]
+fn modules_say_where_the_linker_lists_them() {
+    let (_guard, _server, mut client) = begin();
+    let (_, target, first) = begin_loads(&mut client, &["m", "o", "n", "r"]);
+    let before = first.modules().to_vec();
+    client.go(target);
+    let (lists, _) = lists_up_to_stop(&mut client);
+    let all = lists.last().expect("they have changed").clone();
+    assert_eq!(client.call(&ListModules { target: target.id }).expect("it lives").modules, all);
+    for module in &all {
+        let name = String::from_utf8_lossy(&module.path).into_owned();
+        assert!(module.link_map != 0, "{name}");
+        // l_addr, l_ld, and the list.
+        assert_eq!(pointer(&mut client, target, module.link_map, 0), module.bias, "{name}");
+        assert_eq!(pointer(&mut client, target, module.link_map, 16), module.dynamic, "{name}");
+        let span = module.base..module.base + module.size;
+        assert!(span.contains(&module.dynamic), "{name}");
+        let maps = link_maps(&mut client, target, module.namespace);
+        assert!(maps.contains(&module.link_map), "{name}");
+    }
+    // What was there before is where it was, and the program's list begins with the program.
+    assert_eq!(all[..before.len()], before);
+    let main = all[0].namespace;
+    assert_eq!(link_maps(&mut client, target, main)[0], all[0].link_map);
+    let plugins: Vec<&ModuleDescription> = all
+        .iter()
+        .filter(|module| module.path.ends_with(plugin().path().as_os_str().as_encoded_bytes()))
+        .collect();
+    let namespaces: Vec<u64> = plugins.iter().map(|module| module.namespace).collect();
+    let second = pointer(&mut client, target, main, 40);
+    assert_eq!(namespaces, [main, second]);
+    let in_second = all.iter().filter(|module| module.namespace == second).count();
+    // Its linker is the program's own, and its C library is another one.
+    assert_eq!(in_second, link_maps(&mut client, target, second).len() - 1);
     client.kill(target);
 }
 

@@ -38,4 +38,15 @@ pub struct ModuleDescription {
     /// Whether it is the program itself.
     #[prost(bool, tag = "6")]
     pub is_program: bool,
+    /// Where the dynamic linker's `struct link_map` of it lies (`<link.h>`); 0 if the linker does
+    /// not list it. Of one that it lists in several namespaces, the first.
+    #[prost(fixed64, tag = "7")]
+    pub link_map: u64,
+    /// Where its dynamic section lies, as that says (`l_ld`); 0 without it.
+    #[prost(fixed64, tag = "8")]
+    pub dynamic: u64,
+    /// Which of the linker's namespaces that is in (dlmopen(3)): where its `struct r_debug` lies; 0
+    /// without it.
+    #[prost(fixed64, tag = "9")]
+    pub namespace: u64,
 }

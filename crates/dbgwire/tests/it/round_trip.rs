@@ -73,8 +73,11 @@ prop_compose! {
 prop_compose! {
     fn module()(
         base: u64, size: u64, bias: u64, path in bytes(), build_id in bytes(), is_program: bool,
+        link_map: u64, dynamic: u64, namespace: u64,
     ) -> ModuleDescription {
-        ModuleDescription { base, size, bias, path, build_id, is_program }
+        ModuleDescription {
+            base, size, bias, path, build_id, is_program, link_map, dynamic, namespace,
+        }
     }
 }
 

@@ -375,6 +375,9 @@ pub(crate) fn module() -> ModuleDescription {
         path: b"/bin/sleep".to_vec(),
         build_id: vec![0xde, 0xad, 0xbe, 0xef],
         is_program: true,
+        link_map: 0x7fff_f7ff_e2d0,
+        dynamic: 0x5555_5555_7da0,
+        namespace: 0x7fff_f7ff_e108,
     }
 }
 

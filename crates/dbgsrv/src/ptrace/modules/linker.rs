@@ -47,10 +47,21 @@ pub(super) fn notify(r_debug: Address, memory: &impl ReadMemory) -> Option<Addre
     pointer(memory, r_debug, R_BRK)
 }
 
-/// Where the dynamic sections of everything loaded lie, in the linker's order: first the program's
-/// namespace, then those made by dlmopen(3).
-pub(super) fn dynamic_sections(r_debug: Address, memory: &impl ReadMemory) -> Vec<Address> {
-    let mut sections = Vec::new();
+/// One entry of the linker's lists, for an image that has a dynamic section.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Loaded {
+    /// The `struct link_map`.
+    pub(super) link_map: Address,
+    /// Where the image's dynamic section lies.
+    pub(super) dynamic: Address,
+    /// The `struct r_debug` whose list it is in.
+    pub(super) namespace: Address,
+}
+
+/// Everything loaded, in the linker's order: first the program's namespace, then those made by
+/// dlmopen(3). The linker itself is in each of them.
+pub(super) fn loaded(r_debug: Address, memory: &impl ReadMemory) -> Vec<Loaded> {
+    let mut loaded = Vec::new();
     let mut seen = HashSet::new();
     for namespace in namespaces(r_debug, memory) {
         let mut next = pointer(memory, namespace, R_MAP);
@@ -58,11 +69,12 @@ pub(super) fn dynamic_sections(r_debug: Address, memory: &impl ReadMemory) -> Ve
             && seen.insert(map)
             && seen.len() <= LINK_MAPS_MAX
         {
-            sections.extend(pointer(memory, map, L_LD));
+            let dynamic = pointer(memory, map, L_LD);
+            loaded.extend(dynamic.map(|dynamic| Loaded { link_map: map, dynamic, namespace }));
             next = pointer(memory, map, L_NEXT);
         }
     }
-    sections
+    loaded
 }
 
 /// The `struct r_debug` of each namespace.

@@ -41,8 +41,8 @@ impl ReadMemory for Words {
 }
 
 fn sections(words: &Words) -> Vec<u64> {
-    let found = dynamic_sections(Address::new(0x100), words);
-    found.into_iter().map(Address::value).collect()
+    let found = loaded(Address::new(0x100), words);
+    found.into_iter().map(|entry| entry.dynamic.value()).collect()
 }
 
 #[test]
@@ -57,6 +57,10 @@ fn the_order_is_the_linkers() {
     words.namespace(0x200, 2, 0x5000, 0, 0);
     words.map(0x5000, 0xd, 0);
     assert_eq!(sections(&words), [0xa, 0xb, 0xc, 0xd]);
+    let entries = loaded(Address::new(0x100), &words).into_iter();
+    let places: Vec<(u64, u64)> =
+        entries.map(|entry| (entry.link_map.value(), entry.namespace.value())).collect();
+    assert_eq!(places, [(0x1000, 0x100), (0x3000, 0x100), (0x4000, 0x100), (0x5000, 0x200)]);
     assert_eq!(notify(Address::new(0x100), &words), Some(Address::new(0x42)));
     // Before version 2 something else may lie behind the structure.
     words.put(0x100, 1);
@@ -87,7 +91,7 @@ fn endless_lists_end() {
             Ok(len)
         }
     }
-    assert_eq!(dynamic_sections(Address::new(0x100), &Endless).len(), LINK_MAPS_MAX);
+    assert_eq!(loaded(Address::new(0x100), &Endless).len(), LINK_MAPS_MAX);
 }
 
 #[test]
