@@ -71,6 +71,7 @@ impl Engine {
             rows: self.terminal.rows.load(Ordering::Acquire),
             columns: self.terminal.columns.load(Ordering::Acquire),
             implicit: options.is_implicit,
+            ..Launch::default()
         })?;
         let program = reply.words.first().unwrap_or(&options.program);
         let name = String::from_utf8_lossy(file_name(program)).into_owned();

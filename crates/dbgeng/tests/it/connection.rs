@@ -6,7 +6,9 @@ use dbgeng::{ErrorKind, EventKind, LaunchOptions};
 use dbglink::Link;
 use dbgwire::event::Ending;
 use dbgwire::handshake::{Hello, Refusal, Welcome};
-use dbgwire::verbs::process::{Launch, ListProcesses, ListProcessesReply, ProcessDescription};
+use dbgwire::verbs::process::{
+    Launch, LaunchReply, ListProcesses, ListProcessesReply, ProcessDescription,
+};
 use dbgwire::verbs::server::{EndServer, EndServerReply, Ping, PingReply, ServerInfo};
 use dbgwire::version::Capabilities;
 use dbgwire::{ErrorCode, Verb};
@@ -244,8 +246,7 @@ fn events_that_come_before_the_reply_wait_for_their_turn() {
         let launch = peer.expect::<Launch>();
         // The stop overtakes the reply that says whose it is.
         Scene::new(1, 1, 1001, dbgwire::event::StopKind::InitialBreak, 0x40_1000).push(peer);
-        let reply =
-            dbgwire::verbs::process::LaunchReply { target: 1, pid: 1001, words: Vec::new() };
+        let reply = LaunchReply { target: 1, pid: 1001, ..LaunchReply::default() };
         peer.answer(&launch, reply);
     });
     launch(session.engine());

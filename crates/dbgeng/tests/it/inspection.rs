@@ -12,7 +12,7 @@ use dbgwire::verbs::memory::{
     ListRegions, ListRegionsReply, Range, ReadMemory, ReadMemoryReply, Region, WriteMemory,
     WriteMemoryReply,
 };
-use dbgwire::verbs::process::ProcessDescription;
+use dbgwire::verbs::process::{LaunchReply, ProcessDescription};
 use dbgwire::verbs::registers::{
     ReadRegisters, ReadRegistersReply, ThreadRegisters, WriteRegisters, WriteRegistersReply,
 };
@@ -67,8 +67,7 @@ fn what_a_prompt_shows_after_a_stop_costs_nothing() {
 fn the_top_of_a_stack_that_came_along_costs_nothing() {
     let mut session = Session::new(|peer| {
         let launch = peer.expect::<dbgwire::verbs::process::Launch>();
-        let reply =
-            dbgwire::verbs::process::LaunchReply { target: 1, pid: 1001, words: Vec::new() };
+        let reply = LaunchReply { target: 1, pid: 1001, ..LaunchReply::default() };
         peer.answer(&launch, reply);
         // Two frames by frame pointers; the outermost one's is zero.
         let mut stack = [0; 512];

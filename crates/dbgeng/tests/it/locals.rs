@@ -124,7 +124,7 @@ fn module(program: &Program, path: &Path) -> ModuleDescription {
 
 fn serve(peer: &mut Peer, program: &Program) {
     let launch = peer.expect::<Launch>();
-    peer.answer(&launch, LaunchReply { target: 1, pid: 1001, words: Vec::new() });
+    peer.answer(&launch, LaunchReply { target: 1, pid: 1001, ..LaunchReply::default() });
     scene(program, 1).push(peer);
 }
 

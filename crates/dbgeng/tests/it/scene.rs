@@ -104,7 +104,7 @@ pub(crate) fn registers(values: &[(RegisterId, u64)]) -> GeneralRegisters {
 /// stop, which has the number `target`.
 pub(crate) fn serve_launch(peer: &mut Peer, target: u32) {
     let launch = peer.expect::<Launch>();
-    peer.answer(&launch, LaunchReply { target, pid: 1000 + target, words: Vec::new() });
+    peer.answer(&launch, LaunchReply { target, pid: 1000 + target, ..LaunchReply::default() });
     let tid = 1000 + target;
     let stop = u64::from(target);
     Scene::new(stop, target, tid, StopKind::InitialBreak, CODE).born(&[tid]).push(peer);

@@ -65,7 +65,7 @@ fn other(base: u64, path: &str) -> ModuleDescription {
 /// Launches a target that has these modules.
 pub(crate) fn serve_launch_with(peer: &mut Peer, target: u32, modules: Vec<ModuleDescription>) {
     let launch = peer.expect::<Launch>();
-    peer.answer(&launch, LaunchReply { target, pid: 1000 + target, words: Vec::new() });
+    peer.answer(&launch, LaunchReply { target, pid: 1000 + target, ..LaunchReply::default() });
     let stop = u64::from(target);
     let mut scene = Scene::new(stop, target, 1000 + target, StopKind::InitialBreak, CODE);
     scene.stopped.modules = Some(Modules { modules });
@@ -191,7 +191,7 @@ fn code_is_listed_with_names() {
     let module = program(&file);
     let mut session = Session::new(move |peer| {
         let launch = peer.expect::<Launch>();
-        peer.answer(&launch, LaunchReply { target: 1, pid: 1001, words: Vec::new() });
+        peer.answer(&launch, LaunchReply { target: 1, pid: 1001, ..LaunchReply::default() });
         let pc = BIAS + 0x1000;
         let mut scene = Scene::new(1, 1, 1001, StopKind::InitialBreak, pc);
         // call landmark

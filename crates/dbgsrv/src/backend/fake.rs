@@ -82,7 +82,7 @@ impl Backend for FakeBackend {
         match request.program.as_slice() {
             b"later" => self.waiting.push(answer),
             b"never" => drop(answer),
-            _ => answer.reply(LaunchReply { target: TARGET, pid: 42, words: Vec::new() }),
+            _ => answer.reply(LaunchReply { target: TARGET, pid: 42, ..LaunchReply::default() }),
         }
     }
 
@@ -98,7 +98,7 @@ impl Backend for FakeBackend {
 
     fn kill(&mut self, _: Kill, answer: Answer<KillReply>) {
         for launch in self.waiting.drain(..) {
-            launch.reply(LaunchReply { target: TARGET, pid: 43, words: Vec::new() });
+            launch.reply(LaunchReply { target: TARGET, pid: 43, ..LaunchReply::default() });
         }
         answer.reply(KillReply {});
     }

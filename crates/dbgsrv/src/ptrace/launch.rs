@@ -1,5 +1,6 @@
 //! Starting a program as a target, up to its initial break: the dynamic linker has mapped the
-//! program's libraries, and none of their code or the program's has run.
+//! program's libraries, and none of their code or the program's has run; or, if its client wants it
+//! so, not even the linker's.
 
 use std::os::fd::OwnedFd;
 use std::sync::PoisonError;
@@ -64,6 +65,7 @@ impl Tracer {
                 answer,
                 child: child.go(launch),
                 words: if launch.implicit { launch.arguments.clone() } else { Vec::new() },
+                stops_at_exec: launch.at_exec,
             });
         }
     }
@@ -83,14 +85,17 @@ impl Tracer {
             let _ = sys::kill(pid);
             return;
         }
+        let mut stops_at_exec = false;
         if let Phase::Launching(launching) = std::mem::replace(&mut target.phase, Phase::Stopping) {
+            stops_at_exec = launching.stops_at_exec;
             launching.answer.reply(LaunchReply {
                 target: id.value(),
                 pid: pid.value(),
                 words: launching.words,
+                fixed_addresses: procfs::has_fixed_addresses(pid),
             });
         }
-        if !self.await_initial_break(id) {
+        if stops_at_exec || !self.await_initial_break(id) {
             self.report(id, tid, StopReason::InitialBreak);
         }
     }

@@ -244,6 +244,15 @@ fn narrow_program(head: &[u8; 20]) -> Option<&'static str> {
     }
 }
 
+/// Whether the program that a process executes is mapped where it is each time (personality(2)).
+/// Only its tracer may ask.
+pub(crate) fn has_fixed_addresses(pid: Pid) -> bool {
+    const ADDR_NO_RANDOMIZE: u32 = 0x004_0000;
+    let text = read(pid, "personality").unwrap_or_default();
+    let digits = std::str::from_utf8(text.trim_ascii()).unwrap_or_default();
+    u32::from_str_radix(digits, 16).is_ok_and(|bits| bits & ADDR_NO_RANDOMIZE != 0)
+}
+
 /// Whether a thread belongs to a process.
 pub(crate) fn is_thread(pid: Pid, tid: Tid) -> bool {
     std::path::Path::new(&format!("/proc/{pid}/task/{tid}")).exists()

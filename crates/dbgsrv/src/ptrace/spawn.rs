@@ -2,6 +2,7 @@
 //! had started it: default signal dispositions, no blocked signals, no descriptors but 0, 1 and 2.
 //! It knows nothing of targets.
 
+use std::collections::HashSet;
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -27,6 +28,8 @@ struct Plan {
     standard: Option<OwnedFd>,
     /// Whether that is to be its controlling terminal.
     is_terminal: bool,
+    /// Whether it is to be mapped at the same addresses each time.
+    has_fixed_addresses: bool,
 }
 
 /// A child that waits to be seized.
@@ -170,6 +173,21 @@ pub(super) fn shed_inheritance() {
     }
 }
 
+/// Has the programs that this process executes mapped at the same addresses each time. Where the
+/// system forbids that, as some containers do, it does nothing. Async-signal-safe.
+fn fix_addresses() {
+    /// Asks for what is set.
+    const ASK: libc::c_ulong = 0xffff_ffff;
+    // SAFETY: personality(2) takes a number and touches no memory.
+    unsafe {
+        let personality = libc::personality(ASK);
+        if personality >= 0 {
+            let wanted = personality | libc::ADDR_NO_RANDOMIZE;
+            libc::personality(wanted as libc::c_ulong);
+        }
+    }
+}
+
 /// The child's life until the program begins.
 ///
 /// # Safety
@@ -205,6 +223,9 @@ unsafe fn run_child(
             let file = libc::open(memory_shortage::PATH.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
             libc::write(file, plan.memory_shortage.as_ptr().cast(), plan.memory_shortage.len());
             libc::close(file);
+        }
+        if plan.has_fixed_addresses {
+            fix_addresses();
         }
         let directory = plan.directory.as_ref();
         let mut step = STEP_DIRECTORY;
@@ -256,23 +277,26 @@ fn plan(launch: &Launch, may_share_terminal: bool, slave: Option<OwnedFd>) -> Re
     Ok(Plan {
         program: c_string(program.into_os_string().as_bytes().to_vec())?,
         arguments: arguments.into_iter().map(c_string).collect::<Result<_, _>>()?,
-        environment: environment(&launch.environment)?,
+        environment: environment(launch)?,
         directory: directory.map(c_string).transpose()?,
         memory_shortage: memory_shortage::of_children(),
         standard,
         is_terminal: terminal == Terminal::Pty,
+        has_fixed_addresses: launch.fixed_addresses,
     })
 }
 
-/// The server's own environment, with the client's entries added or in place of it.
-fn environment(changes: &[Vec<u8>]) -> Result<Vec<CString>, Fault> {
+/// The server's own environment as far as the client leaves it, and the client's entries.
+fn environment(launch: &Launch) -> Result<Vec<CString>, Fault> {
     fn name(entry: &[u8]) -> &[u8] {
         entry.split(|byte| *byte == b'=').next().unwrap_or_default()
     }
-    let inherited =
-        std::env::vars_os().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
-    let kept = inherited.filter(|entry| !changes.iter().any(|change| name(change) == name(entry)));
-    kept.chain(changes.iter().cloned()).map(c_string).collect()
+    let changed = launch.environment.iter().map(|entry| name(entry));
+    let gone: HashSet<&[u8]> = changed.chain(launch.unset.iter().map(Vec::as_slice)).collect();
+    let own = std::env::vars_os()
+        .filter(|(name, _)| !launch.clear_environment && !gone.contains(name.as_bytes()));
+    let kept = own.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
+    kept.chain(launch.environment.iter().cloned()).map(c_string).collect()
 }
 
 fn c_string(bytes: Vec<u8>) -> Result<CString, Fault> {

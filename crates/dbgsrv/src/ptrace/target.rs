@@ -50,6 +50,8 @@ pub(super) struct Launching {
     pub(super) answer: Answer<LaunchReply>,
     /// What the answer says of an implicit command line.
     pub(super) words: Vec<Vec<u8>>,
+    /// Whether it stops as soon as it has executed the program.
+    pub(super) stops_at_exec: bool,
     /// What is known of the child that is to become the program.
     pub(super) child: Begun,
 }

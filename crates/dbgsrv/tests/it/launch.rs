@@ -4,11 +4,12 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
 use dbgbase::{Address, ExitStatus, Pid, StopReason};
-use dbgwire::verbs::process::{Launch, Terminal};
+use dbgwire::verbs::module::ModuleDescription;
+use dbgwire::verbs::process::{Launch, LaunchReply, Terminal};
 use dbgwire::verbs::resume::ThreadAction;
 use dbgwire::verbs::server::ServerInfo;
 use dbgwire::{ErrorCode, Fault};
-use testkit::{Testee, memory_file};
+use testkit::{Client, Event, Stop, Target, Testee, memory_file};
 
 use crate::{address_of, begin};
 
@@ -98,13 +99,187 @@ fn arguments_directory_and_environment_arrive_as_given() {
     let run = dbgwire::verbs::resume::RunKind::Continue as i32;
     let all = ThreadAction { tid: 0, run, ..ThreadAction::default() };
     let pid = Pid::new(stop.event.tid);
-    client.resume(testkit::Target { id: target, pid }, &[all]);
+    client.resume(Target { id: target, pid }, &[all]);
     assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
     let mut expected = b"zero\n".to_vec();
     expected.extend([&strange[..], b"\n\n"].concat());
     expected.extend(guard.directory().as_os_str().as_encoded_bytes());
     expected.extend(b"\nhello there\n/nowhere\n");
     assert_eq!(std::fs::read(file).expect("the script has written it"), expected);
+}
+
+/// Launches a testee with these wishes and waits for its first stop.
+fn start_with(client: &mut Client, testee: &Testee, wishes: Launch) -> (LaunchReply, Stop) {
+    let program = testee.path().as_os_str().as_encoded_bytes().to_vec();
+    let arguments = vec![program.clone(), b"3".to_vec()];
+    let reply = client.call(&Launch { program, arguments, ..wishes }).expect("it can be launched");
+    let stop = client.wait_stop();
+    assert_eq!(stop.reason(), StopReason::InitialBreak);
+    (reply, stop)
+}
+
+fn target_of(reply: &LaunchReply) -> Target {
+    Target { id: reply.target, pid: Pid::new(reply.pid) }
+}
+
+#[test]
+fn a_program_can_be_stopped_before_its_first_instruction() {
+    let (_guard, _server, mut client) = begin();
+    let wishes = || Launch { at_exec: true, ..Launch::default() };
+    for flags in [&["-pie", "-fPIE"][..], &["-no-pie"], &["-static"]] {
+        let testee = Testee::build("count", flags);
+        let (reply, first) = start_with(&mut client, &testee, wishes());
+        let target = target_of(&reply);
+        let constructed = address_of(&testee, &first, "constructed");
+        let main = address_of(&testee, &first, "main");
+        let auxv = std::fs::read(format!("/proc/{}/auxv", target.pid)).expect("it is ours");
+        let word = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().expect("8 bytes"));
+        let entries = auxv.chunks_exact(16).map(|entry| (word(&entry[..8]), word(&entry[8..])));
+        let linker = entries.into_iter().find(|(key, _)| *key == 7).map_or(0, |(_, base)| base);
+        if linker == 0 {
+            assert_eq!(first.pc(), address_of(&testee, &first, "_start"));
+        } else {
+            // Its header says where it begins, and the stack is as the kernel has made it.
+            let bytes = client.read(target, Address::new(linker + 24), 8);
+            assert_eq!(first.pc().value(), linker + word(&bytes), "{flags:?}");
+            assert_eq!(first.modules().len(), 3, "the program, the linker, the kernel's");
+        }
+        assert_eq!(client.read(target, first.registers().sp(), 8), [2, 0, 0, 0, 0, 0, 0, 0]);
+        // Breakpoints are set before it begins, and libraries are told of as they come.
+        assert_eq!(client.read_u64(target, constructed), 0, "a constructor has run");
+        client.insert(target, 1, main);
+        client.go(target);
+        let mut lists = Vec::new();
+        let stop = loop {
+            match client.wait_event() {
+                Event::ModulesChanged(changed) => lists.push(changed.modules),
+                Event::Stopped(stop) => break stop,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((stop.sites(), stop.pc()), (vec![1], main), "{flags:?}");
+        lists.extend(stop.event.modules.clone().map(|modules| modules.modules));
+        let is_libc =
+            |module: &ModuleDescription| String::from_utf8_lossy(&module.path).contains("/libc.so");
+        let is_told = lists.last().is_some_and(|list| list.iter().any(is_libc));
+        assert_eq!(is_told, linker != 0, "{flags:?}");
+        client.go(target);
+        assert_eq!(client.wait_exit(), ExitStatus::Exited(0), "{flags:?}");
+    }
+}
+
+#[test]
+fn the_first_steps_of_a_program_can_be_watched() {
+    let (_guard, _server, mut client) = begin();
+    let wishes = Launch { at_exec: true, ..Launch::default() };
+    let (reply, first) = start_with(&mut client, &Testee::build("count", &[]), wishes);
+    let target = target_of(&reply);
+    let mut places = vec![first.pc()];
+    for _ in 0..50 {
+        client.step(target, first.tid());
+        let stop = client.wait_stop();
+        assert_eq!(stop.reason(), StopReason::Step);
+        places.push(stop.pc());
+    }
+    let linker = first
+        .modules()
+        .iter()
+        .find(|module| (module.base..module.base + module.size).contains(&first.pc().value()));
+    let linker = linker.expect("it begins in the linker");
+    let span = linker.base..linker.base + linker.size;
+    assert!(places.iter().all(|place| span.contains(&place.value())), "{places:?}");
+    places.dedup();
+    assert!(places.len() > 40, "{places:?}");
+    client.go(target);
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
+}
+
+#[test]
+fn addresses_can_be_the_same_each_time() {
+    let (guard, _server, mut client) = begin();
+    let testee = Testee::build("count", &["-pie", "-fPIE"]);
+    // Not everywhere: containers may forbid it.
+    let may = guard.output("sh", &["-c", "setarch -R true 2> /dev/null && echo yes || echo no"]);
+    let may = may == "yes\n";
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let wishes = Launch { fixed_addresses: true, ..Launch::default() };
+        let (reply, stop) = start_with(&mut client, &testee, wishes);
+        assert_eq!(reply.fixed_addresses, may);
+        let places = stop.modules().iter().map(|module| module.base);
+        // The stack as well; what is written on it depends on the environment alone.
+        seen.push((places.collect::<Vec<u64>>(), stop.registers().sp()));
+        client.kill(target_of(&reply));
+    }
+    assert_eq!(seen.windows(2).all(|pair| pair[0] == pair[1]), may, "{seen:x?}");
+    let (reply, stop) = start_with(&mut client, &testee, Launch::default());
+    assert!(!reply.fixed_addresses);
+    assert_ne!(stop.registers().sp(), seen[0].1);
+    client.kill(target_of(&reply));
+}
+
+#[test]
+fn fixed_addresses_outlive_an_exec() {
+    let (_guard, _server, mut client) = begin();
+    let testee = Testee::build("executes", &[]);
+    let program = testee.path().as_os_str().as_encoded_bytes().to_vec();
+    let arguments = vec![program.clone(), b"main".to_vec()];
+    let launch = Launch { program, arguments, fixed_addresses: true, ..Launch::default() };
+    let reply = client.call(&launch).expect("it can be launched");
+    let target = target_of(&reply);
+    let first = client.wait_stop();
+    client.go(target);
+    let stop = client.wait_stop();
+    assert_eq!(stop.reason(), StopReason::Exec);
+    let bases = |stop: &Stop| {
+        let mut bases: Vec<u64> = stop.modules().iter().map(|module| module.base).collect();
+        bases.sort_unstable();
+        bases
+    };
+    let before = bases(&first);
+    let is_same = bases(&stop).iter().all(|base| before.contains(base));
+    assert_eq!(is_same, reply.fixed_addresses, "{before:x?}");
+    client.kill(target);
+}
+
+/// The environment that a program was given, sorted.
+fn environment_of(client: &mut Client, wishes: Launch) -> Vec<String> {
+    let (reply, _) = start_with(client, &Testee::build("count", &[]), wishes);
+    let target = target_of(&reply);
+    let bytes = std::fs::read(format!("/proc/{}/environ", target.pid)).expect("it is ours");
+    client.kill(target);
+    let entries = bytes.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
+    let mut entries: Vec<String> =
+        entries.map(|entry| String::from_utf8_lossy(entry).into_owned()).collect();
+    entries.sort();
+    entries
+}
+
+#[test]
+fn entries_of_the_server_s_environment_can_be_left_out() {
+    let (_guard, _server, mut client) = begin();
+    let all = environment_of(&mut client, Launch::default());
+    let has = |entries: &[String], name: &str| {
+        entries.iter().filter(|entry| entry.split('=').next() == Some(name)).count()
+    };
+    assert_eq!((has(&all, "PATH"), has(&all, "HOME")), (1, 1), "{all:?}");
+    // What is left out and given anew is given.
+    let unset = ["PATH", "HOME", "NOT_THERE", ""].map(|name| name.as_bytes().to_vec()).to_vec();
+    let environment = vec![b"HOME=/here".to_vec(), b"MORE=a=b".to_vec()];
+    let wishes = Launch { unset, environment: environment.clone(), ..Launch::default() };
+    let changed = environment_of(&mut client, wishes);
+    let mut expected: Vec<String> = all
+        .iter()
+        .filter(|entry| !entry.starts_with("PATH=") && !entry.starts_with("HOME="))
+        .cloned()
+        .chain(["HOME=/here".to_owned(), "MORE=a=b".to_owned()])
+        .collect();
+    expected.sort();
+    assert_eq!(changed, expected);
+    let wishes = Launch { clear_environment: true, environment, ..Launch::default() };
+    assert_eq!(environment_of(&mut client, wishes), ["HOME=/here", "MORE=a=b"]);
+    let wishes = Launch { clear_environment: true, ..Launch::default() };
+    assert_eq!(environment_of(&mut client, wishes), [""; 0]);
 }
 
 #[test]

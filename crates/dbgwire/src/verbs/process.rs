@@ -126,6 +126,20 @@ pub struct Launch {
     /// Whether the server's implicit command line is started in place of program and arguments.
     #[prost(bool, tag = "8")]
     pub implicit: bool,
+    /// Whether its first stop is before its very first instruction, the dynamic linker's if it has
+    /// one; otherwise that comes once its libraries are mapped.
+    #[prost(bool, tag = "9")]
+    pub at_exec: bool,
+    /// Whether it and the programs that it executes are to be mapped at the same addresses each
+    /// time (personality(2), `ADDR_NO_RANDOMIZE`).
+    #[prost(bool, tag = "10")]
+    pub fixed_addresses: bool,
+    /// Names whose entries of the server's own environment are left out.
+    #[prost(bytes = "vec", repeated, tag = "11")]
+    pub unset: Vec<Vec<u8>>,
+    /// Whether all of the server's own environment is left out.
+    #[prost(bool, tag = "12")]
+    pub clear_environment: bool,
 }
 
 /// The program has been loaded.
@@ -140,6 +154,9 @@ pub struct LaunchReply {
     /// Of an implicit command line: its words, the program first. Otherwise empty.
     #[prost(bytes = "vec", repeated, tag = "3")]
     pub words: Vec<Vec<u8>>,
+    /// Whether its addresses are the same each time, for whatever reason.
+    #[prost(bool, tag = "4")]
+    pub fixed_addresses: bool,
 }
 
 /// Makes a running process a target: all its threads, also those born meanwhile. The stop follows

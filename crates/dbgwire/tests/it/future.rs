@@ -238,6 +238,6 @@ fn the_last_of_several_values_counts() {
     let message = Writer::default().varint(1, 1).varint(1, 2);
     let reply = frame(FrameKind::Reply, Launch::OPCODE, &message);
     let answer = message::read_answer::<Launch>(reply);
-    let expected = LaunchReply { target: 2, pid: 0, words: Vec::new() };
+    let expected = LaunchReply { target: 2, ..LaunchReply::default() };
     assert_eq!(answer, Ok(Ok((expected, Bytes::new()))));
 }

@@ -227,11 +227,14 @@ fn process(all: &mut Collection) {
         rows: 50,
         columns: 132,
         implicit: true,
+        at_exec: true,
+        fixed_addresses: true,
+        unset: vec![b"LANG".to_vec()],
+        clear_environment: true,
     };
-    all.verb(
-        (request, b""),
-        (LaunchReply { target: 1, pid: 4711, words: vec![b"sleep".to_vec(), b"9".to_vec()] }, b""),
-    );
+    let words = vec![b"sleep".to_vec(), b"9".to_vec()];
+    let reply = LaunchReply { target: 1, pid: 4711, words, fixed_addresses: true };
+    all.verb((request, b""), (reply, b""));
     all.verb((Attach { pid: 4711 }, b""), (AttachReply { target: 1 }, b""));
     all.verb((Detach { target: 1 }, b""), (DetachReply {}, b""));
     all.verb((Kill { target: 1 }, b""), (KillReply {}, b""));
