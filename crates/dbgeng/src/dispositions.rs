@@ -26,9 +26,8 @@ impl Dispositions {
     pub(crate) fn read(client: &Client, pid: Pid) -> Result<Dispositions, CallError> {
         let opened = client.call(&OpenFile {
             path: format!("/proc/{pid}/status").into_bytes(),
-            target: 0,
             access: FileAccess::Read as i32,
-            mode: 0,
+            ..OpenFile::default()
         })?;
         let ranges = vec![Range { address: 0, len: STATUS_LEN_MAX }];
         let read = client.send(&ReadFile { file: opened.file, ranges }, Bytes::new()).wait();

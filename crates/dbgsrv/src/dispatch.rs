@@ -4,6 +4,7 @@
 mod bulk;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use dbgbase::Pid;
@@ -20,7 +21,7 @@ use crate::answer::Outcome;
 use crate::backend::Backend;
 use crate::control::{Control, Message};
 use crate::description;
-use crate::files::Files;
+use crate::files::{self, Files};
 use crate::outbox::Outbox;
 use crate::processes;
 use crate::ranges::{check_len, read_ranges};
@@ -245,12 +246,24 @@ impl<'a> Dispatch<'a> {
     fn route_file(&mut self, id: u32, request: Request, tail: Bytes) -> bool {
         match request {
             Request::OpenFile(request) => {
-                let root = match request.target {
-                    0 => Ok(None),
-                    target => self.backend.root_directory(target).map(Some),
-                };
+                let root = self.root(request.target);
                 let reply = root.and_then(|root| self.files.open(&request, root.as_deref()));
                 self.send::<file::OpenFile>(id, reply);
+            }
+            Request::StatFile(request) => {
+                let root = self.root(if request.file == 0 { request.target } else { 0 });
+                let reply = root.and_then(|root| self.files.stat(&request, root.as_deref()));
+                self.send::<file::StatFile>(id, reply);
+            }
+            Request::ReadLink(request) => {
+                let root = self.root(request.target);
+                let reply = root.and_then(|root| files::read_link(&request, root.as_deref()));
+                self.send::<file::ReadLink>(id, reply);
+            }
+            Request::RemoveFile(request) => {
+                let root = self.root(request.target);
+                let reply = root.and_then(|root| files::remove(&request, root.as_deref()));
+                self.send::<file::RemoveFile>(id, reply);
             }
             Request::ReadFile(request) => {
                 let outcome = self.files.read(&request);
@@ -268,6 +281,14 @@ impl<'a> Dispatch<'a> {
             other => return self.route_control(id, other, tail),
         }
         true
+    }
+
+    /// The root directory of a target; none for 0, which stands for the server.
+    fn root(&mut self, target: u32) -> Result<Option<PathBuf>, Fault> {
+        match target {
+            0 => Ok(None),
+            target => self.backend.root_directory(target).map(Some),
+        }
     }
 
     fn send<V: Verb>(&self, id: u32, reply: Result<V::Reply, Fault>) {

@@ -1,23 +1,24 @@
-//! The file verbs: files of the server's machine, opened, read and written for the client. It knows
-//! no targets; where a target's root is, it is told.
+//! The file verbs: files of the server's machine, opened, read, written, looked at and removed for
+//! the client. It knows no targets; where a target's root is, it is told.
+
+mod place;
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::fs::File;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
+use std::fs::{File, Metadata};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use dbgwire::verbs::file::{
-    CloseFile, CloseFileReply, FileAccess, OPEN_FILES_MAX, OpenFile, OpenFileReply, ReadFile,
-    ReadFileReply, TRANSFER_LEN_MAX, WriteFile, WriteFileReply,
+    CloseFile, CloseFileReply, FileAccess, FileStatus, OPEN_FILES_MAX, OpenFile, OpenFileReply,
+    ReadFile, ReadFileReply, ReadLink, ReadLinkReply, RemoveFile, RemoveFileReply, StatFile,
+    StatFileReply, TRANSFER_LEN_MAX, WriteFile, WriteFileReply,
 };
 use dbgwire::{ErrorCode, Fault};
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags};
 
 use crate::answer::Outcome;
 use crate::ranges::read_ranges;
+use place::Place;
 
 /// The files a session has open.
 #[derive(Default)]
@@ -44,16 +45,15 @@ impl Files {
             let detail = format!("{OPEN_FILES_MAX} files are open; close one first");
             return Err(Fault::new(ErrorCode::LimitReached, detail));
         }
-        if !request.path.starts_with(b"/") {
-            let detail = format!("{path}: only absolute paths name files of the server's machine");
-            return Err(Fault::new(ErrorCode::Malformed, detail));
-        }
         let access = FileAccess::try_from(request.access).map_err(|_| {
             let detail = format!("file access {} is not known to this server", request.access);
             Fault::new(ErrorCode::Unsupported, detail)
         })?;
-        let fd = open_at(request, access, root).map_err(|errno| fault(&path, errno.into()))?;
-        let file = File::from(fd);
+        let flags = flags(request, access)?;
+        // The system takes mode bits only where a file may be made.
+        let mode = if flags.contains(OFlags::CREATE) { request.mode & 0o7777 } else { 0 };
+        let place = Place::new(&request.path, root)?;
+        let file = place.open(flags, Mode::from_raw_mode(mode))?;
         let metadata = file.metadata().map_err(|error| fault(&path, error))?;
         if !metadata.is_file() {
             let detail = format!("{path} is not a regular file");
@@ -65,7 +65,24 @@ impl Files {
             file: self.last_handle,
             size: metadata.size(),
             modified_s: metadata.mtime(),
+            status: Some(status(&metadata)),
         })
+    }
+
+    /// Says what an open file is, or the one at a path, as seen from `root`.
+    pub(crate) fn stat(
+        &self,
+        request: &StatFile,
+        root: Option<&Path>,
+    ) -> Result<StatFileReply, Fault> {
+        let metadata = match request.file {
+            0 => Place::new(&request.path, root)?.metadata(request.keep_link)?,
+            handle => {
+                let opened = self.get(handle)?;
+                opened.file.metadata().map_err(|error| fault(&opened.path, error))?
+            }
+        };
+        Ok(StatFileReply { status: Some(status(&metadata)) })
     }
 
     /// Reads ranges of an open file.
@@ -97,30 +114,67 @@ impl Files {
     }
 }
 
-fn open_at(
-    request: &OpenFile,
-    access: FileAccess,
-    root: Option<&Path>,
-) -> rustix::io::Result<OwnedFd> {
-    let flags = match access {
+/// Where a symbolic link leads, as seen from `root`.
+pub(crate) fn read_link(request: &ReadLink, root: Option<&Path>) -> Result<ReadLinkReply, Fault> {
+    let text = Place::new(&request.path, root)?.read_link()?;
+    Ok(ReadLinkReply { text })
+}
+
+/// Removes a file's name, as seen from `root`.
+pub(crate) fn remove(request: &RemoveFile, root: Option<&Path>) -> Result<RemoveFileReply, Fault> {
+    Place::new(&request.path, root)?.remove()?;
+    Ok(RemoveFileReply {})
+}
+
+/// What a file is opened with.
+fn flags(request: &OpenFile, access: FileAccess) -> Result<OFlags, Fault> {
+    let access = match access {
         FileAccess::Read => OFlags::RDONLY,
         FileAccess::CreateNew => OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
         FileAccess::Replace => OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC,
+        FileAccess::Write => OFlags::WRONLY,
+        FileAccess::ReadWrite => OFlags::RDWR,
     };
+    let besides = [
+        (request.append, OFlags::APPEND),
+        (request.create, OFlags::CREATE),
+        (request.truncate, OFlags::TRUNC),
+        (request.exclusive, OFlags::EXCL),
+    ];
+    let besides = besides.into_iter().filter(|(is_wanted, _)| *is_wanted);
+    let flags = besides.fold(access, |flags, (_, flag)| flags | flag);
+    let malformed = |detail| Err(Fault::new(ErrorCode::Malformed, detail));
+    // Of these open(2) does not say what they do.
+    if flags.contains(OFlags::EXCL) && !flags.contains(OFlags::CREATE) {
+        return malformed("only a file that may be made is opened exclusively");
+    }
+    if flags.contains(OFlags::TRUNC) && access == OFlags::RDONLY {
+        return malformed("a file is not truncated by opening it for reading alone");
+    }
     // Opening a fifo or a terminal must not block the session or change its terminal.
-    let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let mode = match access {
-        FileAccess::Read => Mode::empty(),
-        _ => Mode::from_raw_mode(request.mode & 0o7777),
-    };
-    let path = Path::new(OsStr::from_bytes(&request.path));
-    match root {
-        None => rustix::fs::open(path, flags, mode),
-        Some(root) => {
-            let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let root = rustix::fs::open(root, directory, Mode::empty())?;
-            rustix::fs::openat2(root, path, flags, mode, ResolveFlags::IN_ROOT)
-        }
+    Ok(flags | OFlags::NONBLOCK | OFlags::NOCTTY)
+}
+
+fn status(metadata: &Metadata) -> FileStatus {
+    // The system counts no more than 999,999,999 of them.
+    let nanoseconds = |count: i64| u32::try_from(count).unwrap_or(0);
+    FileStatus {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        mode: metadata.mode(),
+        links: metadata.nlink(),
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+        special_device: metadata.rdev(),
+        size: metadata.size(),
+        block_size: metadata.blksize(),
+        blocks: metadata.blocks(),
+        accessed_s: metadata.atime(),
+        modified_s: metadata.mtime(),
+        changed_s: metadata.ctime(),
+        accessed_ns: nanoseconds(metadata.atime_nsec()),
+        modified_ns: nanoseconds(metadata.mtime_nsec()),
+        changed_ns: nanoseconds(metadata.ctime_nsec()),
     }
 }
 

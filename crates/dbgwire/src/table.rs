@@ -180,6 +180,9 @@ verbs! {
     0x0902 ReadFile => ReadFileReply, idempotent, since 1, "read ranges of it";
     0x0903 WriteFile => WriteFileReply, idempotent, since 1, "write into it";
     0x0904 CloseFile => CloseFileReply, idempotent, since 1, "close it";
+    0x0905 StatFile => StatFileReply, idempotent, since 1, "what a file is";
+    0x0906 ReadLink => ReadLinkReply, idempotent, since 1, "where a symbolic link leads";
+    0x0907 RemoveFile => RemoveFileReply, once, since 1, "remove a file's name";
 
     0x0a01 WriteTerminal => WriteTerminalReply, once, since 1, "type into a target's terminal";
     0x0a02 ResizeTerminal => ResizeTerminalReply, idempotent, since 1, "set its size";

@@ -69,7 +69,7 @@ impl<'a> RemoteFile<'a> {
             path: path.to_vec(),
             target: target.map_or(0, TargetId::value),
             access: FileAccess::Read as i32,
-            mode: 0,
+            ..OpenFile::default()
         };
         let opened = client.call(&open)?;
         let (file, size) = (opened.file, opened.size);

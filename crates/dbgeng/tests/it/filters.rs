@@ -197,7 +197,7 @@ fn a_signal_that_counts_as_handled_is_not_given() {
 fn serve_status(peer: &mut Peer, text: &str) {
     let open = peer.expect::<OpenFile>();
     assert_eq!(open.verb.path, b"/proc/1001/status");
-    peer.answer(&open, OpenFileReply { file: 3, size: 0, modified_s: 0 });
+    peer.answer(&open, OpenFileReply { file: 3, size: 0, ..OpenFileReply::default() });
     let read = peer.expect::<ReadFile>();
     peer.answer_with(&read, ReadFileReply::default(), text.as_bytes());
     let close = peer.expect::<CloseFile>();

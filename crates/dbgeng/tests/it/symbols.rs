@@ -121,7 +121,7 @@ fn open_file(peer: &mut Peer, path: &str, target: u32, bytes: &[u8]) {
     let open = peer.expect::<OpenFile>();
     assert_eq!((&open.verb.path[..], open.verb.target), (path.as_bytes(), target));
     let size = bytes.len() as u64;
-    peer.answer(&open, OpenFileReply { file: 3, size, modified_s: 0 });
+    peer.answer(&open, OpenFileReply { file: 3, size, ..OpenFileReply::default() });
 }
 
 fn answer_read(peer: &mut Peer, read: &Got<ReadFile>, bytes: &[u8]) -> usize {
@@ -310,7 +310,7 @@ fn a_transfer_can_be_interrupted_and_repeated() {
     let mut session = Session::new(|peer| {
         serve_launch_with(peer, 1, vec![program(NOWHERE)]);
         let open = peer.expect::<OpenFile>();
-        peer.answer(&open, OpenFileReply { file: 8, size: 1000, modified_s: 0 });
+        peer.answer(&open, OpenFileReply { file: 8, size: 1000, ..OpenFileReply::default() });
         peer.expect::<ReadFile>();
         // It is never answered.
         let close = peer.expect::<CloseFile>();

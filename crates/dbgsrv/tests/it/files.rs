@@ -15,7 +15,12 @@ use crate::begin;
 
 fn open(client: &mut Client, path: &Path, access: FileAccess) -> Result<(u32, u64), Fault> {
     let path = path.as_os_str().as_encoded_bytes().to_vec();
-    let reply = client.call(&OpenFile { path, target: 0, access: access as i32, mode: 0o640 })?;
+    let reply = client.call(&OpenFile {
+        path,
+        access: access as i32,
+        mode: 0o640,
+        ..OpenFile::default()
+    })?;
     Ok((reply.file, reply.size))
 }
 
@@ -79,6 +84,91 @@ fn a_file_is_written_new_and_in_place_of_another() {
     assert_eq!(read(&mut client, file, 0, 10), b"x");
 }
 
+/// Opens the file that `request` says.
+fn open_as(client: &mut Client, path: &Path, request: OpenFile) -> Result<u32, Fault> {
+    let path = path.as_os_str().as_encoded_bytes().to_vec();
+    Ok(client.call(&OpenFile { path, mode: 0o600, ..request })?.file)
+}
+
+#[test]
+fn an_existing_file_is_read_and_written() {
+    let (guard, _server, mut client) = begin();
+    let path = guard.directory().join("file");
+    let access = FileAccess::ReadWrite as i32;
+    let both = OpenFile { access, ..OpenFile::default() };
+    let fault = open_as(&mut client, &path, both.clone()).expect_err("there is none");
+    assert_eq!((fault.code, fault.errno), (ErrorCode::NoSuchFile, Some(2)));
+    let made = OpenFile { create: true, exclusive: true, ..both.clone() };
+    let file = open_as(&mut client, &path, made.clone()).expect("it can be made");
+    write(&mut client, file, 0, b"abcdef").expect("it can be written");
+    assert_eq!(read(&mut client, file, 2, 10), b"cdef");
+    let fault = open_as(&mut client, &path, made).expect_err("it exists");
+    assert_eq!((fault.code, fault.errno), (ErrorCode::FileExists, Some(17)));
+    // What is not written over stays.
+    let file = open_as(&mut client, &path, both.clone()).expect("it exists");
+    write(&mut client, file, 1, b"XY").expect("it can be written");
+    assert_eq!(read(&mut client, file, 0, 10), b"aXYdef");
+    let (file, size) = open(&mut client, &path, FileAccess::Write).expect("it exists");
+    assert_eq!(size, 6);
+    write(&mut client, file, 5, b"gh").expect("it can be written");
+    let id =
+        client.send(&ReadFile { file, ranges: vec![Range { address: 0, len: 1 }] }, Bytes::new());
+    let fault = client.answer::<ReadFile>(id).expect_err("it is open for writing alone");
+    assert_eq!((fault.code, fault.errno), (ErrorCode::NotPermitted, Some(9)));
+    assert_eq!(std::fs::read(&path).expect("it exists"), b"aXYdegh");
+    // At the end, wherever it is said to go.
+    let append = OpenFile { append: true, create: true, ..both.clone() };
+    let file = open_as(&mut client, &path, append).expect("it exists");
+    write(&mut client, file, 0, b"ij").expect("it can be written");
+    assert_eq!(read(&mut client, file, 0, 20), b"aXYdeghij");
+    let truncate = OpenFile { truncate: true, ..both };
+    let file = open_as(&mut client, &path, truncate).expect("it exists");
+    assert_eq!(read(&mut client, file, 0, 20), b"");
+    assert_eq!(std::fs::read(&path).expect("it exists"), b"");
+}
+
+#[test]
+fn what_open_says_nothing_of_is_malformed() {
+    let (guard, _server, mut client) = begin();
+    let path = guard.directory().join("file");
+    std::fs::write(&path, "abc").expect("a file");
+    for request in [
+        OpenFile { truncate: true, ..OpenFile::default() },
+        OpenFile { exclusive: true, ..OpenFile::default() },
+        OpenFile { exclusive: true, access: FileAccess::Write as i32, ..OpenFile::default() },
+    ] {
+        let fault = open_as(&mut client, &path, request).expect_err("it is malformed");
+        assert_eq!((fault.code, fault.errno), (ErrorCode::Malformed, None), "{fault}");
+    }
+    assert_eq!(std::fs::read(&path).expect("it exists"), b"abc");
+}
+
+/// They say that they have no bytes.
+#[test]
+fn files_of_proc_are_read() {
+    let (guard, _server, mut client) = begin();
+    let testee = Testee::build("waits", &[]);
+    let mut process = guard.start(testee.path().to_str().expect("UTF-8"), &["2"]);
+    assert_eq!(process.read_line(), "ready");
+    let pid = process.pid();
+    let (target, _) = client.attach(pid);
+    for name in ["maps", "smaps", "cmdline", "auxv", "status", "environ"] {
+        let path = format!("/proc/{pid}/{name}");
+        let (file, size) = open(&mut client, Path::new(&path), FileAccess::Read).expect("a file");
+        assert_eq!(size, 0);
+        let content = std::fs::read(&path).expect("it can be read");
+        assert!(!content.is_empty() || name == "environ");
+        assert_eq!(read(&mut client, file, 0, 1 << 20), content, "{name}");
+        // And in pieces.
+        let half = content.len() as u64 / 2;
+        let rest = read(&mut client, file, half, 1 << 20);
+        assert_eq!(rest, &content[half as usize..], "{name}");
+    }
+    client.detach(target);
+    process.close_input();
+    assert_eq!(process.wait(), ExitStatus::Exited(0));
+}
+
 #[test]
 fn what_cannot_be_opened_is_explained() {
     let (guard, _server, mut client) = begin();
@@ -98,9 +188,9 @@ fn what_cannot_be_opened_is_explained() {
         assert!(fault.detail.contains(&path.display().to_string()), "{}", fault.detail);
     }
     let path = b"/etc/passwd".to_vec();
-    let odd = OpenFile { path: path.clone(), target: 0, access: 99, mode: 0 };
+    let odd = OpenFile { path: path.clone(), access: 99, ..OpenFile::default() };
     assert_eq!(client.call(&odd).expect_err("unknown").code, ErrorCode::Unsupported);
-    let nobodys = OpenFile { path, target: 9, access: FileAccess::Read as i32, mode: 0 };
+    let nobodys = OpenFile { path, target: 9, ..OpenFile::default() };
     assert_eq!(client.call(&nobodys).expect_err("no target").code, ErrorCode::NoSuchTarget);
 }
 
@@ -152,7 +242,7 @@ fn a_target_sees_its_own_files() {
     let (target, _) = client.attach(process.pid());
     let mut seen = |target: u32, path: &Path| {
         let path = path.as_os_str().as_encoded_bytes().to_vec();
-        let request = OpenFile { path, target, access: FileAccess::Read as i32, mode: 0 };
+        let request = OpenFile { path, target, ..OpenFile::default() };
         let file = client.call(&request).expect("it exists").file;
         read(&mut client, file, 0, 100)
     };

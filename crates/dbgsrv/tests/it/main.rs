@@ -17,6 +17,7 @@ mod detach; // leaving a target as it was found, at any moment
 mod endings; // the table: what ends, and what becomes of targets
 mod ends; // exits, kills, threads and leaders that end
 mod events; // what stops a target because its client wants to know
+mod file_names; // what files are, where links lead, and names that are removed
 mod files; // files of the server's machine, and as a target sees them
 mod following; // processes that a target makes become targets
 mod functions; // functions that a thread is made to call

@@ -78,7 +78,8 @@ fn described(client: &mut Client, pid: Pid) -> DescribeProcessReply {
 /// The target's own file, through the server.
 fn read_start(client: &mut Client, target: Target, path: &[u8]) -> Vec<u8> {
     let access = FileAccess::Read as i32;
-    let request = OpenFile { path: path.to_vec(), target: target.id, access, mode: 0 };
+    let request =
+        OpenFile { path: path.to_vec(), target: target.id, access, ..OpenFile::default() };
     let file = client.call(&request).expect("it exists there").file;
     let ranges = vec![Range { address: 0, len: 4 }];
     let id = client.send(&ReadFile { file, ranges }, Vec::new());
@@ -137,7 +138,7 @@ fn a_target_in_other_namespaces_is_debugged() {
         assert!(paths.contains(&inside.path.as_bytes()), "{paths:?}");
         assert_eq!(read_start(&mut client, target, inside.path.as_bytes()), b"\x7fELF");
         let path = inside.path.as_bytes().to_vec();
-        let outside = OpenFile { path, target: 0, access: FileAccess::Read as i32, mode: 0 };
+        let outside = OpenFile { path, target: 0, ..OpenFile::default() };
         let fault = client.call(&outside).expect_err("it is not there");
         assert_eq!(fault.code, ErrorCode::NoSuchFile);
         let turn = address_of(&testee, &stop, "turn");

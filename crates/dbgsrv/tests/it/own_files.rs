@@ -13,7 +13,7 @@ use crate::loading::{ask_for_stops, next_change};
 /// The first bytes of a file as a target sees it, or, with 0, as the server does.
 fn head(client: &mut Client, target: u32, path: &[u8], len: u32) -> Option<Vec<u8>> {
     let access = FileAccess::Read as i32;
-    let open = OpenFile { path: path.to_vec(), target, access, mode: 0 };
+    let open = OpenFile { path: path.to_vec(), target, access, ..OpenFile::default() };
     let file = client.call(&open).ok()?.file;
     let id = client
         .send(&ReadFile { file, ranges: vec![Range { address: 0, len }] }, bytes::Bytes::new());

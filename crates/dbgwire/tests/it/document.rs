@@ -21,7 +21,7 @@ use dbgwire::verbs::description::{
     ENVIRONMENT_LEN_MAX, NamespaceDescription, POINTED_LEN_MAX, PartFault, ProcessPart,
     ProcessPlaces, ProcessSecurity, ResourceLimit, ThreadStatus,
 };
-use dbgwire::verbs::file::{FileAccess, OPEN_FILES_MAX, TRANSFER_LEN_MAX};
+use dbgwire::verbs::file::{FileAccess, FileStatus, OPEN_FILES_MAX, TRANSFER_LEN_MAX};
 use dbgwire::verbs::inject::{
     CALL_ARGUMENTS_MAX, CALL_BYTES_LEN_MAX, FUNCTION_ARGUMENTS_MAX, PATIENCE_MS,
 };
@@ -151,6 +151,7 @@ fn parts() -> BTreeMap<&'static str, Vec<String>> {
         ("ExtendedPatch", field_names::<ExtendedPatch>()),
         ("XsaveLayout", field_names::<XsaveLayout>()),
         ("XsaveComponent", field_names::<XsaveComponent>()),
+        ("FileStatus", field_names::<FileStatus>()),
         ("ModuleDescription", field_names::<ModuleDescription>()),
         ("Modules", field_names::<Modules>()),
         ("SignalDetail", field_names::<SignalDetail>()),

@@ -248,6 +248,6 @@ every_verb! {
     ReadRegisters WriteRegisters
     InsertSites RemoveSites ListSites
     ListModules
-    OpenFile ReadFile WriteFile CloseFile
+    OpenFile ReadFile WriteFile CloseFile StatFile ReadLink RemoveFile
     WriteTerminal ResizeTerminal
 }

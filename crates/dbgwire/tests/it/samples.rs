@@ -3,6 +3,7 @@
 //! transcripts of `docs/protocol.md` show these very messages.
 
 mod description; // The sample of DescribeProcess.
+mod file; // The samples of verbs about files.
 
 use std::fmt::Debug;
 
@@ -14,7 +15,6 @@ use dbgwire::frame::{FrameKind, HEADER_LEN};
 use dbgwire::message::{self, Encoded};
 use dbgwire::verbs::bulk::*;
 use dbgwire::verbs::description::{ContainerDescription, NamespaceDescription};
-use dbgwire::verbs::file::*;
 use dbgwire::verbs::inject::*;
 use dbgwire::verbs::memory::*;
 use dbgwire::verbs::module::*;
@@ -140,7 +140,7 @@ pub(crate) fn all() -> Vec<Sample> {
     memory(&mut all);
     registers(&mut all);
     sites(&mut all);
-    file(&mut all);
+    file::add(&mut all);
     abandoned(&mut all);
     terminal(&mut all);
     bulk(&mut all);
@@ -149,6 +149,7 @@ pub(crate) fn all() -> Vec<Sample> {
     injected(&mut all);
     description::add(&mut all);
     alone(&mut all);
+    file::add_names(&mut all);
     all.samples
 }
 
@@ -382,23 +383,6 @@ pub(crate) fn module() -> ModuleDescription {
         dynamic: 0x5555_5555_7da0,
         namespace: 0x7fff_f7ff_e108,
     }
-}
-
-fn file(all: &mut Collection) {
-    let request = OpenFile {
-        path: b"/tmp/core".to_vec(),
-        target: 1,
-        access: FileAccess::CreateNew as i32,
-        mode: 0o644,
-    };
-    let reply = OpenFileReply { file: 2, size: 4096, modified_s: -1 };
-    all.verb((request, b""), (reply, b""));
-    let ranges = vec![Range { address: 4090, len: 16 }];
-    let reply = ReadFileReply { lengths: vec![6] };
-    all.verb((ReadFile { file: 2, ranges }, b""), (reply, b"abcdef"));
-    let request = WriteFile { file: 2, offset: 4096 };
-    all.verb((request, b"text\n"), (WriteFileReply {}, b""));
-    all.verb((CloseFile { file: 2 }, b""), (CloseFileReply {}, b""));
 }
 
 fn terminal(all: &mut Collection) {
