@@ -1,0 +1,124 @@
+//! The command line, read: from words to what is wanted. It opens and prints nothing.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use dbgbase::Pid;
+use dbggdb::Start;
+use dbglink::ClientEndpoint;
+
+/// What is wanted.
+#[derive(Debug)]
+pub(crate) enum Invocation {
+    /// The help text.
+    Help,
+    /// The version.
+    Version,
+    /// To serve debuggers.
+    Serve(Options),
+}
+
+/// How to serve.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// The server of `-premote`; `None` for an embedded one.
+    pub(crate) server: Option<ClientEndpoint>,
+    /// Where debuggers connect; `None` for standard input and output.
+    pub(crate) listen: Option<String>,
+    /// What is debugged from the start.
+    pub(crate) target: Start,
+}
+
+/// What is wrong with the command line.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UsageError {
+    /// No option is called so.
+    #[error("no option is called '{0}'")]
+    Unknown(String),
+    /// The option needs a value.
+    #[error("{0} needs {1} behind it")]
+    MissingValue(&'static str, &'static str),
+    /// The value is no process id.
+    #[error("-p {0}: a process id was expected")]
+    BadPid(String),
+    /// The connection string is none.
+    #[error("-premote {0}: {1}")]
+    BadServer(String, String),
+    /// Both a process and a program.
+    #[error("-p and a program exclude each other")]
+    TwoTargets,
+}
+
+/// What `--help` shows.
+pub(crate) const HELP: &str = "\
+usage: dbggdb [-premote CONNECTION] [-listen WHERE] [-p PID | -- PROGRAM [ARGUMENT]...]
+
+Serves gdb, lldb and whoever speaks the GDB remote protocol, with the processes
+of a process server.
+
+  -premote CONNECTION  the process server, as cdb takes it; without it, one of
+                       its own on this machine
+  -p PID               attach to this process of the server's machine
+  -- PROGRAM ...       run this program there
+  --help, --version
+
+Without -listen the debugger is at standard input and output:
+
+  gdb -ex 'target extended-remote | dbggdb -premote tcp:server=host,port=5005'
+";
+
+/// Reads the words behind the program's name.
+pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, UsageError> {
+    let mut options = Options { server: None, listen: None, target: Start::Nothing };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let text = word.to_string_lossy();
+        match &*text {
+            "-h" | "-?" | "-help" | "--help" => return Ok(Invocation::Help),
+            "-version" | "--version" => return Ok(Invocation::Version),
+            "-premote" => {
+                let value = value(words.next(), "-premote", "a connection string")?;
+                let endpoint = value.parse::<ClientEndpoint>();
+                let bad = |error: dbglink::ParseError| {
+                    UsageError::BadServer(value.clone(), error.to_string())
+                };
+                options.server = Some(endpoint.map_err(bad)?);
+            }
+            "-listen" => options.listen = Some(value(words.next(), "-listen", "an address")?),
+            "-p" => {
+                let value = value(words.next(), "-p", "a process id")?;
+                let pid = value.parse().map_err(|_| UsageError::BadPid(value))?;
+                options.set_target(Start::Process(Pid::new(pid)))?;
+            }
+            "--" => {
+                let bytes = |word: &OsString| OsStr::as_bytes(word).to_vec();
+                let words: Vec<Vec<u8>> = words.by_ref().map(bytes).collect();
+                if words.is_empty() {
+                    return Err(UsageError::MissingValue("--", "a program"));
+                }
+                options.set_target(Start::Program(words))?;
+            }
+            _ => return Err(UsageError::Unknown(text.into_owned())),
+        }
+    }
+    Ok(Invocation::Serve(options))
+}
+
+impl Options {
+    fn set_target(&mut self, target: Start) -> Result<(), UsageError> {
+        if !matches!(self.target, Start::Nothing) {
+            return Err(UsageError::TwoTargets);
+        }
+        self.target = target;
+        Ok(())
+    }
+}
+
+fn value(
+    word: Option<&OsString>,
+    option: &'static str,
+    what: &'static str,
+) -> Result<String, UsageError> {
+    let word = word.ok_or(UsageError::MissingValue(option, what))?;
+    Ok(word.to_string_lossy().into_owned())
+}

@@ -1,0 +1,60 @@
+//! The greeting: what both sides understand, and how errors and acknowledgements go.
+
+use crate::packet::PACKET_LEN_MAX;
+use crate::session::{Handled, Reply, Session};
+
+/// What this stub understands beyond what every one does.
+const FEATURES: &[&str] = &[
+    "QStartNoAckMode+",
+    "multiprocess+",
+    "swbreak+",
+    "hwbreak+",
+    "vContSupported+",
+    "no-resumed+",
+    "fork-events+",
+    "exec-events+",
+    "error-message+",
+    "binary-upload+",
+    "ConditionalBreakpoints+",
+    "QPassSignals+",
+    "QProgramSignals+",
+    "QDisableRandomization+",
+    "QStartupWithShell+",
+    "QSetWorkingDir+",
+    "QEnvironmentHexEncoded+",
+    "QEnvironmentReset+",
+    "QEnvironmentUnset+",
+    "qXfer:auxv:read+",
+    "qXfer:exec-file:read+",
+    "qXfer:features:read+",
+    "qXfer:threads:read+",
+];
+
+impl Session {
+    /// `qSupported[:FEATURE[;FEATURE]...]`
+    pub(crate) fn packet_supported(&mut self, arguments: &[u8]) -> Handled {
+        self.dialogue.take_features(arguments);
+        let mut text = format!("PacketSize={PACKET_LEN_MAX:x}");
+        for feature in FEATURES {
+            text.push(';');
+            text.push_str(feature);
+        }
+        Ok(Reply::from(text))
+    }
+
+    /// `QStartNoAckMode`: the reply itself is still acknowledged, and so is the packet.
+    pub(crate) fn packet_no_acknowledgement(&mut self, _: &[u8]) -> Handled {
+        self.debugger.stop_acknowledging();
+        Ok(Reply::Ok)
+    }
+
+    /// `qSymbol::`: this stub needs no symbols.
+    pub(crate) fn packet_symbol(&mut self, _: &[u8]) -> Handled {
+        Ok(Reply::Ok)
+    }
+
+    /// A packet that is known, and answered as one that is not.
+    pub(crate) fn packet_unknown(&mut self, _: &[u8]) -> Handled {
+        Ok(Reply::Unknown)
+    }
+}

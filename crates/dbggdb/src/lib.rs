@@ -1,0 +1,54 @@
+//! The bridge for debuggers that speak the GDB remote protocol: gdb and lldb talk to it as to a
+//! stub on their own machine, and it talks to a process server.
+//!
+//! ```text
+//!   gdb, lldb ══ packets ══ debugger ─► session ─► dbgeng::client ══ link ══► process server
+//!                                         │
+//!                                      packets: the table of what is known
+//! ```
+//!
+//! Reading order: [`packet`] is framing; [`Session`] waits for both sides; `packets.rs` lists the
+//! packets, and the rooms behind it have their handlers: `memory`, `registers`, `resume`,
+//! `breakpoint_packets`, `threads`, `processes`, `launch`, `transfers`. `stops.rs` turns what the
+//! server tells into what the debugger is told. [`target`] is what is known of a target at its
+//! stop; nothing of that is kept when it runs.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
+
+mod arguments;
+mod breakpoint_packets;
+mod breakpoints;
+mod debugger;
+mod dialect;
+mod error;
+mod features;
+mod hex;
+mod launch;
+mod memory;
+mod memory_cache;
+mod monitor;
+pub mod packet;
+mod packets;
+mod processes;
+mod regions;
+mod registers;
+mod report;
+mod resume;
+mod session;
+mod signal_number;
+mod stops;
+mod target;
+mod target_description;
+mod thread_id;
+mod threads;
+mod transfers;
+mod xml;
+
+pub use error::PacketError;
+pub use launch::LaunchSettings;
+pub use processes::Start;
+pub use session::{Session, SessionError};

@@ -1,0 +1,55 @@
+//! What is mapped in a target, as far as it is known at this stop.
+
+use bytes::Bytes;
+use dbgbase::{Address, TargetId};
+use dbgwire::verbs::memory::{ListRegions, Region};
+
+use crate::error::PacketError;
+use crate::session::Session;
+
+impl Session {
+    /// Everything that is mapped, by address.
+    ///
+    /// **Cost**: none if it is known at this stop; otherwise a round trip for each 8,192 regions.
+    pub(crate) fn regions(&mut self, id: TargetId) -> Result<&[Region], PacketError> {
+        let target = self.target(id)?;
+        if target.regions.is_none() || target.is_running {
+            let mut regions: Vec<Region> = Vec::new();
+            loop {
+                let from = regions.last().map_or(0, |last| last.end);
+                let request = ListRegions { target: id.value(), from };
+                let (reply, _) = self.client.send(&request, Bytes::new()).wait()?;
+                let is_more = reply.more && !reply.regions.is_empty();
+                regions.extend(reply.regions);
+                if !is_more {
+                    break;
+                }
+            }
+            self.target_mut(id)?.regions = Some(regions);
+        }
+        Ok(self.target(id)?.regions.as_deref().unwrap_or_default())
+    }
+
+    /// Makes sure that something is mapped at an address.
+    ///
+    /// **Errors**: [`PacketError::Unwritable`].
+    pub(crate) fn check_is_mapped(
+        &mut self,
+        id: TargetId,
+        address: Address,
+    ) -> Result<(), PacketError> {
+        // What was read can be written by a debugger.
+        let is_known = matches!(
+            self.target(id)?.memory.get(address, 1),
+            crate::memory_cache::Lookup::Known(bytes) if !bytes.is_empty()
+        );
+        if is_known {
+            return Ok(());
+        }
+        let at = address.value();
+        let regions = self.regions(id)?;
+        let index = regions.partition_point(|region| region.end <= at);
+        let is_mapped = regions.get(index).is_some_and(|region| region.start <= at);
+        if is_mapped { Ok(()) } else { Err(PacketError::Unwritable(address)) }
+    }
+}

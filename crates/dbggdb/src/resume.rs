@@ -1,0 +1,243 @@
+//! Packets that let threads run: `vCont`, `c`, `s`, `C`, `S`, and the interrupt. It turns them into
+//! one request for each target.
+
+use dbgbase::{Address, Signal, Tid};
+use dbgwire::verbs::resume::{Resume, RunKind, ThreadAction};
+
+use crate::arguments::Arguments;
+use crate::dialect::Dialect;
+use crate::error::PacketError;
+use crate::hex;
+use crate::session::{Handled, Reply, Session};
+use crate::signal_number;
+use crate::target::Target;
+use crate::thread_id::{ThreadId, Which};
+
+/// What threads are to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Action {
+    /// What.
+    pub(crate) run: Run,
+    /// The signal they are given.
+    pub(crate) signal: Option<Signal>,
+    /// Which threads; `None` for all that no other action is for.
+    pub(crate) threads: Option<ThreadId>,
+}
+
+/// The ways to run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Run {
+    /// Run.
+    Continue,
+    /// Execute one instruction.
+    Step,
+    /// Execute instructions until one outside this range is next.
+    StepRange(Address, Address),
+    /// Stop (`t`, in non-stop mode).
+    Stop,
+}
+
+/// The actions of a `vCont` packet.
+///
+/// **Errors**: [`PacketError::Malformed`].
+pub(crate) fn parse(text: &[u8], dialect: Dialect) -> Result<Vec<Action>, PacketError> {
+    text.split(|byte| *byte == b';').map(|action| parse_action(action, dialect)).collect()
+}
+
+fn parse_action(text: &[u8], dialect: Dialect) -> Result<Action, PacketError> {
+    let mut arguments = Arguments::new(text);
+    let what = arguments.until(b':');
+    let threads = match arguments.rest() {
+        b"" => None,
+        thread => Some(ThreadId::parse(thread).ok_or(PacketError::Malformed("a thread's id"))?),
+    };
+    let (letter, rest) = what.split_first().ok_or(PacketError::Malformed("an action"))?;
+    let signal = || {
+        let number = hex::number(rest).ok_or(PacketError::Malformed("a signal's number"))?;
+        Ok::<_, PacketError>(signal_number::from_debugger(number, dialect))
+    };
+    let (run, signal) = match letter {
+        b'c' => (Run::Continue, None),
+        b'C' => (Run::Continue, signal()?),
+        b's' => (Run::Step, None),
+        b'S' => (Run::Step, signal()?),
+        b't' => (Run::Stop, None),
+        b'r' => {
+            let mut range = Arguments::new(rest);
+            let start = range.address(b',')?;
+            let end = range.address(b',')?;
+            range.end()?;
+            (Run::StepRange(start, end), None)
+        }
+        _ => return Err(PacketError::Malformed("an action's letter")),
+    };
+    Ok(Action { run, signal, threads })
+}
+
+/// What the threads of a target do, as a request says it; none if none of them does anything.
+fn thread_actions(target: &Target, actions: &[Action]) -> Vec<ThreadAction> {
+    let of = |tid: Tid| {
+        let is_its =
+            |action: &&Action| action.threads.is_none_or(|threads| threads.covers(target.pid, tid));
+        actions.iter().find(is_its).filter(|action| action.run != Run::Stop)
+    };
+    // Threads that have not been met yet do what the action for all says.
+    let nobody = Tid::new(u32::MAX);
+    let default = of(nobody).filter(|action| action.signal.is_none());
+    let mut wanted: Vec<ThreadAction> = target
+        .threads
+        .iter()
+        .filter(|(_, thread)| !thread.is_running)
+        .filter_map(|(tid, _)| {
+            let action = of(*tid);
+            (action != default).then(|| thread_action(*tid, action))
+        })
+        .collect();
+    wanted.extend(default.map(|action| thread_action(Tid::new(0), Some(action))));
+    wanted
+}
+
+fn thread_action(tid: Tid, action: Option<&Action>) -> ThreadAction {
+    let mut wanted = ThreadAction { tid: tid.value(), ..ThreadAction::default() };
+    let Some(action) = action else { return wanted };
+    wanted.signal = action.signal.map_or(0, |signal| signal.number() as u32);
+    wanted.run = match action.run {
+        Run::Continue => RunKind::Continue,
+        Run::Step => RunKind::Step,
+        Run::StepRange(start, end) => {
+            (wanted.range_start, wanted.range_end) = (start.value(), end.value());
+            // An empty range means one step (manual, `vCont`, action `r`).
+            if start < end { RunKind::StepRange } else { RunKind::Step }
+        }
+        Run::Stop => RunKind::Stay,
+    } as i32;
+    wanted
+}
+
+impl Session {
+    /// `vCont?`: the actions that are known.
+    pub(crate) fn packet_vcont_query(&mut self, _: &[u8]) -> Handled {
+        Ok(Reply::from("vCont;c;C;s;S;t;r"))
+    }
+
+    /// `vCont;ACTION[:THREAD]...`
+    pub(crate) fn packet_vcont(&mut self, arguments: &[u8]) -> Handled {
+        let actions = parse(arguments, self.dialogue.dialect)?;
+        self.resume(&actions)
+    }
+
+    /// `c [ADDRESS]`
+    pub(crate) fn packet_continue(&mut self, arguments: &[u8]) -> Handled {
+        self.run_selected(Run::Continue, None, arguments)
+    }
+
+    /// `s [ADDRESS]`
+    pub(crate) fn packet_step(&mut self, arguments: &[u8]) -> Handled {
+        self.run_selected(Run::Step, None, arguments)
+    }
+
+    /// `C SIGNAL[;ADDRESS]`
+    pub(crate) fn packet_continue_signal(&mut self, arguments: &[u8]) -> Handled {
+        let mut arguments = Arguments::new(arguments);
+        let signal = arguments.number(b';', "a signal's number was expected")?;
+        let signal = signal_number::from_debugger(signal, self.dialogue.dialect);
+        self.run_selected(Run::Continue, signal, arguments.rest())
+    }
+
+    /// `S SIGNAL[;ADDRESS]`
+    pub(crate) fn packet_step_signal(&mut self, arguments: &[u8]) -> Handled {
+        let mut arguments = Arguments::new(arguments);
+        let signal = arguments.number(b';', "a signal's number was expected")?;
+        let signal = signal_number::from_debugger(signal, self.dialogue.dialect);
+        self.run_selected(Run::Step, signal, arguments.rest())
+    }
+
+    /// The old packets: one thread, that of `Hc`, does this, and with `continue` all others run.
+    fn run_selected(&mut self, run: Run, signal: Option<Signal>, address: &[u8]) -> Handled {
+        if !address.is_empty() {
+            let address = hex::number(address).ok_or(PacketError::Malformed("an address"))?;
+            self.set_pc(Address::new(address))?;
+        }
+        let (id, tid) = self.current()?;
+        let pid = self.target(id)?.pid;
+        let mut one = ThreadId { process: Some(Which::One(pid)), thread: Which::One(tid) };
+        if let Some(selected @ ThreadId { thread: Which::One(_), .. }) = self.selected_to_run {
+            one = selected;
+        }
+        let mut actions = vec![Action { run, signal, threads: Some(one) }];
+        if run == Run::Continue || self.selected_to_run.is_none() {
+            actions.push(Action { run: Run::Continue, signal: None, threads: None });
+        }
+        self.resume(&actions)
+    }
+
+    /// Lets threads run, with all changes of breakpoints that have gathered.
+    pub(crate) fn resume(&mut self, actions: &[Action]) -> Handled {
+        self.expects_stop = true;
+        if !self.reports.is_empty() {
+            // Something has happened already.
+            return Ok(Reply::Later);
+        }
+        let mut is_any = false;
+        for target in self.targets.values_mut() {
+            let wanted = thread_actions(target, actions);
+            if wanted.is_empty() {
+                continue;
+            }
+            is_any = true;
+            let changes = target.breakpoints.take_changes();
+            let runs = |tid: &Tid| {
+                let explicit = wanted.iter().find(|action| action.tid == tid.value());
+                let action = explicit.or_else(|| wanted.iter().find(|action| action.tid == 0));
+                action.is_some_and(|action| action.run != RunKind::Stay as i32)
+            };
+            let tids: Vec<Tid> = target.threads.keys().copied().filter(runs).collect();
+            let request = Resume {
+                target: target.id.value(),
+                stop: target.stop.value(),
+                actions: wanted,
+                insert: changes.insert,
+                remove: changes.remove,
+            };
+            target.note_running(tids);
+            target.is_running = true;
+            target.resume_request = Some(self.client.post(&request));
+        }
+        if !is_any {
+            self.expects_stop = false;
+            if self.dialogue.no_resumed {
+                return Ok(Reply::from("N"));
+            }
+            return Err(PacketError::NoProcess);
+        }
+        Ok(Reply::Later)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn actions(text: &str) -> Vec<Action> {
+        parse(text.as_bytes(), Dialect::Gdb).expect("is a vCont packet")
+    }
+
+    #[test]
+    fn the_leftmost_action_counts() {
+        let parsed = actions("s:p1.2;C0b:p1.3;r1000,1010:p1.4;c");
+        let runs: Vec<Run> = parsed.iter().map(|action| action.run).collect();
+        let range = Run::StepRange(Address::new(0x1000), Address::new(0x1010));
+        assert_eq!(runs, [Run::Step, Run::Continue, range, Run::Continue]);
+        assert_eq!(parsed[1].signal, Some(Signal::SIGSEGV));
+        assert_eq!(parsed[3].threads, None);
+    }
+
+    #[test]
+    fn what_is_no_action_is_refused() {
+        for text in ["", "x", "c:", "c:z", "C", "Czz", "r1000", "r1,2,3", "s;;c"] {
+            let refused = parse(text.as_bytes(), Dialect::Gdb);
+            // `c:` names no thread and means all, as without the colon.
+            assert_eq!(refused.is_err(), text != "c:", "{text}");
+        }
+    }
+}

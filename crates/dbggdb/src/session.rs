@@ -1,0 +1,244 @@
+//! One debugger and its session of the process server. It waits for whatever comes next from
+//! either side, and hands it on: packets to their handlers, events to `stops`. It knows no packet.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+
+use dbgbase::{Arch, Pid, TargetId, Tid};
+use dbgeng::client::{Arrival, Client};
+use dbglink::Link;
+use dbgwire::convert;
+use dbgwire::handshake::Hello;
+use dbgwire::verbs::server::{ServerInfo, ServerInfoReply};
+
+use crate::debugger::{Debugger, Incoming};
+use crate::dialect::Dialogue;
+use crate::error::PacketError;
+use crate::launch::LaunchSettings;
+use crate::packet::{Item, PACKET_LEN_MAX};
+use crate::packets;
+use crate::report::Report;
+use crate::target::Target;
+use crate::target_description::TargetDescription;
+use crate::thread_id::ThreadId;
+use crate::transfers::Transfer;
+
+/// What the server's log calls this program.
+const PROGRAM: &str = concat!("dbggdb ", env!("CARGO_PKG_VERSION"));
+
+/// What a packet is answered with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Reply {
+    /// Nothing: the packet is not known here.
+    Unknown,
+    /// `OK`
+    Ok,
+    /// This payload, escaped where it has to be.
+    Payload(Vec<u8>),
+    /// A stop reply, when there is something to tell.
+    Later,
+    /// No reply at all, and the connection ends.
+    End,
+}
+
+/// What becomes of a packet.
+pub(crate) type Handled = Result<Reply, PacketError>;
+
+impl From<String> for Reply {
+    fn from(text: String) -> Reply {
+        Reply::Payload(text.into_bytes())
+    }
+}
+
+impl From<&str> for Reply {
+    fn from(text: &str) -> Reply {
+        Reply::from(text.to_owned())
+    }
+}
+
+/// The machine at the other end.
+pub(crate) struct Server {
+    pub(crate) arch: Arch,
+    pub(crate) description: TargetDescription,
+    pub(crate) info: ServerInfoReply,
+}
+
+/// A debugger and its targets.
+pub struct Session {
+    pub(crate) client: Client,
+    pub(crate) server: Server,
+    pub(crate) debugger: Debugger,
+    pub(crate) dialogue: Dialogue,
+    pub(crate) targets: BTreeMap<TargetId, Target>,
+    /// The thread that packets about registers and memory are about (`Hg`).
+    pub(crate) selected: Option<(Pid, Tid)>,
+    /// The threads that `c` and `s` are about (`Hc`).
+    pub(crate) selected_to_run: Option<ThreadId>,
+    /// What has happened and the debugger has not been told.
+    pub(crate) reports: VecDeque<Report>,
+    /// Forks whose child has not stopped yet.
+    pub(crate) births: Vec<Report>,
+    /// Whether the debugger waits for a stop reply.
+    pub(crate) expects_stop: bool,
+    /// What targets wrote while the debugger was not listening.
+    pub(crate) unheard: Vec<u8>,
+    pub(crate) launching: LaunchSettings,
+    /// The object of `qXfer` that is being read.
+    pub(crate) transfer: Transfer,
+}
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The process server could not be spoken to.
+    #[error(transparent)]
+    Server(#[from] dbgeng::client::CallError),
+    /// Its machine is of a kind that cannot be described to debuggers.
+    #[error("the server's machine is {0}; debuggers can be served for x86_64")]
+    Machine(String),
+    /// The debugger could not be spoken to.
+    #[error("speaking to the debugger: {0}")]
+    Debugger(#[source] io::Error),
+    /// The process server has ended the session, or the link is lost.
+    #[error("{0}")]
+    Lost(String),
+}
+
+impl Session {
+    /// Greets the server. The debugger is not spoken to yet.
+    ///
+    /// **Errors**: [`SessionError`].
+    /// **Cost**: one round trip.
+    pub fn connect(
+        link: Link,
+        reader: impl io::Read + Send + 'static,
+        writer: impl io::Write + Send + 'static,
+    ) -> Result<Session, SessionError> {
+        let (client, welcome, info) = Client::connect(link, &Hello::new(PROGRAM), &ServerInfo {})?;
+        let (info, _) = info.wait()?;
+        let machine = || SessionError::Machine(welcome.arch.clone());
+        let arch = Arch::from_name(&welcome.arch).ok_or_else(machine)?;
+        let layout = info.xsave.as_ref().map(convert::xsave).unwrap_or_default();
+        let description = TargetDescription::new(arch, layout).ok_or_else(machine)?;
+        let nudger = client.nudger();
+        let debugger = Debugger::new(reader, writer, move || nudger.nudge());
+        let debugger = debugger.map_err(SessionError::Debugger)?;
+        Ok(Session {
+            client,
+            server: Server { arch, description, info },
+            debugger,
+            dialogue: Dialogue::default(),
+            targets: BTreeMap::new(),
+            selected: None,
+            selected_to_run: None,
+            reports: VecDeque::new(),
+            births: Vec::new(),
+            expects_stop: false,
+            unheard: Vec::new(),
+            launching: LaunchSettings::default(),
+            transfer: Transfer::default(),
+        })
+    }
+
+    /// Serves the debugger until it leaves. Targets that are left are treated as the server treats
+    /// those of a client that is gone: attached ones run on, created ones end.
+    ///
+    /// **Errors**: [`SessionError::Debugger`], [`SessionError::Lost`].
+    pub fn serve(&mut self) -> Result<(), SessionError> {
+        loop {
+            while let Some(incoming) = self.debugger.take().map_err(SessionError::Debugger)? {
+                if !self.take_incoming(incoming)? {
+                    return Ok(());
+                }
+            }
+            match self.client.next(None) {
+                Some(Arrival::Nudged) => {}
+                Some(Arrival::Event(event, tail)) => {
+                    self.take_event(*event, &tail)?;
+                }
+                Some(Arrival::Refused { id, fault }) => self.take_refusal(id, &fault)?,
+                Some(Arrival::Lost(reason)) => {
+                    return self.lose(format!("the process server is lost: {reason}"));
+                }
+                None => return self.lose("the process server is lost".to_owned()),
+            }
+        }
+    }
+
+    /// Acts on what the debugger sent. Whether it goes on.
+    fn take_incoming(&mut self, incoming: Incoming) -> Result<bool, SessionError> {
+        let payload = match incoming {
+            Incoming::Gone(None) => return Ok(false),
+            Incoming::Gone(Some(error)) => return Err(SessionError::Debugger(error)),
+            Incoming::Interrupt => {
+                self.interrupt_all();
+                return Ok(true);
+            }
+            Incoming::Useless(item) => {
+                let error = match item {
+                    Item::TooLong => PacketError::TooLong(PACKET_LEN_MAX),
+                    _ => PacketError::Damaged,
+                };
+                self.reply(&error.payload(&self.dialogue, false))?;
+                return Ok(true);
+            }
+            Incoming::Packet(payload) => payload,
+        };
+        let (handled, takes_words) = packets::handle(self, &payload);
+        match handled {
+            Ok(Reply::Unknown) => self.reply(b"")?,
+            Ok(Reply::Ok) => self.reply(b"OK")?,
+            Ok(Reply::Payload(payload)) => self.reply(&payload)?,
+            Ok(Reply::Later) => self.settle()?,
+            Ok(Reply::End) => return Ok(false),
+            Err(error) => {
+                let payload = error.payload(&self.dialogue, takes_words);
+                self.reply(&payload)?;
+            }
+        }
+        Ok(true)
+    }
+
+    pub(crate) fn reply(&mut self, payload: &[u8]) -> Result<(), SessionError> {
+        self.debugger.reply(payload).map_err(SessionError::Debugger)
+    }
+
+    /// The server is gone: says so where people see it.
+    pub(crate) fn lose(&mut self, reason: String) -> Result<(), SessionError> {
+        self.say(format!("dbggdb: {reason}\n").as_bytes())?;
+        Err(SessionError::Lost(reason))
+    }
+}
+
+impl Session {
+    /// The target that is this process.
+    pub(crate) fn target_of(&self, pid: Pid) -> Result<TargetId, PacketError> {
+        let mut targets = self.targets.values();
+        let target = targets.find(|target| target.pid == pid);
+        target.map(|target| target.id).ok_or(PacketError::UnknownProcess(pid))
+    }
+
+    /// The target and the thread that packets are about.
+    ///
+    /// **Shape**: the thread that was selected; without one the last that stopped.
+    pub(crate) fn current(&self) -> Result<(TargetId, Tid), PacketError> {
+        if let Some((pid, tid)) = self.selected
+            && let Ok(id) = self.target_of(pid)
+        {
+            return Ok((id, tid));
+        }
+        let latest = self.targets.values().max_by_key(|target| target.stop);
+        let target = latest.ok_or(PacketError::NoProcess)?;
+        Ok((target.id, target.event_thread))
+    }
+
+    /// A target.
+    pub(crate) fn target(&self, id: TargetId) -> Result<&Target, PacketError> {
+        self.targets.get(&id).ok_or(PacketError::NoProcess)
+    }
+
+    /// A target, to change it.
+    pub(crate) fn target_mut(&mut self, id: TargetId) -> Result<&mut Target, PacketError> {
+        self.targets.get_mut(&id).ok_or(PacketError::NoProcess)
+    }
+}

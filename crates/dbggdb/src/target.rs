@@ -1,0 +1,153 @@
+//! What is known of one target: its threads, its memory at this stop, its breakpoints. It holds;
+//! asking the server is done elsewhere.
+
+use std::collections::BTreeMap;
+
+use dbgbase::{Arch, GeneralRegisters, Pid, StopNumber, TargetId, Tid};
+use dbgwire::event::Stopped;
+use dbgwire::verbs::memory::Region;
+use dbgwire::verbs::module::ModuleDescription;
+
+use crate::breakpoints::Breakpoints;
+use crate::memory_cache::MemoryCache;
+use crate::report::Report;
+
+/// A target of the session.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// What the session calls it.
+    pub(crate) id: TargetId,
+    /// Its process id.
+    pub(crate) pid: Pid,
+    /// Whether it was started for the debugger; otherwise it was attached to.
+    pub(crate) is_created: bool,
+    /// Whether any of its threads runs.
+    pub(crate) is_running: bool,
+    /// Its last stop.
+    pub(crate) stop: StopNumber,
+    /// The thread that stop was about.
+    pub(crate) event_thread: Tid,
+    /// Its threads.
+    pub(crate) threads: BTreeMap<Tid, Thread>,
+    /// Whether all threads are known, and not only those that stops told of.
+    pub(crate) knows_threads: bool,
+    /// Its modules, program first.
+    pub(crate) modules: Vec<ModuleDescription>,
+    /// What is known of its memory at this stop.
+    pub(crate) memory: MemoryCache,
+    /// What is mapped at this stop, if that is known.
+    pub(crate) regions: Option<Vec<Region>>,
+    /// Its breakpoints.
+    pub(crate) breakpoints: Breakpoints,
+    /// The stop that the debugger was told last, and would be told again.
+    pub(crate) last_report: Option<Report>,
+    /// The request by which it was resumed, whose refusal would be a stop.
+    pub(crate) resume_request: Option<u32>,
+    /// Whether it is being stopped only because another one has.
+    pub(crate) is_interrupted: bool,
+}
+
+/// A thread of a target.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Thread {
+    /// Whether it runs.
+    pub(crate) is_running: bool,
+    /// Its general registers at this stop, if they are known.
+    pub(crate) general: Option<GeneralRegisters>,
+    /// Its extended registers at this stop, if they are known.
+    pub(crate) extended: Option<Vec<u8>>,
+    /// Its name at this stop, if that is known.
+    pub(crate) name: Option<String>,
+}
+
+impl Target {
+    /// A target that has not stopped yet.
+    pub(crate) fn new(id: TargetId, pid: Pid, is_created: bool) -> Target {
+        Target {
+            id,
+            pid,
+            is_created,
+            is_running: true,
+            stop: StopNumber::default(),
+            event_thread: Tid::from(pid),
+            threads: BTreeMap::new(),
+            knows_threads: false,
+            modules: Vec::new(),
+            memory: MemoryCache::default(),
+            regions: None,
+            breakpoints: Breakpoints::default(),
+            last_report: None,
+            resume_request: None,
+            is_interrupted: false,
+        }
+    }
+
+    /// Takes what a stop brings along.
+    pub(crate) fn take_stop(&mut self, arch: Arch, event: &Stopped, tail: &[u8]) {
+        self.stop = StopNumber::new(event.stop);
+        self.event_thread = Tid::new(event.tid);
+        self.resume_request = None;
+        for tid in &event.threads_ended {
+            self.threads.remove(&Tid::new(*tid));
+        }
+        for tid in &event.threads_born {
+            self.threads.entry(Tid::new(*tid)).or_default().is_running = event.alone;
+        }
+        if event.alone {
+            let thread = self.threads.entry(self.event_thread).or_default();
+            thread.is_running = false;
+        } else {
+            self.threads.entry(self.event_thread).or_default();
+            self.threads.values_mut().for_each(|thread| thread.is_running = false);
+        }
+        self.is_running = self.threads.values().any(|thread| thread.is_running);
+        if let Some(thread) = self.threads.get_mut(&self.event_thread) {
+            thread.general = GeneralRegisters::from_values(arch, &event.general);
+        }
+        if let Some(modules) = &event.modules {
+            self.modules.clone_from(&modules.modules);
+        }
+        if !self.is_running {
+            self.take_windows(event, tail);
+        }
+    }
+
+    /// Takes the memory that a stop brings along. While other threads run it would be stale at
+    /// once.
+    fn take_windows(&mut self, event: &Stopped, tail: &[u8]) {
+        let mut rest = tail;
+        for window in &event.windows {
+            let Some((bytes, behind)) = rest.split_at_checked(window.len as usize) else { return };
+            self.memory.insert(dbgbase::Address::new(window.address), bytes);
+            rest = behind;
+        }
+    }
+
+    /// Forgets what is no longer so once `tids` run.
+    pub(crate) fn note_running(&mut self, tids: impl IntoIterator<Item = Tid>) {
+        for tid in tids {
+            if let Some(thread) = self.threads.get_mut(&tid) {
+                *thread = Thread { is_running: true, ..Thread::default() };
+                self.is_running = true;
+            }
+        }
+        if self.is_running {
+            self.forget_memory();
+        }
+    }
+
+    /// Forgets what is known of memory: something has changed it.
+    pub(crate) fn forget_memory(&mut self) {
+        self.memory.clear();
+        self.regions = None;
+    }
+
+    /// Takes note of a program that was executed: nothing of the old one is left.
+    pub(crate) fn note_exec(&mut self) {
+        self.forget_memory();
+        self.breakpoints.forget_armed();
+        self.knows_threads = false;
+        let survivor = self.event_thread;
+        self.threads.retain(|tid, _| *tid == survivor);
+    }
+}

@@ -1,0 +1,165 @@
+//! Packets about threads: which there are, what they are called, which one is meant.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use dbgbase::{TargetId, Tid};
+use dbgwire::verbs::thread::ListThreads;
+
+use crate::error::PacketError;
+use crate::session::{Handled, Reply, Session};
+use crate::thread_id::{self, ThreadId, Which};
+use crate::{hex, xml};
+
+impl Session {
+    /// `H g|c THREAD`
+    pub(crate) fn packet_select_thread(&mut self, arguments: &[u8]) -> Handled {
+        let Some((what, thread)) = arguments.split_first() else {
+            return Err(PacketError::Malformed("g or c was expected"));
+        };
+        let id = ThreadId::parse(thread).ok_or(PacketError::Malformed("a thread's id"))?;
+        match what {
+            b'c' => self.selected_to_run = Some(id),
+            b'g' => self.select(id)?,
+            _ => return Err(PacketError::Malformed("g or c was expected")),
+        }
+        Ok(Reply::Ok)
+    }
+
+    /// Selects a thread; of a process or of several the one that stopped last.
+    pub(crate) fn select(&mut self, id: ThreadId) -> Result<(), PacketError> {
+        let is_of = |target: &&crate::target::Target| match id.process {
+            Some(Which::One(pid)) => target.pid == pid,
+            _ => true,
+        };
+        let candidates = self.targets.values().filter(is_of);
+        self.selected = match id.thread {
+            Which::One(tid) => {
+                let pid = match id.process {
+                    Some(Which::One(pid)) => Some(pid),
+                    _ => {
+                        let has =
+                            |target: &&crate::target::Target| target.threads.contains_key(&tid);
+                        candidates
+                            .clone()
+                            .find(has)
+                            .or(candidates.clone().next())
+                            .map(|target| target.pid)
+                    }
+                };
+                pid.map(|pid| (pid, tid))
+            }
+            Which::Any | Which::All => {
+                let latest = candidates.max_by_key(|target| target.stop);
+                latest.map(|target| (target.pid, target.event_thread))
+            }
+        };
+        Ok(())
+    }
+
+    /// `T THREAD`
+    pub(crate) fn packet_is_alive(&mut self, arguments: &[u8]) -> Handled {
+        let (id, tid) = self.thread(arguments)?;
+        self.know_threads(id)?;
+        let is_there = self.target(id)?.threads.contains_key(&tid);
+        if is_there { Ok(Reply::Ok) } else { Err(PacketError::UnknownThread) }
+    }
+
+    /// `qC`
+    pub(crate) fn packet_current_thread(&mut self, _: &[u8]) -> Handled {
+        let (id, tid) = self.current()?;
+        let pid = self.target(id)?.pid;
+        Ok(format!("QC{}", thread_id::format(pid, tid, self.dialogue.multiprocess)).into())
+    }
+
+    /// `qfThreadInfo`
+    pub(crate) fn packet_threads(&mut self, _: &[u8]) -> Handled {
+        let ids: Vec<TargetId> = self.targets.keys().copied().collect();
+        let mut text = String::from("m");
+        for id in ids {
+            self.know_threads(id)?;
+            let target = self.target(id)?;
+            for tid in target.threads.keys() {
+                let thread = thread_id::format(target.pid, *tid, self.dialogue.multiprocess);
+                let _ = write!(text, "{}{thread}", if text.len() == 1 { "" } else { "," });
+            }
+        }
+        Ok(if text.len() == 1 { Reply::from("l") } else { Reply::from(text) })
+    }
+
+    /// `qsThreadInfo`: the first part had all of them.
+    pub(crate) fn packet_more_threads(&mut self, _: &[u8]) -> Handled {
+        Ok(Reply::from("l"))
+    }
+
+    /// `qThreadExtraInfo,THREAD`
+    pub(crate) fn packet_thread_name(&mut self, arguments: &[u8]) -> Handled {
+        let (id, tid) = self.thread(arguments)?;
+        self.know_threads(id)?;
+        let thread = self.target(id)?.threads.get(&tid).ok_or(PacketError::UnknownThread)?;
+        let name = thread.name.as_deref().unwrap_or_default();
+        Ok(Reply::from(hex::encode(name.as_bytes())))
+    }
+
+    /// The object `threads`: ids and names of all.
+    pub(crate) fn threads_document(&mut self) -> Result<Vec<u8>, PacketError> {
+        let ids: Vec<TargetId> = self.targets.keys().copied().collect();
+        let mut text = String::from("<?xml version=\"1.0\"?>\n<threads>\n");
+        for id in ids {
+            self.know_threads(id)?;
+            let target = self.target(id)?;
+            for (tid, thread) in &target.threads {
+                let thread_id = thread_id::format(target.pid, *tid, self.dialogue.multiprocess);
+                let name = xml::escape(thread.name.as_deref().unwrap_or_default());
+                let _ = writeln!(text, "<thread id=\"{thread_id}\" name=\"{name}\"/>");
+            }
+        }
+        text.push_str("</threads>\n");
+        Ok(text.into_bytes())
+    }
+
+    /// The target and the thread that a packet names.
+    pub(crate) fn thread(&self, text: &[u8]) -> Result<(TargetId, Tid), PacketError> {
+        let id = ThreadId::parse(text).ok_or(PacketError::Malformed("a thread's id"))?;
+        let Which::One(tid) = id.thread else {
+            return Err(PacketError::Malformed("the id of one thread was expected"));
+        };
+        let target = match id.process {
+            Some(Which::One(pid)) => self.target_of(pid)?,
+            _ => {
+                let mut targets = self.targets.values();
+                let has = targets.find(|target| target.threads.contains_key(&tid));
+                match has {
+                    Some(target) => target.id,
+                    None => self.current()?.0,
+                }
+            }
+        };
+        Ok((target, tid))
+    }
+
+    /// Makes sure that all threads of a target are known, with their names.
+    ///
+    /// **Cost**: none if they are known at this stop, otherwise one round trip.
+    pub(crate) fn know_threads(&mut self, id: TargetId) -> Result<(), PacketError> {
+        let target = self.target(id)?;
+        let has_names = target.threads.values().all(|thread| thread.name.is_some());
+        if target.knows_threads && has_names {
+            return Ok(());
+        }
+        let request = ListThreads { target: id.value() };
+        let (reply, _) = self.client.send(&request, Bytes::new()).wait()?;
+        let target = self.target_mut(id)?;
+        let is_running = target.is_running;
+        let mut known = std::mem::take(&mut target.threads);
+        for described in reply.threads {
+            let tid = Tid::new(described.tid);
+            let mut thread = known.remove(&tid).unwrap_or_default();
+            thread.is_running |= is_running && thread.general.is_none();
+            thread.name = Some(described.name);
+            target.threads.insert(tid, thread);
+        }
+        target.knows_threads = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! The packet `qXfer`: objects that are read, and some written, piece by piece. An object is made
+//! when its first piece is read, and kept until another one is begun, so that its pieces fit
+//! together.
+
+use bytes::Bytes;
+use dbgwire::verbs::description::{DescribeProcess, DescribeProcessReply, ProcessPart};
+
+use crate::arguments::Arguments;
+use crate::error::PacketError;
+use crate::packet::{PACKET_LEN_MAX, escape_into};
+use crate::session::{Handled, Reply, Session};
+
+/// The object that is being read.
+#[derive(Default, Debug)]
+pub(crate) struct Transfer {
+    name: Vec<u8>,
+    bytes: Vec<u8>,
+}
+
+impl Session {
+    /// `qXfer:OBJECT:read:ANNEX:OFFSET,LENGTH`
+    pub(crate) fn packet_transfer(&mut self, arguments: &[u8]) -> Handled {
+        let mut arguments = Arguments::new(arguments);
+        let object = arguments.until(b':');
+        let operation = arguments.until(b':');
+        let annex = arguments.until(b':');
+        if operation != b"read" {
+            return Ok(Reply::Unknown);
+        }
+        let offset = arguments.number(b',', "an offset was expected")?;
+        let len = arguments.number(b',', "a length was expected")?;
+        arguments.end()?;
+        let name = [object, b":", annex].concat();
+        if offset == 0 || self.transfer.name != name {
+            let Some(bytes) = self.object(object, annex)? else { return Ok(Reply::Unknown) };
+            self.transfer = Transfer { name, bytes };
+        }
+        Ok(Reply::Payload(self.transfer.piece(offset, len)))
+    }
+
+    /// A whole object; `None` if there is none of that name.
+    fn object(&mut self, object: &[u8], annex: &[u8]) -> Result<Option<Vec<u8>>, PacketError> {
+        Ok(Some(match (object, annex) {
+            (b"features", b"target.xml") => self.server.description.xml().into_bytes(),
+            (b"features", _) => {
+                return Err(PacketError::message("the only description is target.xml"));
+            }
+            (b"threads", _) => self.threads_document()?,
+            (b"auxv", _) => self.auxiliary_vector()?,
+            (b"exec-file", _) => self.executable(annex)?,
+            _ => return Ok(None),
+        }))
+    }
+
+    /// The object `auxv`: pairs of numbers, as the kernel gave them to the program.
+    fn auxiliary_vector(&mut self) -> Result<Vec<u8>, PacketError> {
+        let (id, _) = self.current()?;
+        let pid = self.target(id)?.pid.value();
+        let described = self.describe(pid, ProcessPart::Auxiliary.bit())?;
+        let mut bytes = Vec::new();
+        for entry in &described.auxiliary {
+            bytes.extend(entry.key.to_le_bytes());
+            bytes.extend(entry.value.to_le_bytes());
+        }
+        bytes.extend([0; 16]);
+        Ok(bytes)
+    }
+
+    /// The object `exec-file`: the path of the program, of the process in the annex.
+    fn executable(&mut self, annex: &[u8]) -> Result<Vec<u8>, PacketError> {
+        let id = if annex.is_empty() { self.current()?.0 } else { self.process(annex)? };
+        let target = self.target(id)?;
+        let program = target.modules.iter().find(|module| module.is_program);
+        match program {
+            Some(program) => Ok(program.path.clone()),
+            None => {
+                let pid = target.pid.value();
+                let described = self.describe(pid, ProcessPart::Places.bit())?;
+                Ok(described.places.map(|places| places.executable).unwrap_or_default())
+            }
+        }
+    }
+
+    fn describe(&mut self, pid: u32, parts: u32) -> Result<DescribeProcessReply, PacketError> {
+        let request = DescribeProcess { pid, parts, from: 0 };
+        let (reply, _) = self.client.send(&request, Bytes::new()).wait()?;
+        Ok(reply)
+    }
+}
+
+impl Transfer {
+    /// A piece: `m` and bytes if there are more behind, `l` and bytes if there are not.
+    fn piece(&self, offset: u64, len: u64) -> Vec<u8> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.bytes.len());
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        // Each byte may need an escape.
+        let len = usize::try_from(len).unwrap_or(usize::MAX).min((PACKET_LEN_MAX - 8) / 2);
+        let (piece, behind) = rest.split_at_checked(len).unwrap_or((rest, &[]));
+        let mut payload = vec![if behind.is_empty() { b'l' } else { b'm' }];
+        escape_into(&mut payload, piece);
+        payload
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_say_whether_more_follows() {
+        let transfer = Transfer { name: Vec::new(), bytes: b"abc#".to_vec() };
+        assert_eq!(transfer.piece(0, 2), b"mab");
+        assert_eq!(transfer.piece(2, 2), b"lc}\x03");
+        assert_eq!(transfer.piece(4, 2), b"l");
+        assert_eq!(transfer.piece(u64::MAX, u64::MAX), b"l");
+    }
+}
