@@ -10,6 +10,7 @@
 //! Damaged information gives fewer facts, never an error: what cannot be read is not there.
 
 mod entry;
+mod enumerator;
 mod expression;
 mod frame_context;
 mod function;

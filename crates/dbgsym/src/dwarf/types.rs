@@ -23,6 +23,13 @@ const KEYWORDS: [&str; 4] = ["struct ", "class ", "union ", "enum "];
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TypeRef(pub(super) EntryId);
 
+impl TypeRef {
+    /// Its entry.
+    pub fn entry(self) -> EntryId {
+        self.0
+    }
+}
+
 /// A type.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Type {
