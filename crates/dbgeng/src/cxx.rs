@@ -6,11 +6,14 @@
 //! ```
 //!
 //! `scanner.rs`, `parser.rs` and `error.rs` are pure; `number.rs` has the arithmetic of C;
-//! `value.rs` says what is asked of the program, and `evaluate.rs` asks it. Nothing is called and
-//! nothing is changed. Source: the manual's page "C++ Numbers and Operators".
+//! `value.rs` says what is asked of the program; `evaluate.rs`, `convert.rs` (numbers, pointers,
+//! casts) and `member.rs` (parts of objects) ask it. Nothing is called and nothing is changed.
+//! Source: the manual's page "C++ Numbers and Operators".
 
+mod convert;
 mod error;
 mod evaluate;
+mod member;
 mod number;
 mod parser;
 mod scanner;
@@ -25,6 +28,8 @@ pub(crate) use value::{Found, Surroundings, Ty, Value};
 struct Expression {
     node: Node,
     position: usize,
+    /// How many parts are inside each other, this one as well.
+    height: usize,
 }
 
 /// What a part is.

@@ -114,9 +114,7 @@ impl StoppedThread<'_> {
         name: &str,
         options: &LayoutOptions,
     ) -> Result<Option<TypeLayout>, Error> {
-        let (frames, chosen) = self.frames(number, 0)?;
-        let pc = frames.get(chosen.index).map(|frame| frame.pc.lookup_pc());
-        let module = pc.and_then(|pc| self.symbols.process.modules.at(pc));
+        let module = self.pc_of(number)?.and_then(|pc| self.symbols.process.modules.at(pc));
         let module = module.map(|module| module.name.as_str()).unwrap_or_default();
         self.in_frame(number, ValueLimits::LINE, |view| view.layout(name, module, options))
     }
@@ -141,20 +139,32 @@ impl StoppedThread<'_> {
         self.symbols.named_layout(query, name, &thread_local, options)
     }
 
-    /// A variable of a frame, or one that lives as long as the program, as an object.
+    /// A variable of a frame, as an object.
     pub(crate) fn object_named(&self, number: usize, name: &str) -> Result<Option<Found>, Error> {
-        if !name.contains('!') {
-            let found = self.in_frame(number, ValueLimits::LINE, |view| view.object(name));
-            if let Ok(Some((ty, address, bytes))) = found {
-                let (frames, chosen) = self.frames(number, 0)?;
-                let pc = frames.get(chosen.index).map(|frame| frame.pc.lookup_pc());
-                let module = pc.and_then(|pc| self.symbols.process.modules.at(pc));
-                let image = module.map(|module| self.symbols.indexed_image(module)).transpose()?;
-                return Ok(image.flatten().map(|image| Found { image, ty, address, bytes }));
-            }
-        }
+        let found = self.in_frame(number, ValueLimits::LINE, |view| view.object(name))?;
+        let (Some((ty, address, bytes)), Some(pc)) = (found, self.pc_of(number)?) else {
+            return Ok(None);
+        };
+        let module = self.symbols.process.modules.at(pc);
+        let image = module.map(|module| self.symbols.debug_image(module)).transpose()?.flatten();
+        Ok(image.map(|image| Found { image, ty, address, bytes }))
+    }
+
+    /// What the code of a frame sees of this name outside of functions, as an object. Code of
+    /// which nothing is known sees what is visible everywhere.
+    pub(crate) fn outer_object_named(
+        &self,
+        number: usize,
+        name: &str,
+    ) -> Result<Option<Found>, Error> {
         let thread_local = |module: &Module, offset: u64| self.thread_local(module, offset);
-        self.symbols.object_named(name, &thread_local)
+        self.symbols.object_named(name, self.pc_of(number)?, &thread_local)
+    }
+
+    /// Where the code of a frame is.
+    pub(crate) fn pc_of(&self, number: usize) -> Result<Option<Address>, Error> {
+        let (frames, chosen) = self.frames(number, 0)?;
+        Ok(frames.get(chosen.index).map(|frame| frame.pc.lookup_pc()))
     }
 
     /// Where the thread has the byte at `offset` of a module's thread-local storage.

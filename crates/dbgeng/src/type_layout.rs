@@ -224,18 +224,24 @@ impl ProcessSymbols<'_> {
         })
     }
 
-    /// A variable that lives as long as the program or a thread, as an object.
+    /// What code at `pc` sees of this name outside of functions, as an object: a variable that
+    /// lives as long as the program or a thread, or a name of a number. What is nearest to the code
+    /// comes first: what its file has for itself, then its module.
     pub(crate) fn object_named(
         &self,
         name: &str,
+        pc: Option<Address>,
         thread_local: &dyn Fn(&Module, u64) -> Option<Address>,
     ) -> Result<Option<Found>, Error> {
         let (module, name) = self.split(name);
         let name_at = |address: Address| self.at(address);
-        for module in self.candidates(module) {
+        for (module, pc) in self.nearest_first(module, pc) {
             let Some(image) = self.indexed_image(module)? else { continue };
             let Some(info) = image.debug_info() else { continue };
-            let variables = info.variables_named(name);
+            let mut variables = info.variables_named(name);
+            if let Some(pc) = pc {
+                variables.sort_by_key(|variable| !info.is_beside(variable.entry(), pc));
+            }
             let thread_local = |offset: u64| thread_local(module, offset);
             let found = gathered(&self.process.memory, self.client, |memory| {
                 let frame = Frameless { memory, bias: module.bias, thread_local: &thread_local };
@@ -249,21 +255,48 @@ impl ProcessSymbols<'_> {
             if let Some((ty, address, bytes)) = found {
                 return Ok(Some(Found { image, ty, address, bytes }));
             }
+            if let Some((ty, number)) = pc.and_then(|pc| info.enumerator_named(name, pc)) {
+                let bytes = Some(number.to_le_bytes().to_vec());
+                return Ok(Some(Found { image, ty: Some(ty), address: None, bytes }));
+            }
         }
         Ok(None)
     }
 
-    /// The type with this name, and the image that has it.
-    pub(crate) fn type_named(&self, name: &str) -> Result<Option<(Arc<Image>, TypeRef)>, Error> {
+    /// The type that code at `pc` calls so, and the image that has it.
+    pub(crate) fn type_named(
+        &self,
+        name: &str,
+        pc: Option<Address>,
+    ) -> Result<Option<(Arc<Image>, TypeRef)>, Error> {
         let (module, name) = self.split(name);
-        for module in self.candidates(module) {
+        for (module, pc) in self.nearest_first(module, pc) {
             let Some(image) = self.indexed_image(module)? else { continue };
             let Some(info) = image.debug_info() else { continue };
-            if let Some(ty) = info.types_named(name).into_iter().next() {
-                return Ok(Some((image, ty)));
+            let found = info.types_named(name);
+            let is_beside = |ty: &&TypeRef| pc.is_some_and(|pc| info.is_beside(ty.entry(), pc));
+            if let Some(ty) = found.iter().find(is_beside).or(found.first()) {
+                return Ok(Some((image, *ty)));
             }
         }
         Ok(None)
+    }
+
+    /// The modules that may have a name, that of the code at `pc` first, with the code's place in
+    /// it.
+    fn nearest_first(
+        &self,
+        module: Option<&str>,
+        pc: Option<Address>,
+    ) -> Vec<(&Module, Option<LinkAddress>)> {
+        let near = pc.and_then(|pc| self.process.modules.at(pc));
+        let is_near = |other: &Module| near.is_some_and(|near| std::ptr::eq(near, other));
+        let mut found: Vec<_> = self
+            .candidates(module)
+            .map(|one| (one, pc.filter(|_| is_near(one)).map(|pc| pc.to_link(one.bias))))
+            .collect();
+        found.sort_by_key(|(_, pc)| pc.is_none());
+        found
     }
 
     /// The parameters and locals of the function at an address, with those of calls that are
@@ -462,7 +495,8 @@ fn next_of(
     let mut inside = vec![(0, strip(Some(ty)))];
     let (mut offset, mut current) = (0, Some(ty));
     for name in names {
-        let found = values.member(current, name).filter(|found| found.bit_field_bits.is_none());
+        let found =
+            values.member(current, name, None).filter(|found| found.bit_field_bits.is_none());
         let found = found.ok_or("the type has no such member to follow")?;
         offset += found.offset_bits / 8;
         current = found.ty;

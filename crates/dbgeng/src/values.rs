@@ -337,10 +337,18 @@ impl<'a> Values<'a> {
         shown
     }
 
+    /// Whether an enumeration's numbers may be negative: the type that they have says it, or else
+    /// that one is.
+    pub(crate) fn has_sign(&self, enumeration: &Enumeration) -> bool {
+        match self.plain(enumeration.underlying).map(|found| found.kind) {
+            Some(TypeKind::Base(encoding)) => parts::is_signed(encoding),
+            _ => enumeration.enumerators.iter().any(|one| one.value < 0),
+        }
+    }
+
     /// The name of a number and the number; several names if it is made of their bits.
     fn enumeration(&self, enumeration: &Enumeration, bytes: &[u8]) -> String {
-        let is_signed = enumeration.enumerators.iter().any(|one| one.value < 0);
-        let value = match is_signed {
+        let value = match self.has_sign(enumeration) {
             true => number::signed(bytes),
             false => i128::try_from(number::unsigned(bytes)).unwrap_or(i128::MAX),
         };

@@ -70,8 +70,25 @@ fn expression(random: &mut fastrand::Rng, depth: u32) -> String {
     }
 }
 
-/// Value and size of what `??` shows: `int 0n5`, `unsigned int64 0x5`, `bool true`.
-fn shown(cdb: &mut Console, text: &str) -> Option<(i128, u64)> {
+/// What gdb says of each of the texts at a marker, one frame out: `VALUE`, a number and the size of
+/// its type, or `ERROR`.
+fn answers(guard: &Guard, testee: &Testee, marker: &str, texts: &[String]) -> Vec<String> {
+    let place = format!("{}:{}", testee.source().display(), testee.line(marker));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/cxx.py");
+    let mut gdb = guard.command("gdb");
+    gdb.args(["-nx", "-batch", "-iex", "set debuginfod enabled off", "-x"]).arg(script);
+    gdb.arg(testee.path()).env("PLACE", &place).env("EXPRESSIONS", texts.join("\n"));
+    let output = gdb.output().expect("gdb is installed");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let is_answer = |line: &&str| line.starts_with("VALUE ") || line.starts_with("ERROR ");
+    let answers: Vec<String> = said.lines().filter(is_answer).map(str::to_owned).collect();
+    assert_eq!(answers.len(), texts.len(), "{said}");
+    answers
+}
+
+/// Value and size of what `??` shows: `int 0n5`, `unsigned int64 0x5`, `bool true`; and whether it
+/// is a truth value.
+fn shown(cdb: &mut Console, text: &str) -> Option<(i128, u64, bool)> {
     let line = cdb.command(&format!("?? {text}"));
     let line = line.trim_end();
     // A character stands behind its number.
@@ -93,7 +110,7 @@ fn shown(cdb: &mut Console, text: &str) -> Option<(i128, u64)> {
             None => i128::from(u64::from_str_radix(value.strip_prefix("0x")?, 16).ok()?),
         },
     };
-    Some((value, size))
+    Some((value, size, has("bool")))
 }
 
 #[test]
@@ -102,16 +119,7 @@ fn integers_have_the_values_that_gdb_computes() {
     let testee = Testee::build("values", &[]);
     let mut random = fastrand::Rng::with_seed(0x5eed);
     let texts: Vec<String> = (0..400).map(|index| expression(&mut random, index % 4)).collect();
-    let place = format!("{}:{}", testee.source().display(), testee.line("inner"));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/cxx.py");
-    let mut gdb = guard.command("gdb");
-    gdb.args(["-nx", "-batch", "-iex", "set debuginfod enabled off", "-x"]).arg(script);
-    gdb.arg(testee.path()).env("PLACE", &place).env("EXPRESSIONS", texts.join("\n"));
-    let output = gdb.output().expect("gdb is installed");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let is_answer = |line: &&str| line.starts_with("VALUE ") || line.starts_with("ERROR ");
-    let answers: Vec<&str> = said.lines().filter(is_answer).collect();
-    assert_eq!(answers.len(), texts.len(), "{said}");
+    let answers = answers(&guard, &testee, "inner", &texts);
     let (mut cdb, _) = at_marker(&guard, &testee, "inner");
     cdb.command(".frame 1");
     let mut compared = 0;
@@ -122,9 +130,10 @@ fn integers_have_the_values_that_gdb_computes() {
             (value.parse().expect("a number"), size.parse().expect("a number"));
         let ours = shown(&mut cdb, text);
         let ours = ours.unwrap_or_else(|| panic!("{text}: {}", cdb.command(&format!("?? {text}"))));
-        // In C a comparison is an int; here it is a bool, as in C++.
         assert_eq!(ours.0, value, "{text}: {answer}");
-        assert!(ours.1 == size || ours.1 == 1, "{text}: {ours:?}: {answer}");
+        // In C a comparison is an int; here it is a bool, as in C++.
+        let is_same = ours.1 == size || ours.2 && size == 4;
+        assert!(is_same, "{text}: {ours:?}: {answer}");
         compared += 1;
     }
     assert_eq!(compared, 400);
@@ -169,26 +178,107 @@ fn values_have_their_types_and_records_their_members() {
     cdb.finish("q");
 }
 
+/// The program `objects`, of two files.
+fn objects() -> Testee {
+    let other = Testee::build("objects_other", &["-O0", "-c"]);
+    Testee::build("objects", &["-O0", other.path().to_str().expect("a path in the target folder")])
+}
+
+/// What is asked about the program `objects`.
+const OF_OBJECTS: [&str; 42] = [
+    // Members hide globals, locals hide both; `::` leaves them out.
+    "d",
+    "row[2]",
+    "::d",
+    "::row[2]",
+    "this->d + local",
+    "whole->d",
+    "far",
+    "left",
+    "tally",
+    // Names of numbers.
+    "0 + Few",
+    "plain == Many",
+    "tone == Low",
+    "tone == High",
+    "(int)Small::B",
+    "outer::In + 0",
+    "(Plain)5 == Few",
+    // Casts move pointers to bases and back.
+    "(char *)(Base *)whole - (char *)whole",
+    "(char *)(Right *)whole - (char *)whole",
+    "(char *)(Far *)whole - (char *)whole",
+    "(char *)(Whole *)base - (char *)whole",
+    "((Right *)whole)->right",
+    "((Base *)whole)->base",
+    "(long)(Base *)(Whole *)0",
+    // Members of bases, virtual ones as well, and static ones.
+    "whole->far",
+    "this->base",
+    "far_away->far",
+    "whole->Left::left",
+    "three.count",
+    "Row<int,3>::count",
+    "outer::Shared::made",
+    "sizeof(Row<int,3>) == sizeof three",
+    // Functions have addresses.
+    "function == &outer::twice",
+    "function == outer::twice",
+    "*outer::twice == function",
+    // What a name in parentheses is decides what follows.
+    "(size_t)-1 + 0",
+    "(byte)-1",
+    "+(uint8_t)(local - 6)",
+    "(size_t)*pointer + 0",
+    "(int *const)pointer == pointer",
+    "bits.low",
+    "bits.plain == Many",
+    "'\\x41' + '\\101' + '\\a'",
+];
+
 #[test]
-fn members_of_this_have_names() {
+fn names_casts_and_members_are_those_that_gdb_finds() {
     let guard = Guard::new();
-    let testee = Testee::build("members", &[]);
-    let (mut cdb, _) = at_marker(&guard, &testee, "looked_at");
-    let frames = cdb.command("kc").lines().count() - 1;
-    let mut found = false;
-    for number in 0..frames {
-        cdb.command(&format!(".frame 0n{number}"));
-        let this = cdb.command("?? this");
-        if this.contains(" *") {
-            let members = cdb.command("?? *this");
-            let row = members.lines().find(|line| line.contains("   +") && !line.contains("::"));
-            let name = row.and_then(|row| row.split_whitespace().nth(1)).expect("a member");
-            let (bare, whole) =
-                (cdb.command(&format!("?? {name}")), cdb.command(&format!("?? this->{name}")));
-            assert_eq!(bare, whole, "{name}");
-            found = true;
-        }
+    let testee = objects();
+    let texts = OF_OBJECTS.map(str::to_owned);
+    let answers = answers(&guard, &testee, "inner", &texts);
+    let (mut cdb, _) = at_marker(&guard, &testee, "inner");
+    cdb.command(".frame 1");
+    for (text, answer) in texts.iter().zip(answers) {
+        let words: Vec<_> = answer.split(' ').collect();
+        let ["VALUE", value, _] = words[..] else { panic!("{text}: {answer}") };
+        let ours = shown(&mut cdb, text);
+        let ours = ours.unwrap_or_else(|| panic!("{text}: {}", cdb.command(&format!("?? {text}"))));
+        assert_eq!(ours.0, value.parse::<i128>().expect("a number"), "{text}");
     }
-    assert!(found || cdb.command("k").contains("main"), "no method is on the stack");
+    // gdb takes these numbers for unsigned ones (253, 15), and comparisons for the arguments of a
+    // template; C++ does not.
+    for (text, expected) in [
+        ("small", "Small 0n-3 (No matching name)"),
+        ("(int)small", "int 0n-3"),
+        ("(int)bits.small", "int 0n-1"),
+        ("Plain::Few", "Plain Few (0n5)"),
+        ("local<byte&&byte>-1", "bool true"),
+        ("local<byte && byte>'a'", "bool true"),
+    ] {
+        assert_eq!(cdb.command(&format!("?? {text}")).trim_end(), expected, "{text}");
+    }
+    cdb.finish("q");
+}
+
+#[test]
+fn what_a_file_has_for_itself_hides_what_others_have() {
+    let guard = Guard::new();
+    let testee = objects();
+    let (mut cdb, _) = at_marker(&guard, &testee, "inner");
+    let both = |cdb: &mut Console| {
+        ["tally", "Few + 0"].map(|text| cdb.command(&format!("?? {text}")).trim_end().to_owned())
+    };
+    assert_eq!(both(&mut cdb), ["int 0n1", "unsigned int 0x5"]);
+    let stop = cdb.command("bp other; g");
+    assert!(stop.contains("Breakpoint 1 hit"), "{stop}");
+    assert_eq!(both(&mut cdb), ["int 0n77", "int 0n-1"]);
+    cdb.command(".frame 1");
+    assert_eq!(both(&mut cdb), ["int 0n1", "unsigned int 0x5"]);
     cdb.finish("q");
 }

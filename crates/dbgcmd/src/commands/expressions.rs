@@ -34,9 +34,11 @@ pub(crate) const COMMANDS: &[Command] = &[
         summary: "evaluate a C++ expression",
         manual: "Shows the value of a C++ expression with its type; of a record its members. Names \
             are variables of the current frame, members of the object that its function is called \
-            for, and what the program has, with module! and scopes in front; functions are their \
-            addresses. There are members (a.b, p->b; a dot will do for both), indices, * and &, \
-            casts to types by name ((char)x, (struct node *)p), sizeof, the operators of C without \
+            for, what the frame's file has for itself, its enumerators as well, and what the \
+            program has, with module! and scopes in front; :: leaves the first two out; functions \
+            are their addresses. There are members (a.b, p->b; a dot will do for both), indices, \
+            * and &, casts to types by name ((char)x, (struct node *)p), which move pointers to \
+            bases and back as C++ does, sizeof, the operators of C without \
             assignments and calls, and a ? b : c. Numbers are decimal, 0x marks hexadecimal ones \
             and a leading 0 octal ones; @ marks a register, which is an unsigned number of 64 \
             bits, and @@masm(...) an expression as ? reads them. Integers have the sizes and signs \

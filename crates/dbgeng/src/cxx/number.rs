@@ -89,15 +89,21 @@ impl IntegerType {
     /// The basic type with this name, however it is written.
     pub(crate) fn named(name: &str) -> Option<IntegerType> {
         let mut words: Vec<&str> = name.split_whitespace().collect();
+        // `signed` says something of `char` only.
+        if words.len() > 1 && !words.contains(&"char") {
+            words.retain(|word| *word != "signed");
+        }
         words.sort_unstable();
         Some(match words.join(" ").as_str() {
             "char" => IntegerType::CHAR,
             "char signed" | "__int8" => IntegerType::SIGNED_CHAR,
-            "char unsigned" => IntegerType::UNSIGNED_CHAR,
-            "short" | "int short" => IntegerType::SHORT,
-            "short unsigned" | "int short unsigned" => IntegerType::UNSIGNED_SHORT,
-            "int" | "signed" | "int signed" => IntegerType::INT,
-            "unsigned" | "int unsigned" => IntegerType::UNSIGNED,
+            "char unsigned" | "__int8 unsigned" => IntegerType::UNSIGNED_CHAR,
+            "short" | "int short" | "__int16" => IntegerType::SHORT,
+            "short unsigned" | "int short unsigned" | "__int16 unsigned" => {
+                IntegerType::UNSIGNED_SHORT
+            }
+            "int" | "signed" | "__int32" => IntegerType::INT,
+            "unsigned" | "int unsigned" | "__int32 unsigned" => IntegerType::UNSIGNED,
             "long" | "int long" | "long long" | "int long long" | "__int64" => IntegerType::LONG,
             "long unsigned"
             | "int long unsigned"

@@ -1,6 +1,6 @@
 //! The grammar of C++ expressions, without assignments and calls: precedence climbing over tokens.
-//! It looks no name up. Whether `(name)` in front of an operand is a cast, C++ decides by what the
-//! name is; here it is one if an operand follows that could not follow a value.
+//! It looks no name up, but asks which are types: whether `(name)-1` is a cast, C++ decides by
+//! what the name is.
 
 use super::error::{CxxError, CxxErrorKind};
 use super::number::IntegerType;
@@ -9,6 +9,9 @@ use super::{Binary, Expression, Node, TypeName, Unary};
 
 /// How deep brackets and operators may be nested.
 const DEPTH_MAX: usize = 64;
+/// How deep the tree may be: who walks through it descends as deep. Operators in a row make it as
+/// deep as brackets do.
+const HEIGHT_MAX: usize = 128;
 /// The longest text.
 const TEXT_LEN_MAX: usize = 4096;
 
@@ -37,17 +40,19 @@ const BINARY: [(&str, Binary, u8); 18] = [
 const CHANGES: [&str; 13] =
     ["=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>=", "++", "--"];
 const TYPE_KEYWORDS: [&str; 4] = ["struct", "class", "union", "enum"];
-const BASIC_WORDS: [&str; 13] = [
+const QUALIFIERS: [&str; 2] = ["const", "volatile"];
+const BASIC_WORDS: [&str; 15] = [
     "unsigned", "signed", "char", "short", "int", "long", "bool", "_Bool", "float", "double",
-    "void", "__int64", "__int8",
+    "void", "__int64", "__int32", "__int16", "__int8",
 ];
 
-/// The tree of a text that is an expression and nothing else.
-pub(super) fn parse(text: &str) -> Result<Expression, CxxError> {
+/// The tree of a text that is an expression and nothing else. `is_type` says what a name is; it is
+/// asked only where that makes a difference.
+pub(super) fn parse(text: &str, is_type: &dyn Fn(&str) -> bool) -> Result<Expression, CxxError> {
     if text.len() > TEXT_LEN_MAX {
         return Err(CxxError::new(CxxErrorKind::TooLong, TEXT_LEN_MAX));
     }
-    let mut parser = Parser { tokens: scan(text)?, next: 0, end: text.len() };
+    let mut parser = Parser { tokens: scan(text)?, next: 0, end: text.len(), is_type };
     let expression = parser.choice(0)?;
     match parser.peek() {
         None => Ok(expression),
@@ -58,13 +63,14 @@ pub(super) fn parse(text: &str) -> Result<Expression, CxxError> {
     }
 }
 
-struct Parser {
+struct Parser<'t> {
     tokens: Vec<(Token, usize)>,
     next: usize,
     end: usize,
+    is_type: &'t dyn Fn(&str) -> bool,
 }
 
-impl Parser {
+impl Parser<'_> {
     fn peek(&self) -> Option<&Token> {
         self.tokens.get(self.next).map(|(token, _)| token)
     }
@@ -101,7 +107,26 @@ impl Parser {
         let yes = self.choice(depth + 1)?;
         self.expect(":")?;
         let no = self.choice(depth + 1)?;
-        Ok(Expression { node: Node::Choice(Box::new([condition, yes, no])), position })
+        self.built(Node::Choice(Box::new([condition, yes, no])), position)
+    }
+
+    /// A part of the tree.
+    fn built(&self, node: Node, position: usize) -> Result<Expression, CxxError> {
+        let height = 1 + match &node {
+            Node::Unary(_, inner)
+            | Node::Cast(_, inner)
+            | Node::SizeOf(inner)
+            | Node::Member(inner, _) => inner.height,
+            Node::Binary(_, left, right) | Node::Index(left, right) => {
+                left.height.max(right.height)
+            }
+            Node::Choice(parts) => parts.iter().map(|part| part.height).max().unwrap_or(0),
+            _ => 0,
+        };
+        if height > HEIGHT_MAX {
+            return Err(CxxError::new(CxxErrorKind::TooLong, position));
+        }
+        Ok(Expression { node, position, height })
     }
 
     fn check_depth(&self, depth: usize) -> Result<(), CxxError> {
@@ -121,7 +146,7 @@ impl Parser {
             self.next += 1;
             let right = self.binary(strength + 1, depth)?;
             let node = Node::Binary(*operator, Box::new(left), Box::new(right));
-            left = Expression { node, position };
+            left = self.built(node, position)?;
         }
     }
 
@@ -144,7 +169,7 @@ impl Parser {
             Token::Sign("(") => {
                 if let Some(ty) = self.cast() {
                     let value = Box::new(self.unary(depth + 1)?);
-                    return Ok(Expression { node: Node::Cast(ty, value), position });
+                    return self.built(Node::Cast(ty, value), position);
                 }
                 return self.postfix(depth);
             }
@@ -152,7 +177,7 @@ impl Parser {
         };
         self.next += 1;
         let operand = Box::new(self.unary(depth + 1)?);
-        Ok(Expression { node: Node::Unary(operator, operand), position })
+        self.built(Node::Unary(operator, operand), position)
     }
 
     fn size_of(&mut self, position: usize, depth: usize) -> Result<Expression, CxxError> {
@@ -162,11 +187,11 @@ impl Parser {
             && self.take_sign(")")
             && is_type
         {
-            return Ok(Expression { node: Node::SizeOfType(ty), position });
+            return self.built(Node::SizeOfType(ty), position);
         }
         self.next = before;
         let operand = Box::new(self.unary(depth + 1)?);
-        Ok(Expression { node: Node::SizeOf(operand), position })
+        self.built(Node::SizeOf(operand), position)
     }
 
     /// Takes `(type)` if that is what comes next.
@@ -176,11 +201,14 @@ impl Parser {
         if let Some((ty, is_type)) = taken
             && self.take_sign(")")
         {
-            let operand = matches!(
-                self.peek(),
+            let is_cast = match self.peek() {
+                // No operand follows a value.
                 Some(Token::Name(_) | Token::Number(_) | Token::Register(_) | Token::Masm(_))
-            );
-            if is_type || operand {
+                | Some(Token::Sign("!" | "~")) => true,
+                Some(Token::Sign("(" | "+" | "-" | "*" | "&")) => (self.is_type)(&ty.name),
+                _ => false,
+            };
+            if is_type || is_cast {
                 return Some(ty);
             }
         }
@@ -195,7 +223,7 @@ impl Parser {
         while let Some(Token::Name(word)) = self.peek() {
             let word = word.clone();
             match word.as_str() {
-                "const" | "volatile" => is_type = true,
+                qualifier if QUALIFIERS.contains(&qualifier) => is_type = true,
                 keyword if TYPE_KEYWORDS.contains(&keyword) => is_type = true,
                 basic if BASIC_WORDS.contains(&basic) => {
                     is_type = true;
@@ -209,6 +237,11 @@ impl Parser {
         let mut pointers = 0;
         while self.take_sign("*") {
             pointers += 1;
+            while let Some(Token::Name(word)) = self.peek()
+                && QUALIFIERS.contains(&word.as_str())
+            {
+                self.next += 1;
+            }
         }
         let name = words.join(" ");
         let is_basic = IntegerType::named(&name).is_some();
@@ -223,7 +256,7 @@ impl Parser {
             if self.take_sign("[") {
                 let index = Box::new(self.choice(depth + 1)?);
                 self.expect("]")?;
-                value = Expression { node: Node::Index(Box::new(value), index), position };
+                value = self.built(Node::Index(Box::new(value), index), position)?;
             } else if self.take_sign(".") || self.take_sign("->") {
                 let position = self.position();
                 let Some(Token::Name(name)) = self.peek() else {
@@ -231,7 +264,7 @@ impl Parser {
                 };
                 let name = name.clone();
                 self.next += 1;
-                value = Expression { node: Node::Member(Box::new(value), name), position };
+                value = self.built(Node::Member(Box::new(value), name), position)?;
             } else {
                 return Ok(value);
             }
@@ -253,6 +286,6 @@ impl Parser {
             _ => return Err(self.error(CxxErrorKind::Syntax)),
         };
         self.next += 1;
-        Ok(Expression { node, position })
+        self.built(node, position)
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn scan(text: &str) -> Result<Vec<(Token, usize)>, CxxError> {
             }
             _ if is_name_start(first) || rest.starts_with("::") => {
                 let len = name_len(rest);
-                (Token::Name(rest.get(..len).unwrap_or_default().to_owned()), len)
+                (Token::Name(spaced(rest.get(..len).unwrap_or_default())), len)
             }
             _ => match SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
                 Some(sign) => (Token::Sign(sign), sign.len()),
@@ -86,6 +86,11 @@ fn name_len(text: &str) -> usize {
     }
 }
 
+/// A name as compilers write it down: with a space behind each comma.
+fn spaced(name: &str) -> String {
+    name.split(',').map(str::trim_start).collect::<Vec<_>>().join(", ")
+}
+
 /// How long the list of template arguments at the head of a text is. `a < b` is none: in a list
 /// only types, numbers and brackets stand, and behind it no operand.
 fn arguments_len(text: &str) -> Option<usize> {
@@ -102,8 +107,10 @@ fn arguments_len(text: &str) -> Option<usize> {
         }
         if open == 0 {
             let behind = text.get(at + 1..).unwrap_or_default().trim_start();
-            let is_operand =
-                behind.starts_with(|next: char| next.is_alphanumeric() || "_@(=".contains(next));
+            let is_operand = behind
+                .starts_with(|next: char| next.is_alphanumeric() || "_@(='~".contains(next))
+                || behind.starts_with('-') && !behind.starts_with("->")
+                || behind.starts_with('!') && !behind.starts_with("!=");
             return (!is_operand).then_some(at + 1);
         }
     }
@@ -186,29 +193,51 @@ fn floating(text: &str, len: usize, at: usize) -> Result<(Token, usize), CxxErro
     Ok((Token::Number(Number::Float(value, size_bytes)), len + usize::from(is_single)))
 }
 
-/// `'x'`, `'\n'`.
+/// `'x'`, `'\n'`, `'\x41'`, `'\101'`.
 fn character(text: &str, at: usize) -> Result<(Token, usize), CxxError> {
     let error = CxxError::new(CxxErrorKind::Syntax, at);
     let mut inside = text.chars().skip(1);
-    let (value, len) = match inside.next().ok_or(error)? {
-        '\\' => {
-            let value = match inside.next().ok_or(error)? {
-                'n' => '\n',
-                't' => '\t',
-                'r' => '\r',
-                '0' => '\0',
-                quoted @ ('\\' | '\'' | '"') => quoted,
-                _ => return Err(error),
-            };
-            (value, 2)
-        }
-        plain if plain.is_ascii() && plain != '\'' => (plain, 1),
+    let first = inside.next().ok_or(error)?;
+    let (value, len) = match first {
+        '\\' => escaped(text.get(2..).unwrap_or_default()).ok_or(error)?,
+        plain if plain.is_ascii() && plain != '\'' => (plain as u8, 1),
         _ => return Err(error),
     };
-    if inside.next() != Some('\'') {
+    if text.as_bytes().get(1 + len) != Some(&b'\'') {
         return Err(error);
     }
-    Ok((Token::Number(Number::Integer(i128::from(value as u32), IntegerType::CHAR)), len + 2))
+    // C, 6.4.4.4: the value is that of an object of type `char`.
+    let value = IntegerType::CHAR.wrap(i128::from(value));
+    Ok((Token::Number(Number::Integer(value, IntegerType::CHAR)), len + 2))
+}
+
+/// The character that stands behind a backslash, and how long both are together.
+fn escaped(text: &str) -> Option<(u8, usize)> {
+    let digits = |text: &str, radix: u32, len_max: usize| {
+        let is_digit = |next: char| next.is_digit(radix);
+        let len = text.find(|next| !is_digit(next)).unwrap_or(text.len()).min(len_max);
+        let value = u8::from_str_radix(text.get(..len)?, radix).ok()?;
+        Some((value, len))
+    };
+    if let Some(hex) = text.strip_prefix('x') {
+        return digits(hex, 16, usize::MAX).map(|(value, len)| (value, len + 2));
+    }
+    if let Some((value, len)) = digits(text, 8, 3) {
+        return Some((value, len + 1));
+    }
+    let value = match text.chars().next()? {
+        'a' => 7,
+        'b' => 8,
+        't' => b'\t',
+        'n' => b'\n',
+        'v' => 11,
+        'f' => 12,
+        'r' => b'\r',
+        'e' => 27,
+        quoted @ ('\\' | '\'' | '"' | '?') => quoted as u8,
+        _ => return None,
+    };
+    Some((value, 2))
 }
 
 /// `@rax`, `@$t0`, `@@masm(...)`.

@@ -27,7 +27,11 @@ impl ReadMemory for Nothing {
 }
 
 impl Surroundings for Nothing {
-    fn variable(&self, _name: &str) -> Option<Found> {
+    fn local(&self, _name: &str) -> Option<Found> {
+        None
+    }
+
+    fn outer(&self, _name: &str) -> Option<Found> {
         None
     }
 
@@ -86,6 +90,8 @@ fn numbers_have_the_types_that_c_gives_them() {
         ("5ui64", "unsigned int64 0x5"),
         ("'a'", "char 0n97 'a'"),
         ("'\\n'", "char 0n10 ''"),
+        ("'\\x41' + '\\101' + '\\0'", "int 0n130"),
+        ("'\\xff'", "char 0n-1 ''"),
         ("1.5", "float8 1.5"),
         (".5e1f", "float4 5"),
         ("1 + 2 * 3", "int 0n7"),
@@ -161,21 +167,47 @@ fn errors_name_the_place() {
     assert_eq!(evaluate(&deep).expect_err("too long").kind(), CxxErrorKind::TooLong);
     let deep = "!".repeat(1000) + "1";
     assert_eq!(evaluate(&deep).expect_err("too deep").kind(), CxxErrorKind::TooLong);
+    // Operators in a row nest their operands, although nothing in the text does.
+    for more in ["+1", "&&1", "[1]", ".x", "->x", "?1:1", "-(1)"] {
+        let deep = format!("(1){}", more.repeat(4000 / more.len()));
+        assert_eq!(evaluate(&deep).expect_err("too deep").kind(), CxxErrorKind::TooLong);
+    }
+    let sum = format!("1{}", "+1".repeat(100));
+    assert_eq!(evaluate(&sum).as_deref(), Ok("int 0n101"));
 }
 
 #[test]
 fn names_have_scopes_modules_and_template_arguments() {
-    let name = |text: &str| match parser::parse(text).map(|expression| expression.node) {
+    let name = |text: &str| match parser::parse(text, &|_| false).map(|expression| expression.node)
+    {
         Ok(Node::Name(name)) => name,
         other => panic!("{text}: {other:?}"),
     };
     for text in ["a", "ns::a", "::a", "prog!ns::a", "v<int, char*>::x", "f<a::b<1>>", "_x$1"] {
         assert_eq!(name(text), text);
     }
-    let node = parser::parse("a < b").map(|expression| expression.node);
+    let node = parser::parse("a < b", &|_| false).map(|expression| expression.node);
     assert!(matches!(node, Ok(Node::Binary(Binary::Less, ..))), "{node:?}");
-    let node = parser::parse("a!=b").map(|expression| expression.node);
+    let node = parser::parse("a!=b", &|_| false).map(|expression| expression.node);
     assert!(matches!(node, Ok(Node::Binary(Binary::NotEqual, ..))), "{node:?}");
+    for text in ["a<b&&c>-1", "a<b && c>!d", "a<b&&c>~d", "a<b&&c>'x'", "a<b&&c>(d)"] {
+        let node = parser::parse(text, &|_| false).map(|expression| expression.node);
+        assert!(matches!(node, Ok(Node::Binary(Binary::And, ..))), "{text}: {node:?}");
+    }
+    assert_eq!(name("v<int,char,  long>::x"), "v<int, char, long>::x");
+}
+
+#[test]
+fn what_a_name_is_decides_what_follows_it() {
+    let node =
+        |text: &str| parser::parse(text, &|name| name == "type").map(|expression| expression.node);
+    for text in ["(type)-1", "(type)(1)", "(type)&x", "(type)*x", "(x)~1", "(x)y", "(x *const)-1"] {
+        assert!(matches!(node(text), Ok(Node::Cast(..))), "{text}: {:?}", node(text));
+    }
+    for text in ["(x)-1", "(x)&y", "(x)*y", "(type)-1 + 1"] {
+        assert!(matches!(node(text), Ok(Node::Binary(..))), "{text}: {:?}", node(text));
+    }
+    assert_eq!(node("(x)(1)").expect_err("a call").kind(), CxxErrorKind::NotAvailable);
 }
 
 proptest! {

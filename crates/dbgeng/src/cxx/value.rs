@@ -12,12 +12,17 @@ use crate::values::NameAt;
 
 /// What the program's side answers.
 pub(crate) trait Surroundings {
-    /// A variable that code at the current place sees.
+    /// A variable of the function that code at the current place is in.
     ///
     /// **Shape**: `None` if none is called so; one without value has neither place nor bytes.
-    fn variable(&self, name: &str) -> Option<Found>;
+    fn local(&self, name: &str) -> Option<Found>;
 
-    /// A type with this name.
+    /// What that code sees of a name outside of functions: a variable, or a name of a number.
+    ///
+    /// **Shape**: as of [`Surroundings::local`].
+    fn outer(&self, name: &str) -> Option<Found>;
+
+    /// The type that code at the current place calls so.
     fn type_named(&self, name: &str) -> Option<(Arc<Image>, TypeRef)>;
 
     /// Where a function begins.
@@ -51,6 +56,8 @@ pub(crate) struct Found {
 #[derive(Clone)]
 pub(crate) enum Ty {
     Void,
+    /// That of a function of which only the address is known.
+    Function,
     Integer(IntegerType),
     Float(u8),
     Pointer(Box<Ty>),

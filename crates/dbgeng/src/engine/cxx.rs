@@ -9,9 +9,10 @@ use dbgsym::dwarf::TypeRef;
 
 use crate::cxx::{CxxError, Evaluator, Found, Surroundings, Ty, Value};
 use crate::expr::{self, EngineContext, EvalContext as _, ExprSettings};
+use crate::locals::StoppedThread;
 use crate::values::layout::{LayoutOptions, LayoutRow};
 use crate::values::{self, NameAt, Part, ValueLimits, Values};
-use crate::{Engine, EngineMemory, SymbolKind};
+use crate::{Engine, EngineMemory, Error, SymbolKind};
 
 /// The value of a C++ expression, as it is shown.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -47,7 +48,7 @@ fn show(evaluator: &Evaluator<'_>, value: &Value) -> Result<CxxValue, CxxError> 
     let around = evaluator.around;
     let mut shown = CxxValue { type_name: name_of(&ty), text: String::new(), rows: Vec::new() };
     match &ty {
-        Ty::Void => {}
+        Ty::Void | Ty::Function => {}
         Ty::Integer(integer) => shown.text = integer.text(&object.bytes),
         Ty::Float(_) => shown.text = values::float_text(&object.bytes),
         Ty::Rows { .. } => {
@@ -89,7 +90,7 @@ fn show(evaluator: &Evaluator<'_>, value: &Value) -> Result<CxxValue, CxxError> 
 /// A type as C++ writes it.
 fn name_of(ty: &Ty) -> String {
     match ty {
-        Ty::Void => "void".to_owned(),
+        Ty::Void | Ty::Function => "void".to_owned(),
         Ty::Integer(ty) => ty.name.to_owned(),
         Ty::Float(4) => "float".to_owned(),
         Ty::Float(_) => "double".to_owned(),
@@ -115,15 +116,30 @@ struct Around<'a> {
     name_at: &'a NameAt<'a>,
 }
 
-impl Surroundings for Around<'_> {
-    fn variable(&self, name: &str) -> Option<Found> {
+impl Around<'_> {
+    /// Asks something of the current frame; `None` without a thread.
+    fn in_thread<T>(
+        &self,
+        ask: impl FnOnce(&StoppedThread<'_>, usize) -> Result<Option<T>, Error>,
+    ) -> Option<T> {
         let number = self.engine.current_frame();
-        self.engine.with_thread(|thread| thread.object_named(number, name)).ok().flatten()
+        self.engine.with_thread(|thread| ask(thread, number)).ok().flatten()
+    }
+}
+
+impl Surroundings for Around<'_> {
+    fn local(&self, name: &str) -> Option<Found> {
+        self.in_thread(|thread, number| thread.object_named(number, name))
+    }
+
+    fn outer(&self, name: &str) -> Option<Found> {
+        self.in_thread(|thread, number| thread.outer_object_named(number, name))
     }
 
     fn type_named(&self, name: &str) -> Option<(Arc<Image>, TypeRef)> {
+        let pc = self.in_thread(|thread, number| thread.pc_of(number));
         let process = self.engine.current_process().ok()?;
-        self.engine.symbols_of(process).type_named(name).ok().flatten()
+        self.engine.symbols_of(process).type_named(name, pc).ok().flatten()
     }
 
     fn function(&self, name: &str) -> Option<u64> {

@@ -13,7 +13,7 @@ use super::{Part, UNAVAILABLE, Values, number};
 pub(super) const OBJECT_LEN_MAX: u64 = 64 * 1024;
 
 /// An object in memory, for what only the object itself tells: where its virtual bases are.
-struct Alone<'a>(&'a dyn ReadMemory);
+pub(super) struct Alone<'a>(pub(super) &'a dyn ReadMemory);
 
 impl FrameContext for Alone<'_> {
     fn register(&self, _dwarf: u16) -> Option<RegisterValue> {
@@ -137,9 +137,7 @@ impl Values<'_> {
             TypeKind::Base(encoding) if is_signed(*encoding) => {
                 number::sign_extended(value, bits) as u128
             }
-            TypeKind::Enumeration(enumeration)
-                if enumeration.enumerators.iter().any(|one| one.value < 0) =>
-            {
+            TypeKind::Enumeration(enumeration) if self.has_sign(enumeration) => {
                 number::sign_extended(value, bits) as u128
             }
             _ => value,
@@ -215,7 +213,7 @@ impl Values<'_> {
     }
 }
 
-fn is_signed(encoding: dbgsym::dwarf::BaseEncoding) -> bool {
+pub(super) fn is_signed(encoding: dbgsym::dwarf::BaseEncoding) -> bool {
     use dbgsym::dwarf::BaseEncoding::{Signed, SignedChar};
     matches!(encoding, Signed | SignedChar)
 }
