@@ -21,8 +21,8 @@ use testkit::{Guard, Testee};
 use crate::console::Console;
 use stops::{Event, Frame, Stop};
 
-/// Two debuggers stop hundreds of times.
-const TIME_MAX: Duration = Duration::from_secs(300);
+/// Two debuggers stop hundreds of times in each program, and other tests run beside.
+const TIME_MAX: Duration = Duration::from_secs(900);
 
 /// What a program's comparison came to.
 #[derive(Debug, Default)]

@@ -15,6 +15,8 @@ import sys
 
 import gdb
 
+# Nothing is left behind beside the sources.
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(os.environ["SCRIPT"])))
 import gdb_values
 
