@@ -22,8 +22,10 @@ const PACKAGES: &[Package] = &[
     Package { name: "g++", program: "g++", reason: "debuggees in C++" },
     Package { name: "gcc", program: "gcc", reason: "debuggees in C" },
     Package { name: "gdb", program: "gdb", reason: "a second opinion on live programs" },
+    Package { name: "gdbserver", program: "gdbserver", reason: "another stub for gdb" },
     Package { name: "git", program: "git", reason: "tidy's list of files" },
     Package { name: "libc6-dev", program: "gcc", reason: "debuggees' headers" },
+    Package { name: "lldb", program: "lldb", reason: "another debugger for the bridge" },
     Package { name: "musl-tools", program: "musl-gcc", reason: "debuggees with another C library" },
     Package {
         name: "python3",

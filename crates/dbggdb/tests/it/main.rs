@@ -1,0 +1,13 @@
+//! The bridge as its users start it: raw packets, real gdb, real lldb, on real programs.
+
+#![forbid(unsafe_code)]
+
+// A debugger that sends what the test says; used by most others.
+mod stub;
+// Real gdb, run by commands.
+mod gdb;
+
+// Memory, registers, threads, breakpoints, stops: packet by packet.
+mod packets;
+// What people do with gdb.
+mod gdb_sessions;
