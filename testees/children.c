@@ -1,7 +1,8 @@
 // Makes a child that calls the same function as its parent, and passes its exit status on. The
 // first argument says how:
 //
-//   fork, vfork   in these ways; the vforked one executes this program
+//   fork, vfork   in these ways; the vforked one executes this program, or with a second argument
+//                 ends at once
 //   spawn         posix_spawn
 //   sharing       a process that shares the memory, and that the kernel does not wait for; with a
 //                 second argument it is made when a line comes, and waits for the input's end; with
@@ -85,6 +86,8 @@ int main(int count, char **arguments)
         child = vfork();
         if (child == 0) {
             work();
+            if (count > 2)
+                _exit(0);
             execv(arguments[0], again);
             _exit(98);
         }

@@ -73,6 +73,12 @@ pub enum StopReason {
     Born,
     /// The list of modules is another one.
     ModulesChanged,
+    /// A process that borrowed the target's memory has executed a program or ended, and the thread
+    /// that made it runs on; it has executed nothing in between.
+    VforkDone {
+        /// Which process.
+        child: Pid,
+    },
 }
 
 /// Why the condition of a reason to stop has no value. The target stops as if it were true.

@@ -122,6 +122,7 @@ impl Session {
             forks: follows,
             thread_births: dialogue.thread_events,
             thread_ends: dialogue.thread_events,
+            vfork_ends: false,
         });
         self.send_signals(id);
     }

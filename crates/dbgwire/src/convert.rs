@@ -37,6 +37,10 @@ pub fn set_reason(event: &mut Stopped, reason: &StopReason) {
             (event.child, event.borrows) = (child.value(), *borrows);
             StopKind::Forked
         }
+        StopReason::VforkDone { child } => {
+            event.child = child.value();
+            StopKind::VforkDone
+        }
         StopReason::ThreadEnding { status } => {
             event.ending = wait_status(*status);
             StopKind::ThreadEnding
@@ -91,6 +95,7 @@ pub fn reason(event: &Stopped) -> Result<StopReason, DecodeError> {
         StopKind::Forked => {
             StopReason::Forked { child: Pid::new(event.child), borrows: event.borrows }
         }
+        StopKind::VforkDone => StopReason::VforkDone { child: Pid::new(event.child) },
         StopKind::ThreadBorn => StopReason::ThreadBorn,
         StopKind::ThreadEnding => {
             let bad = DecodeError::BadField { field: "ending" };

@@ -43,6 +43,8 @@ pub enum StopKind {
     Born = 15,
     /// The list of modules is another one.
     ModulesChanged = 16,
+    /// A process that borrowed the target's memory has executed a program or ended.
+    VforkDone = 17,
 }
 
 /// A target stands still, all its threads, or one of them alone. Carries what a client asks next,
@@ -89,7 +91,7 @@ pub struct Stopped {
     /// At a system call: its number.
     #[prost(uint64, tag = "13")]
     pub syscall: u64,
-    /// At Forked: the id of the process that was made.
+    /// At Forked: the id of the process that was made. At VforkDone: of the one that is done.
     #[prost(uint32, tag = "14")]
     pub child: u32,
     /// At Forked: whether the process borrows the target's memory (vfork).

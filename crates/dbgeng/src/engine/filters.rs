@@ -75,6 +75,7 @@ fn set_events(target: TargetId, filters: &EventFilters) -> SetEvents {
         forks: filters.forks != Interest::Ignore || filters.vforks != Interest::Ignore,
         thread_births: filters.thread_births != Interest::Ignore,
         thread_ends: filters.thread_ends != Interest::Ignore,
+        vfork_ends: false,
     }
 }
 

@@ -93,8 +93,14 @@ impl Tracer {
         self.note_fork(id, parent, child, true);
     }
 
+    /// The child for which a thread has waited has executed a program or ended.
+    pub(super) fn take_vfork_done(&mut self, id: TargetId, parent: Tid) {
+        self.take_memory_back(id);
+        self.note_vfork_end(id, parent);
+    }
+
     /// One child less uses the target's memory.
-    pub(super) fn take_vfork_done(&mut self, id: TargetId) {
+    fn take_memory_back(&mut self, id: TargetId) {
         let Some(target) = self.targets.get_mut(&id) else { return };
         target.vforks = target.vforks.saturating_sub(1);
         if target.vforks == 0 && !target.is_at_rest {
@@ -167,7 +173,7 @@ impl Tracer {
             }
             (Departing::Sharer(id), _) => {
                 let _ = sys::detach(child, None);
-                self.take_vfork_done(id);
+                self.take_memory_back(id);
                 self.dirty.insert(id);
             }
             (Departing::Adopted(parent, patches), WaitStatus::Stopped(_)) => {

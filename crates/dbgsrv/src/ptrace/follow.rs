@@ -26,6 +26,15 @@ impl Tracer {
         }
     }
 
+    /// Takes note, for the parent, that it has its memory back of a process that it has made.
+    pub(super) fn note_vfork_end(&mut self, id: TargetId, parent: Tid) {
+        let stops = self.targets.get(&id).is_some_and(|target| target.policy.stops_at_vfork_ends);
+        // A parent of which the child cannot be asked has just been killed.
+        if stops && let Ok(child) = sys::event_message(parent).map(Pid::new) {
+            self.report(id, parent, StopReason::VforkDone { child });
+        }
+    }
+
     /// Whether processes that a target makes become targets. Nothing begins once the session ends.
     pub(super) fn follows(&self, id: TargetId) -> bool {
         self.ended.is_none()

@@ -280,7 +280,7 @@ impl Tracer {
         thread.state = State::Stopped(super::report::class_of(stop));
         if stop == Stop::VforkDone {
             // The end of a call of its own, out of which it is on its way.
-            self.take_vfork_done(id);
+            self.take_vfork_done(id, tid);
         }
         let Some(injection) = self.injection(id) else { return };
         let (stage, is_cut) = (injection.stage, injection.cut.is_some());

@@ -55,6 +55,8 @@ pub(super) struct Policy {
     pub(super) stops_at_births: bool,
     /// Whether it stops when a thread has ended.
     pub(super) stops_at_ends: bool,
+    /// Whether it stops when a process has given its memory back.
+    pub(super) stops_at_vfork_ends: bool,
     /// Whether its threads stop alone.
     pub(super) stops_alone: bool,
 }
@@ -73,6 +75,7 @@ impl Policy {
             stops_at_forks: false,
             stops_at_births: false,
             stops_at_ends: false,
+            stops_at_vfork_ends: false,
             stops_alone: false,
         }
     }
@@ -97,6 +100,7 @@ impl Tracer {
         policy.stops_at_forks = request.forks;
         policy.stops_at_births = request.thread_births;
         policy.stops_at_ends = request.thread_ends;
+        policy.stops_at_vfork_ends = request.vfork_ends;
         Ok(())
     }
 

@@ -98,7 +98,7 @@ impl Tracer {
             Stop::Clone => self.take_clone(id, tid),
             Stop::Fork => self.take_fork(id, tid),
             Stop::Vfork => self.take_vfork(id, tid),
-            Stop::VforkDone => self.take_vfork_done(id),
+            Stop::VforkDone => self.take_vfork_done(id, tid),
             Stop::Exec => self.take_exec(id, tid),
             Stop::Syscall if how == How::ToSyscall => self.take_syscall_entry(id, tid),
             Stop::Syscall => self.take_syscall(id, tid),

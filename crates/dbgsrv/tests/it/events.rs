@@ -1,8 +1,9 @@
 //! What stops a target, or is told, because its client wants to know: signals by their policy,
 //! system calls, threads that come and go, processes that are made; and hits that are passed.
 
-use dbgbase::{Address, ExitStatus, Signal, StopReason, Tid};
+use dbgbase::{Address, ExitStatus, Pid, Signal, StopReason, Tid};
 use dbgwire::ErrorCode;
+use dbgwire::verbs::inject::InjectSyscall;
 use dbgwire::verbs::resume::{
     CatchSyscalls, RunKind, SendSignal, SetEvents, SetSignals, SignalPolicy, ThreadAction,
 };
@@ -201,6 +202,80 @@ fn processes_that_are_made_are_told() {
         client.go(target);
         assert_eq!(client.wait_exit(), ExitStatus::Exited(0), "{how}");
     }
+}
+
+/// Whether a process has executed a program since it was vforked, or ended.
+fn is_on_its_own(child: Pid) -> bool {
+    let words = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+    words.is_empty() || words.ends_with(b"\0child\0")
+}
+
+#[test]
+fn the_end_of_vfork_is_told() {
+    let (_guard, _server, mut client) = begin();
+    let testee = Testee::build("children", &[]);
+    for words in [&["vfork"][..], &["vfork", "ends"], &["spawn"]] {
+        let (target, stop) = client.start(&testee, words);
+        let work = address_of(&testee, &stop, "work");
+        let forks = true;
+        let events =
+            SetEvents { target: target.id, forks, vfork_ends: true, ..SetEvents::default() };
+        client.call(&events).expect("events");
+        client.insert(target, 1, work);
+        client.go(target);
+        assert_eq!(client.wait_stop().sites(), [1]);
+        client.go(target);
+        let made = client.wait_stop();
+        let StopReason::Forked { child, borrows: true } = made.reason() else {
+            panic!("{words:?}: {:?}", made.reason());
+        };
+        client.go(target);
+        let done = client.wait_stop();
+        assert_eq!((done.reason(), done.tid()), (StopReason::VforkDone { child }, made.tid()));
+        assert!(is_on_its_own(child), "{words:?}");
+        // Nothing of it was executed meanwhile, and it has its sites.
+        assert_eq!(done.pc(), made.pc());
+        client.go(target);
+        assert_eq!(client.wait_stop().sites(), [1], "{words:?}");
+        client.go(target);
+        assert_eq!(client.wait_exit(), ExitStatus::Exited(0), "{words:?}");
+    }
+    // Who does not want it is not told, nor is it told of processes of other kinds.
+    for (words, vfork_ends) in [(["vfork"], false), (["fork"], true), (["sharing"], true)] {
+        let (target, _) = client.start(&testee, &words);
+        let events = SetEvents { target: target.id, vfork_ends, ..SetEvents::default() };
+        client.call(&events).expect("events");
+        client.go(target);
+        assert_eq!(client.wait_exit(), ExitStatus::Exited(0), "{words:?}");
+    }
+}
+
+/// It comes while the thread is made to do something else.
+#[test]
+fn the_end_of_vfork_is_told_behind_a_call_for_the_debugger() {
+    let (_guard, _server, mut client) = begin();
+    let testee = Testee::build("children", &[]);
+    let (target, _) = client.start(&testee, &["vfork"]);
+    let forks = true;
+    let events = SetEvents { target: target.id, forks, vfork_ends: true, ..SetEvents::default() };
+    client.call(&events).expect("events");
+    client.go(target);
+    let made = client.wait_stop();
+    let StopReason::Forked { child, .. } = made.reason() else { panic!("{:?}", made.reason()) };
+    let getpid = InjectSyscall {
+        target: target.id,
+        tid: made.tid().value(),
+        number: 39,
+        ..InjectSyscall::default()
+    };
+    let reply = client.call(&getpid).expect("it can be made");
+    assert_eq!(reply.result, u64::from(target.pid.value()));
+    assert!(is_on_its_own(child));
+    client.go(target);
+    let done = client.wait_stop();
+    assert_eq!((done.reason(), done.pc()), (StopReason::VforkDone { child }, made.pc()));
+    client.go(target);
+    assert_eq!(client.wait_exit(), ExitStatus::Exited(0));
 }
 
 #[test]

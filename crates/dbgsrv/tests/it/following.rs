@@ -127,6 +127,49 @@ fn a_borrower_is_followed_into_its_program() {
     }
 }
 
+/// The parent is told of the end of vfork before or behind its child's first stop.
+#[test]
+fn a_borrowers_parent_is_told_when_it_has_its_memory_back() {
+    let (_guard, _server, mut client) = begin();
+    let testee = Testee::build("children", &[]);
+    for words in [&["vfork"][..], &["vfork", "ends"], &["spawn"]] {
+        let (parent, _) = client.start(&testee, words);
+        let children = ChildPolicy::Follow as i32;
+        let target = parent.id;
+        let events = SetEvents { target, children, vfork_ends: true, ..SetEvents::default() };
+        client.call(&events).expect("events");
+        client.go(parent);
+        let (mut made, mut done, mut begun) = (None, None, words.len() > 1);
+        while done.is_none() || !begun {
+            match client.wait_event() {
+                Event::Created(event) => made = Some(event),
+                Event::Stopped(stop) if stop.event.target == parent.id => {
+                    let StopReason::VforkDone { child } = stop.reason() else {
+                        panic!("{words:?}: {:?}", stop.reason());
+                    };
+                    done = Some(child);
+                }
+                Event::Stopped(stop) => {
+                    assert_eq!((stop.reason(), begun), (StopReason::Exec, false));
+                    begun = true;
+                }
+                other => panic!("{words:?}: {other:?}"),
+            }
+        }
+        assert_eq!(made.is_some(), words.len() == 1, "{words:?}");
+        if let Some(event) = made {
+            assert_eq!(done, Some(Pid::new(event.pid)), "{words:?}");
+            let child = Target { id: event.target, pid: Pid::new(event.pid) };
+            // The same is wanted of it.
+            client.go(child);
+            assert_eq!(client.wait_stop().reason(), StopReason::InitialBreak);
+            client.detach(child);
+        }
+        client.go(parent);
+        assert_eq!(client.wait_exit(), ExitStatus::Exited(0), "{words:?}");
+    }
+}
+
 #[test]
 fn followed_children_share_their_parents_end() {
     let (guard, _server, mut client) = begin();

@@ -114,7 +114,7 @@ impl<'a> Hold<'a> {
                 assert!(self.catches, "nobody catches system calls");
             }
             StopReason::ThreadBorn | StopReason::ThreadEnding { .. } => {}
-            StopReason::Forked { .. } => {}
+            StopReason::Forked { .. } | StopReason::VforkDone { .. } => {}
             StopReason::Signal { signal, .. } => {
                 tally.add(Deed::Signal);
                 assert!(SIGNALS.contains(&signal.number()), "{reason:?}");

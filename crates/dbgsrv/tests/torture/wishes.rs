@@ -159,6 +159,7 @@ impl Tormentor<'_> {
         let mut flip = || self.random.u32(..3) == 0;
         let (follows, modules, forks) = (!flip(), flip(), flip());
         let (births, ends) = (flip() && flip(), flip() && flip());
+        let vfork_ends = flip();
         let hold = &mut self.holds[index];
         hold.follows |= follows;
         let children = if follows { ChildPolicy::Follow } else { ChildPolicy::LetGo } as i32;
@@ -170,6 +171,7 @@ impl Tormentor<'_> {
             forks,
             thread_births: births,
             thread_ends: ends,
+            vfork_ends,
         };
         self.note(format!("v{} wishes {events:?}", self.holds[index].victim.number));
         self.client().call(&events).expect("the target lives");

@@ -133,6 +133,10 @@ pub struct SetEvents {
     /// on.
     #[prost(bool, tag = "6")]
     pub thread_ends: bool,
+    /// Whether it stops when a process that borrowed its memory (vfork) has executed a program or
+    /// ended, before the thread that made it executes anything more.
+    #[prost(bool, tag = "7")]
+    pub vfork_ends: bool,
 }
 
 /// It is so from now on.

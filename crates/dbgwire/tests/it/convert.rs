@@ -44,6 +44,7 @@ fn reasons() -> Vec<(StopReason, StopKind)> {
         ),
         (StopReason::Born, StopKind::Born),
         (StopReason::ModulesChanged, StopKind::ModulesChanged),
+        (StopReason::VforkDone { child: Pid::new(7) }, StopKind::VforkDone),
     ]
 }
 
@@ -68,7 +69,7 @@ fn every_kind_but_unspecified_has_a_reason() {
 
 #[test]
 fn a_missing_kind_and_those_of_later_versions_are_interruptions() {
-    for kind in [0, 17, 1000, -1, i32::MAX, i32::MIN] {
+    for kind in [0, 18, 1000, -1, i32::MAX, i32::MIN] {
         let event = Stopped { kind, ..Stopped::default() };
         assert_eq!(reason(&event), Ok(StopReason::Interrupted), "{kind}");
     }

@@ -500,6 +500,7 @@ fn wishes(all: &mut Collection) {
         forks: true,
         thread_births: true,
         thread_ends: true,
+        vfork_ends: true,
     };
     all.verb((request, b""), (SetEventsReply {}, b""));
     let policy = SignalPolicy { signal: 14, stop: true, pass: true, print: true };

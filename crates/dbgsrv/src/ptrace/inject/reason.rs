@@ -15,6 +15,7 @@ pub(super) fn describe(reason: &StopReason, at: Option<Address>) -> String {
         StopReason::ProgramTrap => format!("executed a trap instruction{at}"),
         StopReason::Exec => "executed another program".to_owned(),
         StopReason::Forked { child, .. } => format!("made process {child}{at}"),
+        StopReason::VforkDone { child } => format!("got its memory back from process {child}{at}"),
         StopReason::SyscallEntry { number } => {
             format!("was about to make system call {number}{at}")
         }
