@@ -8,11 +8,13 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use gimli::{DebugAbbrevOffset, DebugInfoOffset, DwLang, UnitOffset, UnitType};
+use gimli::{
+    AttributeValue, DebugAbbrevOffset, DebugAddrBase, DebugInfoOffset, DebugLocListsBase,
+    DebugRngListsBase, DebugStrOffsetsBase, DwLang, UnitOffset, UnitType,
+};
 use gimli::{EndianSlice, LittleEndian, Section as _, SectionId};
 
 use super::line::is_bounded;
-
 use super::sections::Sections;
 use super::split::SplitName;
 use super::{Dwarf, Reader};
@@ -277,8 +279,14 @@ impl Units {
         let (offset, table) = self.abbreviations.get(entry.abbreviations)?;
         let read = || dwarf.debug_abbrev.abbreviations(DebugAbbrevOffset(*offset)).ok();
         let abbreviations = Arc::clone(table.get_or_init(|| read().map(Arc::new)).as_ref()?);
-        has_bounded_lines(dwarf, &header, &abbreviations).then_some(())?;
-        gimli::Unit::new_with_abbreviations(dwarf, header, abbreviations).ok()
+        if has_bounded_lines(dwarf, &header, &abbreviations) {
+            let whole =
+                gimli::Unit::new_with_abbreviations(dwarf, header, Arc::clone(&abbreviations));
+            if let Ok(unit) = whole {
+                return Some(unit);
+            }
+        }
+        without_lines(dwarf, header, abbreviations).ok()
     }
 }
 
@@ -289,12 +297,55 @@ fn has_bounded_lines(
     abbreviations: &gimli::Abbreviations,
 ) -> bool {
     let Ok(root) = header.entry(abbreviations, header.root_offset()) else { return false };
-    let Some(gimli::AttributeValue::DebugLineRef(offset)) = root.attr_value(gimli::DW_AT_stmt_list)
-    else {
+    let Some(AttributeValue::DebugLineRef(offset)) = root.attr_value(gimli::DW_AT_stmt_list) else {
         return true;
     };
     let table = dwarf.debug_line.reader().slice().get(offset.0..);
     table.is_some_and(|table| is_bounded(EndianSlice::new(table, LittleEndian)))
+}
+
+/// Opens a unit whose line table is damaged, for all that it has beside: gimli opens no unit
+/// without its lines.
+fn without_lines<'a>(
+    dwarf: &Dwarf<'a>,
+    header: gimli::UnitHeader<Reader<'a>>,
+    abbreviations: Arc<gimli::Abbreviations>,
+) -> gimli::Result<gimli::Unit<Reader<'a>>> {
+    let (encoding, file_type) = (header.encoding(), dwarf.file_type);
+    let mut unit = gimli::Unit {
+        abbreviations,
+        name: None,
+        comp_dir: None,
+        low_pc: 0,
+        str_offsets_base: DebugStrOffsetsBase::default_for_encoding_and_file(encoding, file_type),
+        addr_base: DebugAddrBase(0),
+        loclists_base: DebugLocListsBase::default_for_encoding_and_file(encoding, file_type),
+        rnglists_base: DebugRngListsBase::default_for_encoding_and_file(encoding, file_type),
+        line_program: None,
+        dwo_id: match header.type_() {
+            UnitType::Skeleton(id) | UnitType::SplitCompilation(id) => Some(id),
+            _ => None,
+        },
+        header,
+    };
+    let root = unit.header.entry(&unit.abbreviations, unit.header.root_offset())?;
+    // Where its strings and addresses are must be known before they are read.
+    for attribute in root.attrs() {
+        match attribute.value() {
+            AttributeValue::DebugStrOffsetsBase(base) => unit.str_offsets_base = base,
+            AttributeValue::DebugAddrBase(base) => unit.addr_base = base,
+            AttributeValue::DebugLocListsBase(base) => unit.loclists_base = base,
+            AttributeValue::DebugRngListsBase(base) => unit.rnglists_base = base,
+            AttributeValue::DwoId(id) => unit.dwo_id = unit.dwo_id.or(Some(id)),
+            _ => {}
+        }
+    }
+    let text = |name| dwarf.attr_string(&unit, root.attr_value(name)?).ok();
+    let (name, comp_dir) = (text(gimli::DW_AT_name), text(gimli::DW_AT_comp_dir));
+    let low_pc = root.attr_value(gimli::DW_AT_low_pc);
+    let low_pc = low_pc.map(|value| dwarf.attr_address(&unit, value)).transpose()?.flatten();
+    (unit.name, unit.comp_dir, unit.low_pc) = (name, comp_dir, low_pc.unwrap_or(0));
+    Ok(unit)
 }
 
 /// A header in `.debug_types`, which gimli finds only by iteration; so it begins at the header. The

@@ -109,6 +109,53 @@ fn damaged_sections_do_no_harm() {
     }
 }
 
+/// What the unit of a program has beside lines: functions with their parts, inlined calls, names.
+fn entries_of(bytes: Vec<u8>, addresses: &[u64]) -> (Vec<String>, usize) {
+    let image = Image::parse(ImageBytes::from(bytes)).expect("the headers are sound");
+    let info = image.debug_info().expect("it was built with -g");
+    let mut found = Vec::new();
+    for address in addresses {
+        let address = LinkAddress::new(*address);
+        let function = info.function_at(address);
+        let function = function.map(|one| (one.name, one.ranges, one.entry));
+        let calls = info.inlined_at(address).into_iter().map(|one| (one.name, one.ranges));
+        let calls: Vec<_> = calls.collect();
+        let variables = info.variables_at(address).into_iter();
+        let variables: Vec<_> =
+            variables.map(|one| (one.name.clone(), info.type_name(one.ty))).collect();
+        found.push(format!("{function:?} {calls:?} {variables:?}"));
+    }
+    for function in info.functions_matching(&Pattern::new("*")) {
+        found.push(format!("{} at {:?}", function.name, function.ranges));
+    }
+    let lines = addresses.iter().filter(|at| info.line_at(LinkAddress::new(**at)).is_some());
+    (found, lines.count())
+}
+
+#[test]
+fn damage_in_the_head_of_a_line_table_costs_lines_only() {
+    for version in ["-gdwarf-4", "-gdwarf-5"] {
+        let workshop = Workshop::new();
+        let path = workshop.compile("inlined", "inlined.c", &["-g", "-O2", version]);
+        let whole = std::fs::read(&path).expect("it was compiled");
+        let addresses = addresses(&path);
+        let (sound, lines) = entries_of(whole.clone(), &addresses);
+        assert!(sound.len() > 10 && sound.iter().any(|one| one.contains("clamp")), "{sound:?}");
+        assert!(lines > 5, "{lines}");
+        let image = image(&path);
+        let table = image.section(".debug_line").expect("it has lines");
+        let start = table.file_offset.expect("it is in the file") as usize;
+        // Its length and its version; of version 5, how much follows. Or it is cut off.
+        for (at, byte) in [(0, 0xff), (3, 0x7f), (4, 0x63), (6, 0xff)] {
+            let mut bytes = whole.clone();
+            bytes[start + at] = byte;
+            bytes[start + at + 1] = byte;
+            let (found, lines) = entries_of(bytes, &addresses);
+            assert_eq!((found, lines), (sound.clone(), 0), "{version}, byte {at}");
+        }
+    }
+}
+
 #[test]
 fn damaged_split_units_do_no_harm() {
     let workshop = Workshop::new();
