@@ -40,6 +40,26 @@ fn a_breakpoint_stops_the_constructor_each_time_the_library_is_loaded() {
     cdb.finish("q");
 }
 
+/// Nothing stops in between, so nobody but the server learns that the library was gone.
+#[test]
+fn a_breakpoint_at_an_address_is_there_again_when_the_library_is() {
+    let guard = Guard::new();
+    let mut cdb = begin(&guard, &["o", "w", "c", "o", "w", "c", "o", "c", "o", "w"]);
+    cdb.command("bu plugin_work");
+    let stop = cdb.command("g");
+    assert!(stop.contains("Breakpoint 0 hit"), "{stop}");
+    let place = cdb.command("? plugin_work");
+    assert_eq!(cdb.command("bc *; bp plugin_work"), "");
+    for _ in 0..2 {
+        let stop = cdb.command("g");
+        assert!(stop.contains("!plugin_work") && stop.contains("Breakpoint 0 hit"), "{stop}");
+        assert_eq!(cdb.command("? plugin_work"), place, "it is where it was");
+    }
+    let end = cdb.command("g");
+    assert!(end.contains("exited with status 5"), "{end}");
+    cdb.finish("q");
+}
+
 #[test]
 fn loading_and_unloading_stop_targets_if_it_is_asked_for() {
     let guard = Guard::new();

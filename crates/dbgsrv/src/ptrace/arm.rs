@@ -9,7 +9,7 @@ use super::instruction::{self, Kind};
 use super::memory::Inner;
 use super::probe::Step;
 use super::site::{Carried, ClientReason, Patch, Reason, Site};
-use super::target::Target;
+use super::target::{Phase, Target};
 use super::tracer::Tracer;
 use super::watch::PLACES;
 use crate::journal::{BYTES_MAX, ENTRIES_MAX, Entry};
@@ -214,6 +214,42 @@ impl Tracer {
         for address in addresses {
             set_armed(target, address, is_armed);
         }
+    }
+}
+
+impl Tracer {
+    /// Puts the trap instructions back where they are gone with the memory that they were in: an
+    /// image that was unloaded and is loaded again where it was has the program's bytes there. What
+    /// was carried to slots behind its code is gone, too.
+    pub(super) fn renew_sites(&mut self, id: TargetId) {
+        let Some(target) = self.targets.get(&id).filter(|target| !target.is_at_rest) else {
+            return;
+        };
+        let stepped_off = match target.phase {
+            Phase::SteppingOff { site, .. } => Some(site),
+            _ => None,
+        };
+        let addresses = target.memory.lock().sites.addresses();
+        for address in addresses.into_iter().filter(|address| Some(*address) != stepped_off) {
+            if self.is_in_place(id, address) {
+                continue;
+            }
+            self.uncarry_lost(id, address);
+            let Some(target) = self.targets.get_mut(&id) else { return };
+            if let Some(site) = target.memory.write().sites.get_mut(address) {
+                site.is_armed = false;
+            }
+            set_armed(target, address, true);
+        }
+    }
+
+    /// Whether a site's trap instruction is where it belongs.
+    fn is_in_place(&self, id: TargetId, address: Address) -> bool {
+        let Some(target) = self.targets.get(&id) else { return false };
+        let trap = self.arch.trap_instruction();
+        let mut found = [0; BYTES_MAX];
+        let Some(found) = found.get_mut(..trap.len()) else { return false };
+        target.memory.lock().peek(address, found).is_ok() && found == trap
     }
 }
 

@@ -92,6 +92,23 @@ impl Tracer {
         self.journal.remove(slot.entry);
     }
 
+    /// The same if the slot is gone with the memory that it was in, and no thread can be there.
+    pub(super) fn uncarry_lost(&mut self, id: TargetId, site: Address) {
+        let Some(target) = self.targets.get(&id) else { return };
+        let memory = target.memory.lock();
+        let carried = memory.sites.get(site).map(|site| site.carried);
+        let Some(Carried::To(at) | Carried::Stale(at)) = carried else { return };
+        let mut now = [0; SLOT_LEN];
+        let is_there =
+            memory.sites.slots.get(at).is_some_and(|slot| {
+                memory.peek(at, &mut now).is_ok() && now == slot.displaced.code
+            });
+        drop(memory);
+        if !is_there {
+            self.uncarry(id, site);
+        }
+    }
+
     /// The same for every site.
     pub(super) fn uncarry_all(&mut self, id: TargetId) {
         let addresses = self.targets.get(&id).map(|target| target.memory.lock().sites.addresses());

@@ -53,6 +53,8 @@ impl Tracer {
     pub(in crate::ptrace) fn take_announcement(&mut self, id: TargetId, tid: Tid) {
         // That a function loads a module is nothing to break its call off for.
         let may_stop = !self.is_calling(id, tid);
+        // Also where the list is as it was: what was unloaded may be back.
+        self.renew_sites(id);
         let Some(target) = self.targets.get_mut(&id) else { return };
         target.look_at_modules();
         if !target.modules_changed {
