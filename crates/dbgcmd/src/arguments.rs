@@ -191,6 +191,26 @@ impl<'t> Arguments<'t> {
         !is_name && (self.take_char('L') || self.take_char('l'))
     }
 
+    /// As [`Arguments::range`], for who goes on where he was: `LCount` alone begins at what `next`
+    /// says.
+    pub(crate) fn range_from(
+        &mut self,
+        context: &dyn EvalContext,
+        size_bytes: u64,
+        next: &dyn Fn() -> Result<Address, CommandError>,
+    ) -> Result<Option<Range>, CommandError> {
+        self.skip_blanks();
+        // With a letter behind it, it begins the name of a symbol.
+        let rest = self.raw_rest();
+        let behind = rest.strip_prefix(['L', 'l']).and_then(|rest| rest.chars().next());
+        let is_count = behind.is_some_and(|next| !next.is_alphabetic() && !"_:!$".contains(next));
+        if !is_count {
+            return self.range(context, size_bytes);
+        }
+        self.take_str(1);
+        self.counted(context, next()?, size_bytes).map(Some)
+    }
+
     /// Takes `Start`, `Start End`, `Start LCount`, `Start L?Count` or `Start L-Count`, if anything
     /// is left. Counts are of objects of `size_bytes` each; `End` is the address of the last byte.
     pub(crate) fn range(
@@ -214,6 +234,17 @@ impl<'t> Arguments<'t> {
             let range = bounded(start, count, size_bytes, RANGE_LEN_MAX_BYTES, position)?;
             return Ok(Some(Range { has_end: true, ..range }));
         }
+        self.counted(context, start, size_bytes).map(Some)
+    }
+
+    /// Takes what follows the `L` of a length.
+    fn counted(
+        &mut self,
+        context: &dyn EvalContext,
+        start: Address,
+        size_bytes: u64,
+    ) -> Result<Range, CommandError> {
+        let position = self.position;
         let is_unlimited = self.take_char('?');
         let is_backwards = self.take_char('-');
         let limit = if is_unlimited { u64::MAX } else { RANGE_LEN_MAX_BYTES };
@@ -223,12 +254,12 @@ impl<'t> Arguments<'t> {
             let room = (u128::from(u64::MAX - start.value()) + 1) / u128::from(size_bytes);
             let room = u64::try_from(room).unwrap_or(u64::MAX);
             let count = if is_unlimited { count.min(room) } else { count };
-            return bounded(start, count, size_bytes, limit, position).map(Some);
+            return bounded(start, count, size_bytes, limit, position);
         }
         let len = count.checked_mul(size_bytes).filter(|len| *len <= limit);
         let first = len.and_then(|len| start.checked_sub(len));
         let start = first.ok_or(CommandError::Range(position))?;
-        Ok(Some(Range { start, count: Some(count), has_end: false }))
+        Ok(Range { start, count: Some(count), has_end: false })
     }
 }
 

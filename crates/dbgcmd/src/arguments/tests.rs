@@ -64,6 +64,29 @@ fn ranges_have_their_forms() {
 }
 
 #[test]
+fn a_count_alone_begins_where_the_last_range_ended() {
+    let range = |text: &str| {
+        let mut arguments = arguments(text);
+        let next = || Ok(Address::new(0x500));
+        let range = arguments
+            .range_from(&Numbers, 4, &next)
+            .and_then(|range| arguments.finish().map(|()| range))
+            .map_err(|error| error.line(text, 0))?;
+        Ok::<_, String>(range.map(|range| (range.start.value(), range.count)))
+    };
+    assert_eq!(range("x"), Ok(None));
+    assert_eq!(range("x L2"), Ok(Some((0x500, Some(2)))));
+    assert_eq!(range("x L 2"), Ok(Some((0x500, Some(2)))));
+    assert_eq!(range("x l2"), Ok(Some((0x500, Some(2)))));
+    assert_eq!(range("x L-2"), Ok(Some((0x4f8, Some(2)))));
+    assert_eq!(range("x L?2"), Ok(Some((0x500, Some(2)))));
+    assert_eq!(range("x 1000 L2"), Ok(Some((0x1000, Some(2)))));
+    assert!(range("x Lfoo").expect_err("a symbol").contains("'Lfoo'"));
+    assert!(range("x L").is_err());
+    assert!(range("x L2 3").expect_err("too much").contains("Extra character"));
+}
+
+#[test]
 fn ranges_that_are_none_are_refused() {
     for text in [
         "x 1000 fff",

@@ -16,7 +16,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         syntax: "[Address | Range]",
         summary: "disassemble",
         manual: "Disassembles eight instructions, or those of the range, whose count is of \
-            instructions. Without an address, goes on behind what was disassembled last since the \
+            instructions. Without an address, as in u L4, goes on behind what was disassembled last since the \
             targets stopped, at first where the current frame executes. ub shows the instructions \
             in front of the address. Instructions are shown as the program has them, whatever \
             breakpoints are set.",
@@ -49,17 +49,17 @@ fn disassemble(
     context: &mut Context<'_>,
     arguments: &mut Arguments<'_>,
 ) -> Result<Outcome, CommandError> {
-    arguments.skip_blanks();
-    let range = arguments.range(&context.expressions(), 1)?;
-    arguments.finish()?;
-    let start = match (&range, context.state.next_code) {
-        (Some(range), _) => range.start,
-        (None, Some(next)) if arguments.name() != "ub" => next,
-        (None, _) => context.pc()?,
+    let is_backwards = arguments.name() == "ub";
+    let next = || match context.state.next_code {
+        Some(next) if !is_backwards => Ok(next),
+        _ => context.pc(),
     };
+    let range = arguments.range_from(&context.expressions(), 1, &next)?;
+    arguments.finish()?;
+    let start = range.as_ref().map_or_else(&next, |range| Ok(range.start))?;
     let has_end = range.is_some_and(|range| range.has_end);
     let count = range.and_then(|range| range.count);
-    if arguments.name() == "ub" {
+    if is_backwards {
         let count = count.unwrap_or(INSTRUCTIONS_DEFAULT as u64).min(INSTRUCTIONS_BEFORE_MAX);
         let list = before(context.engine, start, count as usize);
         write(context, &list);

@@ -66,13 +66,13 @@ fn display(
         layout.columns = columns.ok_or_else(|| arguments.syntax_error())?;
     }
     arguments.skip_blanks();
-    let range = arguments.range(&context.expressions(), layout.size_bytes as u64)?;
-    arguments.finish()?;
-    let range = match (range, last) {
-        (Some(range), _) => range,
-        (None, Some((_, Some(start)))) => Range::open(start),
-        (None, _) => Range::open(context.pc()?),
+    let next = || match last {
+        Some((_, Some(next))) => Ok(next),
+        _ => context.pc(),
     };
+    let range = arguments.range_from(&context.expressions(), layout.size_bytes as u64, &next)?;
+    arguments.finish()?;
+    let range = range.map_or_else(|| next().map(Range::open), Ok)?;
     let next = match layout.cell {
         Cell::Text | Cell::WideText => show_text(context, layout, range)?,
         _ => show_rows(context, layout, range)?,
