@@ -340,6 +340,18 @@ impl Breakpoints {
         }
     }
 
+    /// How the code that a breakpoint is at was named, which may have been by a number; `None` for
+    /// one about accesses to data.
+    pub(crate) fn name_of(&self, id: BreakpointId) -> Option<&str> {
+        let breakpoint = self.by_id.get(&id).filter(|breakpoint| !breakpoint.is_for_data())?;
+        let name = match &breakpoint.spec.location {
+            BreakpointLocation::Symbol(name) => name,
+            BreakpointLocation::Address(_) => &breakpoint.spec.expression,
+        };
+        let quoted = name.strip_prefix("@!\"").and_then(|name| name.strip_suffix('"'));
+        Some(quoted.unwrap_or(name))
+    }
+
     /// Which breakpoint a site belongs to.
     pub(crate) fn owner(&self, site: SiteId) -> Option<BreakpointId> {
         let has = |breakpoint: &Breakpoint| {

@@ -218,6 +218,37 @@ fn stacks_have_parameters_words_and_depths() {
     cdb.finish("q");
 }
 
+/// As in gdb, which tells by the function that a breakpoint names, and by none for one at a number.
+#[test]
+fn a_breakpoint_at_a_function_shows_that_function() {
+    let guard = Guard::new();
+    let testee = Testee::build("hasty", &["-O1"]);
+    let program = testee.path().to_str().expect("a path in the target folder");
+    let mut cdb = Console::start(&guard, &[program]);
+    let entry = format!("{:x}", evaluate(&mut cdb, "outer"));
+    let all = ["innermost", "inner", "outer"];
+    for (commands, first) in [
+        ("bp outer;g", 2),
+        ("bu outer;g", 2),
+        ("bm outer;g", 2),
+        ("g outer", 2),
+        ("bp inner;g", 1),
+        ("bm inner;g", 1),
+        ("bm innermost;g", 0),
+        (&format!("bp {entry};g"), 0),
+    ] {
+        let stop = cdb.command(commands);
+        let line = testee.line(&format!("line of {}", all[first]));
+        assert!(stop.contains(&format!("hasty.c @ {line}]")), "{commands}: {stop}");
+        let stack = cdb.command("kc");
+        let names: Vec<_> = stack.lines().filter_map(|line| line.split_once('!')).collect();
+        let names: Vec<_> = names.into_iter().map(|(_, name)| name).collect();
+        assert_eq!(names[..4 - first], [&all[first..], &["main"]].concat(), "{commands}: {stack}");
+        cdb.command("bc *");
+    }
+    cdb.finish("q");
+}
+
 #[test]
 fn inlined_calls_can_be_hidden() {
     let guard = Guard::new();

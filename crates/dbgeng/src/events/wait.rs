@@ -258,7 +258,11 @@ impl Engine {
                 match &cause {
                     StopCause::Breakpoints(reached) => {
                         undecided.retain(|undecided| reached.contains(&undecided.breakpoint));
-                        self.stopped_at_line(number, tid, reached);
+                        self.stopped_at_code(number, tid, reached);
+                    }
+                    StopCause::TemporaryBreakpoint => {
+                        undecided.clear();
+                        self.stopped_at_code(number, tid, &[]);
                     }
                     _ => undecided.clear(),
                 }

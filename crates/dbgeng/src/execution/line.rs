@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use dbgbase::{Address, Arch, GeneralRegisters, StopReason, Tid};
 use dbgsym::unwind::{Frame, LandingPad};
 
-use self::code::{FunctionCode, Walked, calls_ahead_of_line};
+use self::code::{FunctionCode, Walked, calls_ahead_of_function, calls_ahead_of_line};
 use crate::process::CallsAhead;
 use crate::stack::{Images, unwind};
 use crate::step::flow::{Code, Flow, explore};
@@ -144,21 +144,29 @@ impl Engine {
         true
     }
 
-    /// A thread has stopped at breakpoints, and if one of them is at a line, in front of what is
-    /// inlined there.
-    pub(crate) fn stopped_at_line(
+    /// A thread has stopped at breakpoints, or where it was let run to: if one of them is at a line
+    /// in front of what is inlined there, and if one is at a function in front of what is inlined
+    /// into its first instruction.
+    pub(crate) fn stopped_at_code(
         &mut self,
         number: ProcessNumber,
         tid: Tid,
         reached: &[BreakpointId],
     ) {
         let line = reached.iter().find_map(|id| self.breakpoints.line_of(*id));
+        let names = reached.iter().filter_map(|id| self.breakpoints.name_of(*id));
+        let names: Vec<String> = names.map(str::to_owned).collect();
         let Some(process) = self.processes.get(&number) else { return };
-        let pc = process.registers.known(tid).map(|registers| registers.pc());
-        let (Some((file, line)), Some(pc)) = (line, pc) else { return };
-        let count = calls_ahead_of_line(self.symbols_of(process), pc, &file, line);
-        if let Some(process) = self.processes.get_mut(&number) {
-            process.calls_ahead = count.map(|count| CallsAhead { tid, pc, count });
+        let Some(pc) = process.registers.known(tid).map(|registers| registers.pc()) else { return };
+        let symbols = self.symbols_of(process);
+        let count = match line {
+            Some((file, line)) => calls_ahead_of_line(symbols, pc, &file, line),
+            // Accesses to data are told of behind them, wherever that is.
+            None if names.len() < reached.len() => return,
+            None => calls_ahead_of_function(symbols, pc, &names),
+        };
+        if let (Some(process), Some(count)) = (self.processes.get_mut(&number), count) {
+            process.calls_ahead = Some(CallsAhead { tid, pc, count });
         }
     }
 

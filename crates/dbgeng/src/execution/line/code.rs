@@ -190,6 +190,43 @@ pub(super) fn calls_ahead_of_line(
     meant.min_by_key(|(at, _)| *at).map(|(_, ahead)| ahead)
 }
 
+/// How many of the inlined calls that begin at `address` are ahead of a thread that has stopped
+/// there because of breakpoints at functions with these names, or, without any, because it was let
+/// run to there: all if a function around them is meant, those further in if it is one of them.
+/// `None` if no function that is meant begins there, or nobody has asked for the module's symbols.
+pub(super) fn calls_ahead_of_function(
+    symbols: ProcessSymbols<'_>,
+    address: Address,
+    names: &[String],
+) -> Option<usize> {
+    let module = symbols.process.modules.at(address)?;
+    module.symbols.borrow().as_ref()?;
+    let link = address.to_link(module.bias);
+    let image = symbols.debug_image_at(module, link).ok().flatten()?;
+    let info = image.debug_info()?;
+    let begin = calls_here(info, link).into_iter().rev().take_while(|call| call.begins).count();
+    let is_meant = |function: &str| names.iter().any(|name| is_called(name, function));
+    let calls = info.inlined_at(link).into_iter().rev().take(begin);
+    if let Some(ahead) = calls.map(|call| call.name).position(|name| is_meant(&name)) {
+        return Some(ahead);
+    }
+    let function = info.function_at(link).filter(|function| function.entry == link)?;
+    let is_one = names.is_empty()
+        || is_meant(&function.name)
+        || image
+            .symbols()
+            .at(link)
+            .iter()
+            .any(|symbol| is_meant(&symbol.name()) || is_meant(&symbol.full_name()));
+    is_one.then_some(begin)
+}
+
+/// Whether `name`, with its module or without, is that of a function.
+fn is_called(name: &str, function: &str) -> bool {
+    let module = name.strip_suffix(function);
+    module.is_some_and(|module| module.is_empty() || module.ends_with('!'))
+}
+
 fn call_site(call: &InlinedCall) -> Option<Line> {
     call.call_site.as_ref().map(|place| (Arc::clone(&place.file), place.line))
 }
