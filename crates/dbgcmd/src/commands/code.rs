@@ -16,10 +16,10 @@ pub(crate) const COMMANDS: &[Command] = &[
         syntax: "[Address | Range]",
         summary: "disassemble",
         manual: "Disassembles eight instructions, or those of the range, whose count is of \
-            instructions. Without an address, as in u L4, goes on behind what was disassembled last since the \
-            targets stopped, at first where the current frame executes. ub shows the instructions \
-            in front of the address. Instructions are shown as the program has them, whatever \
-            breakpoints are set.",
+            instructions. Without an address, as in u L4, goes on behind what was disassembled \
+            last since the targets stopped, at first where the current frame executes. ub shows \
+            the instructions in front of the address. Instructions are shown as the program has \
+            them, whatever breakpoints are set.",
         shape: Shape::Letters,
         extent: Extent::Semicolon,
         action: Action::Run(disassemble),
