@@ -181,7 +181,8 @@ impl Registers {
 
     /// The request for everything that these threads have.
     fn question(&self, tids: Vec<u32>) -> ReadRegisters {
-        ReadRegisters { target: self.target.value(), tids, extended: true, debug: true }
+        let target = self.target.value();
+        ReadRegisters { target, tids, extended: true, debug: true, ..ReadRegisters::default() }
     }
 
     fn keep_extended(&self, layout: &Arc<XsaveLayout>, reply: &ReadRegistersReply) {

@@ -117,8 +117,8 @@ pub trait Backend: Send {
     fn copy_memory(&mut self, request: CopyMemory) -> Result<CopyMemoryReply, Fault>;
     /// Lists what is mapped.
     fn list_regions(&mut self, request: ListRegions) -> Result<ListRegionsReply, Fault>;
-    /// Reads registers.
-    fn read_registers(&mut self, request: ReadRegisters) -> Result<ReadRegistersReply, Fault>;
+    /// Reads registers, and the tops of stacks.
+    fn read_registers(&mut self, request: ReadRegisters) -> Outcome<ReadRegistersReply>;
     /// Writes registers.
     fn write_registers(&mut self, request: WriteRegisters) -> Result<(), Fault>;
     /// Arms addresses.

@@ -150,8 +150,8 @@ impl<'a> Dispatch<'a> {
                 self.send::<memory::ListRegions>(id, reply);
             }
             Request::ReadRegisters(request) => {
-                let reply = self.backend.read_registers(request);
-                self.send::<registers::ReadRegisters>(id, reply);
+                let outcome = self.backend.read_registers(request);
+                self.outbox.send_outcome::<registers::ReadRegisters>(id, outcome);
             }
             Request::WriteRegisters(request) => {
                 let reply = self.backend.write_registers(request);

@@ -467,7 +467,7 @@ impl Backend for PtraceBackend {
         Ok(ListRegionsReply { regions, more })
     }
 
-    fn read_registers(&mut self, request: ReadRegisters) -> Result<ReadRegistersReply, Fault> {
+    fn read_registers(&mut self, request: ReadRegisters) -> Outcome<ReadRegistersReply> {
         self.call(move |tracer| tracer.read_registers(&request))
     }
 

@@ -22,7 +22,8 @@ fn thread(tid: u32) -> ThreadRegisters {
     extended[160..164].copy_from_slice(&tid.to_le_bytes());
     extended[512] = 3;
     let debug = vec![0, 0, 0, 0, 0, u64::from(tid)];
-    ThreadRegisters { tid, general: registers(&[]).values().to_vec(), extended, debug }
+    let general = registers(&[]).values().to_vec();
+    ThreadRegisters { tid, general, extended, debug, ..ThreadRegisters::default() }
 }
 
 /// Answers a question for these threads with the first `count` of them.

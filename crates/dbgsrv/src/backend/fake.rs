@@ -269,9 +269,9 @@ impl Backend for FakeBackend {
         Ok(ListRegionsReply::default())
     }
 
-    fn read_registers(&mut self, request: ReadRegisters) -> Result<ReadRegistersReply, Fault> {
+    fn read_registers(&mut self, request: ReadRegisters) -> Outcome<ReadRegistersReply> {
         self.target(request.target)?;
-        Ok(ReadRegistersReply::default())
+        Ok((ReadRegistersReply::default(), Bytes::new()))
     }
 
     fn write_registers(&mut self, request: WriteRegisters) -> Result<(), Fault> {

@@ -1,24 +1,31 @@
 //! Reading and writing the registers of threads that stand still: the general ones, what the CPU
-//! saves by XSAVE, and the debug registers. It knows which bytes may be changed; names and numbers
-//! are for those who ask.
+//! saves by XSAVE, and the debug registers; and what is asked for together with them, the threads'
+//! names and stacks. It knows which bytes may be changed; names and numbers of registers are for
+//! those who ask.
 
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use dbgbase::x86_64::xsave::{PatchError, XsaveLayout};
-use dbgbase::{Arch, GeneralRegisters, RegisterId, TargetId, Tid};
+use dbgbase::{Address, Arch, GeneralRegisters, Pid, RegisterId, TargetId, Tid};
 use dbgwire::verbs::registers::{
     ExtendedPatch, REGISTERS_LEN_MAX, ReadRegisters, ReadRegistersReply, RegisterValue,
-    ThreadRegisters, WriteRegisters,
+    STACKS_LEN_MAX, ThreadRegisters, WriteRegisters,
 };
 use dbgwire::{ErrorCode, Fault};
 use rustix::io::Errno;
 
+use super::memory::TargetMemory;
+use super::procfs;
 use super::sys;
+use super::tell::RED_ZONE;
 use super::tracer::Tracer;
 use super::watching::RESUME_FLAG;
+use crate::answer::Outcome;
+use crate::ranges::check_len;
 
 /// What one entry of a reply needs beside the registers themselves.
-const ENTRY_LEN: usize = 32;
+const ENTRY_LEN: usize = 96;
 
 /// The XSAVE area of this machine; `None` on CPUs of another kind.
 pub(crate) fn xsave_layout() -> Option<&'static XsaveLayout> {
@@ -72,25 +79,43 @@ fn trim(mut area: Vec<u8>) -> Vec<u8> {
     area
 }
 
-/// A thread's registers: general ones always, the others if `request` wants them. `None` if it has
-/// just been killed.
-fn read_thread(tid: Tid, arch: Arch, request: &ReadRegisters) -> Option<ThreadRegisters> {
-    let general = sys::registers(tid, arch).ok()?.values().to_vec();
-    let extended = match request.extended {
-        true => sys::register_set(tid, extended_set(arch)).map(trim).unwrap_or_default(),
-        false => Vec::new(),
+/// A thread's extended registers; nothing if they cannot be read.
+pub(super) fn read_extended(tid: Tid, arch: Arch) -> Vec<u8> {
+    sys::register_set(tid, extended_set(arch)).map(trim).unwrap_or_default()
+}
+
+/// What `request` wants of a thread but its stack, and where that ends. `None` if it has just been
+/// killed.
+fn read_thread(
+    pid: Pid,
+    tid: Tid,
+    arch: Arch,
+    request: &ReadRegisters,
+) -> Option<(ThreadRegisters, Address)> {
+    let registers = sys::registers(tid, arch).ok()?;
+    let thread = ThreadRegisters {
+        tid: tid.value(),
+        general: registers.values().to_vec(),
+        extended: if request.extended { read_extended(tid, arch) } else { Vec::new() },
+        debug: if request.debug { sys::debug_registers(tid) } else { Vec::new() },
+        name: if request.names { procfs::thread_name(pid, tid) } else { String::new() },
+        ..ThreadRegisters::default()
     };
-    let debug = if request.debug { sys::debug_registers(tid) } else { Vec::new() };
-    Some(ThreadRegisters { tid: tid.value(), general, extended, debug })
+    Some((thread, registers.sp()))
 }
 
 impl Tracer {
-    /// The registers of the named threads, or of all, as many as fit.
+    /// The registers of the named threads, or of all, as many as fit, and the stacks that do.
     pub(super) fn read_registers(
         &mut self,
         request: &ReadRegisters,
-    ) -> Result<ReadRegistersReply, Fault> {
+    ) -> Outcome<ReadRegistersReply> {
         let arch = self.arch;
+        let stack_len = match request.stack_len {
+            0 => 0,
+            len => u64::from(len) + RED_ZONE,
+        };
+        check_len(stack_len as usize, STACKS_LEN_MAX as usize)?;
         let target = self.resumable(TargetId::new(request.target))?;
         let tids = match request.tids.as_slice() {
             [] => target.tids(),
@@ -98,17 +123,25 @@ impl Tracer {
         };
         let known = tids.into_iter().filter(|tid| target.standing(*tid).is_ok());
         let mut reply = ReadRegistersReply::default();
+        let mut tail = Vec::new();
         let mut len = 0;
-        for thread in known.filter_map(|tid| read_thread(tid, arch, request)) {
+        let threads = known.filter_map(|tid| read_thread(target.pid, tid, arch, request));
+        for (mut thread, sp) in threads {
             let words = thread.general.len() + thread.debug.len();
             len += ENTRY_LEN + words * size_of::<u64>() + thread.extended.len();
             if len > REGISTERS_LEN_MAX && !reply.threads.is_empty() {
                 reply.more = true;
                 break;
             }
+            if stack_len > 0 && tail.len() as u64 + stack_len <= u64::from(STACKS_LEN_MAX) {
+                let (start, bytes) = read_stack(&target.memory, sp, stack_len);
+                thread.stack_start = start.value();
+                thread.stack_len = bytes.len() as u32;
+                tail.extend(bytes);
+            }
             reply.threads.push(thread);
         }
-        Ok(reply)
+        Ok((reply, Bytes::from(tail)))
     }
 
     /// Writes registers of one thread, all or none.
@@ -134,6 +167,24 @@ impl Tracer {
         }
         write_general(tid, general_before, general)
     }
+}
+
+/// The top of a stack: `len` bytes from its red zone on, or what can be read of them. Where there
+/// is nothing below the stack pointer, as in the last page of a stack that has overflown, they
+/// begin at that.
+fn read_stack(memory: &TargetMemory, sp: Address, len: u64) -> (Address, Vec<u8>) {
+    let mut bytes = vec![0; len as usize];
+    let begin = Address::new(sp.value().saturating_sub(RED_ZONE));
+    for start in [begin, sp] {
+        let skipped = start.offset_from(begin).unwrap_or(0);
+        bytes.truncate((len - skipped) as usize);
+        let count = memory.read_head(start, &mut bytes);
+        if count > 0 {
+            bytes.truncate(count);
+            return (start, bytes);
+        }
+    }
+    (begin, Vec::new())
 }
 
 /// The general registers that a thread is to have.

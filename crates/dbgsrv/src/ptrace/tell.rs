@@ -19,7 +19,7 @@ use super::tracer::Tracer;
 const CODE_BEFORE: u64 = 64;
 const CODE_BEHIND: u64 = 192;
 /// The bytes below the stack pointer that a leaf function may use (System V ABI, AMD64, 3.2.2).
-const RED_ZONE: u64 = 128;
+pub(super) const RED_ZONE: u64 = 128;
 
 impl Tracer {
     /// Tells the client of the report that `tid` has.

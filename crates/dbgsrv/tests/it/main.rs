@@ -32,6 +32,7 @@ mod loading; // modules: their order, and what is told when they come and go
 mod login; // clients that have to show who they are
 mod memory; // reading, writing, what is mapped
 mod namespaces; // targets in other namespaces than the server
+mod overview; // what one request tells of all threads
 mod own_files; // targets that see other files than the server does
 mod peculiar; // programs that do what debuggers do, or may do next to nothing
 mod refusals; // what may not be attached to, by which rule, and the way out

@@ -94,8 +94,13 @@ impl Seen {
 
 /// The extended registers of these threads, or of all.
 fn read(client: &mut Client, target: Target, tids: &[u32]) -> ReadRegistersReply {
-    let verb =
-        ReadRegisters { target: target.id, tids: tids.to_vec(), extended: true, debug: true };
+    let verb = ReadRegisters {
+        target: target.id,
+        tids: tids.to_vec(),
+        extended: true,
+        debug: true,
+        ..ReadRegisters::default()
+    };
     client.call(&verb).expect("the target stands still")
 }
 

@@ -166,7 +166,14 @@ impl Tormentor<'_> {
         let target = self.target(index);
         let Some(tid) = self.any_thread(index) else { return };
         let tids = vec![tid.value()];
-        let read = ReadRegisters { target: target.id, tids, extended: true, debug: true };
+        let read = ReadRegisters {
+            target: target.id,
+            tids,
+            extended: true,
+            debug: true,
+            stack_len: 512,
+            names: true,
+        };
         let reply = self.client().call(&read).expect("the target stands still");
         // It may have ended in the moment of the stop.
         let Some(thread) = reply.threads.into_iter().next() else { return };

@@ -4,7 +4,11 @@
 /// left for another request. At least one thread always fits.
 pub const REGISTERS_LEN_MAX: usize = 4 * 1024 * 1024;
 
-/// Reads the registers of many threads at once.
+/// The most bytes of stacks that one [`ReadRegistersReply`] has in its tail; stacks that do not fit
+/// are left out.
+pub const STACKS_LEN_MAX: u32 = 1024 * 1024;
+
+/// Reads the registers of many threads at once, and with them what a list of stacks begins with.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct ReadRegisters {
     /// Which target.
@@ -19,12 +23,20 @@ pub struct ReadRegisters {
     /// Whether the debug registers are wanted.
     #[prost(bool, tag = "4")]
     pub debug: bool,
+    /// How many bytes of each thread's stack are wanted, from its stack pointer on, with the 128
+    /// below it; 0 for none. At most [`STACKS_LEN_MAX`] with these.
+    #[prost(uint32, tag = "5")]
+    pub stack_len: u32,
+    /// Whether the threads' names are wanted.
+    #[prost(bool, tag = "6")]
+    pub names: bool,
 }
 
 /// The registers, in the order of the request or of the thread list.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct ReadRegistersReply {
-    /// One entry for each thread that still exists, of [`REGISTERS_LEN_MAX`] bytes altogether.
+    /// One entry for each thread that still exists, of [`REGISTERS_LEN_MAX`] bytes altogether. The
+    /// tail has their stacks, one behind the other.
     #[prost(message, repeated, tag = "1")]
     pub threads: Vec<ThreadRegisters>,
     /// Whether threads are missing because they did not fit; ask for them by their ids.
@@ -49,6 +61,15 @@ pub struct ThreadRegisters {
     /// On x86_64 DR0 to DR3, DR6, DR7. Empty if not wanted, or if the CPU has none.
     #[prost(fixed64, repeated, tag = "4")]
     pub debug: Vec<u64>,
+    /// Where the bytes of its stack begin that the tail has.
+    #[prost(fixed64, tag = "5")]
+    pub stack_start: u64,
+    /// How many these are; 0 if they were not wanted, cannot be read, or did not fit.
+    #[prost(uint32, tag = "6")]
+    pub stack_len: u32,
+    /// Its name; empty if not wanted.
+    #[prost(string, tag = "7")]
+    pub name: String,
 }
 
 /// Writes registers of one thread. All or none are written.

@@ -30,7 +30,9 @@ use dbgwire::verbs::module::ModuleDescription;
 use dbgwire::verbs::process::{
     ARGUMENTS_LEN_MAX, Attach, PROCESSES_MAX, ProcessDescription, Terminal,
 };
-use dbgwire::verbs::registers::{ExtendedPatch, REGISTERS_LEN_MAX, RegisterValue, ThreadRegisters};
+use dbgwire::verbs::registers::{
+    ExtendedPatch, REGISTERS_LEN_MAX, RegisterValue, STACKS_LEN_MAX, ThreadRegisters,
+};
 use dbgwire::verbs::resume::{
     ChildPolicy, RunKind, SIGNAL_INFO_LEN, SYSCALLS_MAX, SignalPolicy, StopMode, ThreadAction,
 };
@@ -438,6 +440,7 @@ fn limits_and_versions_have_their_values() {
         ("BULK_WRITE_LEN_MAX", BULK_WRITE_LEN_MAX as usize),
         ("DIFFERENCES_MAX", DIFFERENCES_MAX as usize),
         ("REGISTERS_LEN_MAX", REGISTERS_LEN_MAX),
+        ("STACKS_LEN_MAX", STACKS_LEN_MAX as usize),
         ("OPEN_FILES_MAX", OPEN_FILES_MAX),
         ("TRANSFER_LEN_MAX", TRANSFER_LEN_MAX as usize),
         ("INPUT_LEN_MAX", INPUT_LEN_MAX),

@@ -4,6 +4,7 @@
 
 mod description; // The sample of DescribeProcess.
 mod file; // The samples of verbs about files.
+mod registers; // Those of verbs about registers.
 
 use std::fmt::Debug;
 
@@ -19,7 +20,6 @@ use dbgwire::verbs::inject::*;
 use dbgwire::verbs::memory::*;
 use dbgwire::verbs::module::*;
 use dbgwire::verbs::process::*;
-use dbgwire::verbs::registers::*;
 use dbgwire::verbs::resume::*;
 use dbgwire::verbs::server::*;
 use dbgwire::verbs::site::*;
@@ -138,7 +138,7 @@ pub(crate) fn all() -> Vec<Sample> {
     process(&mut all);
     control(&mut all);
     memory(&mut all);
-    registers(&mut all);
+    registers::add(&mut all);
     sites(&mut all);
     file::add(&mut all);
     abandoned(&mut all);
@@ -323,25 +323,6 @@ fn bulk(all: &mut Collection) {
 
     let request = CopyMemory { target: 1, from: 0x5555_5555_8010, to: 0x5555_5555_8018, len: 300 };
     all.verb((request, b""), (CopyMemoryReply { written: 300 }, b""));
-}
-
-fn registers(all: &mut Collection) {
-    let threads = vec![ThreadRegisters {
-        tid: 4711,
-        general: vec![1, 0xffff_ffff_ffff_ffff],
-        extended: vec![0x7f, 0x03, 0x00],
-        debug: vec![0x5555_5555_8010, 0xd_0101],
-    }];
-    let request = ReadRegisters { target: 1, tids: vec![4711, 4712], extended: true, debug: true };
-    all.verb((request, b""), (ReadRegistersReply { threads, more: true }, b""));
-
-    let values = vec![
-        RegisterValue { register: 16, value: 0x5555_5555_4010 },
-        RegisterValue { register: 0, value: 0 },
-    ];
-    let extended = vec![ExtendedPatch { offset: 160, bytes: vec![0xca, 0xfe] }];
-    let request = WriteRegisters { target: 1, tid: 4711, values, extended };
-    all.verb((request, b""), (WriteRegistersReply {}, b""));
 }
 
 /// A site with every field.
