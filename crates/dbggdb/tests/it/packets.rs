@@ -75,7 +75,7 @@ fn reads_stop_at_a_hole() {
     // A stack ends within a page or two above its first pointer.
     let reply = stub.ask(&format!("m{sp:x},10000"));
     let len = reply.len() as u64 / 2;
-    assert!(len < 0x10000 && (sp + len) % 4096 == 0, "{len:#x} bytes from {sp:#x}");
+    assert!(len < 0x10000 && (sp + len).is_multiple_of(4096), "{len:#x} bytes from {sp:#x}");
 }
 
 #[test]
