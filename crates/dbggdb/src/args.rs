@@ -7,6 +7,8 @@ use dbgbase::Pid;
 use dbggdb::Start;
 use dbglink::ClientEndpoint;
 
+use crate::place::{Place, PlaceError};
+
 /// What is wanted.
 #[derive(Debug)]
 pub(crate) enum Invocation {
@@ -24,7 +26,7 @@ pub(crate) struct Options {
     /// The server of `-premote`; `None` for an embedded one.
     pub(crate) server: Option<ClientEndpoint>,
     /// Where debuggers connect; `None` for standard input and output.
-    pub(crate) listen: Option<String>,
+    pub(crate) listen: Option<Place>,
     /// What is debugged from the start.
     pub(crate) target: Start,
 }
@@ -44,6 +46,9 @@ pub(crate) enum UsageError {
     /// The connection string is none.
     #[error("-premote {0}: {1}")]
     BadServer(String, String),
+    /// Debuggers cannot connect there.
+    #[error("-listen {0}: {1}")]
+    BadPlace(String, PlaceError),
     /// Both a process and a program.
     #[error("-p and a program exclude each other")]
     TwoTargets,
@@ -58,13 +63,27 @@ of a process server.
 
   -premote CONNECTION  the process server, as cdb takes it; without it, one of
                        its own on this machine
+  -listen WHERE        where debuggers connect, any number of them, each with
+                       processes of its own:
+                         127.0.0.1:1234, [::1]:1234, :1234, 1234
+                                          this machine, the same user or root
+                         unix:PATH        a socket of this user
+                         ADDRESS:1234,unprotected
+                                          whoever reaches that address: each
+                                          can read, change and start processes
+                                          with the rights of the process server
   -p PID               attach to this process of the server's machine
-  -- PROGRAM ...       run this program there
+  -- PROGRAM ...       run this program there; with it, or with -p, one debugger
+                       is served
   --help, --version
 
 Without -listen the debugger is at standard input and output:
 
   gdb -ex 'target extended-remote | dbggdb -premote tcp:server=host,port=5005'
+  dbggdb -premote tcp:server=host,port=5005 -listen :1234
+    gdb   target extended-remote :1234
+    lldb  gdb-remote 1234
+    WinDbg, connect to process server  gdb:server=127.0.0.1,port=1234
 ";
 
 /// Reads the words behind the program's name.
@@ -84,7 +103,11 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, UsageError> {
                 };
                 options.server = Some(endpoint.map_err(bad)?);
             }
-            "-listen" => options.listen = Some(value(words.next(), "-listen", "an address")?),
+            "-listen" => {
+                let value = value(words.next(), "-listen", "an address")?;
+                let place = Place::parse(&value);
+                options.listen = Some(place.map_err(|error| UsageError::BadPlace(value, error))?);
+            }
             "-p" => {
                 let value = value(words.next(), "-p", "a process id")?;
                 let pid = value.parse().map_err(|_| UsageError::BadPid(value))?;

@@ -5,14 +5,18 @@
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a program speaks to its user")]
 
 mod args;
+mod listen;
+mod place;
 mod server;
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use args::{Invocation, Options};
-use dbggdb::Session;
+use dbggdb::{Session, Start};
+use listen::Listener;
 
 fn main() -> ExitCode {
     if let Some(code) = dbgsrv::local::run_if_session() {
@@ -44,8 +48,47 @@ fn main() -> ExitCode {
 }
 
 fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
-    let link = server::connect(options.server.as_ref())?;
-    let mut session = Session::connect(link, std::io::stdin(), std::io::stdout())?;
+    let Some(place) = &options.listen else {
+        let mut session = begin(options)?;
+        return Ok(session.serve(std::io::stdin(), std::io::stdout())?);
+    };
+    let listener = Listener::new(place)?;
+    let announce = || println!("dbggdb: listening at {}", listener.place());
+    let refused = |why| eprintln!("dbggdb: a debugger is refused: {why}");
+    if options.target != Start::Nothing {
+        let mut session = begin(options)?;
+        announce();
+        let debugger = listener.accept(refused)?;
+        return Ok(session.serve(debugger.reader, debugger.writer)?);
+    }
+    announce();
+    loop {
+        let debugger = match listener.accept(refused) {
+            Ok(debugger) => debugger,
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
+            Err(error) => return Err(error.into()),
+        };
+        // An embedded server is started here: its process is this thread's child.
+        let session = match begin(options) {
+            Ok(session) => session,
+            Err(error) => {
+                eprintln!("dbggdb: a debugger is turned away: {error}");
+                continue;
+            }
+        };
+        let serve = move || {
+            let mut session = session;
+            if let Err(error) = session.serve(debugger.reader, debugger.writer) {
+                eprintln!("dbggdb: {error}");
+            }
+        };
+        std::thread::Builder::new().name("session".to_owned()).spawn(serve)?;
+    }
+}
+
+/// A session of the server, with what is debugged from the start.
+fn begin(options: &Options) -> Result<Session, Box<dyn Error>> {
+    let mut session = Session::connect(server::connect(options.server.as_ref())?)?;
     session.begin(&options.target)?;
-    Ok(session.serve()?)
+    Ok(session)
 }

@@ -105,28 +105,21 @@ pub enum SessionError {
 }
 
 impl Session {
-    /// Greets the server. The debugger is not spoken to yet.
+    /// Greets the server. There is no debugger yet.
     ///
     /// **Errors**: [`SessionError`].
     /// **Cost**: one round trip.
-    pub fn connect(
-        link: Link,
-        reader: impl io::Read + Send + 'static,
-        writer: impl io::Write + Send + 'static,
-    ) -> Result<Session, SessionError> {
+    pub fn connect(link: Link) -> Result<Session, SessionError> {
         let (client, welcome, info) = Client::connect(link, &Hello::new(PROGRAM), &ServerInfo {})?;
         let (info, _) = info.wait()?;
         let machine = || SessionError::Machine(welcome.arch.clone());
         let arch = Arch::from_name(&welcome.arch).ok_or_else(machine)?;
         let layout = info.xsave.as_ref().map(convert::xsave).unwrap_or_default();
         let description = TargetDescription::new(arch, layout).ok_or_else(machine)?;
-        let nudger = client.nudger();
-        let debugger = Debugger::new(reader, writer, move || nudger.nudge());
-        let debugger = debugger.map_err(SessionError::Debugger)?;
         Ok(Session {
             client,
             server: Server { arch, description, info },
-            debugger,
+            debugger: Debugger::nobody(),
             dialogue: Dialogue::default(),
             targets: BTreeMap::new(),
             selected: None,
@@ -140,11 +133,18 @@ impl Session {
         })
     }
 
-    /// Serves the debugger until it leaves. Targets that are left are treated as the server treats
+    /// Serves a debugger until it leaves. Targets that are left are treated as the server treats
     /// those of a client that is gone: attached ones run on, created ones end.
     ///
     /// **Errors**: [`SessionError::Debugger`], [`SessionError::Lost`].
-    pub fn serve(&mut self) -> Result<(), SessionError> {
+    pub fn serve(
+        &mut self,
+        reader: impl io::Read + Send + 'static,
+        writer: impl io::Write + Send + 'static,
+    ) -> Result<(), SessionError> {
+        let nudger = self.client.nudger();
+        let debugger = Debugger::new(reader, writer, move || nudger.nudge());
+        self.debugger = debugger.map_err(SessionError::Debugger)?;
         loop {
             while let Some(incoming) = self.debugger.take().map_err(SessionError::Debugger)? {
                 if !self.take_incoming(incoming)? {

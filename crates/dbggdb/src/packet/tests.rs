@@ -27,7 +27,7 @@ fn what_is_framed_is_read() {
 #[test]
 fn the_manuals_example_of_a_checksum() {
     assert_eq!(frame(b'$', b"OK"), b"$OK#9a");
-    assert_eq!(frame(b'%', b"Stop:T05"), b"%Stop:T05#86".to_vec());
+    assert_eq!(frame(b'%', b"Stop:T05"), b"%Stop:T05#99".to_vec());
 }
 
 #[test]

@@ -11,3 +11,5 @@ mod gdb;
 mod packets;
 // What people do with gdb.
 mod gdb_sessions;
+// Debuggers that connect.
+mod listening;
