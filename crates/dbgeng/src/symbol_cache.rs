@@ -11,8 +11,10 @@
 //! one and the last of several writers wins with the same contents. The trailer tells damage that
 //! came later: a full disk, a crash, a bad sector. Tools that read ELF do not mind it.
 
+mod prune;
+
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -85,6 +87,7 @@ impl<'a> SymbolCache<'a> {
             let _ = fs::remove_file(&path);
             return None;
         };
+        prune::mark_used(&path);
         Some((path, bytes))
     }
 
@@ -169,6 +172,18 @@ fn new_file(directory: &Path) -> io::Result<(File, UnderWay)> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Whether a file ends as those do that are written here.
+fn is_ours(path: &Path) -> bool {
+    let ends_so = || {
+        let mut file = symbol_files::open_plain(path)?;
+        file.seek(SeekFrom::End(-(MAGIC.len() as i64)))?;
+        let mut end = [0; MAGIC.len()];
+        file.read_exact(&mut end)?;
+        io::Result::Ok(end == MAGIC)
+    };
+    ends_so().unwrap_or(false)
 }
 
 /// The contents of a file whose trailer agrees with them.

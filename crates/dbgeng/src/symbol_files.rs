@@ -3,8 +3,9 @@
 
 #![expect(unsafe_code, reason = "mapping a file is unsafe; nothing else here is")]
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use dbgsym::ImageBytes;
@@ -14,15 +15,15 @@ use memmap2::Mmap;
 /// was read cannot change under us.
 const READ_LEN_MAX: u64 = 32 * 1024 * 1024;
 
+/// `O_NONBLOCK` (open(2)): a pipe is opened at once, and refused.
+const NEVER_BLOCKS: i32 = 0o4000;
+
 /// The bytes of a regular file.
 ///
 /// **Errors**: those of the system; `InvalidInput` for what is no regular file: opening a pipe
 /// would block, and devices have no end.
 pub(crate) fn open(path: &Path) -> io::Result<ImageBytes> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    let mut file = File::open(path)?;
+    let mut file = open_plain(path)?;
     let len = file.metadata()?.len();
     if len > READ_LEN_MAX {
         return map(&file);
@@ -30,6 +31,22 @@ pub(crate) fn open(path: &Path) -> io::Result<ImageBytes> {
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
     file.by_ref().take(READ_LEN_MAX).read_to_end(&mut bytes)?;
     Ok(ImageBytes::from(bytes))
+}
+
+/// A regular file, open for reading.
+///
+/// **Errors**: as [`open`].
+pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
+    let check = |metadata: Metadata| match metadata.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+    };
+    // Devices do something when they are opened.
+    check(std::fs::metadata(path)?)?;
+    let file = File::options().read(true).custom_flags(NEVER_BLOCKS).open(path)?;
+    // Somebody may have put another one there meanwhile.
+    check(file.metadata()?)?;
+    Ok(file)
 }
 
 fn map(file: &File) -> io::Result<ImageBytes> {

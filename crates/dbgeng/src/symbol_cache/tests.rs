@@ -119,3 +119,48 @@ fn several_may_write_and_read_at_once() {
         }
     });
 }
+
+#[test]
+fn files_that_were_used_longest_ago_go_first_and_only_ours() {
+    let root = tempfile::tempdir().expect("a directory");
+    let cache = SymbolCache::new(root.path());
+    let ids: Vec<[u8; 20]> = (1..=5).map(|number| [number; 20]).collect();
+    let hour = Duration::from_secs(3600);
+    let now = SystemTime::now();
+    let set_used = |path: &Path, hours: u32| {
+        let file = File::options().append(true).open(path).expect("ours");
+        file.set_modified(now - hour * hours).expect("ours");
+    };
+    let len = 1000 + TRAILER_LEN;
+    let paths: Vec<PathBuf> = ids
+        .iter()
+        .zip([10, 50, 30, 40, 20])
+        .map(|(id, hours)| {
+            let path = cache.put(id, "debuginfo", &[7; 1000]).expect("kept");
+            set_used(&path, hours);
+            path
+        })
+        .collect();
+    let there = || paths.iter().map(|path| path.exists()).collect::<Vec<_>>();
+    // Others' files count, but stay; so does what links lead to, and what is under way.
+    let other = paths[1].with_file_name("debuginfo-of-another");
+    fs::write(&other, [0; 1000]).expect("own directory");
+    set_used(&other, 100);
+    let far = tempfile::tempdir().expect("a directory");
+    let precious = SymbolCache::new(far.path()).put(&ids[0], "names", b"far away").expect("kept");
+    std::os::unix::fs::symlink(far.path(), root.path().join("ab")).expect("own directory");
+    std::os::unix::fs::symlink(&precious, paths[0].with_file_name("names")).expect("the same");
+    let under_way = cache.create(&ids[2], "executable").expect("begun");
+
+    cache.prune(6 * len);
+    assert_eq!(there(), [true; 5], "they fit");
+    // Being read is use.
+    assert!(cache.get(&ids[1], "debuginfo").is_some());
+    cache.prune(3 * len + 1000);
+    assert_eq!(there(), [true, true, false, false, true], "the oldest two go");
+    assert!(!paths[3].parent().expect("of a build").exists(), "nothing is left of the build");
+    cache.prune(0);
+    assert_eq!(there(), [false, true, false, false, false], "the last remains");
+    assert!(other.exists() && precious.exists());
+    drop(under_way.finish().expect("nothing was taken from under it"));
+}

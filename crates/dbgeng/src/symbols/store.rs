@@ -1,7 +1,7 @@
 //! Where files by build-id come from besides directories: those kept on this machine, then the
 //! servers of the symbol path. It knows whom it asked in vain; what a file is for it does not.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -20,6 +20,12 @@ use crate::symbol_cache::{CacheWriter, SymbolCache};
 use crate::symbol_path::{ServerPlace, SymbolPath, names};
 use crate::{Error, SymbolEnvironment};
 
+/// How many bytes the default directory of kept files holds. Those that a path names hold what
+/// comes: who chose them looks after them.
+const KEPT_LEN_MAX: u64 = 10 << 30;
+/// After how many kept bytes is looked at how many there are altogether.
+const PRUNED_EVERY: u64 = 256 << 20;
+
 /// Kept files and servers.
 pub(crate) struct Store {
     path: SymbolPath,
@@ -29,6 +35,8 @@ pub(crate) struct Store {
     absent: RefCell<HashSet<String>>,
     /// The servers that could not be asked.
     failed: RefCell<HashSet<String>>,
+    /// How many bytes may be kept until the directory is looked at.
+    until_pruned: Cell<u64>,
     progress: RefCell<Option<TransferCallback>>,
     cancelled: Arc<AtomicBool>,
     pub(crate) notes: Notes,
@@ -78,6 +86,7 @@ impl Store {
             environment,
             absent: RefCell::default(),
             failed: RefCell::default(),
+            until_pruned: Cell::default(),
             progress: RefCell::default(),
             cancelled,
             notes: Notes::default(),
@@ -151,6 +160,19 @@ impl Store {
     pub(crate) fn keep(&self, wanted: Wanted<'_>, bytes: &[u8]) {
         if let Some(cache) = self.caches().next() {
             cache.put(wanted.build_id, wanted.kept_as, bytes);
+            self.has_kept(bytes.len() as u64);
+        }
+    }
+
+    /// Bytes were kept, maybe in the default directory: it is seen to that those are not too many.
+    fn has_kept(&self, len: u64) {
+        if let Some(left) = self.until_pruned.get().checked_sub(len) {
+            self.until_pruned.set(left);
+            return;
+        }
+        self.until_pruned.set(PRUNED_EVERY);
+        if let Some(directory) = &self.environment.cache_directory {
+            SymbolCache::new(directory).prune(KEPT_LEN_MAX);
         }
     }
 
@@ -184,6 +206,9 @@ impl Store {
                 Ok((bytes, keep)) if is_right(&bytes) => {
                     self.notes.add(wanted.name, &url, SearchOutcome::Taken);
                     let source = keep().map_or(SymbolSource::Url(url), SymbolSource::Local);
+                    if matches!(source, SymbolSource::Local(_)) {
+                        self.has_kept(bytes.as_slice().len() as u64);
+                    }
                     return Ok(Some((bytes, source)));
                 }
                 Ok(_) => {
