@@ -44,6 +44,11 @@ fn types_and_objects_are_shown_by_members() {
         }
         assert!(!rows.is_empty() || shown.trim_end().ends_with("!struct packed_bits"), "{shown}");
     }
+    for member in ["first.nothing", "first.weights[1]"] {
+        let shown = cdb.command(&format!("dt {member}"));
+        let (_, path) = member.split_once('.').expect("of a variable");
+        assert_eq!(shown, format!("There is no member {path} in struct node\n"));
+    }
     let unknown = cdb.command("dt nothing_of_that_name");
     assert!(unknown.contains("No type or variable is called nothing_of_that_name"), "{unknown}");
     cdb.finish("q");

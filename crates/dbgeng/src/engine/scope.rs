@@ -215,7 +215,15 @@ impl Engine {
         if options.fields.is_empty() && !members.is_empty() {
             options.fields.push(FieldPath::new(members, false));
         }
-        thread.named(self.current_frame(), query, name, &options)
+        let found = thread.named(self.current_frame(), query, name, &options)?;
+        if let Some(found) = found.as_ref().filter(|found| found.target.is_some())
+            && found.rows.is_empty()
+            && !options.fields.is_empty()
+        {
+            let message = format!("there is no member {members} in {}", found.target_name);
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
+        Ok(found)
     }
 
     /// The names of the types that a pattern with wildcards matches, `module!name`, sorted, and how
