@@ -161,6 +161,24 @@ fn overloads_and_instances_are_told_apart_by_parameters_and_arguments() {
 }
 
 #[test]
+fn what_functions_take_is_whole_or_not_known() {
+    let guard = Guard::new();
+    let program = Testee::build("tour", &[]);
+    let mut cdb = Console::start(&guard, &[program.path().to_str().expect("text")]);
+    let shown = cdb.command("x *!averaged");
+    let row = behind_addresses(&shown).pop().expect("it is there");
+    assert!(row.ends_with("!averaged (int, ...)"), "{shown}");
+    cdb.finish("q");
+    // Of assembly nobody writes it down.
+    let program = Testee::build("plain", &[]);
+    let mut cdb = Console::start(&guard, &[program.path().to_str().expect("text")]);
+    let module = module(&mut cdb);
+    let shown = cdb.command(&format!("x {module}!leaf"));
+    assert_eq!(behind_addresses(&shown), [format!("{module}!leaf (<no parameter info>)")]);
+    cdb.finish("q");
+}
+
+#[test]
 fn symbols_are_listed_with_types_and_values() {
     let guard = Guard::new();
     let mut cdb = start(&guard);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use dbgbase::{Address, LinkAddress};
 use dbgsym::Image;
-use dbgsym::dwarf::{DebugInfo, SourceLanguage, TypeRef, VariableKind};
+use dbgsym::dwarf::{DebugInfo, SourceLanguage, TypeKind, TypeRef, VariableKind};
 
 use super::debug_names::variable_match;
 use super::{ProcessSymbols, SymbolKind, SymbolMatch};
@@ -155,7 +155,18 @@ fn parameters(info: &DebugInfo, entry: LinkAddress) -> Option<String> {
     let variables = info.variables_at(entry).into_iter();
     let parameters = variables
         .filter(|one| one.call == 0 && one.kind == VariableKind::Parameter && !one.is_artificial);
-    let types: Vec<_> = parameters.map(|one| info.type_name(one.ty)).collect();
+    let mut types: Vec<_> = parameters.map(|one| info.type_name(one.ty)).collect();
+    let is_variadic = |kind: &TypeKind| match kind {
+        TypeKind::Function(function) => function.is_variadic,
+        _ => false,
+    };
+    if is_variadic(&info.type_of(function.ty()).kind) {
+        types.push("...".to_owned());
+    }
+    // Nobody writes down what those in assembly take.
+    if types.is_empty() && function.language == SourceLanguage::Assembly {
+        return None;
+    }
     let is_c = matches!(function.language, SourceLanguage::C | SourceLanguage::CPlusPlus);
     Some(match types.is_empty() && is_c {
         true => "(void)".to_owned(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dbgbase::LinkAddress;
 
 use super::scope::{self, Declaration, Identity};
-use super::{DebugInfo, EntryId, OpenUnits, SourceLanguage};
+use super::{DebugInfo, EntryId, OpenUnits, SourceLanguage, TypeRef};
 use crate::demangle::{demangled_path, is_mangled};
 
 /// A place in the source.
@@ -39,6 +39,13 @@ pub struct Function {
     pub declared_at: Option<SourcePlace>,
     /// What it was written in.
     pub language: SourceLanguage,
+}
+
+impl Function {
+    /// Its own type: what it returns and takes.
+    pub fn ty(&self) -> TypeRef {
+        TypeRef(self.id)
+    }
 }
 
 impl DebugInfo {
