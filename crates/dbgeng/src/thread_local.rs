@@ -69,7 +69,7 @@ impl ProcessSymbols<'_> {
         let entries = self.field("_thread_db_dtv_dtv")?;
         let entry = |number: u64| {
             let distance = number.checked_mul(entries.size_bytes)?.cast_signed();
-            Some(Address::new(vector).wrapping_offset(entries.offset + distance))
+            Some(Address::new(vector).wrapping_offset(entries.offset.wrapping_add(distance)))
         };
         let generation = self.field_of(entry(0)?, self.field("_thread_db_dtv_t_counter")?)?;
         // The entry in front of the generation counts those behind it.
@@ -87,7 +87,7 @@ impl ProcessSymbols<'_> {
         // beginning; others may have none, which is 0 or the highest number.
         let place = self.field_of(map, self.field("_thread_db_link_map_l_tls_offset")?)?;
         let has_place = place != 0 && place < UNALLOCATED - 1;
-        has_place.then(|| thread_pointer.wrapping_offset(-place.cast_signed()))
+        has_place.then(|| thread_pointer.wrapping_offset(place.cast_signed().wrapping_neg()))
     }
 
     /// Since which generation of tables a number is that of its library: older ones may have an
@@ -106,7 +106,7 @@ impl ProcessSymbols<'_> {
             if number - first < len {
                 let slots = self.field("_thread_db_dtv_slotinfo_list_slotinfo")?.offset;
                 let slot = (number - first).checked_mul(slot_len)?.cast_signed();
-                let slot = list.wrapping_offset(slots + slot);
+                let slot = list.wrapping_offset(slots.wrapping_add(slot));
                 return self.field_of(slot, self.field("_thread_db_dtv_slotinfo_gen")?);
             }
             first += len;

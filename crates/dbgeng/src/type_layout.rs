@@ -498,7 +498,7 @@ fn next_of(
         let found =
             values.member(current, name, None).filter(|found| found.bit_field_bits.is_none());
         let found = found.ok_or("the type has no such member to follow")?;
-        offset += found.offset_bits / 8;
+        offset = u64::wrapping_add(offset, found.offset_bits / 8);
         current = found.ty;
         inside.push((offset, strip(current)));
     }
@@ -515,5 +515,5 @@ fn next_of(
     }
     let around = inside.iter().find(|(_, ty)| *ty == target && ty.is_some());
     let offset = around.map_or(0, |(offset, _)| *offset);
-    Ok(Address::new(next).wrapping_offset(-(offset as i64)))
+    Ok(Address::new(next).wrapping_offset((offset as i64).wrapping_neg()))
 }

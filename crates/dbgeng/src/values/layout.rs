@@ -190,7 +190,10 @@ impl Values<'_> {
             let is_known = part.is_some() == object.is_some();
             if !wanted.is_all() {
                 // Names of members are those of bases as well.
-                let level = Level { base: level.base + base.offset_bytes.unwrap_or(0), ..level };
+                let level = Level {
+                    base: level.base.wrapping_add(base.offset_bytes.unwrap_or(0)),
+                    ..level
+                };
                 if is_known {
                     self.add(table, base.ty, part, level, wanted);
                 }
@@ -273,7 +276,7 @@ impl Values<'_> {
         table.rows.push(LayoutRow {
             kind: RowKind::Member,
             depth: level.depth,
-            offset_bytes: member.offset_bits.map(|bits| level.base + bits / 8),
+            offset_bytes: member.offset_bits.map(|bits| level.base.wrapping_add(bits / 8)),
             name: name.to_owned(),
             text,
         });
