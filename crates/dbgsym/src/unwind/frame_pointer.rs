@@ -7,6 +7,9 @@ use dbgbase::{Address, ReadMemory, read_u64};
 use super::return_address::is_return_address;
 use super::{Frame, FramePc, Locate, StackEnd, UnwindMethod, Unwound};
 
+/// Frames are not larger; what lies further away is another stack, that of whoever made this one.
+const FRAME_LEN_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
 /// ```text
 ///        fp ──► +0   caller's frame pointer
 ///               +8   return address
@@ -28,7 +31,8 @@ pub(super) fn unwind(
         return Err(StackEnd::Outermost);
     }
     // The register may hold anything in code that keeps no frame pointer.
-    if fp < sp || !fp.value().is_multiple_of(arch.pointer_size_bytes()) {
+    let is_near = fp.offset_from(sp).is_some_and(|above| above < FRAME_LEN_MAX_BYTES);
+    if !is_near || !fp.value().is_multiple_of(arch.pointer_size_bytes()) {
         return Err(nothing);
     }
     let saved = |offset: i64| read_u64(memory, fp.wrapping_offset(offset)).map_err(|_| nothing);

@@ -2,15 +2,15 @@
 //! function has done to the stack on the way (`prologue/paths.rs`). Where no way is found, as
 //! behind a jump through a table, from its prologue alone: a straight run of few kinds of
 //! instructions; what comes behind the first branch is taken to leave the stack pointer where it
-//! is. Two places need neither: at a `ret` the return address is on top of the stack, and so it is
-//! after a call to where no code is. x86-64 only.
+//! is. Some places need neither: at a `ret` the return address is on top of the stack, and so it is
+//! after a call to where no code is, or no image. x86-64 only.
 
 mod paths;
 
 use dbgbase::{Address, Arch, ReadMemory, RegisterId, read_u64, x86_64};
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
-use super::return_address::{code_at, is_return_address};
+use super::return_address::{code_at, follows_indirect_call, is_return_address};
 use super::{Frame, FramePc, Locate, UnwindMethod, Unwound};
 
 /// Prologues are shorter.
@@ -44,6 +44,8 @@ pub(super) fn unwind(
     }
     let (pc, lookup_pc) = (frame.pc.address(), frame.pc.lookup_pc());
     let is_exact = matches!(frame.pc, FramePc::Exact(_));
+    let top = frame.registers.sp().and_then(|sp| read_u64(memory, sp).ok()).map(Address::new);
+    let is_called = top.is_some_and(|top| follows_indirect_call(top, locate, memory));
     let effect = match locate(lookup_pc) {
         Some(_)
             if is_exact && is_return(&code_at(pc, INSTRUCTION_LEN_MAX_BYTES, locate, memory)) =>
@@ -60,8 +62,11 @@ pub(super) fn unwind(
             let prologue = || Some(effect_of(code.get(..inside.min(PROLOGUE_LEN_MAX_BYTES))?));
             paths::effect_at(&code, inside).or_else(prologue)?
         }
-        // Generated code may do anything; only where no code is can none have run.
-        None if is_exact && memory.read(pc, &mut [0]).is_err() => StackEffect::at_entry(),
+        // Generated code may do anything; but none has run where none is, nor where a call through
+        // a pointer has just led to: into data, as damaged pointers do.
+        None if is_exact && (memory.read(pc, &mut [0]).is_err() || is_called) => {
+            StackEffect::at_entry()
+        }
         None => return None,
     };
     caller(frame, &effect, locate, memory)

@@ -49,21 +49,35 @@ pub(super) fn is_return_address(
         || signal_frame::is_trampoline(arch, address, locate, memory)
 }
 
+/// Whether a call before `address` may have gone anywhere: one through a register or memory. x86-64
+/// only.
+pub(super) fn follows_indirect_call(
+    address: Address,
+    locate: &Locate<'_>,
+    memory: &dyn ReadMemory,
+) -> bool {
+    code_before(address, locate, memory).is_some_and(|before| ends_with_indirect_call(&before))
+}
+
+/// The bytes that a call before `address` would be in.
+fn code_before(
+    address: Address,
+    locate: &Locate<'_>,
+    memory: &dyn ReadMemory,
+) -> Option<[u8; CALL_LEN_MAX_BYTES]> {
+    let start = address.checked_sub(CALL_LEN_MAX_BYTES as u64)?;
+    code_at(start, CALL_LEN_MAX_BYTES, locate, memory).first_chunk().copied()
+}
+
 fn follows_call(
     arch: Arch,
     address: Address,
     locate: &Locate<'_>,
     memory: &dyn ReadMemory,
 ) -> bool {
-    let Some(start) = address.checked_sub(CALL_LEN_MAX_BYTES as u64) else {
-        return false;
-    };
-    let before = code_at(start, CALL_LEN_MAX_BYTES, locate, memory);
-    let Some(before) = before.first_chunk::<CALL_LEN_MAX_BYTES>() else {
-        return false;
-    };
+    let Some(before) = code_before(address, locate, memory) else { return false };
     match arch {
-        Arch::X86_64 => ends_with_x86_call(before),
+        Arch::X86_64 => ends_with_x86_call(&before),
         Arch::Aarch64 => before.last_chunk().is_some_and(|word| {
             let instruction = u32::from_le_bytes(*word);
             // BL, and BLR with its authenticating variants (Arm ARM, C6.2).
@@ -73,7 +87,12 @@ fn follows_call(
     }
 }
 
-/// `e8 rel32`, or `ff /2` with its operand ending where the bytes end (Intel SDM volume 2, CALL).
+/// `e8 rel32` (Intel SDM volume 2, CALL), or an indirect call.
+fn ends_with_x86_call(bytes: &[u8; CALL_LEN_MAX_BYTES]) -> bool {
+    bytes.get(CALL_LEN_MAX_BYTES - 5) == Some(&0xe8) || ends_with_indirect_call(bytes)
+}
+
+/// `ff /2` with its operand ending where the bytes end (Intel SDM volume 2, CALL).
 ///
 /// ```text
 ///  ff      ModRM         SIB if rm = 4    displacement
@@ -81,10 +100,7 @@ fn follows_call(
 /// | ff |mod|  2  | rm | |             | | none, 1 or 4 bytes, by mod |
 /// +----+---+-----+----+ +-------------+ +----------------------------+
 /// ```
-fn ends_with_x86_call(bytes: &[u8; CALL_LEN_MAX_BYTES]) -> bool {
-    if bytes.get(CALL_LEN_MAX_BYTES - 5) == Some(&0xe8) {
-        return true;
-    }
+fn ends_with_indirect_call(bytes: &[u8; CALL_LEN_MAX_BYTES]) -> bool {
     (2..CALL_LEN_MAX_BYTES).any(|len| {
         let tail = bytes.get(CALL_LEN_MAX_BYTES - len..);
         let Some([0xff, modrm, rest @ ..]) = tail else {

@@ -316,6 +316,35 @@ fn a_frame_pointer_that_is_none_is_not_followed() {
     assert_eq!(unwind(0x1234_5678, &[0, RETURN]), nothing, "unreadable");
     assert_eq!(unwind(STACK, &[0, RETURN + 1]), nothing, "no call before it");
     assert_eq!(unwind(STACK, &[0, 0]), Err(StackEnd::ZeroReturnAddress));
+    // A coroutine keeps the frame pointer of whoever made it.
+    let mut memory = memory_with_code(CODE + 0x100, &[0x90], &[0]);
+    memory.add(STACK + (1 << 32), &[[0; 8], RETURN.to_le_bytes()].concat());
+    let other = STACK + (1 << 32);
+    let frame = innermost(pc, &[(x86_64::RSP, STACK), (x86_64::RBP, other)]);
+    assert_eq!(unwind_frame(&frame, &no_images, &memory), nothing, "another stack");
+}
+
+#[test]
+fn a_call_into_data_returns_to_its_caller() {
+    let (data, rbp) = (CODE + 0x100, STACK + 16);
+    let caller = |call: &[u8]| {
+        let mut memory = memory_with_code(data, &[0; 16], &[RETURN + 0x20, 0, 0, RETURN]);
+        memory.add(RETURN + 0x20 - call.len() as u64, call);
+        memory.add(CODE + 0x28, &[0x90; 16]);
+        let values = [(x86_64::RSP, STACK), (x86_64::RBP, rbp)];
+        let frame = innermost(Address::new(data), &values);
+        unwind_frame(&frame, &no_images, &memory).expect("unwinds").caller
+    };
+    let found = caller(&[0xff, 0xd2]);
+    assert_eq!(found.pc, FramePc::ReturnAddress(Address::new(RETURN + 0x20)));
+    assert_eq!(
+        (found.method, found.registers.fp()),
+        (UnwindMethod::Prologue, Some(Address::new(rbp)))
+    );
+    // A direct call led elsewhere: its address was left there.
+    let found = caller(&[0xe8, 0, 0, 0, 0]);
+    assert_eq!(found.pc, FramePc::ReturnAddress(Address::new(RETURN)));
+    assert_eq!(found.method, UnwindMethod::FramePointer);
 }
 
 #[test]

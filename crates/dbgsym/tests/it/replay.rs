@@ -66,6 +66,9 @@ pub(crate) fn check_unwinding(bytes: &[u8]) {
         |address: Address| (address.value() < 0x1_0000).then_some((&image, LoadBias::default()));
     let (frames, _) = walk(&registers, &locate, &StackOf(stack), FRAMES_MAX);
     assert!((1..=FRAMES_MAX).contains(&frames.len()));
+    for offset in 0..u64::from(CODE_LEN) {
+        let _ = image.landing_pads(LinkAddress::new(CODE + offset));
+    }
     for frame in &frames {
         assert_eq!(frame.registers.pc(), Some(frame.pc.address()));
     }

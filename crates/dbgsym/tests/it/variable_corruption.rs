@@ -123,6 +123,10 @@ fn look_at(file: Vec<u8>, addresses: &[u64]) -> usize {
         }
         facts += look_at_types(info, variables.iter().filter_map(|variable| variable.ty));
     }
+    if let Some(first) = addresses.first() {
+        let found = info.enumerator_named("GREEN", LinkAddress::new(*first));
+        facts += usize::from(found.is_some());
+    }
     let frame = Endless { info, return_address: LinkAddress::new(0) };
     for variable in info.variables_matching(&Pattern::new("*")) {
         facts += look_at_variable(info, &variable, &frame);

@@ -104,3 +104,23 @@ fn an_aligned_stack_is_found_by_the_frame_pointer() {
     assert_eq!((effect.depth_bytes, effect.frame_pointer_depth_bytes), (None, Some(8)));
     assert_eq!(paths::effect_at(&code[4..], 4).map(|effect| effect.depth_bytes), None);
 }
+
+#[test]
+fn any_code_has_an_effect_or_none() {
+    let mut state = 0xc0de_u64;
+    let mut random = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    for _ in 0..1_000 {
+        let code: Vec<u8> = std::iter::repeat_with(&mut random).take(60).collect();
+        let _ = effect_of(&code);
+        for target in 0..=code.len() {
+            let found = paths::effect_at(&code, target);
+            let is_known = |effect: StackEffect| {
+                effect.depth_bytes.or(effect.frame_pointer_depth_bytes).is_some()
+            };
+            assert!(found.is_none_or(is_known), "{code:x?} at {target}");
+        }
+    }
+}
