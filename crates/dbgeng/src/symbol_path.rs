@@ -78,9 +78,9 @@ impl SymbolPath {
                 format!("cache*{}", directory.map(shown).unwrap_or_default())
             }
             Element::Server { stores, urls } => {
+                let asked = asked(stores, urls, environment);
                 let stores = stores.iter().map(|store| shown(store));
-                let urls = servers_or_default(urls, environment).to_vec();
-                let parts: Vec<String> = stores.chain(urls).collect();
+                let parts: Vec<String> = stores.chain(asked).collect();
                 format!("srv*{}", parts.join("*"))
             }
         });
@@ -134,12 +134,9 @@ impl SymbolPath {
                 Element::Cache(Some(directory)) => cache = Some(directory.clone()),
                 Element::Cache(None) => cache.clone_from(&environment.cache_directory),
                 Element::Server { stores, urls } => {
-                    // `srv*DIR` is a directory and nothing else.
-                    if !urls.is_empty() || stores.is_empty() {
-                        let cache = stores.first().or(cache.as_ref());
-                        let urls = servers_or_default(urls, environment);
-                        add(&urls, cache.map(PathBuf::as_path));
-                    }
+                    let cache = stores.first().or(cache.as_ref());
+                    let urls = asked(stores, urls, environment);
+                    add(&urls, cache.map(PathBuf::as_path));
                 }
             }
         }
@@ -240,12 +237,15 @@ pub(crate) fn server(url: &str) -> String {
     url.trim_end_matches('/').to_owned()
 }
 
-fn servers_or_default(urls: &[String], environment: &SymbolEnvironment) -> Vec<String> {
-    match (urls.is_empty(), environment.servers.is_empty()) {
-        (false, _) => urls.to_vec(),
-        (true, false) => environment.servers.clone(),
-        (true, true) => vec![PUBLIC_SERVER.to_owned()],
+/// The servers that an element makes one ask: `srv*DIR` is a directory and nothing else.
+fn asked(stores: &[PathBuf], urls: &[String], environment: &SymbolEnvironment) -> Vec<String> {
+    if !urls.is_empty() || !stores.is_empty() {
+        return urls.to_vec();
     }
+    if environment.servers.is_empty() {
+        return vec![PUBLIC_SERVER.to_owned()];
+    }
+    environment.servers.clone()
 }
 
 #[cfg(test)]

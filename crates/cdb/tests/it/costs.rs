@@ -1,7 +1,7 @@
 //! What the engine's calls cost in round trips, at a real server and a real program: the rows of
 //! the table are what the calls' documentation says.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dbgbase::x86_64::extended::ExtendedRegister;
 use dbgbase::{Address, ReadMemory as _, x86_64};
@@ -271,9 +271,8 @@ fn calls_cost_what_they_say() {
 }
 
 /// The public calls of the engine in one of its files, and what is written above each.
-fn documented(file: &str) -> Vec<(String, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dbgeng/src");
-    let text = std::fs::read_to_string(folder.join(file)).expect("a file of the engine");
+fn documented(file: &Path) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(file).expect("a file of the engine");
     let (mut found, mut above, mut is_engine) = (Vec::new(), String::new(), false);
     for line in text.lines() {
         if line.starts_with("impl") {
@@ -291,36 +290,26 @@ fn documented(file: &str) -> Vec<(String, String)> {
     found
 }
 
+/// The files below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder of the engine");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+}
+
 #[test]
 fn every_call_says_what_it_costs() {
     let mut count = 0;
-    for file in [
-        "engine.rs",
-        "engine/breakpoints.rs",
-        "engine/conditions.rs",
-        "engine/cxx.rs",
-        "engine/files.rs",
-        "engine/filters.rs",
-        "engine/holds.rs",
-        "engine/inspection.rs",
-        "engine/names.rs",
-        "engine/scope.rs",
-        "engine/targets.rs",
-        "execution/resume.rs",
-        "events/wait.rs",
-        "memory/allocation.rs",
-        "memory/bulk.rs",
-        "call.rs",
-        "description.rs",
-    ] {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dbgeng/src");
+    for file in &sources(&folder) {
         for (name, above) in documented(file) {
-            assert!(above.contains("**Cost**"), "{file}: {name}: {above}");
+            assert!(above.contains("**Cost**"), "{}: {name}: {above}", file.display());
             count += 1;
         }
     }
     assert!(count > 80, "{count}");
     for file in ["engine/inspection.rs", "engine/scope.rs"] {
-        for (name, _) in documented(file) {
+        for (name, _) in documented(&folder.join(file)) {
             let is_row = |row: &&Row| row.0.split(' ').next() == Some(&name);
             assert!(AT_A_FRESH_STOP.iter().any(|row| is_row(&row)), "{file}: {name} has no row");
         }

@@ -121,6 +121,24 @@ fn a_debug_file_is_found_by_its_build_id() {
     cdb.finish("q");
 }
 
+#[test]
+fn a_file_of_the_same_name_without_build_id_is_of_another_build() {
+    let guard = Guard::new();
+    let parted = parted(&guard, &["-Wl,--build-id"]);
+    let place = guard.directory().join("others/count");
+    std::fs::create_dir_all(place.parent().expect("has one")).expect("made");
+    let paths = [&parted.debug_file, &place].map(|path| path.to_str().expect("a plain path"));
+    // The very contents, but nothing says so.
+    guard.output("objcopy", &["--remove-section=.note.gnu.build-id", paths[0], paths[1]]);
+    let mut cdb = debug(&guard, &parted, &[]);
+    cdb.command(&format!(".sympath {}", shown(place.parent().expect("has one"))));
+    let loaded = cdb.command("!sym noisy;ld count");
+    assert!(loaded.contains("(export symbols)"), "{loaded}");
+    let told = format!("SYMBOLS: count: {} - mismatched", shown(&place));
+    assert!(loaded.contains(&told), "{loaded}");
+    cdb.finish("q");
+}
+
 /// Debian's server of the files in one directory; its address.
 fn debuginfod(guard: &Guard, files: &Path) -> (Process, String) {
     let free = TcpListener::bind("127.0.0.1:0").expect("loopback is there");

@@ -104,7 +104,10 @@ fn defaults_are_spelt_out_on_request() {
     assert_eq!(expanded("/a;cache*;srv*"), "/a;cache*/home/c;srv*http://e");
     assert_eq!(expanded("cache*/k;debuginfod:http://a"), "cache*/k;srv*http://a");
     let nothing = SymbolEnvironment::default();
-    assert_eq!(SymbolPath::new("srv*/s*").expanded(&nothing), format!("srv*/s*{PUBLIC_SERVER}"));
+    assert_eq!(SymbolPath::new("srv*").expanded(&nothing), format!("srv*{PUBLIC_SERVER}"));
+    // Nobody is asked, so nobody is shown.
+    assert_eq!(SymbolPath::new("srv*/s*").expanded(&nothing), "srv*/s");
+    assert_eq!(expanded("srv*/s"), "srv*/s");
 }
 
 #[test]

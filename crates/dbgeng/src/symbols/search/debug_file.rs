@@ -143,15 +143,16 @@ impl Search<'_> {
 }
 
 /// Whether a debug file is the image's: build-ids agree where both have one, the checksum does
-/// where a debug link gives one, and at least one of them says so.
+/// where a debug link gives one, and at least one of them says so. What strips an image leaves the
+/// build-id in both files; so one that has none is of another build, if nothing else is known.
 fn is_of(file: &Image, image: &Image, crc32: Option<u32>) -> bool {
-    let ids = image.build_id().zip(file.build_id());
     let same_sum = |sum: u32| crc32fast::hash(file.bytes().as_slice()) == sum;
-    match (ids, crc32) {
-        (Some((ours, theirs)), None) => ours == theirs,
-        (Some((ours, theirs)), Some(sum)) => ours == theirs && same_sum(sum),
-        (None, Some(sum)) => same_sum(sum),
+    match (image.build_id(), file.build_id(), crc32) {
+        (Some(ours), Some(theirs), None) => ours == theirs,
+        (Some(ours), Some(theirs), Some(sum)) => ours == theirs && same_sum(sum),
+        (_, _, Some(sum)) => same_sum(sum),
         // Found by the image's own name in a directory that the user chose.
-        (None, None) => true,
+        (None, None, None) => true,
+        _ => false,
     }
 }
