@@ -1,0 +1,187 @@
+//! A slow line between a client and a server: a relay of TCP connections that holds back every
+//! byte for a while, in both directions. It knows bytes and times, and no protocol.
+//!
+//! ```text
+//!   client ══ relay's port ══ [ delay ] ══ server
+//! ```
+//!
+//! The delay is that of a long wire: bytes follow each other as they came, and none waits for an
+//! answer to another.
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+/// A relay. Connections end when it is dropped.
+pub struct Relay {
+    address: SocketAddr,
+    traffic: Arc<Traffic>,
+    streams: Arc<Mutex<Vec<TcpStream>>>,
+    has_ended: Arc<AtomicBool>,
+}
+
+/// What has gone through.
+#[derive(Default)]
+struct Traffic {
+    /// Bytes to the server, and from it.
+    bytes: [AtomicU64; 2],
+    /// How often the server sent after the client had.
+    turns: AtomicU64,
+    was_client: AtomicBool,
+}
+
+/// Bytes on their way, each piece with the time at which it arrives.
+#[derive(Default)]
+struct Wire {
+    pieces: Mutex<(VecDeque<(Instant, Vec<u8>)>, bool)>,
+    changed: Condvar,
+}
+
+impl Relay {
+    /// A relay to a server, with half of `round_trip` each way.
+    ///
+    /// **Panics** if there can be none.
+    #[track_caller]
+    pub fn start(server: SocketAddr, round_trip: Duration) -> Relay {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a relay has a port");
+        let address = listener.local_addr().expect("a port has an address");
+        let relay = Relay {
+            address,
+            traffic: Arc::default(),
+            streams: Arc::default(),
+            has_ended: Arc::default(),
+        };
+        let (traffic, streams) = (Arc::clone(&relay.traffic), Arc::clone(&relay.streams));
+        let has_ended = Arc::clone(&relay.has_ended);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                if has_ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                let Ok(client) = client else { return };
+                let Ok(server) = TcpStream::connect(server) else { continue };
+                carry(client, server, round_trip / 2, &traffic, &streams);
+            }
+        });
+        relay
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many bytes have gone to the server, and from it.
+    pub fn bytes(&self) -> (u64, u64) {
+        let [to, from] = &self.traffic.bytes;
+        (to.load(Ordering::SeqCst), from.load(Ordering::SeqCst))
+    }
+
+    /// How often the server sent something after the client had: so many round trips were waited
+    /// for, at most.
+    pub fn turns(&self) -> u64 {
+        self.traffic.turns.load(Ordering::SeqCst)
+    }
+
+    /// Cuts all connections, as a lost link does.
+    pub fn cut(&self) {
+        for stream in self.streams.lock().expect("a relay's list").drain(..) {
+            // One that has ended already needs no cutting.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.has_ended.store(true, Ordering::SeqCst);
+        self.cut();
+        // Wakes the listener.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+fn carry(
+    client: TcpStream,
+    server: TcpStream,
+    delay: Duration,
+    traffic: &Arc<Traffic>,
+    streams: &Arc<Mutex<Vec<TcpStream>>>,
+) {
+    for stream in [&client, &server] {
+        stream.set_nodelay(true).expect("a socket's option");
+    }
+    let copy = |stream: &TcpStream| stream.try_clone().expect("a socket is copied");
+    streams.lock().expect("a relay's list").extend([copy(&client), copy(&server)]);
+    carry_one_way(copy(&client), copy(&server), delay, Arc::clone(traffic), true);
+    carry_one_way(server, client, delay, Arc::clone(traffic), false);
+}
+
+fn carry_one_way(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    delay: Duration,
+    traffic: Arc<Traffic>,
+    is_client: bool,
+) {
+    let wire = Arc::new(Wire::default());
+    let there = Arc::clone(&wire);
+    std::thread::spawn(move || {
+        while let Some(piece) = there.take() {
+            if to.write_all(&piece).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Write);
+    });
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 65536];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            traffic.note(count as u64, is_client);
+            wire.put(Some((Instant::now() + delay, buffer[..count].to_vec())));
+        }
+        wire.put(None);
+    });
+}
+
+impl Traffic {
+    fn note(&self, count: u64, is_client: bool) {
+        self.bytes[usize::from(!is_client)].fetch_add(count, Ordering::SeqCst);
+        let was_client = self.was_client.swap(is_client, Ordering::SeqCst);
+        if was_client && !is_client {
+            self.turns.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Wire {
+    /// Puts a piece in, or the end.
+    fn put(&self, piece: Option<(Instant, Vec<u8>)>) {
+        let mut pieces = self.pieces.lock().expect("a relay's wire");
+        match piece {
+            Some(piece) => pieces.0.push_back(piece),
+            None => pieces.1 = true,
+        }
+        self.changed.notify_one();
+    }
+
+    /// The next piece, when it arrives; `None` at the end.
+    fn take(&self) -> Option<Vec<u8>> {
+        let mut pieces = self.pieces.lock().expect("a relay's wire");
+        loop {
+            let now = Instant::now();
+            match pieces.0.front() {
+                Some((at, _)) if *at <= now => return pieces.0.pop_front().map(|(_, piece)| piece),
+                Some((at, _)) => {
+                    let left = *at - now;
+                    pieces = self.changed.wait_timeout(pieces, left).expect("a relay's wire").0;
+                }
+                None if pieces.1 => return None,
+                None => pieces = self.changed.wait(pieces).expect("a relay's wire"),
+            }
+        }
+    }
+}
