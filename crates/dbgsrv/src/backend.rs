@@ -27,6 +27,7 @@ use dbgwire::verbs::site::{
 };
 use dbgwire::verbs::terminal::ResizeTerminal;
 use dbgwire::verbs::thread::{HoldThreads, HoldThreadsReply, ListThreadsReply};
+use dbgwire::verbs::window::SetWindows;
 
 use crate::answer::{Answer, Outcome};
 
@@ -56,6 +57,8 @@ pub trait Backend: Send {
     fn catch_syscalls(&mut self, request: CatchSyscalls) -> Result<(), Fault>;
     /// Says which threads stand still at a stop.
     fn set_stop_mode(&mut self, request: SetStopMode) -> Result<(), Fault>;
+    /// Says what stops bring along.
+    fn set_windows(&mut self, request: SetWindows) -> Result<(), Fault>;
     /// Reads the `siginfo_t` of a thread.
     fn read_signal_info(&mut self, request: ReadSignalInfo) -> Outcome<ReadSignalInfoReply>;
     /// Replaces the `siginfo_t` of a thread; `info` has its length.

@@ -13,7 +13,7 @@ use dbgwire::verbs::memory::{READ_LEN_MAX, ReadMemory, ReadMemoryReply, WRITE_LE
 use dbgwire::verbs::process::{Abandon, AbandonReply, Attach, Detach, Kill, Launch};
 use dbgwire::verbs::server::{EndServer, EndServerReply, Ping, PingReply, ServerInfo};
 use dbgwire::verbs::{
-    file, inject, memory, module, process, registers, resume, site, terminal, thread,
+    file, inject, memory, module, process, registers, resume, site, terminal, thread, window,
 };
 use dbgwire::{ErrorCode, Fault, Request, Verb};
 
@@ -196,6 +196,10 @@ impl<'a> Dispatch<'a> {
             Request::SetStopMode(request) => {
                 let reply = self.backend.set_stop_mode(request);
                 self.send::<resume::SetStopMode>(id, reply.map(|()| resume::SetStopModeReply {}));
+            }
+            Request::SetWindows(request) => {
+                let reply = self.backend.set_windows(request);
+                self.send::<window::SetWindows>(id, reply.map(|()| window::SetWindowsReply {}));
             }
             Request::ReadSignalInfo(request) => {
                 let outcome = self.backend.read_signal_info(request);

@@ -52,6 +52,7 @@ mod traps;
 mod wait;
 mod watch;
 mod watching;
+mod windows;
 
 use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
@@ -89,6 +90,7 @@ use dbgwire::verbs::site::{
 };
 use dbgwire::verbs::terminal::ResizeTerminal;
 use dbgwire::verbs::thread::{HoldThreads, HoldThreadsReply, ListThreadsReply, ThreadDescription};
+use dbgwire::verbs::window::SetWindows;
 use dbgwire::{ErrorCode, Fault};
 
 pub(crate) use attach::find_process;
@@ -333,6 +335,10 @@ impl Backend for PtraceBackend {
 
     fn set_stop_mode(&mut self, request: SetStopMode) -> Result<(), Fault> {
         self.call(move |tracer| tracer.set_stop_mode(&request))
+    }
+
+    fn set_windows(&mut self, request: SetWindows) -> Result<(), Fault> {
+        self.call(move |tracer| tracer.set_windows(&request))
     }
 
     fn read_signal_info(&mut self, request: ReadSignalInfo) -> Outcome<ReadSignalInfoReply> {

@@ -3,6 +3,7 @@
 
 use crate::verbs::memory::Range;
 use crate::verbs::module::ModuleDescription;
+use crate::verbs::registers::ThreadRegisters;
 
 /// Why a target stopped, as a number (`convert` makes a `StopReason` of it).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, prost::Enumeration)]
@@ -73,7 +74,7 @@ pub struct Stopped {
     #[prost(fixed64, repeated, tag = "7")]
     pub general: Vec<u64>,
     /// Which memory the tail holds, one range's bytes behind the other's: code around the pc, the
-    /// top of the stack, and what the client read at its last stops.
+    /// top of the stack, and what the client read at its last stops or wants to have.
     #[prost(message, repeated, tag = "8")]
     pub windows: Vec<Range>,
     /// Threads that are new since the last stop.
@@ -106,6 +107,17 @@ pub struct Stopped {
     /// At a site: conditions that have no result, and therefore stop the target.
     #[prost(message, repeated, tag = "20")]
     pub condition_faults: Vec<ConditionFault>,
+    /// The extended registers of the thread, if wanted ([`SetWindows`]).
+    ///
+    /// [`SetWindows`]: crate::verbs::window::SetWindows
+    #[prost(bytes = "vec", tag = "24")]
+    pub extended: Vec<u8>,
+    /// Other threads that stand still, if wanted; their stacks are among the windows.
+    #[prost(message, repeated, tag = "25")]
+    pub threads: Vec<ThreadRegisters>,
+    /// The thread's own name, if these are wanted.
+    #[prost(string, tag = "26")]
+    pub name: String,
 }
 
 /// What keeps a condition from having a result, as a number.

@@ -10,7 +10,7 @@ use crate::verbs::bulk::*;
 use crate::verbs::description::*;
 use crate::verbs::inject::*;
 use crate::verbs::{file::*, memory::*, module::*, process::*, registers::*, resume::*};
-use crate::verbs::{server::*, site::*, terminal::*, thread::*};
+use crate::verbs::{server::*, site::*, terminal::*, thread::*, window::*};
 
 macro_rules! repeatable {
     (idempotent) => {
@@ -155,6 +155,7 @@ verbs! {
     0x040a SetStopMode => SetStopModeReply, once, since 1, "whether threads stop alone";
     0x040b ReadSignalInfo => ReadSignalInfoReply, idempotent, since 1, "a signal's siginfo";
     0x040c WriteSignalInfo => WriteSignalInfoReply, idempotent, since 1, "change it";
+    0x040d SetWindows => SetWindowsReply, idempotent, since 1, "what stops bring along";
 
     0x0501 ReadMemory => ReadMemoryReply, idempotent, since 1, "read many ranges";
     0x0502 WriteMemory => WriteMemoryReply, idempotent, since 1, "write bytes";

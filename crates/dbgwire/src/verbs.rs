@@ -15,3 +15,4 @@ pub mod server;
 pub mod site;
 pub mod terminal;
 pub mod thread;
+pub mod window;

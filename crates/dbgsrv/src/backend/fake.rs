@@ -30,6 +30,7 @@ use dbgwire::verbs::site::{
 };
 use dbgwire::verbs::terminal::ResizeTerminal;
 use dbgwire::verbs::thread::{HoldThreads, HoldThreadsReply, ListThreadsReply};
+use dbgwire::verbs::window::SetWindows;
 use dbgwire::{ErrorCode, Fault};
 
 use crate::answer::{Answer, Outcome};
@@ -122,6 +123,10 @@ impl Backend for FakeBackend {
     }
 
     fn catch_syscalls(&mut self, request: CatchSyscalls) -> Result<(), Fault> {
+        self.target(request.target)
+    }
+
+    fn set_windows(&mut self, request: SetWindows) -> Result<(), Fault> {
         self.target(request.target)
     }
 

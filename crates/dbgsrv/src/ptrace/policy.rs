@@ -1,4 +1,5 @@
-//! What a client wants to be told of a target: which events stop it, what becomes of each signal.
+//! What a client wants to be told of a target: which events stop it, what becomes of each signal,
+//! what its stops bring along.
 //! Tables only; whoever meets the event looks here.
 
 use dbgbase::{Signal, TargetId};
@@ -6,6 +7,7 @@ use dbgwire::verbs::resume::{ChildPolicy, SetEvents, SetSignals};
 use dbgwire::{ErrorCode, Fault, convert};
 
 use super::tracer::Tracer;
+use super::windows::Wishes;
 
 /// How many signals there are, 1 to 64.
 const SIGNALS: usize = 64;
@@ -59,6 +61,8 @@ pub(super) struct Policy {
     pub(super) stops_at_vfork_ends: bool,
     /// Whether its threads stop alone.
     pub(super) stops_alone: bool,
+    /// What its stops bring along; `None` if the client has not said.
+    pub(super) wishes: Option<Wishes>,
 }
 
 impl Policy {
@@ -77,6 +81,7 @@ impl Policy {
             stops_at_ends: false,
             stops_at_vfork_ends: false,
             stops_alone: false,
+            wishes: None,
         }
     }
 

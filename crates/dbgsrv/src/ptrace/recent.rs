@@ -1,5 +1,5 @@
-//! Which memory a client reads after a stop, so that the next stop brings it along. It knows
-//! ranges, not what they mean.
+//! Which memory a client reads after a stop, so that the next stop brings it along, unless it says
+//! itself what stops are to bring. It knows ranges, not what they mean.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};

@@ -18,9 +18,9 @@ use rustix::io::Errno;
 use super::memory::TargetMemory;
 use super::procfs;
 use super::sys;
-use super::tell::RED_ZONE;
 use super::tracer::Tracer;
 use super::watching::RESUME_FLAG;
+use super::windows::RED_ZONE;
 use crate::answer::Outcome;
 use crate::ranges::check_len;
 
@@ -86,7 +86,7 @@ pub(super) fn read_extended(tid: Tid, arch: Arch) -> Vec<u8> {
 
 /// What `request` wants of a thread but its stack, and where that ends. `None` if it has just been
 /// killed.
-fn read_thread(
+pub(super) fn read_thread(
     pid: Pid,
     tid: Tid,
     arch: Arch,
@@ -102,6 +102,12 @@ fn read_thread(
         ..ThreadRegisters::default()
     };
     Some((thread, registers.sp()))
+}
+
+/// At least the bytes that a thread's entry takes on the wire.
+pub(super) fn entry_len(thread: &ThreadRegisters) -> usize {
+    let words = thread.general.len() + thread.debug.len();
+    ENTRY_LEN + words * size_of::<u64>() + thread.extended.len()
 }
 
 impl Tracer {
@@ -127,8 +133,7 @@ impl Tracer {
         let mut len = 0;
         let threads = known.filter_map(|tid| read_thread(target.pid, tid, arch, request));
         for (mut thread, sp) in threads {
-            let words = thread.general.len() + thread.debug.len();
-            len += ENTRY_LEN + words * size_of::<u64>() + thread.extended.len();
+            len += entry_len(&thread);
             if len > REGISTERS_LEN_MAX && !reply.threads.is_empty() {
                 reply.more = true;
                 break;

@@ -1,25 +1,18 @@
 //! Telling the client that a target stands still, with everything it will ask next: registers,
-//! code, stack, what it read at its last stops, births and deaths of threads, and the modules if
-//! they changed.
+//! births and deaths of threads, the modules if they changed, and what `windows` brings along.
 
 use bytes::Bytes;
-use dbgbase::{Address, AddressRange, ConditionFault, StopNumber, StopReason, TargetId, Tid};
+use dbgbase::{ConditionFault, StopNumber, StopReason, TargetId, Tid};
 use dbgwire::AnyEvent;
 use dbgwire::convert;
 use dbgwire::event::{Modules, Stopped};
-use dbgwire::verbs::memory::Range;
 use dbgwire::verbs::resume::ResumeReply;
 
 use super::sys;
-use super::target::{Phase, Target};
+use super::target::Phase;
 use super::trace;
 use super::tracer::Tracer;
-
-/// How much code is sent before and behind the pc.
-const CODE_BEFORE: u64 = 64;
-const CODE_BEHIND: u64 = 192;
-/// The bytes below the stack pointer that a leaf function may use (System V ABI, AMD64, 3.2.2).
-pub(super) const RED_ZONE: u64 = 128;
+use super::windows;
 
 impl Tracer {
     /// Tells the client of the report that `tid` has.
@@ -117,10 +110,9 @@ impl Tracer {
         if target.modules_changed || is_first {
             event.modules = Some(Modules { modules: target.modules_to_tell() });
         }
-        let mut tail = Vec::new();
-        if let Some(registers) = registers {
-            (event.windows, tail) = windows(target, registers.pc(), registers.sp(), stack_len);
-        }
+        let tail = registers.map_or_else(Vec::new, |registers| {
+            windows::fill(&mut event, target, tid, &registers, stack_len)
+        });
         let is_initial_break = *reason == StopReason::InitialBreak;
         target.awaits_initial_break &= !is_initial_break;
         self.send(AnyEvent::Stopped(event), Bytes::from(tail));
@@ -128,38 +120,4 @@ impl Tracer {
             self.disarm_entry(id);
         }
     }
-}
-
-/// Reads the windows of a stop. Those that cannot be read at all are left out, or if the client has
-/// asked for them, empty.
-fn windows(target: &Target, pc: Address, sp: Address, stack_len: u64) -> (Vec<Range>, Vec<u8>) {
-    let below = |address: Address, len: u64| Address::new(address.value().saturating_sub(len));
-    let planned = [
-        AddressRange::with_len(below(pc, CODE_BEFORE), CODE_BEFORE + CODE_BEHIND),
-        AddressRange::with_len(below(sp, RED_ZONE), RED_ZONE + stack_len),
-    ];
-    let mut ranges: Vec<AddressRange> = planned.into_iter().flatten().collect();
-    let recent = target.recent.select(&ranges);
-    // What the client would ask for again, and get nothing again, it is told at once.
-    let is_recent = |range: &AddressRange| recent.contains(range);
-    ranges.extend(&recent);
-    let mut windows = Vec::new();
-    let mut tail = Vec::new();
-    for range in ranges {
-        let mut buffer = vec![0; range.len_bytes() as usize];
-        let mut start = range.start();
-        let mut count = target.memory.read_head(start, &mut buffer);
-        if count == 0 && range.contains(pc) {
-            // Code before the pc may lie in no mapping; what follows the pc is what counts.
-            start = pc;
-            buffer.truncate(CODE_BEHIND as usize);
-            count = target.memory.read_head(start, &mut buffer);
-        }
-        let is_asked_for = is_recent(&range);
-        if count > 0 || is_asked_for {
-            windows.push(Range { address: start.value(), len: count as u32 });
-            tail.extend(buffer.into_iter().take(count));
-        }
-    }
-    (windows, tail)
 }

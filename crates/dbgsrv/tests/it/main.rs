@@ -46,6 +46,7 @@ mod stepping; // one instruction at a time
 mod terminal; // a target's own pseudo-terminal, and what becomes of it
 mod threads; // sites and many threads
 mod watchpoints; // what the CPU watches, in every thread
+mod windows; // what stops bring along by their client's wish
 
 use dbgbase::Address;
 use testkit::{Client, Guard, Server, Stop, Testee};

@@ -40,6 +40,7 @@ use dbgwire::verbs::server::{XsaveComponent, XsaveLayout};
 use dbgwire::verbs::site::{SITES_MAX, Site, SiteFault, SiteKind, SiteState};
 use dbgwire::verbs::terminal::INPUT_LEN_MAX;
 use dbgwire::verbs::thread::{HoldChange, ThreadDescription};
+use dbgwire::verbs::window::{STOP_LEN_MAX, WINDOWS_MAX, Window, WindowBase};
 use dbgwire::version::{Capabilities, PREFACE, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
 
 use crate::samples::{self, Sample, field_names};
@@ -149,6 +150,7 @@ fn parts() -> BTreeMap<&'static str, Vec<String>> {
         ("Range", field_names::<Range>()),
         ("Region", field_names::<Region>()),
         ("ThreadRegisters", field_names::<ThreadRegisters>()),
+        ("Window", field_names::<Window>()),
         ("RegisterValue", field_names::<RegisterValue>()),
         ("ExtendedPatch", field_names::<ExtendedPatch>()),
         ("XsaveLayout", field_names::<XsaveLayout>()),
@@ -161,7 +163,8 @@ fn parts() -> BTreeMap<&'static str, Vec<String>> {
     ])
 }
 
-const ENUMERATIONS: [&str; 11] = [
+const ENUMERATIONS: [&str; 12] = [
+    "WindowBase",
     "StopKind",
     "RunKind",
     "SiteKind",
@@ -177,7 +180,7 @@ const ENUMERATIONS: [&str; 11] = [
 
 fn wire_type(ty: &str) -> WireType {
     match ty {
-        "bool" | "uint32" | "uint64" | "int32" | "int64" => WireType::Varint,
+        "bool" | "uint32" | "uint64" | "int32" | "int64" | "sint64" => WireType::Varint,
         "fixed64" => WireType::Eight,
         "string" | "bytes" => WireType::Length,
         _ if ty.starts_with("repeated ") || parts().contains_key(ty) => WireType::Length,
@@ -399,6 +402,9 @@ fn errors_and_enumerations_have_their_numbers() {
         ProcessPart::try_from(number).ok().map(|kind| format!("{kind:?}"))
     });
     known("StopMode", &|number| StopMode::try_from(number).ok().map(|kind| format!("{kind:?}")));
+    known("WindowBase", &|number| {
+        WindowBase::try_from(number).ok().map(|kind| format!("{kind:?}"))
+    });
     known("FileAccess", &|number| {
         FileAccess::try_from(number).ok().map(|kind| format!("{kind:?}"))
     });
@@ -441,6 +447,8 @@ fn limits_and_versions_have_their_values() {
         ("DIFFERENCES_MAX", DIFFERENCES_MAX as usize),
         ("REGISTERS_LEN_MAX", REGISTERS_LEN_MAX),
         ("STACKS_LEN_MAX", STACKS_LEN_MAX as usize),
+        ("WINDOWS_MAX", WINDOWS_MAX),
+        ("STOP_LEN_MAX", STOP_LEN_MAX as usize),
         ("OPEN_FILES_MAX", OPEN_FILES_MAX),
         ("TRANSFER_LEN_MAX", TRANSFER_LEN_MAX as usize),
         ("INPUT_LEN_MAX", INPUT_LEN_MAX),

@@ -16,7 +16,7 @@ use dbgwire::verbs::bulk::*;
 use dbgwire::verbs::description::*;
 use dbgwire::verbs::inject::*;
 use dbgwire::verbs::{file::*, memory::*, module::*, process::*, registers::*, resume::*};
-use dbgwire::verbs::{server::*, site::*, terminal::*, thread::*};
+use dbgwire::verbs::{server::*, site::*, terminal::*, thread::*, window::*};
 use dbgwire::version::PREFACE;
 use dbgwire::{AnyEvent, Deframer, Frame, FrameError, Request, Verb};
 
@@ -241,7 +241,7 @@ every_verb! {
     ListThreads HoldThreads
     Resume Interrupt SendSignal InjectSyscall SetEvents CallFunction SetSignals CatchSyscalls
     SetStopMode
-    ReadSignalInfo WriteSignalInfo
+    ReadSignalInfo WriteSignalInfo SetWindows
     ReadMemory WriteMemory ListRegions
     SearchMemory FillMemory CompareMemory CopyMemory
     AllocateMemory FreeMemory ProtectMemory

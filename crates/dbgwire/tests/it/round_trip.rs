@@ -12,6 +12,7 @@ use dbgwire::verbs::description::{ContainerDescription, NamespaceDescription};
 use dbgwire::verbs::memory::{Range, ReadMemory, ReadMemoryReply};
 use dbgwire::verbs::module::ModuleDescription;
 use dbgwire::verbs::process::{Launch, ListProcesses, ListProcessesReply, ProcessDescription};
+use dbgwire::verbs::registers::ThreadRegisters;
 use dbgwire::verbs::resume::{Resume, ThreadAction};
 use dbgwire::verbs::server::Ping;
 use dbgwire::verbs::site::Site;
@@ -82,6 +83,15 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn thread_registers()(
+        tid: u32, general in vec(any::<u64>(), 0..40), extended in bytes(),
+        debug in vec(any::<u64>(), 0..6), stack_start: u64, stack_len: u32, name in ".{0,15}",
+    ) -> ThreadRegisters {
+        ThreadRegisters { tid, general, extended, debug, stack_start, stack_len, name }
+    }
+}
+
+prop_compose! {
     fn condition_fault()(
         site: u32, trouble: i32, offset: u32, address: u64,
     ) -> ConditionFault {
@@ -127,21 +137,23 @@ prop_compose! {
         modules in prop::option::of(vec(module(), 0..4)),
         detail in (any::<u64>(), any::<u64>(), any::<u32>(), any::<(bool, bool)>(), any::<u32>()),
         condition_faults in vec(condition_fault(), 0..3),
+        brought in (bytes(), vec(thread_registers(), 0..3), ".{0,15}"),
     ) -> Stopped {
         let (stop, target, tid, kind) = place;
         let (watched, syscall, child, (borrows, alone), ending) = detail;
+        let (extended, threads, name) = brought;
         let modules = modules.map(|modules| Modules { modules });
         Stopped {
             stop, target, tid, kind, sites, signal, general, windows, threads_born, threads_ended,
             modules, watched, syscall, child, borrows, ending, alone,
-            condition_faults,
+            condition_faults, extended, threads, name,
         }
     }
 }
 
 /// A field of any number in use and a few others, with any value.
 fn field() -> impl Strategy<Value = Writer> {
-    let number = prop_oneof![1..22_u32, Just(1000_u32)];
+    let number = prop_oneof![1..27_u32, Just(1000_u32)];
     // The values that messages have inside are messages themselves: fields in fields.
     let leaf =
         (number.clone(), any::<u64>(), bytes(), 0..4).prop_map(|(number, value, bytes, kind)| {

@@ -5,6 +5,7 @@
 mod description; // The sample of DescribeProcess.
 mod file; // The samples of verbs about files.
 mod registers; // Those of verbs about registers.
+mod windows; // Those of what stops bring along.
 
 use std::fmt::Debug;
 
@@ -150,6 +151,7 @@ pub(crate) fn all() -> Vec<Sample> {
     description::add(&mut all);
     alone(&mut all);
     file::add_names(&mut all);
+    windows::add(&mut all);
     all.samples
 }
 
@@ -453,6 +455,9 @@ fn events(all: &mut Collection) {
         ending: 0,
         alone: false,
         condition_faults: vec![condition_fault()],
+        extended: Vec::new(),
+        threads: Vec::new(),
+        name: String::new(),
     };
     all.event(breakpoint, b"\x55\x48\x89\xe5\x00\x01");
     let detail = SignalDetail { number: 11, code: 1, address: Some(0x10), sender: Some(99) };
