@@ -36,8 +36,14 @@ struct Traffic {
 /// Bytes on their way, each piece with the time at which it arrives.
 #[derive(Default)]
 struct Wire {
-    pieces: Mutex<(VecDeque<(Instant, Vec<u8>)>, bool)>,
+    under_way: Mutex<UnderWay>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct UnderWay {
+    pieces: VecDeque<(Instant, Vec<u8>)>,
+    has_ended: bool,
 }
 
 impl Relay {
@@ -160,28 +166,28 @@ impl Traffic {
 impl Wire {
     /// Puts a piece in, or the end.
     fn put(&self, piece: Option<(Instant, Vec<u8>)>) {
-        let mut pieces = self.pieces.lock().expect("a relay's wire");
+        let mut under_way = self.under_way.lock().expect("a relay's wire");
         match piece {
-            Some(piece) => pieces.0.push_back(piece),
-            None => pieces.1 = true,
+            Some(piece) => under_way.pieces.push_back(piece),
+            None => under_way.has_ended = true,
         }
         self.changed.notify_one();
     }
 
     /// The next piece, when it arrives; `None` at the end.
     fn take(&self) -> Option<Vec<u8>> {
-        let mut pieces = self.pieces.lock().expect("a relay's wire");
+        let mut under_way = self.under_way.lock().expect("a relay's wire");
         loop {
             let now = Instant::now();
-            match pieces.0.front() {
-                Some((at, _)) if *at <= now => return pieces.0.pop_front().map(|(_, piece)| piece),
-                Some((at, _)) => {
-                    let left = *at - now;
-                    pieces = self.changed.wait_timeout(pieces, left).expect("a relay's wire").0;
+            let wait = match under_way.pieces.front() {
+                Some((at, _)) if *at <= now => {
+                    return under_way.pieces.pop_front().map(|(_, piece)| piece);
                 }
-                None if pieces.1 => return None,
-                None => pieces = self.changed.wait(pieces).expect("a relay's wire"),
-            }
+                Some((at, _)) => *at - now,
+                None if under_way.has_ended => return None,
+                None => Duration::MAX,
+            };
+            under_way = self.changed.wait_timeout(under_way, wait).expect("a relay's wire").0;
         }
     }
 }
