@@ -2,7 +2,7 @@
 //! `cargo bench -p dbggdb --bench latency`. What counts are the ratios and the round trips;
 //! machines are noisy.
 //!
-//! Arguments choose: delays in milliseconds, and words that sessions' names contain.
+//! Arguments choose: delays in milliseconds, sessions and stubs by their names in the table.
 
 #![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
@@ -25,23 +25,30 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let delays: Vec<u64> = words.iter().filter_map(|word| word.parse().ok()).collect();
     let delays = if delays.is_empty() { DELAYS.to_vec() } else { delays };
-    let names: Vec<&String> = words.iter().filter(|word| word.parse::<u64>().is_err()).collect();
     let program = Testee::build("workers", &[]);
     println!(
-        "{:<9} {:<24} {:<11} {:>6} {:>8} {:>9} {:>10}",
-        "link", "session", "stub", "s", "turns", "packets", "kB"
+        "{:<9} {:<24} {:<11} {:>6} {:>8} {:>10}",
+        "link", "session", "stub", "s", "turns", "kB"
     );
     for delay in delays {
-        for session in Session::ALL {
-            let is_wanted = |name: &&String| session.name().contains(name.as_str());
-            if !names.is_empty() && !names.iter().any(|name| is_wanted(&name)) {
-                continue;
-            }
-            for stub in Stub::ALL.iter().filter(|stub| stub.serves(session.debugger())) {
-                measure(&program, session, *stub, Duration::from_millis(delay));
+        for session in Session::ALL.iter().filter(|session| is_wanted(&words, session.name())) {
+            let serves = |stub: &&Stub| stub.serves(session.debugger());
+            for stub in Stub::ALL.iter().filter(serves) {
+                if is_wanted(&words, stub.name()) {
+                    measure(&program, *session, *stub, Duration::from_millis(delay));
+                }
             }
         }
     }
+}
+
+/// Whether a session or a stub is to be measured: if no word names any of its kind, or one does.
+fn is_wanted(words: &[String], name: &str) -> bool {
+    let sessions = Session::ALL.map(Session::name);
+    let stubs = Stub::ALL.map(Stub::name);
+    let kind: &[&str] = if stubs.contains(&name) { &stubs } else { &sessions };
+    let mut named = words.iter().filter(|word| kind.contains(&word.as_str())).peekable();
+    named.peek().is_none() || named.any(|word| word == name)
 }
 
 /// Runs one session, and tells how long it took.
@@ -54,13 +61,12 @@ fn measure(program: &Testee, session: Session, stub: Stub, delay: Duration) {
     let figures = session.run(&guard, &served.connect, program, target.pid());
     let (to, from) = served.relay.bytes();
     println!(
-        "{:<9} {:<24} {:<11} {:>6.2} {:>8} {:>9} {:>10.1}",
+        "{:<9} {:<24} {:<11} {:>6.2} {:>8} {:>10.1}",
         format!("{} ms", delay.as_millis()),
         session.name(),
         stub.name(),
         figures.seconds,
         served.relay.turns(),
-        figures.packets.map_or_else(|| "-".to_owned(), |packets| packets.to_string()),
         (to + from) as f64 / 1000.0,
     );
     if std::env::var_os("LATENCY_STEPS").is_some() {

@@ -31,6 +31,7 @@ mod launch;
 mod memory;
 mod memory_cache;
 mod monitor;
+mod overview;
 pub mod packet;
 mod packets;
 mod processes;

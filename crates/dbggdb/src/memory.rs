@@ -1,9 +1,11 @@
 //! Packets that read and write memory. What is read once at a stop is kept until the target runs,
 //! and more is fetched than was asked for, as the next question is likely near.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use dbgbase::{Address, TargetId};
-use dbgwire::verbs::memory::{Range, ReadMemory, WriteMemory};
+use dbgwire::verbs::memory::{RANGES_MAX, Range, ReadMemory, WriteMemory};
 
 use crate::arguments::Arguments;
 use crate::dialect::Dialect;
@@ -12,9 +14,10 @@ use crate::hex;
 use crate::memory_cache::{Lookup, PAGE_LEN};
 use crate::packet::{PACKET_LEN_MAX, escape_into, unescape};
 use crate::session::{Handled, Reply, Session};
+use crate::target::Target;
 
-/// How much is fetched at least.
-const FETCH_LEN_MIN: u64 = 2 * PAGE_LEN;
+/// How far from its stack pointer a thread's frames are looked for.
+const STACK_LEN_MAX: u64 = 1024 * 1024;
 /// How much one packet reads at most: digits must fit into a packet.
 const READ_LEN_MAX: u64 = PACKET_LEN_MAX as u64 / 2;
 
@@ -88,6 +91,7 @@ impl Session {
         if self.target(id)?.is_running {
             return self.read_afresh(id, address, len);
         }
+        self.overview(id)?;
         // Windows of a stop may know a piece in the middle: then there are several fetches.
         loop {
             let target = self.target(id)?;
@@ -114,38 +118,34 @@ impl Session {
         Ok(tail.get(..count).unwrap_or(&tail).to_vec())
     }
 
-    /// Fetches whole pages from `address` on.
+    /// Fetches whole pages from `address` on. Of a thread's stack, the same part of all stacks that
+    /// are known comes along: who looks at one looks at all.
     fn fetch_memory(
         &mut self,
         id: TargetId,
         address: Address,
         len: u64,
     ) -> Result<(), PacketError> {
-        let start = address.align_down(PAGE_LEN);
-        let end = address.value().saturating_add(len.max(1)).saturating_add(PAGE_LEN - 1);
-        let end = Address::new(end).align_down(PAGE_LEN).value();
-        let len = end.saturating_sub(start.value()).max(FETCH_LEN_MIN);
-        let mut at = start.value();
-        let mut ranges = Vec::new();
-        // A range for each page: what lies behind a hole is read as well.
-        while at - start.value() < len {
-            ranges.push(Range { address: at, len: PAGE_LEN as u32 });
-            let Some(next) = at.checked_add(PAGE_LEN) else { break };
-            at = next;
+        let target = self.target(id)?;
+        let needed = pages(address, len);
+        let mut welcome = BTreeSet::new();
+        if let Some(depth) = depth(target, address) {
+            for thread in target.threads.values().filter_map(|thread| thread.general) {
+                let same = thread.sp().checked_add(depth);
+                let is_missing = |address: &Address| {
+                    matches!(target.memory.get(*address, 1), Lookup::Missing(_))
+                };
+                let missing = same.filter(is_missing);
+                welcome.extend(missing.into_iter().flat_map(|address| pages(address, len)));
+            }
         }
+        let range = |page: &u64| Range { address: *page, len: PAGE_LEN as u32 };
+        let pages = needed.iter().chain(welcome.difference(&needed));
+        let ranges: Vec<Range> = pages.take(RANGES_MAX).map(range).collect();
         let request = ReadMemory { target: id.value(), ranges: ranges.clone() };
         let (reply, tail) = self.client.send(&request, Bytes::new()).wait()?;
         let target = self.target_mut(id)?;
-        let mut rest = &*tail;
-        for (range, count) in ranges.iter().zip(&reply.lengths) {
-            let Some((bytes, behind)) = rest.split_at_checked(*count as usize) else { break };
-            rest = behind;
-            if bytes.is_empty() {
-                target.memory.insert_hole(Address::new(range.address));
-            } else {
-                target.memory.insert(Address::new(range.address), bytes);
-            }
-        }
+        target.take_memory(&ranges, &reply.lengths, &tail);
         if target.memory.get(address, 1) == Lookup::Missing(address) {
             // The reply does not say: an answer is better than asking for ever.
             target.memory.insert_hole(address);
@@ -173,4 +173,18 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// The pages of a range, and one more.
+fn pages(address: Address, len: u64) -> BTreeSet<u64> {
+    let first = address.value() / PAGE_LEN;
+    let last = address.value().saturating_add(len.max(1) - 1) / PAGE_LEN;
+    (first..=last.saturating_add(1)).filter_map(|page| page.checked_mul(PAGE_LEN)).collect()
+}
+
+/// How deep in the stack of a thread an address lies, if it does.
+fn depth(target: &Target, address: Address) -> Option<u64> {
+    let threads = target.threads.values().filter_map(|thread| thread.general);
+    let depths = threads.filter_map(|general| address.offset_from(general.sp()));
+    depths.min().filter(|depth| *depth < STACK_LEN_MAX)
 }

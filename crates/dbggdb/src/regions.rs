@@ -5,6 +5,7 @@ use dbgbase::{Address, TargetId};
 use dbgwire::verbs::memory::{ListRegions, Region};
 
 use crate::error::PacketError;
+use crate::memory_cache::Lookup;
 use crate::session::Session;
 
 impl Session {
@@ -30,7 +31,8 @@ impl Session {
         Ok(self.target(id)?.regions.as_deref().unwrap_or_default())
     }
 
-    /// Makes sure that something is mapped at an address.
+    /// Makes sure that something is mapped at an address, as far as that can be told. Where it
+    /// cannot, the next resume is refused, and that is told.
     ///
     /// **Errors**: [`PacketError::Unwritable`].
     pub(crate) fn check_is_mapped(
@@ -38,15 +40,18 @@ impl Session {
         id: TargetId,
         address: Address,
     ) -> Result<(), PacketError> {
+        let target = self.target(id)?;
         // What was read can be written by a debugger.
         let is_known = matches!(
-            self.target(id)?.memory.get(address, 1),
-            crate::memory_cache::Lookup::Known(bytes) if !bytes.is_empty()
+            target.memory.get(address, 1),
+            Lookup::Known(bytes) if !bytes.is_empty()
         );
-        if is_known {
+        let at = address.value();
+        let mut modules = target.modules.iter();
+        let is_code = modules.any(|module| at.wrapping_sub(module.base) < module.size);
+        if is_known || is_code {
             return Ok(());
         }
-        let at = address.value();
         let regions = self.regions(id)?;
         let index = regions.partition_point(|region| region.end <= at);
         let is_mapped = regions.get(index).is_some_and(|region| region.start <= at);

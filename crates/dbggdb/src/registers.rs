@@ -14,6 +14,8 @@ use crate::target_description::{Register, RegisterChange, TargetDescription};
 
 /// Of how many threads the registers are fetched when those of one are missing.
 const THREADS_AT_ONCE: usize = 128;
+/// How much of each thread's stack comes along: enough for a dozen usual frames.
+const STACK_LEN: u32 = 4096;
 
 impl Session {
     /// `g`: all registers, those that cannot be told as `x`.
@@ -153,8 +155,15 @@ impl Session {
         let mut tids = vec![tid.value()];
         let others = behind.chain(before).map(|(tid, _)| tid.value());
         tids.extend(others.filter(|other| *other != tid.value()).take(THREADS_AT_ONCE - 1));
-        let request =
-            ReadRegisters { target: id.value(), tids, extended: false, ..ReadRegisters::default() };
+        // Whoever asks for another thread's registers shows all threads next, with their frames.
+        let request = ReadRegisters {
+            target: id.value(),
+            tids,
+            extended: true,
+            names: true,
+            stack_len: STACK_LEN,
+            ..ReadRegisters::default()
+        };
         self.fetch_registers(id, &request)?;
         let thread = self.target(id)?.threads.get(&tid);
         thread.and_then(|thread| thread.general).ok_or(PacketError::UnknownThread)
@@ -184,24 +193,36 @@ impl Session {
         id: TargetId,
         request: &ReadRegisters,
     ) -> Result<(), PacketError> {
-        let (reply, _) = self.client.send(request, Bytes::new()).wait()?;
-        self.take_registers(id, reply.threads, request.extended)
+        let (reply, tail) = self.client.send(request, Bytes::new()).wait()?;
+        self.take_registers(id, reply.threads, &tail, request)
     }
 
-    /// Takes note of threads' registers.
-    pub(crate) fn take_registers(
+    /// Takes note of threads' registers, and what came with them.
+    fn take_registers(
         &mut self,
         id: TargetId,
         threads: Vec<ThreadRegisters>,
-        has_extended: bool,
+        stacks: &[u8],
+        request: &ReadRegisters,
     ) -> Result<(), PacketError> {
         let arch = self.server.arch;
         let target = self.target_mut(id)?;
+        let mut rest = stacks;
         for read in threads {
             let thread = target.threads.entry(Tid::new(read.tid)).or_default();
             thread.general = GeneralRegisters::from_values(arch, &read.general);
-            if has_extended {
+            if request.extended {
                 thread.extended = Some(read.extended);
+            }
+            if request.names {
+                thread.name = Some(read.name);
+            }
+            let Some((stack, behind)) = rest.split_at_checked(read.stack_len as usize) else {
+                continue;
+            };
+            rest = behind;
+            if !target.is_running {
+                target.memory.insert(Address::new(read.stack_start), stack);
             }
         }
         Ok(())

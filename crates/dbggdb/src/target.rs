@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use dbgbase::{Arch, GeneralRegisters, Pid, StopNumber, TargetId, Tid};
 use dbgwire::event::Stopped;
+use dbgwire::verbs::description::AuxiliaryEntry;
 use dbgwire::verbs::memory::Region;
 use dbgwire::verbs::module::ModuleDescription;
 
@@ -31,6 +32,10 @@ pub(crate) struct Target {
     pub(crate) threads: BTreeMap<Tid, Thread>,
     /// Whether all threads are known, and not only those that stops told of.
     pub(crate) knows_threads: bool,
+    /// Whether nothing has been asked about the program that it is.
+    pub(crate) is_unseen: bool,
+    /// What the kernel gave the program, if that is known.
+    pub(crate) auxiliary: Option<Vec<AuxiliaryEntry>>,
     /// Its modules, program first.
     pub(crate) modules: Vec<ModuleDescription>,
     /// What is known of its memory at this stop.
@@ -72,6 +77,8 @@ impl Target {
             event_thread: Tid::from(pid),
             threads: BTreeMap::new(),
             knows_threads: false,
+            is_unseen: true,
+            auxiliary: None,
             modules: Vec::new(),
             memory: MemoryCache::default(),
             regions: None,
@@ -147,6 +154,8 @@ impl Target {
         self.forget_memory();
         self.breakpoints.forget_armed();
         self.knows_threads = false;
+        self.is_unseen = true;
+        self.auxiliary = None;
         let survivor = self.event_thread;
         self.threads.retain(|tid, _| *tid == survivor);
     }

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use bytes::Bytes;
 use dbgbase::{TargetId, Tid};
 use dbgwire::verbs::thread::ListThreads;
 
@@ -142,24 +141,14 @@ impl Session {
     ///
     /// **Cost**: none if they are known at this stop, otherwise one round trip.
     pub(crate) fn know_threads(&mut self, id: TargetId) -> Result<(), PacketError> {
+        self.overview(id)?;
         let target = self.target(id)?;
         let has_names = target.threads.values().all(|thread| thread.name.is_some());
         if target.knows_threads && has_names {
             return Ok(());
         }
-        let request = ListThreads { target: id.value() };
-        let (reply, _) = self.client.send(&request, Bytes::new()).wait()?;
-        let target = self.target_mut(id)?;
-        let is_running = target.is_running;
-        let mut known = std::mem::take(&mut target.threads);
-        for described in reply.threads {
-            let tid = Tid::new(described.tid);
-            let mut thread = known.remove(&tid).unwrap_or_default();
-            thread.is_running |= is_running && thread.general.is_none();
-            thread.name = Some(described.name);
-            target.threads.insert(tid, thread);
-        }
-        target.knows_threads = true;
+        let reply = self.client.call(&ListThreads { target: id.value() })?;
+        self.target_mut(id)?.take_threads(reply.threads);
         Ok(())
     }
 }

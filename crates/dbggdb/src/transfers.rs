@@ -55,10 +55,8 @@ impl Session {
     /// The object `auxv`: pairs of numbers, as the kernel gave them to the program.
     fn auxiliary_vector(&mut self) -> Result<Vec<u8>, PacketError> {
         let (id, _) = self.current()?;
-        let pid = self.target(id)?.pid.value();
-        let described = self.describe(pid, ProcessPart::Auxiliary.bit())?;
         let mut bytes = Vec::new();
-        for entry in &described.auxiliary {
+        for entry in self.auxiliary(id)? {
             bytes.extend(entry.key.to_le_bytes());
             bytes.extend(entry.value.to_le_bytes());
         }

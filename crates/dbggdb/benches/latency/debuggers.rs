@@ -30,7 +30,6 @@ pub(crate) enum Session {
 /// What it took.
 pub(crate) struct Figures {
     pub(crate) seconds: f64,
-    pub(crate) packets: Option<u64>,
     pub(crate) steps: Vec<(String, f64)>,
 }
 
@@ -234,5 +233,5 @@ fn figures(said: &str) -> Figures {
     };
     let steps: Vec<(String, f64)> = said.lines().filter_map(step).collect();
     let seconds = steps.iter().map(|(_, seconds)| seconds).sum();
-    Figures { seconds, packets: None, steps }
+    Figures { seconds, steps }
 }

@@ -13,3 +13,5 @@ mod packets;
 mod gdb_sessions;
 // Debuggers that connect.
 mod listening;
+// What debuggers' questions cost in round trips.
+mod costs;
