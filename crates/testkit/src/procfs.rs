@@ -57,6 +57,12 @@ pub fn tracer(pid: Pid, tid: Tid) -> Option<u32> {
     status(pid, tid, "TracerPid")?.parse().ok()
 }
 
+/// A thread's name (proc_pid_comm(5)).
+pub fn thread_name(pid: Pid, tid: Tid) -> Option<String> {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm")).ok()?;
+    Some(name.trim_end_matches('\n').to_owned())
+}
+
 /// Whether a process exists and has not ended.
 pub fn is_alive(pid: Pid) -> bool {
     state(pid, Tid::from(pid)).is_some_and(|state| !matches!(state, 'Z' | 'X'))

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dbgbase::{ExitStatus, Pid};
+use dbgbase::{ExitStatus, Pid, Tid};
 use dbgwire::ErrorCode;
 use dbgwire::verbs::description::{
     DESCRIBED_MAX, DescribeProcess, DescribeProcessReply, ProcessPart,
@@ -73,7 +73,7 @@ fn a_process_of_ones_own_is_described_wholly() {
     let tids: Vec<u32> = procfs::tids(pid).iter().map(|tid| tid.value()).collect();
     assert_eq!(reply.threads.iter().map(|thread| thread.tid).collect::<Vec<_>>(), tids);
     for thread in &reply.threads {
-        assert!(testee.path().display().to_string().contains(&thread.name), "{}", thread.name);
+        assert_eq!(Some(&thread.name), procfs::thread_name(pid, Tid::new(thread.tid)).as_ref());
         assert_eq!((thread.state, thread.nice, thread.policy), (u32::from('S'), nice(), 0));
         // Clock ticks are of 10 ms.
         assert!((born_ms.saturating_sub(10)..=now_ms()).contains(&thread.started_ms));

@@ -1,7 +1,7 @@
 //! What one request tells of all threads: registers, names, and the tops of their stacks.
 
 use bytes::Bytes;
-use dbgbase::{Arch, GeneralRegisters, Pid, Tid};
+use dbgbase::{Arch, GeneralRegisters, Tid};
 use dbgwire::ErrorCode;
 use dbgwire::verbs::memory::{Range, ReadMemory};
 use dbgwire::verbs::registers::{
@@ -48,11 +48,6 @@ fn sp(thread: &ThreadRegisters) -> u64 {
     GeneralRegisters::from_values(arch, &thread.general).expect("all registers").sp().value()
 }
 
-fn name_of(pid: Pid, tid: u32) -> String {
-    let name = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm"));
-    name.expect("it lives").trim_end().to_owned()
-}
-
 /// What ReadMemory says of a range, as far as it can be read.
 fn memory(client: &mut Client, target: Target, start: u64, len: u32) -> Bytes {
     let ranges = vec![Range { address: start, len }];
@@ -73,7 +68,8 @@ fn one_request_brings_all_threads_with_names_and_stacks() {
     assert_eq!((all.len(), reply.more), (100, false));
     let mut names = Vec::new();
     for (thread, stack) in &all {
-        assert_eq!(thread.name, name_of(target.pid, thread.tid));
+        let name = procfs::thread_name(target.pid, Tid::new(thread.tid));
+        assert_eq!(Some(&thread.name), name.as_ref());
         assert_eq!(thread.stack_start, sp(thread) - u64::from(RED_ZONE));
         assert_eq!(*stack, memory(&mut client, target, thread.stack_start, 1024 + RED_ZONE));
         // The first thread's stack ends with the environment, which is long.

@@ -1,6 +1,6 @@
 //! What clients wish of their targets besides running them: what the CPU is to watch, which hits
-//! are told, which events stop a target, what becomes of signals and system calls, and which
-//! threads stay where they are. All of it ends when the target is left.
+//! are told, which events stop a target, what becomes of signals and system calls, what stops bring
+//! along, and which threads stay where they are. All of it ends when the target is left.
 
 use dbgbase::{Arch, Tid};
 use dbgwire::ErrorCode;
@@ -8,6 +8,7 @@ use dbgwire::agent::{Code, Instruction};
 use dbgwire::verbs::resume::{CatchSyscalls, ChildPolicy, SetEvents, SetSignals, SignalPolicy};
 use dbgwire::verbs::site::{InsertSites, ListSites, Site, SiteKind};
 use dbgwire::verbs::thread::{HoldChange, HoldThreads};
+use dbgwire::verbs::window::{SetWindows, Window};
 
 use crate::client::Tormentor;
 use crate::hold::SIGNALS;
@@ -28,12 +29,13 @@ pub(crate) fn assemble(instructions: &[Instruction]) -> Vec<u8> {
 impl Tormentor<'_> {
     /// Wishes anything.
     pub(crate) fn wish(&mut self, index: usize) {
-        match self.random.u32(..12) {
+        match self.random.u32(..13) {
             0..4 => self.watch(index),
             4..7 => self.hold_threads(index),
             7..9 => self.wish_events(index),
             9 => self.wish_signals(index),
             10 => self.catch_syscalls(index),
+            11 => self.wish_windows(index),
             _ => self.list_sites(index),
         }
     }
@@ -186,6 +188,27 @@ impl Tormentor<'_> {
         let target = self.holds[index].target.id;
         self.note(format!("v{} wishes {policies:?}", self.holds[index].victim.number));
         self.client().call(&SetSignals { target, policies }).expect("the target lives");
+        self.tally.add(Deed::Wish);
+    }
+
+    /// Has stops bring along what may be anywhere, and from time to time all threads.
+    fn wish_windows(&mut self, index: usize) {
+        let window = |random: &mut fastrand::Rng| Window {
+            base: random.i32(0..4),
+            offset: random.i64(..) >> random.u32(0..64),
+            len: random.u32(..) >> random.u32(14..32),
+        };
+        let count = self.random.usize(..6);
+        let wishes = SetWindows {
+            target: self.holds[index].target.id,
+            stack_len: self.random.u32(..4096),
+            windows: (0..count).map(|_| window(&mut self.random)).collect(),
+            extended: self.random.bool(),
+            threads: self.random.u32(..4) == 0,
+            thread_stack_len: self.random.u32(..512),
+        };
+        self.note(format!("v{} wishes {wishes:?}", self.holds[index].victim.number));
+        self.client().call(&wishes).expect("the target lives");
         self.tally.add(Deed::Wish);
     }
 
