@@ -10,6 +10,10 @@ use cpp_demangle::{DemangleOptions, Symbol};
 /// A mangled name can refer to its own parts, and so grow without end when written out.
 const TEXT_LEN_MAX_BYTES: usize = 64 * 1024;
 
+/// A name that cannot be read is looked at in so many parts at most, and only up to this length.
+const PARTS_MAX: usize = 64;
+const READ_IN_PARTS_LEN_MAX: usize = 4096;
+
 /// Whether `raw` begins as mangled names do. It may still turn out to be none.
 pub fn is_mangled(raw: &str) -> bool {
     raw.starts_with("_Z")
@@ -36,7 +40,8 @@ pub fn demangle(raw: &str) -> Cow<'_, str> {
 /// **Shape**: borrowed if `raw` is no mangled name.
 pub fn demangled_path(raw: &str) -> Cow<'_, str> {
     let options = DemangleOptions::new().no_params().no_return_type();
-    let Some(mut path) = write_out(raw, options) else {
+    let whole = write_out(raw, options);
+    let Some(mut path) = whole.or_else(|| name_alone(raw, options)) else {
         return Cow::Borrowed(raw);
     };
     let suffix_at = path.find(" [clone ").unwrap_or(path.len());
@@ -60,10 +65,38 @@ fn write_out(raw: &str, options: DemangleOptions) -> Option<String> {
     // Compilers add `.cold`, `.isra.0` and the like behind the mangled name.
     let (stem, suffix) = raw.split_at(raw.find('.').unwrap_or(raw.len()));
     Symbol::new(stem.as_bytes()).ok()?.structured_demangle(&mut text, &options).ok()?;
+    let mut text = without_empty_packs(text.0);
     if !suffix.is_empty() {
-        write!(text, " [clone {suffix}]").ok()?;
+        text.push_str(&format!(" [clone {suffix}]"));
     }
-    Some(text.0)
+    Some(text)
+}
+
+/// The demangler leaves the comma in front of arguments that there are none of: `make<D, >`.
+fn without_empty_packs(text: String) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some((before, behind)) = rest.split_once(", >") {
+        kept.push_str(before);
+        // A pointer to the comma of a class may be an argument, too.
+        kept.push_str(if kept.ends_with("operator") { ", >" } else { ">" });
+        rest = behind;
+    }
+    kept.push_str(rest);
+    kept
+}
+
+/// The name of a function whose parameters or result cannot be read, as the conditions on which
+/// templates exist: the shortest beginning that is a name, if it ends where a list or scope does.
+fn name_alone(raw: &str, options: DemangleOptions) -> Option<String> {
+    if !raw.starts_with("_Z") || raw.len() > READ_IN_PARTS_LEN_MAX || has_rust_hash(raw) {
+        return None;
+    }
+    let (stem, suffix) = raw.split_at(raw.find('.').unwrap_or(raw.len()));
+    let ends = stem.match_indices('E').map(|(at, _)| at + 1).take(PARTS_MAX);
+    let mut names = ends.filter_map(|end| write_out(stem.get(..end)?, options));
+    let name = names.next()?;
+    Some(if suffix.is_empty() { name } else { format!("{name} [clone {suffix}]") })
 }
 
 /// A string that refuses to grow beyond the limit.

@@ -99,3 +99,34 @@ fn template_arguments_go_and_operators_stay() {
         assert_eq!(without_template_arguments(path), plain);
     }
 }
+
+#[test]
+fn arguments_that_there_are_none_of_leave_no_comma() {
+    for (raw, path) in [
+        ("_Z4makeI1DJEEvv", "make<D>"),
+        ("_Z4makeI3BoxI1DJEEJEEvv", "make<Box<D>>"),
+        ("_Z4makeIJEEvv", "make<>"),
+    ] {
+        assert_eq!(demangled_path(raw), path, "{raw}");
+    }
+}
+
+/// As libstdc++ has them: `std::make_shared<D>()` exists only if D is no array.
+#[test]
+fn a_function_has_a_name_though_its_result_cannot_be_read() {
+    let result = "St10shared_ptrINSt9enable_ifIXntsrSt8is_arrayIT_E5valueES4_E4typeEEDpOT0_";
+    for (name, path) in [
+        ("_ZSt11make_sharedI1DJEE", "std::make_shared<D>"),
+        ("_ZSt11make_sharedI1DJRiEE", "std::make_shared<D, int&>"),
+        ("_ZN2ns3Box4makeI1DJEEE", "ns::Box::make<D>"),
+    ] {
+        assert_eq!(demangled_path(&format!("{name}{result}")), path);
+        let part = format!("{name}{result}.cold");
+        assert_eq!(demangled_path(&part), format!("{path} [clone .cold]"));
+        // Two of them are told apart by all that is known of them.
+        assert_eq!(demangle(&format!("{name}{result}")), format!("{name}{result}"));
+    }
+    for unreadable in ["_ZE", "_Z1fIXsrSt1xIT_E5valueEEvv", &format!("_Z{}", "E".repeat(5000))] {
+        assert_eq!(demangled_path(unreadable), unreadable);
+    }
+}
