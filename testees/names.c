@@ -5,6 +5,8 @@
 extern int other(int);
 
 static int shared = 3;
+// A second name that only the symbol table has.
+__asm__(".globl alias_of_shared\n\t.set alias_of_shared, shared");
 __thread int of_thread = 40;
 
 static inline __attribute__((always_inline)) int twice(int x) {

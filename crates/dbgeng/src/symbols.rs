@@ -245,9 +245,12 @@ impl<'a> ProcessSymbols<'a> {
                 false => Vec::new(),
             };
             if !others.is_empty() {
-                // Their names are better: statics of functions have numbers in symbol tables.
-                let known: HashSet<_> = others.iter().map(|one| (one.address, one.kind)).collect();
-                matches.retain(|one| !known.contains(&(one.address, one.kind)));
+                // Their names are better: statics of functions have numbers in symbol tables. Other
+                // names of the same place remain.
+                let key =
+                    |one: &SymbolMatch| (one.address, one.kind, own_name(&one.name).to_owned());
+                let known: HashSet<_> = others.iter().map(key).collect();
+                matches.retain(|one| !known.contains(&key(one)));
                 matches.extend(others);
             }
             matches.sort_by(|a, b| (a.address, &a.name).cmp(&(b.address, &b.name)));
@@ -302,6 +305,17 @@ impl<'a> ProcessSymbols<'a> {
             }
             _ => error,
         }
+    }
+}
+
+/// What a name ends with, without the scopes around it, nor the number that the compiler has put
+/// behind it: `calls` of `counter::calls`, and of `calls.0`.
+fn own_name(name: &str) -> &str {
+    let own = name.rsplit("::").next().unwrap_or(name);
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match own.rsplit_once('.') {
+        Some((plain, number)) if is_number(number) => plain,
+        _ => own,
     }
 }
 

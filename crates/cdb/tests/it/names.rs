@@ -195,6 +195,8 @@ fn symbols_are_listed_with_types_and_values() {
     assert_eq!(rows("/p", "counter"), ["m!counter(void)"]);
     assert_eq!(rows("/q /2", "counter"), ["@!\"m!counter\""]);
     assert_eq!(rows("", "calls"), ["m!calls = 0n5"], "by its name, not calls.0");
+    assert_eq!(rows("/2", "*calls*"), ["m!calls"]);
+    assert_eq!(rows("/2", "*shared*"), ["m!alias_of_shared", "m!shared"], "both are names of it");
     assert_eq!(rows("/t /N", "s[eh]*"), ["int m!shared = 0n3", "int m!seen = 0n7"]);
     assert_eq!(rows("/d", "*e*n"), ["m!seen = 0n7"]);
     assert_eq!(rows("/f", "*e*n"), Vec::<String>::new());
