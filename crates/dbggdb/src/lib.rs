@@ -26,6 +26,7 @@ mod debugger;
 mod dialect;
 mod error;
 mod features;
+mod habits;
 mod hex;
 mod launch;
 mod memory;

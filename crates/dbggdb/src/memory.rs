@@ -92,6 +92,7 @@ impl Session {
             return self.read_afresh(id, address, len);
         }
         self.overview(id)?;
+        self.note_read(id, address, len)?;
         // Windows of a stop may know a piece in the middle: then there are several fetches.
         loop {
             let target = self.target(id)?;
@@ -102,6 +103,20 @@ impl Session {
             let end = address.value().saturating_add(len);
             self.fetch_memory(id, missing, end - missing.value())?;
         }
+    }
+
+    /// Takes note of a read, for the stops to come.
+    fn note_read(&mut self, id: TargetId, address: Address, len: u64) -> Result<(), PacketError> {
+        let target = self.target_mut(id)?;
+        let depth = depth(target, address);
+        let event_thread = target.threads.get(&target.event_thread);
+        let Some(general) = event_thread.and_then(|thread| thread.general) else { return Ok(()) };
+        let own = address.offset_from(general.sp());
+        match depth {
+            Some(depth) if own != Some(depth) => target.habits.note_other_stack(depth + len),
+            _ => target.habits.note_read(address, len, general.sp(), general.pc()),
+        }
+        Ok(())
     }
 
     /// Reads what may change at any time.

@@ -22,7 +22,8 @@ impl Session {
             "stats" => format!(
                 "packets {}, round trips {}\n",
                 self.debugger.packets(),
-                self.client.round_trips()
+                // A resume is waited for by the stop that follows it.
+                self.client.round_trips() + self.resumes
             ),
             other => {
                 let text = format!("no monitor command is called '{other}'; try 'monitor help'");

@@ -10,6 +10,7 @@ use crate::arguments::Arguments;
 use crate::error::PacketError;
 use crate::hex;
 use crate::session::{Handled, Reply, Session};
+use crate::target::Thread;
 use crate::target_description::{Register, RegisterChange, TargetDescription};
 
 /// Of how many threads the registers are fetched when those of one are missing.
@@ -147,54 +148,50 @@ impl Session {
         if thread.is_some_and(|thread| thread.is_running) {
             return Err(PacketError::Running);
         }
-        let is_wanted = |(_, thread): &(_, &crate::target::Thread)| {
-            thread.general.is_none() && !thread.is_running
-        };
-        let behind = target.threads.range(tid..).filter(is_wanted);
-        let before = target.threads.range(..tid).filter(is_wanted);
-        let mut tids = vec![tid.value()];
-        let others = behind.chain(before).map(|(tid, _)| tid.value());
-        tids.extend(others.filter(|other| *other != tid.value()).take(THREADS_AT_ONCE - 1));
-        // Whoever asks for another thread's registers shows all threads next, with their frames.
-        let request = ReadRegisters {
-            target: id.value(),
-            tids,
-            extended: true,
-            names: true,
-            stack_len: STACK_LEN,
-            ..ReadRegisters::default()
-        };
-        self.fetch_registers(id, &request)?;
+        self.fetch_registers(id, tid)?;
         let thread = self.target(id)?.threads.get(&tid);
         thread.and_then(|thread| thread.general).ok_or(PacketError::UnknownThread)
     }
 
     /// A thread's extended registers.
     ///
-    /// **Cost**: none if they are known at this stop, otherwise one round trip.
+    /// **Cost**: none if they are known at this stop, otherwise one round trip, which brings those
+    /// of other threads as well.
     pub(crate) fn extended(&mut self, id: TargetId, tid: Tid) -> Result<Vec<u8>, PacketError> {
-        let thread = self.target(id)?.threads.get(&tid);
+        let target = self.target_mut(id)?;
+        if tid == target.event_thread {
+            target.habits.note_extended();
+        }
+        let thread = target.threads.get(&tid);
         if let Some(extended) = thread.and_then(|thread| thread.extended.clone()) {
             return Ok(extended);
         }
-        let request = ReadRegisters {
-            target: id.value(),
-            tids: vec![tid.value()],
-            extended: true,
-            ..ReadRegisters::default()
-        };
-        self.fetch_registers(id, &request)?;
+        self.fetch_registers(id, tid)?;
         let thread = self.target(id)?.threads.get(&tid);
         thread.and_then(|thread| thread.extended.clone()).ok_or(PacketError::UnknownThread)
     }
 
-    fn fetch_registers(
-        &mut self,
-        id: TargetId,
-        request: &ReadRegisters,
-    ) -> Result<(), PacketError> {
-        let (reply, tail) = self.client.send(request, Bytes::new()).wait()?;
-        self.take_registers(id, reply.threads, &tail, request)
+    /// Fetches all registers of a thread. If it is not the one that stopped, those of others come
+    /// along, with names and the tops of stacks: whoever asks for a second thread shows all.
+    fn fetch_registers(&mut self, id: TargetId, tid: Tid) -> Result<(), PacketError> {
+        let target = self.target(id)?;
+        let is_wanted = |(other, thread): &(&Tid, &Thread)| {
+            **other != tid && thread.extended.is_none() && !thread.is_running
+        };
+        let behind = target.threads.range(tid..).filter(is_wanted);
+        let before = target.threads.range(..tid).filter(is_wanted);
+        let others = behind.chain(before).map(|(tid, _)| tid.value());
+        let others = others.filter(|_| tid != target.event_thread).take(THREADS_AT_ONCE - 1);
+        let request = ReadRegisters {
+            target: id.value(),
+            tids: std::iter::once(tid.value()).chain(others).collect(),
+            extended: true,
+            names: true,
+            stack_len: STACK_LEN,
+            ..ReadRegisters::default()
+        };
+        let (reply, stacks) = self.client.send(&request, Bytes::new()).wait()?;
+        self.take_registers(id, reply.threads, &stacks)
     }
 
     /// Takes note of threads' registers, and what came with them.
@@ -203,7 +200,6 @@ impl Session {
         id: TargetId,
         threads: Vec<ThreadRegisters>,
         stacks: &[u8],
-        request: &ReadRegisters,
     ) -> Result<(), PacketError> {
         let arch = self.server.arch;
         let target = self.target_mut(id)?;
@@ -211,12 +207,8 @@ impl Session {
         for read in threads {
             let thread = target.threads.entry(Tid::new(read.tid)).or_default();
             thread.general = GeneralRegisters::from_values(arch, &read.general);
-            if request.extended {
-                thread.extended = Some(read.extended);
-            }
-            if request.names {
-                thread.name = Some(read.name);
-            }
+            thread.extended = Some(read.extended);
+            thread.name = Some(read.name);
             let Some((stack, behind)) = rest.split_at_checked(read.stack_len as usize) else {
                 continue;
             };

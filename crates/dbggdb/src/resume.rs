@@ -185,6 +185,7 @@ impl Session {
                 continue;
             }
             is_any = true;
+            self.resumes += 1;
             let changes = target.breakpoints.take_changes();
             let runs = |tid: &Tid| {
                 let explicit = wanted.iter().find(|action| action.tid == tid.value());
@@ -199,6 +200,10 @@ impl Session {
                 insert: changes.insert,
                 remove: changes.remove,
             };
+            // What the debugger asked at this stop, the next one brings along.
+            if let Some(windows) = target.habits.settle(target.id.value(), target.threads.len()) {
+                self.client.post(&windows);
+            }
             target.note_running(tids);
             target.is_running = true;
             target.resume_request = Some(self.client.post(&request));

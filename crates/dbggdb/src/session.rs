@@ -80,6 +80,8 @@ pub struct Session {
     pub(crate) births: Vec<Report>,
     /// Whether the debugger waits for a stop reply.
     pub(crate) expects_stop: bool,
+    /// How often targets were resumed.
+    pub(crate) resumes: u64,
     /// What targets wrote while the debugger was not listening.
     pub(crate) unheard: Vec<u8>,
     pub(crate) launching: LaunchSettings,
@@ -127,6 +129,7 @@ impl Session {
             reports: VecDeque::new(),
             births: Vec::new(),
             expects_stop: false,
+            resumes: 0,
             unheard: Vec::new(),
             launching: LaunchSettings::default(),
             transfer: Transfer::default(),

@@ -131,6 +131,7 @@ impl Session {
         };
         let tids: Vec<Tid> = target.threads.keys().copied().collect();
         target.note_running(tids);
+        self.resumes += 1;
         target.resume_request = Some(self.client.post(&request));
     }
 

@@ -10,6 +10,7 @@ use dbgwire::verbs::memory::Region;
 use dbgwire::verbs::module::ModuleDescription;
 
 use crate::breakpoints::Breakpoints;
+use crate::habits::Habits;
 use crate::memory_cache::MemoryCache;
 use crate::report::Report;
 
@@ -40,6 +41,8 @@ pub(crate) struct Target {
     pub(crate) modules: Vec<ModuleDescription>,
     /// What is known of its memory at this stop.
     pub(crate) memory: MemoryCache,
+    /// What the debugger reads at its stops.
+    pub(crate) habits: Habits,
     /// What is mapped at this stop, if that is known.
     pub(crate) regions: Option<Vec<Region>>,
     /// Its breakpoints.
@@ -81,6 +84,7 @@ impl Target {
             auxiliary: None,
             modules: Vec::new(),
             memory: MemoryCache::default(),
+            habits: Habits::default(),
             regions: None,
             breakpoints: Breakpoints::default(),
             last_report: None,
@@ -110,6 +114,14 @@ impl Target {
         self.is_running = self.threads.values().any(|thread| thread.is_running);
         if let Some(thread) = self.threads.get_mut(&self.event_thread) {
             thread.general = GeneralRegisters::from_values(arch, &event.general);
+            // Empty is what is not brought along.
+            thread.name = Some(event.name.clone()).filter(|name| !name.is_empty());
+            thread.extended = Some(event.extended.clone()).filter(|area| !area.is_empty());
+        }
+        for read in &event.threads {
+            let thread = self.threads.entry(Tid::new(read.tid)).or_default();
+            thread.general = GeneralRegisters::from_values(arch, &read.general);
+            thread.name = Some(read.name.clone());
         }
         if let Some(modules) = &event.modules {
             self.modules.clone_from(&modules.modules);

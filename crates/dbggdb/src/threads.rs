@@ -142,7 +142,8 @@ impl Session {
     /// **Cost**: none if they are known at this stop, otherwise one round trip.
     pub(crate) fn know_threads(&mut self, id: TargetId) -> Result<(), PacketError> {
         self.overview(id)?;
-        let target = self.target(id)?;
+        let target = self.target_mut(id)?;
+        target.habits.note_threads();
         let has_names = target.threads.values().all(|thread| thread.name.is_some());
         if target.knows_threads && has_names {
             return Ok(());

@@ -36,3 +36,25 @@ fn a_hundred_threads_are_shown_in_a_few_round_trips() {
     assert!(costs[1] <= 4, "all backtraces: {costs:?}");
     assert_eq!(costs[2], 0, "everything is known: {costs:?}");
 }
+
+#[test]
+fn a_stop_costs_the_round_trip_of_its_resume() {
+    let steps = [
+        "break finish_job",
+        "continue",
+        "backtrace",
+        "info locals",
+        "continue",
+        "backtrace",
+        "info locals",
+        "next",
+        "next",
+        "info threads",
+    ];
+    let costs = costs("3", &steps);
+    let by_step: Vec<(&str, u64)> = steps.into_iter().zip(costs.iter().copied()).collect();
+    // What was asked at the first stop has been learnt at the second. gdb steps off the breakpoint
+    // before it continues: that is a stop of its own.
+    assert_eq!(costs[4..7], [2, 0, 0], "{by_step:?}");
+    assert!(costs.iter().all(|cost| *cost <= 3), "{by_step:?}");
+}
