@@ -17,7 +17,7 @@ pub(crate) enum Invocation {
     /// The version.
     Version,
     /// To serve debuggers.
-    Serve(Options),
+    Serve(Box<Options>),
 }
 
 /// How to serve.
@@ -27,6 +27,8 @@ pub(crate) struct Options {
     pub(crate) server: Option<ClientEndpoint>,
     /// Where debuggers connect; `None` for standard input and output.
     pub(crate) listen: Option<Place>,
+    /// Whether debuggers may write and remove files of the server's machine.
+    pub(crate) allow_writes: bool,
     /// What is debugged from the start.
     pub(crate) target: Start,
 }
@@ -72,6 +74,9 @@ of a process server.
                                           whoever reaches that address: each
                                           can read, change and start processes
                                           with the rights of the process server
+  -allow-writes        debuggers may also write and remove files there ('remote
+                       put', 'remote delete'), as the server's user may; without
+                       it they only read them
   -p PID               attach to this process of the server's machine
   -- PROGRAM ...       run this program there; with it, or with -p, one debugger
                        is served
@@ -88,7 +93,8 @@ Without -listen the debugger is at standard input and output:
 
 /// Reads the words behind the program's name.
 pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, UsageError> {
-    let mut options = Options { server: None, listen: None, target: Start::Nothing };
+    let mut options =
+        Options { server: None, listen: None, allow_writes: false, target: Start::Nothing };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let text = word.to_string_lossy();
@@ -108,6 +114,7 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, UsageError> {
                 let place = Place::parse(&value);
                 options.listen = Some(place.map_err(|error| UsageError::BadPlace(value, error))?);
             }
+            "-allow-writes" => options.allow_writes = true,
             "-p" => {
                 let value = value(words.next(), "-p", "a process id")?;
                 let pid = value.parse().map_err(|_| UsageError::BadPid(value))?;
@@ -124,7 +131,7 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, UsageError> {
             _ => return Err(UsageError::Unknown(text.into_owned())),
         }
     }
-    Ok(Invocation::Serve(options))
+    Ok(Invocation::Serve(Box::new(options)))
 }
 
 impl Options {

@@ -15,7 +15,8 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use args::{Invocation, Options};
-use dbggdb::{Session, Start};
+use dbgeng::{ImageStore, SymbolEnvironment};
+use dbggdb::{FileSettings, Session, Start};
 use listen::Listener;
 
 fn main() -> ExitCode {
@@ -88,7 +89,10 @@ fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
 
 /// A session of the server, with what is debugged from the start.
 fn begin(options: &Options) -> Result<Session, Box<dyn Error>> {
-    let mut session = Session::connect(server::connect(options.server.as_ref())?)?;
+    let environment = SymbolEnvironment::from_variables(|name| std::env::var_os(name));
+    let store = ImageStore::new(&environment);
+    let files = FileSettings { allow_writes: options.allow_writes, store };
+    let mut session = Session::connect(server::connect(options.server.as_ref())?, files)?;
     session.begin(&options.target)?;
     Ok(session)
 }

@@ -57,6 +57,7 @@ packets! {
     "vCont?"         number packet_vcont_query, "the ways to run that are known";
     "vCont"          words packet_vcont, "let threads run";
     "vCtrlC"         words packet_ctrl_c, "interrupt";
+    "vFile"          number packet_file, "files of the server's machine";
     "vKill"          words packet_kill_process, "end a process";
     "vMustReplyEmpty" number packet_unknown, "how unknown packets are answered";
     "vRun"           words packet_run, "start a program";

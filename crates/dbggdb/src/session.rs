@@ -14,6 +14,7 @@ use dbgwire::verbs::server::{ServerInfo, ServerInfoReply};
 use crate::debugger::{Debugger, Incoming};
 use crate::dialect::Dialogue;
 use crate::error::PacketError;
+use crate::files::{FileSettings, Files};
 use crate::launch::LaunchSettings;
 use crate::packet::{Item, PACKET_LEN_MAX};
 use crate::packets;
@@ -87,6 +88,8 @@ pub struct Session {
     pub(crate) launching: LaunchSettings,
     /// The object of `qXfer` that is being read.
     pub(crate) transfer: Transfer,
+    /// Files of the server's machine.
+    pub(crate) files: Files,
 }
 
 /// Why a session ended.
@@ -111,7 +114,7 @@ impl Session {
     ///
     /// **Errors**: [`SessionError`].
     /// **Cost**: one round trip.
-    pub fn connect(link: Link) -> Result<Session, SessionError> {
+    pub fn connect(link: Link, files: FileSettings) -> Result<Session, SessionError> {
         let (client, welcome, info) = Client::connect(link, &Hello::new(PROGRAM), &ServerInfo {})?;
         let (info, _) = info.wait()?;
         let machine = || SessionError::Machine(welcome.arch.clone());
@@ -133,6 +136,7 @@ impl Session {
             unheard: Vec::new(),
             launching: LaunchSettings::default(),
             transfer: Transfer::default(),
+            files: Files::new(files),
         })
     }
 

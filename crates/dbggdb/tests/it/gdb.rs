@@ -1,6 +1,6 @@
 //! Real gdb, given commands as on its command line. It knows how to start it, not what it is asked.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use testkit::Guard;
 
@@ -12,7 +12,11 @@ pub(crate) fn pipe(arguments: &str) -> String {
 /// What gdb says to these commands, output and errors as they come. It is told nothing else, reads
 /// no configuration, and asks nothing of the network.
 pub(crate) fn gdb(guard: &Guard, commands: &[&str]) -> String {
-    let mut command = guard.command("gdb");
+    gdb_by(guard.command("gdb"), commands)
+}
+
+/// The same by a command that becomes gdb.
+pub(crate) fn gdb_by(mut command: Command, commands: &[&str]) -> String {
     command.args(["-nx", "-batch", "-q"]);
     for setting in
         ["debuginfod enabled off", "confirm off", "width 0", "height 0", "style enabled off"]

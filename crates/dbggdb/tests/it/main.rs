@@ -15,3 +15,5 @@ mod gdb_sessions;
 mod listening;
 // What debuggers' questions cost in round trips.
 mod costs;
+// Files of the server's machine.
+mod files;

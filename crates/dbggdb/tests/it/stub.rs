@@ -2,7 +2,7 @@
 //! framing, by itself and not by the bridge's code, and no packet.
 
 use std::io::{Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use testkit::Guard;
 
@@ -17,7 +17,11 @@ pub(crate) struct Stub {
 impl Stub {
     /// Starts the bridge with these arguments, and agrees on no acknowledgements.
     pub(crate) fn start(guard: &Guard, arguments: &[&str]) -> Stub {
-        let mut stub = Stub::start_silent(guard, arguments);
+        Stub::start_silent(guard, arguments).without_acknowledgements()
+    }
+
+    fn without_acknowledgements(self) -> Stub {
+        let mut stub = self;
         stub.send("QStartNoAckMode");
         assert_eq!(stub.read_acknowledgement(), b'+');
         assert_eq!(stub.receive(), "OK");
@@ -28,7 +32,17 @@ impl Stub {
     /// Starts the bridge, and says nothing.
     pub(crate) fn start_silent(guard: &Guard, arguments: &[&str]) -> Stub {
         let mut command = guard.command(env!("CARGO_BIN_EXE_dbggdb"));
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(arguments).env("XDG_CACHE_HOME", guard.directory());
+        Stub::spawn(command)
+    }
+
+    /// Starts the bridge by a command that becomes it, and agrees on no acknowledgements.
+    pub(crate) fn start_by(command: Command) -> Stub {
+        Stub::spawn(command).without_acknowledgements()
+    }
+
+    fn spawn(mut command: Command) -> Stub {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("dbggdb starts");
         let input = child.stdin.take();
         let output = child.stdout.take().expect("a pipe");
