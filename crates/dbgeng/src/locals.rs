@@ -136,7 +136,7 @@ impl StoppedThread<'_> {
             }
         }
         let thread_local = |module: &Module, offset: u64| self.thread_local(module, offset);
-        self.symbols.named_layout(query, name, &thread_local, options)
+        self.symbols.named_layout(query, name, self.pc_of(number)?, &thread_local, options)
     }
 
     /// A variable of a frame, as an object.

@@ -165,27 +165,31 @@ impl FrameContext for Frameless<'_> {
 }
 
 impl ProcessSymbols<'_> {
-    /// What is called `name`, or `module!name`: a variable that lives as long as the program or a
-    /// thread, or else a type, and the object of it at an address. `None` if nothing is.
+    /// What code at `pc` calls `name`, or `module!name`: a variable that lives as long as the
+    /// program or a thread, or else a type, and the object of it at an address. `None` if nothing
+    /// is.
     pub(crate) fn named_layout(
         &self,
         query: &LayoutQuery,
         name: &str,
+        pc: Option<Address>,
         thread_local: &dyn Fn(&Module, u64) -> Option<Address>,
         options: &LayoutOptions,
     ) -> Result<Option<TypeLayout>, Error> {
-        let (module, name) = self.split(name);
-        for module in self.candidates(module) {
-            let Some(image) = self.indexed_image(module)? else { continue };
+        let (meant, name) = self.split(name);
+        for (module, pc) in self.nearest_first(meant, pc) {
+            let is_meant = meant.is_some() || pc.is_some();
+            let Some(image) = self.image_with_names(module, is_meant)? else { continue };
             let Some(info) = image.debug_info() else { continue };
             if !query.only_types && query.address.is_none() {
                 let thread_local = |offset: u64| thread_local(module, offset);
-                let found = self.variable(module, info, name, &thread_local, options)?;
+                let variables = variables_near(info, name, pc);
+                let found = self.variable(module, info, &variables, &thread_local, options)?;
                 if found.is_some() {
                     return Ok(found);
                 }
             }
-            if let Some(ty) = info.types_named(name).into_iter().next() {
+            if let Some(ty) = type_near(info, name, pc) {
                 return self.layout(module, info, ty, query.address, options).map(Some);
             }
         }
@@ -196,11 +200,10 @@ impl ProcessSymbols<'_> {
         &self,
         module: &Module,
         info: &DebugInfo,
-        name: &str,
+        variables: &[Variable],
         thread_local: &dyn Fn(u64) -> Option<Address>,
         options: &LayoutOptions,
     ) -> Result<Option<TypeLayout>, Error> {
-        let variables = info.variables_named(name);
         if variables.is_empty() {
             return Ok(None);
         }
@@ -209,7 +212,7 @@ impl ProcessSymbols<'_> {
             let frame = Frameless { memory, bias: module.bias, thread_local };
             let values = Values::new(info, memory, &name_at, ValueLimits::LINE);
             let mut best = None;
-            for variable in &variables {
+            for variable in variables {
                 let found = object(&values, variable, &frame);
                 // A declaration has no place.
                 let is_better = found.object.is_some();
@@ -233,15 +236,13 @@ impl ProcessSymbols<'_> {
         pc: Option<Address>,
         thread_local: &dyn Fn(&Module, u64) -> Option<Address>,
     ) -> Result<Option<Found>, Error> {
-        let (module, name) = self.split(name);
+        let (meant, name) = self.split(name);
         let name_at = |address: Address| self.at(address);
-        for (module, pc) in self.nearest_first(module, pc) {
-            let Some(image) = self.indexed_image(module)? else { continue };
+        for (module, pc) in self.nearest_first(meant, pc) {
+            let is_meant = meant.is_some() || pc.is_some();
+            let Some(image) = self.image_with_names(module, is_meant)? else { continue };
             let Some(info) = image.debug_info() else { continue };
-            let mut variables = info.variables_named(name);
-            if let Some(pc) = pc {
-                variables.sort_by_key(|variable| !info.is_beside(variable.entry(), pc));
-            }
+            let variables = variables_near(info, name, pc);
             let thread_local = |offset: u64| thread_local(module, offset);
             let found = gathered(&self.process.memory, self.client, |memory| {
                 let frame = Frameless { memory, bias: module.bias, thread_local: &thread_local };
@@ -269,14 +270,13 @@ impl ProcessSymbols<'_> {
         name: &str,
         pc: Option<Address>,
     ) -> Result<Option<(Arc<Image>, TypeRef)>, Error> {
-        let (module, name) = self.split(name);
-        for (module, pc) in self.nearest_first(module, pc) {
-            let Some(image) = self.indexed_image(module)? else { continue };
+        let (meant, name) = self.split(name);
+        for (module, pc) in self.nearest_first(meant, pc) {
+            let is_meant = meant.is_some() || pc.is_some();
+            let Some(image) = self.image_with_names(module, is_meant)? else { continue };
             let Some(info) = image.debug_info() else { continue };
-            let found = info.types_named(name);
-            let is_beside = |ty: &&TypeRef| pc.is_some_and(|pc| info.is_beside(ty.entry(), pc));
-            if let Some(ty) = found.iter().find(is_beside).or(found.first()) {
-                return Ok(Some((image, *ty)));
+            if let Some(ty) = type_near(info, name, pc) {
+                return Ok(Some((image, ty)));
             }
         }
         Ok(None)
@@ -297,6 +297,22 @@ impl ProcessSymbols<'_> {
             .collect();
         found.sort_by_key(|(_, pc)| pc.is_none());
         found
+    }
+
+    /// A module's image in which a name is looked for. Debugging information of libraries is not
+    /// fetched for a name that may be any module's: most likely none of them has it.
+    fn image_with_names(
+        &self,
+        module: &Module,
+        is_meant: bool,
+    ) -> Result<Option<Arc<Image>>, Error> {
+        if !is_meant {
+            self.image(module)?;
+            if !self.has_near_debug_info(module) {
+                return Ok(None);
+            }
+        }
+        self.indexed_image(module)
     }
 
     /// The parameters and locals of the function at an address, with those of calls that are
@@ -462,6 +478,22 @@ impl ProcessSymbols<'_> {
             _ => (None, name),
         }
     }
+}
+
+/// The variables of a module with this name, those of the file of the code at `pc` first.
+fn variables_near(info: &DebugInfo, name: &str, pc: Option<LinkAddress>) -> Vec<Variable> {
+    let mut variables = info.variables_named(name);
+    if let Some(pc) = pc {
+        variables.sort_by_key(|variable| !info.is_beside(variable.entry(), pc));
+    }
+    variables
+}
+
+/// The type with this name; of several the one of the file of the code at `pc`.
+fn type_near(info: &DebugInfo, name: &str, pc: Option<LinkAddress>) -> Option<TypeRef> {
+    let found = info.types_named(name);
+    let is_beside = |ty: &&TypeRef| pc.is_some_and(|pc| info.is_beside(ty.entry(), pc));
+    found.iter().find(is_beside).or(found.first()).copied()
 }
 
 /// A variable that needs no frame.

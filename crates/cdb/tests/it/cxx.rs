@@ -278,6 +278,8 @@ fn what_a_file_has_for_itself_hides_what_others_have() {
     let stop = cdb.command("bp other; g");
     assert!(stop.contains("Breakpoint 1 hit"), "{stop}");
     assert_eq!(both(&mut cdb), ["int 0n77", "int 0n-1"]);
+    let shown = cdb.command("dt tally");
+    assert!(shown.contains("0n77"), "{shown}");
     cdb.command(".frame 1");
     assert_eq!(both(&mut cdb), ["int 0n1", "unsigned int 0x5"]);
     cdb.finish("q");

@@ -2,9 +2,10 @@
 //! and from what is kept on this machine.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::mpsc::{self, Receiver};
 
 use testkit::{Guard, Process, Testee, until};
 
@@ -159,6 +160,58 @@ fn debuginfod(guard: &Guard, files: &Path) -> (Process, String) {
     };
     until("debuginfod has scanned its files", || scanned().then_some(()));
     (server, format!("http://127.0.0.1:{port}"))
+}
+
+/// A server that has nothing, until it is sent `END`; its address, and what it is asked for.
+fn empty_server() -> (SocketAddr, Receiver<String>) {
+    let server = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
+    let address = server.local_addr().expect("bound");
+    let (sender, asked) = mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in server.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut head = [0; 4096];
+            let count = stream.read(&mut head).expect("a request");
+            if head.starts_with(b"END") {
+                break;
+            }
+            let head = String::from_utf8_lossy(&head[..count]).into_owned();
+            sender.send(head).expect("the test is still there");
+            let absent = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            stream.write_all(absent.as_bytes()).expect("answered");
+        }
+    });
+    (address, asked)
+}
+
+#[test]
+fn a_name_that_nothing_has_fetches_no_types_for_libraries() {
+    let guard = Guard::new();
+    let library = Testee::build("lender", &["-shared", "-fPIC", "-Wl,--build-id", "-g0"]);
+    let path = library.path().to_str().expect("a path in the target folder");
+    let program = Testee::build("borrower", &["-Wl,--no-as-needed", path]);
+    let notes = guard.output("readelf", &["-n", path]);
+    let build_id = notes.lines().find_map(|line| line.trim().strip_prefix("Build ID: "));
+    let build_id = build_id.expect("it was asked for");
+    let (address, asked) = empty_server();
+    let mut command = guard.command(env!("CARGO_BIN_EXE_cdb"));
+    command.arg(program.path()).env("XDG_CACHE_HOME", guard.directory().join("cache"));
+    command.env("DEBUGINFOD_URLS", format!("http://{address}"));
+    let mut cdb = Console::spawn(command);
+    cdb.command("bp main;g");
+    let ask = |cdb: &mut Console, command: &str| {
+        let shown = cdb.command(command);
+        assert!(shown.contains("no_such"), "{shown}");
+    };
+    ask(&mut cdb, "?? no_such_name");
+    ask(&mut cdb, "?? (no_such_type *)1");
+    ask(&mut cdb, "dt no_such_type");
+    let count = || asked.try_iter().filter(|request| request.contains(build_id)).count();
+    assert_eq!(count(), 0, "most likely it has none of these");
+    ask(&mut cdb, &format!("dt {}!no_such_type", library.module()));
+    assert_eq!(count(), 1, "now it is named");
+    cdb.finish("q");
+    TcpStream::connect(address).expect("it listens").write_all(b"END").expect("written");
 }
 
 #[test]

@@ -28,7 +28,7 @@ impl ProcessSymbols<'_> {
     }
 
     /// Whether debugging information of a module is asked for names that may be any module's.
-    pub(super) fn has_near_debug_info(&self, module: &Module) -> bool {
+    pub(crate) fn has_near_debug_info(&self, module: &Module) -> bool {
         let symbols = module.symbols.borrow();
         let has_some = symbols.as_ref().is_some_and(|symbols| symbols.files.has_debug_info);
         module.is_program || has_some
