@@ -17,3 +17,6 @@ mod listening;
 mod costs;
 // Files of the server's machine.
 mod files;
+// Packets that no debugger sends.
+mod hostile;
+mod replay; // What must hold for any packets; the fuzz target uses the same file.
