@@ -37,7 +37,7 @@ pub(crate) fn check_packets(input: &[u8]) {
         sent.extend([b"$", payload, format!("#{sum:02x}").as_bytes()].concat());
     }
     let received = Received::default();
-    let mut session = Session::connect(ours).expect("a server that welcomes everybody");
+    let mut session = Session::connect(ours, Default::default()).expect("a server that welcomes everybody");
     // The debugger leaves when it has sent everything: that is no failure.
     let end = session.serve(Cursor::new(sent), received.clone());
     assert!(end.is_ok(), "{end:?}");
