@@ -1,11 +1,11 @@
-//! A site's condition, proved sound or refused; if it is sound, followed, and run.
+//! A site's condition or command, proved sound or refused; if it is sound, followed, and run.
 //! What must hold is written once, in the tests of dbgwire.
 
 #![no_main]
 #![allow(dead_code, reason = "what is compiled here is used elsewhere as a whole")]
 
 use dbgbase::{Address, Arch, GeneralRegisters, ReadMemory, Unreadable};
-use dbgwire::agent::Code;
+use dbgwire::agent::{Code, PRINTED_LEN_MAX, Purpose};
 
 #[path = "../../crates/dbgsrv/src/agent.rs"]
 mod agent;
@@ -31,6 +31,13 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         if let Ok(code) = Code::verify(bytes, arch) {
             let halt = agent::run(&code, &GeneralRegisters::zeroed(arch), &Half).err();
             assert!(halt.is_none_or(|halt| halt.offset < bytes.len()));
+        }
+        if let Ok(code) = Code::verify_for(Purpose::Commands, bytes, arch) {
+            let mut text = Vec::new();
+            let registers = GeneralRegisters::zeroed(arch);
+            let halt = agent::print(&code, &registers, &Half, &mut text).err();
+            assert!(halt.is_none_or(|halt| halt.offset < bytes.len()));
+            assert!(text.len() <= PRINTED_LEN_MAX);
         }
     }
 });

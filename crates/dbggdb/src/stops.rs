@@ -34,7 +34,7 @@ impl Session {
                 self.take_birth(created);
                 Ok(())
             }
-            AnyEvent::Output(_) => self.say(tail),
+            AnyEvent::Output(_) | AnyEvent::Printed(_) => self.say(tail),
             AnyEvent::ModulesChanged(changed) => {
                 if let Some(target) = self.targets.get_mut(&TargetId::new(changed.target)) {
                     target.modules = changed.modules;

@@ -1,9 +1,14 @@
-//! Runs agent code that was proved sound: registers and memory in, one number out. It changes
-//! nothing, and it always ends: code may loop, so its steps are counted. What the number means is
-//! its caller's business.
+//! Runs agent code that was proved sound: registers and memory in, one number or a text out. It
+//! changes nothing, and it always ends: code may loop, so its steps are counted. What the number
+//! means is its caller's business.
+
+// Named by its path, because the fuzz target compiles this file under another name.
+#[path = "agent/text.rs"]
+mod text;
 
 use dbgbase::{Address, ConditionTrouble, GeneralRegisters, ReadMemory};
-use dbgwire::agent::{Code, Instruction, STACK_DEPTH_MAX};
+use dbgwire::agent::{Code, Instruction, Piece, STACK_DEPTH_MAX};
+use text::Text;
 
 /// How many instructions are run at most. A loop over a list of a thousand things fits.
 pub const STEPS_MAX: usize = 10_000;
@@ -26,9 +31,34 @@ pub fn run(
     registers: &GeneralRegisters,
     memory: &dyn ReadMemory,
 ) -> Result<u64, Halt> {
+    run_printing(code, registers, memory, &mut Text::new(&mut Vec::new()))
+}
+
+/// Runs commands for a thread with these registers, and puts what they print behind `printed`, of
+/// which there are at most [`PRINTED_LEN_MAX`](dbgwire::agent::PRINTED_LEN_MAX) bytes afterwards.
+///
+/// **Errors**: as for [`run`]; what was printed before is there.
+/// **Cost**: as for [`run`]; a string is a read or some.
+pub fn print(
+    code: &Code,
+    registers: &GeneralRegisters,
+    memory: &dyn ReadMemory,
+    printed: &mut Vec<u8>,
+) -> Result<(), Halt> {
+    run_printing(code, registers, memory, &mut Text::new(printed)).map(drop)
+}
+
+fn run_printing(
+    code: &Code,
+    registers: &GeneralRegisters,
+    memory: &dyn ReadMemory,
+    text: &mut Text<'_>,
+) -> Result<u64, Halt> {
     let mut stack = Stack { values: [0; STACK_DEPTH_MAX], depth: 0 };
     let mut offset = 0;
-    for _step in 0..STEPS_MAX {
+    let mut steps = 0;
+    while steps < STEPS_MAX {
+        steps += 1;
         let halt = |trouble| Halt { offset, trouble };
         // Verified code leads to no such place; should it, this ends as any trouble does.
         let (instruction, next) = code.at(offset).ok_or(halt(ConditionTrouble::Unknown))?;
@@ -37,6 +67,23 @@ pub fn run(
             Instruction::Jump(target) => usize::from(target),
             Instruction::JumpIf(target) if stack.pop() != 0 => usize::from(target),
             Instruction::JumpIf(_) => next,
+            Instruction::Print { arguments, .. } => {
+                // Each number may be a string, which is read.
+                steps += usize::from(arguments);
+                // The function and the channel.
+                stack.pop();
+                stack.pop();
+                for piece in code.format_at(offset) {
+                    match piece {
+                        Piece::Text(bytes) => text.push(bytes),
+                        Piece::Byte(byte) => text.push(&[byte]),
+                        Piece::Conversion(how) => {
+                            text.convert(how, stack.pop(), memory).map_err(halt)?;
+                        }
+                    }
+                }
+                next
+            }
             instruction => {
                 execute(instruction, &mut stack, registers, memory).map_err(halt)?;
                 next

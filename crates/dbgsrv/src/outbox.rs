@@ -91,6 +91,7 @@ impl Outbox {
             AnyEvent::Created(event) => message::event(number, event, tail),
             AnyEvent::Signalled(event) => message::event(number, event, tail),
             AnyEvent::ModulesChanged(event) => message::event(number, event, tail),
+            AnyEvent::Printed(event) => message::event(number, event, tail),
         };
         // Every event is far below the limit of a frame, whatever a target does: its windows and
         // lists are bounded where they are made.

@@ -19,9 +19,11 @@ mod inject;
 mod instruction;
 mod launch;
 mod leave;
+mod logpoint;
 mod memory;
 mod modules;
 mod policy;
+mod printed;
 mod probe;
 pub(crate) mod procfs;
 mod recent;
@@ -107,6 +109,7 @@ use crate::journal::Journal;
 use crate::session::BackendSettings;
 use crate::terminal::{Events, Pty, Terminal};
 use memory::{TargetMemory, bulk, search};
+use printed::Printer;
 use recent::RecentReads;
 use signals::{ChildSignals, Waker};
 use tracer::{Command, Tracer};
@@ -187,6 +190,7 @@ impl PtraceBackend {
             early: HashMap::new(),
             departing: HashMap::new(),
             journal,
+            printer: Printer::new(Arc::clone(&settings.events)),
             events: Arc::clone(&settings.events),
             probe,
             stack_window_len: settings.stack_window_len,

@@ -211,6 +211,31 @@ pub struct ModulesChanged {
     pub modules: Vec<ModuleDescription>,
 }
 
+/// Commands of a site have printed; the tail is the text. It comes before every later event of the
+/// thread, but not at once: hits of the same thread at the same site are told together.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Printed {
+    /// Which target.
+    #[prost(uint32, tag = "1")]
+    pub target: u32,
+    /// Which thread.
+    #[prost(uint32, tag = "2")]
+    pub tid: u32,
+    /// The id of the site.
+    #[prost(uint32, tag = "3")]
+    pub site: u32,
+    /// How many hits' texts were dropped since the last such event of the session, because the
+    /// client takes them more slowly than the threads print.
+    #[prost(uint64, tag = "4")]
+    pub lost: u64,
+    /// What kept the site's code from coming to its end. The text is what it printed before.
+    #[prost(message, optional, tag = "5")]
+    pub fault: Option<ConditionFault>,
+    /// With a fault: in which of the site's commands, counted from 1; 0 is its condition.
+    #[prost(uint32, tag = "6")]
+    pub command: u32,
+}
+
 /// A list of modules that may be empty.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Modules {

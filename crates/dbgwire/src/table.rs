@@ -3,7 +3,7 @@
 
 use crate::codec;
 use crate::error::{DecodeError, ErrorCode};
-use crate::event::{Created, Ending, Exited, ModulesChanged, Output, Signalled, Stopped};
+use crate::event::{Created, Ending, Exited, ModulesChanged, Output, Printed, Signalled, Stopped};
 use crate::frame::{Frame, FrameKind};
 use crate::message::{Verb, WireEvent};
 use crate::verbs::bulk::*;
@@ -197,4 +197,5 @@ events! {
     0x8005 Created, since 1, "a target has made another one";
     0x8006 Signalled, since 1, "a running target is given a signal";
     0x8007 ModulesChanged, since 1, "a running target has other modules";
+    0x8008 Printed, since 1, "commands of a site have printed";
 }

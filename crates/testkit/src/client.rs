@@ -554,5 +554,6 @@ fn read_event(frame: &Frame) -> Event {
         AnyEvent::Created(event) => Event::Created(event),
         AnyEvent::Signalled(event) => Event::Signalled(event),
         AnyEvent::ModulesChanged(event) => Event::ModulesChanged(event),
+        AnyEvent::Printed(event) => Event::Printed { event, text: frame.tail.to_vec() },
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use dbgbase::{Address, Arch, ExitStatus, GeneralRegisters, LoadBias, StopReason, Tid};
 use dbgwire::convert;
-use dbgwire::event::{Created, ModulesChanged, Signalled, Stopped};
+use dbgwire::event::{Created, ModulesChanged, Printed, Signalled, Stopped};
 use dbgwire::verbs::module::ModuleDescription;
 
 /// One event.
@@ -40,6 +40,13 @@ pub enum Event {
     Signalled(Signalled),
     /// A running target has other modules.
     ModulesChanged(ModulesChanged),
+    /// Commands of a site have printed.
+    Printed {
+        /// Of which.
+        event: Printed,
+        /// What.
+        text: Vec<u8>,
+    },
 }
 
 /// A stop of a target.

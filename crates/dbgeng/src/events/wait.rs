@@ -168,6 +168,8 @@ impl Engine {
             }
             AnyEvent::Created(created) => self.adopt(&created),
             AnyEvent::Signalled(signalled) => self.signalled(&signalled),
+            // Sites of this engine have no commands.
+            AnyEvent::Printed(_) => {}
         }
         Ok(None)
     }

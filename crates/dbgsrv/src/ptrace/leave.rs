@@ -46,6 +46,7 @@ impl Tracer {
         self.disarm_all(id);
         self.forget_signals(id);
         self.flush_terminal(id);
+        self.printer.flush();
         let Some(mut target) = self.targets.remove(&id) else {
             return;
         };

@@ -131,6 +131,7 @@ impl Tracer {
         let reason = ClientReason {
             id: SiteId::new(site.id),
             condition: super::condition::read(site, self.arch)?,
+            commands: super::logpoint::read(site, self.arch)?,
             tid: (site.tid != 0).then(|| Tid::new(site.tid)),
             sp_above: (site.sp_above != 0).then(|| Address::new(site.sp_above)),
             hits: 0,

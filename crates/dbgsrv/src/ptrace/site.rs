@@ -42,6 +42,8 @@ pub(super) struct ClientReason {
     pub(super) sp_above: Option<Address>,
     /// Only if this is not 0.
     pub(super) condition: Option<Arc<Code>>,
+    /// What is run for a thread instead of its stopping; empty if it stops.
+    pub(super) commands: Arc<[Code]>,
     /// How often it was hit by a thread it is for, and its condition held.
     pub(super) hits: u64,
     /// How many of the hits to come are passed.
@@ -100,6 +102,19 @@ pub(super) struct Candidate {
     pub(super) site: SiteId,
     /// Its condition.
     pub(super) condition: Option<Arc<Code>>,
+    /// What is run instead of a stop.
+    pub(super) commands: Arc<[Code]>,
+}
+
+impl Candidate {
+    /// The part of a reason that is needed at a hit.
+    pub(super) fn of(reason: &ClientReason) -> Candidate {
+        Candidate {
+            site: reason.id,
+            condition: reason.condition.clone(),
+            commands: Arc::clone(&reason.commands),
+        }
+    }
 }
 
 /// Where threads execute the instruction under a site.
@@ -243,10 +258,7 @@ impl SiteTable {
             return Vec::new();
         };
         let of_client = site.reasons.iter().filter_map(Reason::client);
-        of_client
-            .filter(|client| client.is_for(thread, sp))
-            .map(|client| Candidate { site: client.id, condition: client.condition.clone() })
-            .collect()
+        of_client.filter(|client| client.is_for(thread, sp)).map(Candidate::of).collect()
     }
 
     /// Counts a hit of these reasons of the client's at this address, which are in the order in

@@ -34,9 +34,10 @@ impl Tracer {
         self.tell(id, tid, &reason, &[]);
     }
 
-    /// Sends an event, behind the answers that belong before it.
+    /// Sends an event, behind the answers and the texts that belong before it.
     pub(super) fn send(&mut self, event: AnyEvent, tail: Bytes) {
         self.send_answers();
+        self.printer.flush();
         (self.events)(event, tail);
     }
 

@@ -16,6 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use super::SharedTargets;
 use super::children::Departing;
 use super::modules::announce;
+use super::printed::Printer;
 use super::probe::Probe;
 use super::rest;
 use super::signals::ChildSignals;
@@ -56,6 +57,8 @@ pub(super) struct Tracer {
     pub(super) departing: HashMap<Tid, Departing>,
     pub(super) journal: Journal,
     pub(super) events: Events,
+    /// What sites' commands print, on its way to the client.
+    pub(super) printer: Printer,
     pub(super) probe: Probe,
     pub(super) stack_window_len: u64,
     pub(super) last_target: u32,
@@ -111,6 +114,7 @@ impl Tracer {
             {
                 // The link may be another client's after this.
                 self.send_answers();
+                self.printer.flush();
                 let _ = ended.send(());
             }
         }

@@ -8,6 +8,7 @@ use dbgwire::{AnyEvent, convert};
 
 use super::condition::Conditions;
 use super::instruction::{self, Kind};
+use super::logpoint::Hits;
 use super::memory::TargetMemory;
 use super::modules;
 use super::procfs;
@@ -213,14 +214,12 @@ impl Tracer {
         let Some(target) = self.targets.get_mut(&id) else { return };
         let candidates = target.memory.lock().sites.candidates(at, tid, registers.sp());
         let mut conditions = Conditions::new(registers, &*target.memory);
-        let hit: Vec<_> = candidates
-            .into_iter()
-            .filter(|candidate| conditions.hold(candidate.site, candidate.condition.as_deref()))
-            .map(|candidate| candidate.site)
-            .collect();
+        let mut hit = candidates;
+        hit.retain(|candidate| conditions.hold(candidate.site, candidate.condition.as_deref()));
         let faults = conditions.into_faults();
+        let ids: Vec<_> = hit.iter().map(|candidate| candidate.site).collect();
         let mut memory = target.memory.write();
-        let sites = memory.sites.take_hits(at, &hit);
+        let mut sites = memory.sites.take_hits(at, &ids);
         let has = |wanted: Reason| {
             memory.sites.get(at).is_some_and(|site| site.reasons.contains(&wanted))
         };
@@ -231,6 +230,10 @@ impl Tracer {
                 .rendezvous
                 .is_some_and(|rendezvous| modules::is_whole(&rendezvous, &*target.memory));
         target.modules_changed |= is_whole;
+        if hit.iter().any(|candidate| !candidate.commands.is_empty()) {
+            let hits = Hits { target: id, tid, registers, memory: &*target.memory };
+            hits.print(&hit, &mut sites, &faults, &mut self.printer);
+        }
         if target.awaits_initial_break && (is_entry || is_whole) {
             self.report(id, tid, StopReason::InitialBreak);
         } else if !sites.is_empty() {

@@ -6,7 +6,8 @@ use dbgwire::verbs::site::{Site, SiteKind};
 use dbgwire::{ErrorCode, Fault};
 
 use super::condition::Conditions;
-use super::site::ClientReason;
+use super::logpoint::Hits;
+use super::site::{Candidate, ClientReason};
 use super::sys;
 use super::target::Target;
 use super::thread::Thread;
@@ -74,9 +75,24 @@ impl Tracer {
         }
         let status = sys::take_debug_status(tid);
         let mut conditions = Conditions::new(registers, &*target.memory);
-        let holds = |why: &ClientReason| conditions.hold(why.id, why.condition.as_deref());
-        let seen = target.watches.take_hits(status, tid, registers.sp(), holds);
+        let mut printing = Vec::new();
+        let holds = |why: &ClientReason| {
+            let holds = conditions.hold(why.id, why.condition.as_deref());
+            if holds && !why.commands.is_empty() {
+                printing.push(Candidate::of(why));
+            }
+            holds
+        };
+        let mut seen = target.watches.take_hits(status, tid, registers.sp(), holds);
         let faults = conditions.into_faults();
+        if !printing.is_empty() {
+            let hits = Hits { target: id, tid, registers, memory: &*target.memory };
+            hits.print(&printing, &mut seen.executed, &faults, &mut self.printer);
+            if let Some((_, sites)) = &mut seen.accessed {
+                hits.print(&printing, sites, &faults, &mut self.printer);
+            }
+            seen.accessed = seen.accessed.filter(|(_, sites)| !sites.is_empty());
+        }
         let reason = match seen.accessed {
             Some((address, sites)) => StopReason::Watchpoint { sites, address },
             None if !seen.executed.is_empty() => StopReason::Breakpoint { sites: seen.executed },

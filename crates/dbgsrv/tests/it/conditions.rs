@@ -244,8 +244,8 @@ fn what_is_not_sound_is_refused_and_arms_nothing() {
         (&[0x22, 1, 0x02, 0x27], "too few numbers on the stack at offset 2 of the condition"),
         (&[0x22, 1], "an instruction other than end is the last, at offset 0 of the condition"),
         (
-            &[0x22, 1, 0x34, 0x27],
-            "printf, which collects data and is not for conditions, at offset 2 of the condition",
+            &[0x22, 1, 0x22, 0, 0x34, 0, 0, 1, 0, 0x27],
+            "printf, which is for commands alone, at offset 4 of the condition",
         ),
         (
             &[0x21, 0, 9, 0x27],

@@ -30,6 +30,7 @@ mod launch; // from a program's file to its initial break, and what keeps it fro
 mod liars; // targets of which /proc and memory say what they say of no honest program
 mod loading; // modules: their order, and what is told when they come and go
 mod login; // clients that have to show who they are
+mod logpoints; // sites that print instead of stopping
 mod memory; // reading, writing, what is mapped
 mod namespaces; // targets in other namespaces than the server
 mod overview; // what one request tells of all threads

@@ -2,15 +2,34 @@
 
 use std::fmt;
 
-use super::{CODE_LEN_MAX, STACK_DEPTH_MAX};
+use super::{CODE_LEN_MAX, PRINTED_LEN_MAX, Purpose, STACK_DEPTH_MAX};
 
 /// Why a piece of code is not run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AgentError {
+    /// What the code is for.
+    pub purpose: Purpose,
     /// The instruction it is about, as an offset in bytes.
     pub offset: usize,
     /// What is wrong with it.
     pub fault: AgentFault,
+}
+
+/// What is wrong with a format.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FormatFault {
+    /// Its last byte, and no other, is to be NUL.
+    End,
+    /// The conversion ends in this character, which is none.
+    Conversion(u8),
+    /// The backslash is followed by this character, with which it means nothing.
+    Escape(u8),
+    /// The conversion, or the backslash, is cut off.
+    Truncated,
+    /// A width or precision above [`PRINTED_LEN_MAX`].
+    Width,
+    /// There are more or fewer numbers than conversions.
+    Count,
 }
 
 /// What is wrong.
@@ -22,7 +41,11 @@ pub enum AgentFault {
     TooLong,
     /// No instruction has this opcode.
     UnknownOpcode(u8),
-    /// The instruction records data of a tracepoint, which no condition does.
+    /// The instruction prints, which no condition does.
+    Printing,
+    /// The format of what is printed is not understood.
+    Format(FormatFault),
+    /// The instruction records data of a tracepoint.
     Tracing(&'static str),
     /// The instruction reads or writes a trace state variable; there are none.
     Variable(&'static str),
@@ -48,7 +71,11 @@ pub enum AgentFault {
 
 impl fmt::Display for AgentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at offset {} of the condition", self.fault, self.offset)
+        let code = match self.purpose {
+            Purpose::Condition => "condition",
+            Purpose::Commands => "commands",
+        };
+        write!(f, "{} at offset {} of the {code}", self.fault, self.offset)
     }
 }
 
@@ -60,8 +87,10 @@ impl fmt::Display for AgentFault {
             AgentFault::Empty => f.write_str("no code"),
             AgentFault::TooLong => write!(f, "more than {CODE_LEN_MAX} bytes of code"),
             AgentFault::UnknownOpcode(opcode) => write!(f, "unknown opcode {opcode:#04x}"),
+            AgentFault::Printing => f.write_str("printf, which is for commands alone,"),
+            AgentFault::Format(fault) => write!(f, "printf, whose format {fault},"),
             AgentFault::Tracing(name) => {
-                write!(f, "{name}, which collects data and is not for conditions,")
+                write!(f, "{name}, which collects data of tracepoints, of which there are none,")
             }
             AgentFault::Variable(name) => {
                 write!(f, "{name}, which uses a trace state variable, of which there are none,")
@@ -83,6 +112,23 @@ impl fmt::Display for AgentFault {
             }
             AgentFault::UnequalDepths => f.write_str("stacks of different depths meet"),
             AgentFault::NoEnd => f.write_str("an instruction other than end is the last,"),
+        }
+    }
+}
+
+impl fmt::Display for FormatFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FormatFault::End => f.write_str("has no NUL at its end, or one before it"),
+            FormatFault::Conversion(character) => {
+                write!(f, "has a conversion by '{}'", character.escape_ascii())
+            }
+            FormatFault::Escape(character) => {
+                write!(f, "has the unknown escape '\\{}'", character.escape_ascii())
+            }
+            FormatFault::Truncated => f.write_str("is cut off"),
+            FormatFault::Width => write!(f, "has a width above {PRINTED_LEN_MAX}"),
+            FormatFault::Count => f.write_str("converts more or fewer numbers than there are"),
         }
     }
 }

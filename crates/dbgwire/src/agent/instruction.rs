@@ -73,7 +73,15 @@ pub enum Instruction {
     Pick(u8),
     /// `a b c => c a b`
     Rotate,
-    /// `a => `; `a` is the result.
+    /// `z ... b a channel function => `; prints by the format that follows, to which `a` is the
+    /// first number. Channel and function are not looked at.
+    Print {
+        /// How many numbers there are.
+        arguments: u8,
+        /// How many bytes the format has, its NUL included.
+        format_len: u16,
+    },
+    /// `a => `; `a` is the result. Of commands: ` => `; the end.
     End,
 }
 
@@ -130,7 +138,8 @@ const ROT: u8 = 0x33;
 const PRINTF: u8 = 0x34;
 
 impl Instruction {
-    /// Puts its bytes behind `bytes`. A constant takes as few as it needs.
+    /// Puts its bytes behind `bytes`. A constant takes as few as it needs; what is printed has its
+    /// format behind them.
     pub fn write_to(self, bytes: &mut Vec<u8>) {
         bytes.push(self.opcode());
         match self {
@@ -144,6 +153,10 @@ impl Instruction {
                 let significant = value.to_be_bytes().into_iter();
                 let skipped = value.to_be_bytes().len() - constant_len(value);
                 bytes.extend(significant.skip(skipped));
+            }
+            Instruction::Print { arguments, format_len } => {
+                bytes.push(arguments);
+                bytes.extend(format_len.to_be_bytes());
             }
             _ => {}
         }
@@ -176,6 +189,13 @@ impl Instruction {
             EXT => (Instruction::ExtendSign(width()?), 1),
             ZERO_EXT => (Instruction::ExtendZero(width()?), 1),
             PICK => (Instruction::Pick(byte()?), 1),
+            PRINTF => {
+                let head = number(3)?;
+                let (arguments, format_len) = ((head >> 16) as u8, head as u16);
+                let len = 3 + usize::from(format_len);
+                operand.get(..len).ok_or(AgentFault::Truncated)?;
+                (Instruction::Print { arguments, format_len }, len)
+            }
             opcode => (plain(opcode)?, 0),
         };
         Ok((instruction, offset + 1 + operand_len))
@@ -215,6 +235,7 @@ impl Instruction {
             Instruction::Swap => (2, 2),
             Instruction::Pick(below) => (below as usize + 1, below as usize + 2),
             Instruction::Rotate => (3, 3),
+            Instruction::Print { arguments, .. } => (arguments as usize + 2, 0),
         }
     }
 
@@ -258,6 +279,7 @@ impl Instruction {
             Instruction::Swap => SWAP,
             Instruction::Pick(_) => PICK,
             Instruction::Rotate => ROT,
+            Instruction::Print { .. } => PRINTF,
             Instruction::End => END,
         }
     }
@@ -323,7 +345,6 @@ fn refused(opcode: u8) -> AgentFault {
         TRACEV => AgentFault::Tracing("tracev"),
         TRACENZ => AgentFault::Tracing("tracenz"),
         TRACE16 => AgentFault::Tracing("trace16"),
-        PRINTF => AgentFault::Tracing("printf"),
         opcode => AgentFault::UnknownOpcode(opcode),
     }
 }

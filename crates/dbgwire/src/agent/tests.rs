@@ -65,7 +65,7 @@ fn instructions_are_assembled_and_read_back() {
 #[test]
 fn what_does_more_than_look_is_refused_by_name() {
     use AgentFault::{FloatingPoint, Tracing, UnknownOpcode, Variable};
-    let cases: [(u8, AgentFault); 17] = [
+    let cases: [(u8, AgentFault); 16] = [
         (0x00, UnknownOpcode(0)),
         (0x01, FloatingPoint("float")),
         (0x0c, Tracing("trace")),
@@ -81,15 +81,69 @@ fn what_does_more_than_look_is_refused_by_name() {
         (0x2f, Tracing("tracenz")),
         (0x30, Tracing("trace16")),
         (0x31, UnknownOpcode(0x31)),
-        (0x34, Tracing("printf")),
         (0x35, UnknownOpcode(0x35)),
     ];
     for (opcode, fault) in cases {
         assert_eq!(refused(&[0x22, 1, opcode, 0, 0, 0x27]), (2, fault));
     }
     let error = Code::verify(&[0x22, 1, 0x0c, 0x27], X86).expect_err("refused");
-    let sentence = "trace, which collects data and is not for conditions, at offset 2 of the \
-                    condition";
+    let sentence = "trace, which collects data of tracepoints, of which there are none, at offset \
+                    2 of the condition";
+    assert_eq!(error.to_string(), sentence);
+}
+
+/// Why commands are refused, and where.
+fn refused_commands(bytes: &[u8]) -> (usize, AgentFault) {
+    let error = Code::verify_for(Purpose::Commands, bytes, X86).expect_err("refused");
+    (error.offset, error.fault)
+}
+
+#[test]
+fn commands_print_and_have_no_result() {
+    // `dprintf ..., "n %d\n", n` as GDB 13 compiles it, with `n` on the stack.
+    let printed = [
+        &[0x26, 0, 6, 0x22, 16, 0x02, 0x19, 0x16, 32, 0x22, 0, 0x22, 0, 0x34, 1, 0, 7][..],
+        b"n %d\\n\0\x27",
+    ]
+    .concat();
+    let code = Code::verify_for(Purpose::Commands, &printed, X86).expect("sound");
+    assert_eq!(code.at(13), Some((Instruction::Print { arguments: 1, format_len: 7 }, 24)));
+    assert_eq!(code.format_at(13).count(), 3);
+    assert_eq!(code.format_at(0).count(), 0);
+    assert_eq!(refused(&printed), (13, AgentFault::Printing));
+    // Nothing at all, and what a condition may do.
+    assert!(Code::verify_for(Purpose::Commands, &[0x27], X86).is_ok());
+    assert!(Code::verify_for(Purpose::Commands, &OR, X86).is_ok());
+}
+
+#[test]
+fn what_is_printed_is_proved() {
+    use AgentFault::{Format, TooLong, Truncated, Underflow};
+    use FormatFault::{Conversion, Count, End};
+    let print = |arguments: u8, format: &[u8]| {
+        let head = [0x22, 1, 0x22, 0, 0x22, 0, 0x34, arguments, 0, format.len() as u8];
+        [&head[..], format, &[0x27]].concat()
+    };
+    assert!(Code::verify_for(Purpose::Commands, &print(1, b"%d\0"), X86).is_ok());
+    let cases: [(u8, &[u8], AgentFault); 6] = [
+        (1, b"%d", Format(End)),
+        (1, b"", Format(End)),
+        (1, b"\0%d\0", Format(End)),
+        (0, b"%d\0", Format(Count)),
+        (2, b"%d\0", Format(Count)),
+        (1, b"%n\0", Format(Conversion(b'n'))),
+    ];
+    for (arguments, format, fault) in cases {
+        assert_eq!(refused_commands(&print(arguments, format)), (6, fault));
+    }
+    assert_eq!(refused_commands(&print(2, b"%d%d\0")), (6, Underflow));
+    assert_eq!(refused_commands(&print(1, b"%d\0")[..12]), (6, Truncated));
+    let long = Code::assemble_printing(&[], &[b'a'; CODE_LEN_MAX], X86).expect_err("refused");
+    assert_eq!(long.fault, TooLong);
+    let many = Code::assemble_printing(&[], &b"%d".repeat(256), X86).expect_err("refused");
+    assert_eq!(many.fault, Format(Count));
+    let sentence = "printf, whose format has a conversion by 'n', at offset 6 of the commands";
+    let error = Code::verify_for(Purpose::Commands, &print(1, b"%n\0"), X86).expect_err("refused");
     assert_eq!(error.to_string(), sentence);
 }
 

@@ -3,7 +3,10 @@
 
 use dbgbase::Arch;
 
-use super::{AgentError, AgentFault, CODE_LEN_MAX, Instruction, STACK_DEPTH_MAX};
+use super::{AgentFault, CODE_LEN_MAX, FormatFault, Instruction, Purpose, STACK_DEPTH_MAX, format};
+
+/// What is wrong, and at which offset.
+type Finding = (usize, AgentFault);
 
 /// What is known of a byte of code.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -17,8 +20,8 @@ enum Place {
 }
 
 /// Proves that code is sound. **Errors**: the first thing found that is wrong with it.
-pub(super) fn verify(code: &[u8], arch: Arch) -> Result<(), AgentError> {
-    let mut places = cut(code, arch)?;
+pub(super) fn verify(code: &[u8], arch: Arch, purpose: Purpose) -> Result<(), Finding> {
+    let mut places = cut(code, arch, purpose)?;
     let mut ways = vec![(0, 0, 0)];
     // Each instruction is left once, for at most two others: this ends.
     while let Some((from, offset, depth)) = ways.pop() {
@@ -35,7 +38,11 @@ pub(super) fn verify(code: &[u8], arch: Arch) -> Result<(), AgentError> {
         }
         let (instruction, next) =
             Instruction::read_at(code, offset).map_err(|fault| at(offset, fault))?;
-        let (needed, left) = instruction.effect();
+        let (needed, left) = match (instruction, purpose) {
+            // They have no result.
+            (Instruction::End, Purpose::Commands) => (0, 0),
+            _ => instruction.effect(),
+        };
         let below = depth.checked_sub(needed).ok_or(at(offset, AgentFault::Underflow))?;
         let depth = below + left;
         if depth > STACK_DEPTH_MAX {
@@ -55,7 +62,7 @@ pub(super) fn verify(code: &[u8], arch: Arch) -> Result<(), AgentError> {
 }
 
 /// Cuts code into instructions, all of which must be known, also those to which no way leads.
-fn cut(code: &[u8], arch: Arch) -> Result<Vec<Place>, AgentError> {
+fn cut(code: &[u8], arch: Arch, purpose: Purpose) -> Result<Vec<Place>, Finding> {
     if code.is_empty() {
         return Err(at(0, AgentFault::Empty));
     }
@@ -69,11 +76,7 @@ fn cut(code: &[u8], arch: Arch) -> Result<Vec<Place>, AgentError> {
         *place = Place::Unreached;
         let (instruction, next) =
             Instruction::read_at(code, offset).map_err(|fault| at(offset, fault))?;
-        if let Instruction::Register(number) = instruction
-            && arch.register_by_gdb(number).is_none()
-        {
-            return Err(at(offset, AgentFault::Register(number)));
-        }
+        check(code, offset, instruction, arch, purpose).map_err(|fault| at(offset, fault))?;
         last = (offset, instruction);
         offset = next;
     }
@@ -83,6 +86,29 @@ fn cut(code: &[u8], arch: Arch) -> Result<Vec<Place>, AgentError> {
     }
 }
 
-fn at(offset: usize, fault: AgentFault) -> AgentError {
-    AgentError { offset, fault }
+/// Whether what an instruction names exists, and whether it may be there.
+fn check(
+    code: &[u8],
+    offset: usize,
+    instruction: Instruction,
+    arch: Arch,
+    purpose: Purpose,
+) -> Result<(), AgentFault> {
+    match instruction {
+        Instruction::Register(number) if arch.register_by_gdb(number).is_none() => {
+            Err(AgentFault::Register(number))
+        }
+        Instruction::Print { .. } if purpose == Purpose::Condition => Err(AgentFault::Printing),
+        Instruction::Print { arguments, .. } => {
+            match format::conversions(format::bytes_with_end_at(code, offset))? {
+                count if count == usize::from(arguments) => Ok(()),
+                _ => Err(AgentFault::Format(FormatFault::Count)),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn at(offset: usize, fault: AgentFault) -> Finding {
+    (offset, fault)
 }

@@ -6,6 +6,9 @@ use crate::error::FaultMessage;
 /// The most sites in one request.
 pub const SITES_MAX: usize = 4096;
 
+/// The most pieces of code among one site's commands.
+pub const COMMANDS_MAX: usize = 16;
+
 /// How a site is armed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, prost::Enumeration)]
 #[repr(i32)]
@@ -50,6 +53,11 @@ pub struct Site {
     /// passes the site; one for which it has no result stops. Evaluated on the server.
     #[prost(bytes = "vec", tag = "8")]
     pub condition: Vec<u8>,
+    /// What the server does for a thread that would stop, instead of having it stop: agent code
+    /// that prints ([`crate::event::Printed`]), at most [`COMMANDS_MAX`] pieces. Where the thread
+    /// has another reason to stop, it does both.
+    #[prost(bytes = "vec", repeated, tag = "9")]
+    pub commands: Vec<Vec<u8>>,
 }
 
 /// Arms addresses of a target that stands still. Those that cannot be armed are reported one by

@@ -25,6 +25,21 @@ fn row(cells: &Cells) -> (u8, Row) {
     (opcode, Row { operand_len, needed: before.split_whitespace().count() })
 }
 
+/// The opcode that only commands have.
+const PRINTF: u8 = 0x34;
+
+#[test]
+fn printing_is_documented() {
+    let rows = &tables(section("Commands"))[0];
+    let [cells] = &rows[..] else { panic!("one instruction") };
+    assert_eq!(cells[..2], [format!("{PRINTF:#04x}"), "`printf`".to_owned()]);
+    let code = Code::assemble_printing(&[Instruction::Constant(1)], b"%d\\n", Arch::X86_64);
+    let code = code.expect("sound");
+    let (instruction, next) = code.at(6).expect("behind three numbers");
+    assert_eq!(code.bytes()[6..], *b"\x34\x01\0\x05%d\\n\0\x27");
+    assert_eq!((instruction.effect(), next), ((3, 0), code.bytes().len() - 1));
+}
+
 #[test]
 fn the_instructions_are_documented() {
     let instructions: BTreeMap<u8, Row> =
@@ -32,6 +47,10 @@ fn the_instructions_are_documented() {
     for opcode in 0..=u8::MAX {
         // An operand of ones is a width, a register, a jump and a number.
         let code = [opcode, 1, 1, 1, 1, 1, 1, 1, 1];
+        if opcode == PRINTF {
+            assert!(!instructions.contains_key(&opcode), "it is for commands");
+            continue;
+        }
         match (Instruction::read_at(&code, 0), instructions.get(&opcode)) {
             (Ok((Instruction::Pick(below), len)), Some(row)) => {
                 assert_eq!((below, len), (1, 1 + row.operand_len));

@@ -180,6 +180,10 @@ fn conditions() -> Files {
         Instruction::Read32,
     ];
     let every = Code::assemble(&every, Arch::X86_64).expect("sound").bytes().to_vec();
+    let numbers = [Instruction::Register(0), Instruction::Register(1), Instruction::Constant(3)];
+    let format = br#"%-+ #020.7lld 0x%hhx \"%.5s\" %%\n"#;
+    let printed = Code::assemble_printing(&numbers, format, Arch::X86_64).expect("sound");
+    let printed = printed.bytes().to_vec();
     // `n > 2 || *p == 1`.
     let first =
         [0x26, 0, 6, 0x22, 16, 0x02, 0x22, 236, 0x16, 8, 0x02, 0x19, 0x16, 32, 0x22, 2, 0x2b];
@@ -191,6 +195,10 @@ fn conditions() -> Files {
         ("every-kind", every),
         ("gdb-or", or),
         // reg 0; dup; if_goto 8; end; const8 1; sub; goto 3; end
+        ("printf", printed),
+        // const8 1, const8 0, const8 0, printf of one number by a format for none, end
+        ("printf-count", vec![0x22, 1, 0x22, 0, 0x22, 0, 0x34, 1, 0, 2, b'a', 0, 0x27]),
+        ("printf-cut", vec![0x22, 0, 0x22, 0, 0x34, 0, 0, 9, b'a', 0, 0x27]),
         ("loop", vec![0x26, 0, 0, 0x28, 0x20, 0, 8, 0x27, 0x22, 1, 0x03, 0x21, 0, 3, 0x27]),
         ("endless", vec![0x21, 0, 0, 0x27]),
         ("underflow", vec![0x02, 0x27]),

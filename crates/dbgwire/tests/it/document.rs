@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dbgbase::Arch;
 use dbgwire::Verb;
-use dbgwire::agent::{CODE_LEN_MAX, STACK_DEPTH_MAX};
+use dbgwire::agent::{CODE_LEN_MAX, PRINTED_LEN_MAX, STACK_DEPTH_MAX};
 use dbgwire::error::{ErrorCode, Fault, FaultMessage};
 use dbgwire::event::{ConditionFault, ConditionTrouble, Modules, SignalDetail, StopKind};
 use dbgwire::frame::{FRAME_LEN_MAX, FrameKind, HEADER_LEN, HELLO_LEN_MAX};
@@ -37,7 +37,7 @@ use dbgwire::verbs::resume::{
     ChildPolicy, RunKind, SIGNAL_INFO_LEN, SYSCALLS_MAX, SignalPolicy, StopMode, ThreadAction,
 };
 use dbgwire::verbs::server::{XsaveComponent, XsaveLayout};
-use dbgwire::verbs::site::{SITES_MAX, Site, SiteFault, SiteKind, SiteState};
+use dbgwire::verbs::site::{COMMANDS_MAX, SITES_MAX, Site, SiteFault, SiteKind, SiteState};
 use dbgwire::verbs::terminal::INPUT_LEN_MAX;
 use dbgwire::verbs::thread::{HoldChange, ThreadDescription};
 use dbgwire::verbs::window::{STOP_LEN_MAX, WINDOWS_MAX, Window, WindowBase};
@@ -430,6 +430,8 @@ fn limits_and_versions_have_their_values() {
         ("SIGNAL_INFO_LEN", SIGNAL_INFO_LEN),
         ("CODE_LEN_MAX", CODE_LEN_MAX),
         ("STACK_DEPTH_MAX", STACK_DEPTH_MAX),
+        ("COMMANDS_MAX", COMMANDS_MAX),
+        ("PRINTED_LEN_MAX", PRINTED_LEN_MAX),
         ("CALL_ARGUMENTS_MAX", CALL_ARGUMENTS_MAX),
         ("PATIENCE_MS", PATIENCE_MS as usize),
         ("FUNCTION_ARGUMENTS_MAX", FUNCTION_ARGUMENTS_MAX),

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use dbgbase::Arch;
-use dbgwire::agent::{Code, Instruction, STACK_DEPTH_MAX};
+use dbgwire::agent::{Code, Instruction, Piece, Purpose, STACK_DEPTH_MAX};
 use dbgwire::convert;
 use dbgwire::error::{ErrorCode, FaultMessage};
 use dbgwire::frame::FRAME_LEN_MAX;
@@ -91,21 +91,33 @@ fn reread<T>(bytes: &[u8], decode: impl Fn(&Frame) -> T) -> Option<T> {
     deframed.frames.first().map(decode)
 }
 
-/// The condition of a site, as a peer sends it. What is found sound for a CPU is followed through
-/// its jumps, each of which is taken or not as the bytes themselves happen to say.
+/// The condition or a command of a site, as a peer sends it. What is found sound for a CPU is
+/// followed through its jumps, each of which is taken or not as the bytes themselves happen to say.
 pub(crate) fn check_condition(bytes: &[u8]) {
     for arch in [Arch::X86_64, Arch::Aarch64] {
-        let Ok(code) = Code::verify(bytes, arch) else { continue };
+        let commands = Code::verify_for(Purpose::Commands, bytes, arch);
+        if Code::verify(bytes, arch).is_ok() {
+            assert!(commands.is_ok(), "a condition is sound as a command, too");
+        }
+        let Ok(code) = commands else { continue };
         assert_eq!(code.bytes(), bytes);
         let (mut offset, mut depth) = (0, 0_usize);
         for step in 0..10_000 {
             let (instruction, next) = code.at(offset).expect("an instruction");
+            if let Instruction::Print { arguments, .. } = instruction {
+                let is_conversion = |piece: &Piece<'_>| matches!(piece, Piece::Conversion(_));
+                let count = code.format_at(offset).filter(is_conversion).count();
+                assert_eq!(count, usize::from(arguments));
+            }
+            if instruction == Instruction::End {
+                assert!(depth > 0 || Code::verify(bytes, arch).is_err());
+                break;
+            }
             let (needed, left) = instruction.effect();
             depth = depth.checked_sub(needed).expect("enough on the stack") + left;
             assert!(depth <= STACK_DEPTH_MAX, "{depth} numbers on the stack");
             let is_taken = bytes[step % bytes.len()] & 1 == 1;
             offset = match instruction {
-                Instruction::End => break,
                 Instruction::Jump(target) => usize::from(target),
                 Instruction::JumpIf(target) if is_taken => usize::from(target),
                 _ => next,
@@ -161,6 +173,7 @@ fn check_event(frame: &Frame, event: &AnyEvent) {
         AnyEvent::Created(created) => message::event(frame.id, created, tail),
         AnyEvent::Signalled(signalled) => message::event(frame.id, signalled, tail),
         AnyEvent::ModulesChanged(changed) => message::event(frame.id, changed, tail),
+        AnyEvent::Printed(printed) => message::event(frame.id, printed, tail),
     };
     if let Ok(encoded) = encoded {
         assert_eq!(AnyEvent::decode(&received(&encoded)), Ok(Some(event.clone())));

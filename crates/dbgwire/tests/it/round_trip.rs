@@ -52,8 +52,9 @@ prop_compose! {
     fn site()(
         id: u32, address: u64, kind: i32, tid: u32, sp_above: u64, len: u32, ignore: u64,
         condition in bytes(),
+        commands in vec(bytes(), 0..3),
     ) -> Site {
-        Site { id, address, kind, tid, sp_above, len, ignore, condition }
+        Site { id, address, kind, tid, sp_above, len, ignore, condition, commands }
     }
 }
 

@@ -12,7 +12,7 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use dbgwire::error::{ErrorCode, Fault, FaultMessage};
 use dbgwire::event::{ConditionFault, ConditionTrouble, Created, Ending, Exited, Modules};
-use dbgwire::event::{ModulesChanged, Output, SignalDetail, Signalled, StopKind, Stopped};
+use dbgwire::event::{ModulesChanged, Output, Printed, SignalDetail, Signalled, StopKind, Stopped};
 use dbgwire::frame::{FrameKind, HEADER_LEN};
 use dbgwire::message::{self, Encoded};
 use dbgwire::verbs::bulk::*;
@@ -339,6 +339,8 @@ pub(crate) fn site() -> Site {
         ignore: 2,
         // const8 1, end
         condition: vec![0x22, 0x01, 0x27],
+        // const8 0, const8 0, printf "a" of no numbers, end
+        commands: vec![vec![0x22, 0, 0x22, 0, 0x34, 0, 0, 2, b'a', 0, 0x27]],
     }
 }
 
@@ -562,4 +564,7 @@ fn alone(all: &mut Collection) {
         ..Stopped::default()
     };
     all.event(single, b"");
+    let fault = Some(condition_fault());
+    let printed = Printed { target: 1, tid: 4712, site: 7, lost: 300, fault, command: 1 };
+    all.event(printed, b"hits: 1\n");
 }

@@ -37,6 +37,7 @@ fn client(id: u32, tid: Option<u32>, sp_above: Option<u64>) -> Reason {
         tid: tid.map(Tid::new),
         sp_above: sp_above.map(Address::new),
         condition: None,
+        commands: Arc::default(),
         hits: 0,
         ignore: 0,
     })

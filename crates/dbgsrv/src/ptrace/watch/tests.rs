@@ -4,7 +4,8 @@ use super::*;
 
 fn reason(id: u32, tid: Option<u32>) -> ClientReason {
     let id = SiteId::new(id);
-    ClientReason { id, tid: tid.map(Tid::new), sp_above: None, condition: None, hits: 0, ignore: 0 }
+    let (tid, commands) = (tid.map(Tid::new), std::sync::Arc::default());
+    ClientReason { id, tid, sp_above: None, condition: None, commands, hits: 0, ignore: 0 }
 }
 
 fn watch(address: u64, len: u32, access: Access) -> Watch {
