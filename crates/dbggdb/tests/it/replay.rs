@@ -6,7 +6,8 @@ use std::io::{Cursor, IoSlice, Read, Write};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use dbggdb::Session;
+use dbgeng::{ImageStore, SymbolEnvironment};
+use dbggdb::{FileSettings, Session};
 use dbglink::{Link, LinkWriter};
 use dbgwire::event::{Modules, StopKind, Stopped};
 use dbgwire::handshake::Welcome;
@@ -37,7 +38,9 @@ pub(crate) fn check_packets(input: &[u8]) {
         sent.extend([b"$", payload, format!("#{sum:02x}").as_bytes()].concat());
     }
     let received = Received::default();
-    let mut session = Session::connect(ours, Default::default()).expect("a server that welcomes everybody");
+    let store = ImageStore::new(&SymbolEnvironment::from_variables(|_| None));
+    let files = FileSettings { allow_writes: false, store };
+    let mut session = Session::connect(ours, files).expect("a server that welcomes everybody");
     // The debugger leaves when it has sent everything: that is no failure.
     let end = session.serve(Cursor::new(sent), received.clone());
     assert!(end.is_ok(), "{end:?}");
