@@ -152,7 +152,7 @@ fn files_of_proc_are_read() {
     assert_eq!(process.read_line(), "ready");
     let pid = process.pid();
     let (target, _) = client.attach(pid);
-    for name in ["maps", "smaps", "cmdline", "auxv", "status", "environ"] {
+    for name in ["maps", "cmdline", "auxv", "environ"] {
         let path = format!("/proc/{pid}/{name}");
         let (file, size) = open(&mut client, Path::new(&path), FileAccess::Read).expect("a file");
         assert_eq!(size, 0);
@@ -164,6 +164,17 @@ fn files_of_proc_are_read() {
         let rest = read(&mut client, file, half, 1 << 20);
         assert_eq!(rest, &content[half as usize..], "{name}");
     }
+    // Longer than a page, and parts of it change by what other processes do.
+    let path = format!("/proc/{pid}/smaps");
+    let (file, _) = open(&mut client, Path::new(&path), FileAccess::Read).expect("a file");
+    let lasting = |text: Vec<u8>| {
+        let text = String::from_utf8(text).expect("UTF-8");
+        let is_lasting = |line: &&str| line.starts_with("Size:") || line.starts_with("VmFlags:");
+        text.lines().filter(is_lasting).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let expected = lasting(std::fs::read(&path).expect("it can be read"));
+    assert!(expected.len() > 20);
+    assert_eq!(lasting(read(&mut client, file, 0, 1 << 20)), expected);
     client.detach(target);
     process.close_input();
     assert_eq!(process.wait(), ExitStatus::Exited(0));
