@@ -27,6 +27,10 @@ pub struct LaunchSettings {
     pub uses_shell: bool,
     /// Signals that do not stop them, in the debugger's numbers.
     pub passed_signals: Vec<u64>,
+    /// A file that is to be a standard stream of the next one.
+    pub redirected: Option<String>,
+    /// Why the last one was not started, if LLDB wanted it to be.
+    pub trouble: Option<String>,
 }
 
 impl Default for LaunchSettings {
@@ -38,6 +42,8 @@ impl Default for LaunchSettings {
             has_fixed_addresses: true,
             uses_shell: true,
             passed_signals: Vec::new(),
+            redirected: None,
+            trouble: None,
         }
     }
 }

@@ -19,7 +19,10 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
+mod allocations;
 mod arguments;
+mod argv_launch;
+mod attach_by_name;
 mod breakpoint_packets;
 mod breakpoints;
 mod debugger;
@@ -33,25 +36,35 @@ mod file_protocol;
 mod files;
 mod habits;
 mod hex;
+mod host;
+mod json;
 mod launch;
+mod lldb_greeting;
 mod local_twin;
 mod memory;
 mod memory_cache;
+mod memory_region;
+mod module_info;
 mod monitor;
 mod overview;
 pub mod packet;
 mod packets;
+mod process_info;
 mod processes;
 mod regions;
+mod register_info;
 mod registers;
 mod report;
 mod resume;
+mod saved_registers;
 mod session;
 mod signal_number;
 mod stops;
 mod target;
 mod target_description;
 mod thread_id;
+mod thread_info;
+mod thread_suffix;
 mod threads;
 mod transfers;
 mod xml;

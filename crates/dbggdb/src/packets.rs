@@ -2,6 +2,7 @@
 //! knows names, not what is behind them.
 
 use crate::session::{Handled, Reply, Session};
+use crate::thread_suffix;
 
 /// A packet that is known.
 pub(crate) struct Row {
@@ -82,15 +83,72 @@ packets! {
     "QSetWorkingDir"  words packet_directory, "where programs start";
     "QStartNoAckMode" number packet_no_acknowledgement, "no more acknowledgements";
     "QStartupWithShell" words packet_shell, "whether a shell starts programs";
+
+    // Of LLDB (lldb-gdb-remote.txt).
+    "A"  words packet_launch, "start a program";
+    "I"  number packet_input, "type into the program's terminal";
+    "_M" number packet_allocate, "map memory in the target";
+    "_m" number packet_free, "unmap it";
+    "jModulesInfo"    number packet_modules, "what images are";
+    "jThreadExtendedInfo" number packet_thread_extended, "a thread's queue, of which there is none";
+    "jThreadsInfo"    number packet_threads_info, "all threads with registers and reasons";
+    "qEcho"           number packet_echo, "the same text back";
+    "qFileLoadAddress" number packet_load_address, "where an image is mapped";
+    "qfProcessInfo"   number packet_processes, "the first process of the machine";
+    "qsProcessInfo"   number packet_more_processes, "the next one";
+    "qGDBServerVersion" number packet_version, "this program's name and version";
+    "qGetWorkingDir"  number packet_working_directory, "where programs start";
+    "qGroupName"      number packet_group_name, "a group's name";
+    "qHostInfo"       number packet_host, "what the server's machine is";
+    "qKillSpawnedProcess" number packet_kill_spawned, "end a process by its decimal id";
+    "qLaunchSuccess"  number packet_launch_success, "whether the program was started";
+    "qMemoryRegionInfo" number packet_memory_region, "what lies at an address";
+    "qProcessInfo"    number packet_process, "what the process is";
+    "qProcessInfoPID" number packet_process_by_id, "what any process is";
+    "qModuleInfo"     number packet_module, "what an image is";
+    "qRegisterInfo"   number packet_register_info, "one register's description";
+    "qShlibInfoAddr"  number packet_linker, "where the dynamic linker's list is";
+    "qStructuredDataPlugins" number packet_unknown, "kinds of logs, of which there are none";
+    "qThreadStopInfo" number packet_thread_stop, "a thread's stop reply";
+    "qUserName"       number packet_user_name, "a user's name";
+    "qVAttachOrWaitSupported" number packet_can_attach_or_wait, "that vAttachOrWait is known";
+    "qWatchpointSupportInfo" number packet_watchpoints, "how many places the CPU watches";
+    "vAttachName"     words packet_attach_name, "attach to a process by its name";
+    "vAttachOrWait"   words packet_attach_or_wait, "the same, or to the next one";
+    "vAttachWait"     words packet_attach_wait, "attach to the next process of a name";
+    "QEnableErrorStrings" number packet_error_strings, "errors in LLDB's words";
+    "QEnvironment"    words packet_plain_environment, "a variable for programs to run";
+    "QLaunchArch"     number packet_launch_arch, "the CPU that programs are for";
+    "QListThreadsInStopReply" number packet_list_threads, "all threads in stop replies";
+    "QRestoreRegisterState" number packet_restore_registers, "put a thread's registers back";
+    "QSaveRegisterState" number packet_save_registers, "put a thread's registers aside";
+    "QSetDetachOnError" number packet_detach_on_error, "what becomes of processes without it";
+    "QSetDisableASLR" number packet_fix_addresses, "address-space randomisation";
+    "QSetSTDERR"      number packet_stream, "the program's standard error";
+    "QSetSTDIN"       number packet_stream, "the program's standard input";
+    "QSetSTDOUT"      number packet_stream, "the program's standard output";
+    "QThreadSuffixSupported" number packet_thread_suffix, "packets that end in a thread";
 }
+
+/// Families whose arguments follow the name at once.
+const GLUED: &[&str] = &["qRegisterInfo", "qThreadStopInfo", "_M", "_m"];
 
 /// Carries out a packet. Whether GDB takes its errors in words.
 pub(crate) fn handle(session: &mut Session, payload: &[u8]) -> (Handled, bool) {
     let (name, arguments) = split(payload);
     match PACKETS.iter().find(|row| row.name.as_bytes() == name) {
-        Some(row) => ((row.handler)(session, arguments), row.takes_words),
+        Some(row) => (carry_out(session, row, arguments), row.takes_words),
         None => (Ok(Reply::Unknown), false),
     }
+}
+
+fn carry_out(session: &mut Session, row: &Row, arguments: &[u8]) -> Handled {
+    if session.dialogue.thread_suffix
+        && let (arguments, Some(thread)) = thread_suffix::split(row.name, arguments)
+    {
+        return session.handle_about(thread, |session| (row.handler)(session, arguments));
+    }
+    (row.handler)(session, arguments)
 }
 
 /// A payload's name and what follows it. Families of packets have words for names, which end at a
@@ -102,6 +160,10 @@ fn split(payload: &[u8]) -> (&[u8], &[u8]) {
     }
     if payload == b"vCont?" {
         return (payload, &[]);
+    }
+    let is_begun = |name: &&&str| payload.starts_with(name.as_bytes());
+    if let Some(name) = GLUED.iter().find(is_begun) {
+        return payload.split_at_checked(name.len()).unwrap_or((payload, &[]));
     }
     let is_separator = |byte: &u8| !byte.is_ascii_alphanumeric() && !b"_-?".contains(byte);
     match payload.iter().position(is_separator) {
@@ -133,6 +195,8 @@ mod tests {
         assert_eq!(split("?"), pair("?", ""));
         assert_eq!(split(""), pair("", ""));
         assert_eq!(split("q"), pair("q", ""));
+        assert_eq!(split("qRegisterInfo1f"), pair("qRegisterInfo", "1f"));
+        assert_eq!(split("_M1000,rw"), pair("_M", "1000,rw"));
     }
 
     #[test]

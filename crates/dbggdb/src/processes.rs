@@ -4,6 +4,7 @@ use dbgbase::{Pid, TargetId};
 use dbgwire::verbs::process::{Attach, Detach, Kill, Launch, Terminal};
 
 use crate::arguments::Arguments;
+use crate::dialect::Dialect;
 use crate::error::PacketError;
 use crate::hex;
 use crate::session::{Handled, Reply, Session};
@@ -53,6 +54,10 @@ impl Session {
             self.expects_stop = true;
             return Ok(Reply::Later);
         };
+        let id = target.id;
+        if self.dialogue.threads_in_stop_reply {
+            self.know_threads_wholly(id)?;
+        }
         Ok(Reply::Payload(self.stop_reply(&report)))
     }
 
@@ -146,6 +151,16 @@ impl Session {
         Ok(Reply::Ok)
     }
 
+    /// `qKillSpawnedProcess:PID`, in decimal.
+    pub(crate) fn packet_kill_spawned(&mut self, arguments: &[u8]) -> Handled {
+        let pid = std::str::from_utf8(arguments).ok().and_then(|pid| pid.parse().ok());
+        let pid = Pid::new(pid.ok_or(PacketError::Malformed("a process id was expected"))?);
+        let id = self.target_of(pid)?;
+        self.client.call(&Kill { target: id.value() })?;
+        self.drop_target(id);
+        Ok(Reply::Ok)
+    }
+
     /// `vKill;PID`
     pub(crate) fn packet_kill_process(&mut self, arguments: &[u8]) -> Handled {
         let id = self.process(arguments)?;
@@ -157,6 +172,10 @@ impl Session {
     /// `k`: everything ends, without a reply.
     pub(crate) fn packet_kill(&mut self, _: &[u8]) -> Handled {
         self.end_all()?;
+        if self.dialogue.dialect == Dialect::Lldb {
+            // It waits for the news, and then ends the connection itself.
+            return Ok(Reply::from("X09"));
+        }
         if self.dialogue.extended { Ok(Reply::Later) } else { Ok(Reply::End) }
     }
 

@@ -16,7 +16,7 @@ use crate::target_description::{Register, RegisterChange, TargetDescription};
 /// Of how many threads the registers are fetched when those of one are missing.
 const THREADS_AT_ONCE: usize = 128;
 /// How much of each thread's stack comes along: enough for a dozen usual frames.
-const STACK_LEN: u32 = 4096;
+pub(crate) const STACK_LEN: u32 = 4096;
 
 impl Session {
     /// `g`: all registers, those that cannot be told as `x`.
@@ -105,7 +105,15 @@ impl Session {
         self.write_registers(id, tid, changes).map(|_| ())
     }
 
-    fn write_registers(&mut self, id: TargetId, tid: Tid, changes: Vec<RegisterChange>) -> Handled {
+    /// Changes a thread's registers.
+    ///
+    /// **Cost**: one round trip.
+    pub(crate) fn write_registers(
+        &mut self,
+        id: TargetId,
+        tid: Tid,
+        changes: Vec<RegisterChange>,
+    ) -> Handled {
         let mut request =
             WriteRegisters { target: id.value(), tid: tid.value(), ..WriteRegisters::default() };
         for change in changes {
@@ -195,7 +203,7 @@ impl Session {
     }
 
     /// Takes note of threads' registers, and what came with them.
-    fn take_registers(
+    pub(crate) fn take_registers(
         &mut self,
         id: TargetId,
         threads: Vec<ThreadRegisters>,

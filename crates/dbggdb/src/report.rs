@@ -23,8 +23,16 @@ pub(crate) struct Report {
 /// What happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum News {
-    /// It stands still because the debugger asked for it, or because of this signal.
+    /// It stands still for nothing that has a name, or because of this signal.
     Stopped(Option<Signal>),
+    /// The debugger asked for it.
+    Interrupted,
+    /// The debugger attached to its process.
+    Attached,
+    /// Its program is loaded, and nothing of that has run.
+    Started,
+    /// A step is done.
+    Stepped,
     /// It stands at a breakpoint.
     Breakpoint(Kind),
     /// Watched memory was accessed.
@@ -51,23 +59,51 @@ pub(crate) enum News {
 }
 
 impl Report {
-    /// The signal that the debugger is told.
-    pub(crate) fn signal(&self) -> Option<Signal> {
-        match self.news {
+    /// The number of the signal that the debugger is told; 0 for none. LLDB would deliver SIGINT
+    /// with the next resume, but not SIGSTOP, and knows no stop without a signal.
+    pub(crate) fn signal_number(&self, dialogue: &Dialogue) -> u8 {
+        let is_lldb = dialogue.dialect == Dialect::Lldb;
+        let signal = match self.news {
             News::Stopped(signal) => signal,
-            News::ThreadBorn => None,
+            News::Interrupted | News::Attached | News::Started if is_lldb => Some(Signal::SIGSTOP),
+            News::Interrupted => Some(Signal::SIGINT),
+            News::Attached | News::ThreadBorn => None,
             _ => Some(Signal::SIGTRAP),
-        }
+        };
+        signal.map_or(0, |signal| signal_number::to_debugger(signal, dialogue.dialect))
     }
 
-    /// The payload, with the thread's registers by their numbers. It may be made again with others.
-    pub(crate) fn payload(&self, dialogue: &Dialogue, registers: &[(u16, Vec<u8>)]) -> Vec<u8> {
+    /// Why, in LLDB's word, and what belongs to it (lldb-gdb-remote.txt, "stop reply packets").
+    pub(crate) fn lldb_reason(&self) -> Option<(&'static str, String)> {
+        let (reason, description) = match &self.news {
+            News::Breakpoint(_) => ("breakpoint", String::new()),
+            News::Watchpoint(_, address) => {
+                // The address that is watched, the CPU's slot, the address that was accessed.
+                let address = address.value();
+                ("watchpoint", format!("{address} 0 {address}"))
+            }
+            News::Exec(_) => ("exec", String::new()),
+            News::Stepped => ("trace", String::new()),
+            News::Forked { borrows: true, .. } => ("vfork", String::new()),
+            News::Forked { .. } => ("fork", String::new()),
+            News::Stopped(None) | News::ThreadBorn | News::Ended(_) => return None,
+            _ => ("signal", String::new()),
+        };
+        Some((reason, description))
+    }
+
+    /// The payload, with the thread's registers by their numbers and `details` that only the
+    /// session knows. It may be made again with others.
+    pub(crate) fn payload(
+        &self,
+        dialogue: &Dialogue,
+        registers: &[(u16, Vec<u8>)],
+        details: &str,
+    ) -> Vec<u8> {
         if let News::Ended(status) = self.news {
             return self.ended(status, dialogue).into_bytes();
         }
-        let signal = self.signal();
-        let number =
-            signal.map_or(0, |signal| signal_number::to_debugger(signal, dialogue.dialect));
+        let number = self.signal_number(dialogue);
         let thread = thread_id::format(self.pid, self.tid, dialogue.multiprocess);
         if let News::ThreadEnded(status) = self.news {
             let status = match status {
@@ -81,7 +117,7 @@ impl Report {
         for (register, bytes) in registers {
             let _ = write!(text, "{register:02x}:{};", hex::encode(bytes));
         }
-        let _ = write!(text, "thread:{thread};");
+        let _ = write!(text, "thread:{thread};{details}");
         text.into_bytes()
     }
 
@@ -108,24 +144,17 @@ impl Report {
         };
     }
 
-    /// The same in LLDB's words (lldb-gdb-remote.txt, "stop reply packets").
+    /// The same in LLDB's words.
     fn reason_for_lldb(&self, text: &mut String) {
-        let _ = match &self.news {
-            News::Breakpoint(_) => write!(text, "reason:breakpoint;"),
-            News::Watchpoint(_, address) => {
-                let description = hex::encode(address.value().to_string().as_bytes());
-                write!(text, "reason:watchpoint;description:{description};")
-            }
-            News::Exec(_) => write!(text, "reason:exec;"),
-            News::Stopped(None) => Ok(()),
-            News::Stopped(Some(Signal::SIGTRAP)) => write!(text, "reason:trace;"),
-            News::Stopped(Some(_)) => write!(text, "reason:signal;"),
-            News::Forked { child, borrows } => {
-                let event = if *borrows { "vfork" } else { "fork" };
-                write!(text, "{event}:p{child:x}.{child:x};reason:{event};")
-            }
-            _ => Ok(()),
-        };
+        if let News::Forked { child, borrows } = &self.news {
+            let event = if *borrows { "vfork" } else { "fork" };
+            let _ = write!(text, "{event}:p{child:x}.{child:x};");
+        }
+        let Some((reason, description)) = self.lldb_reason() else { return };
+        let _ = write!(text, "reason:{reason};");
+        if !description.is_empty() {
+            let _ = write!(text, "description:{};", hex::encode(description.as_bytes()));
+        }
     }
 
     fn ended(&self, status: ExitStatus, dialogue: &Dialogue) -> String {
@@ -149,7 +178,7 @@ mod tests {
     fn payload(news: News, dialogue: &Dialogue) -> String {
         let report = Report { pid: Pid::new(0x10), tid: Tid::new(0x11), news };
         let registers = [(0x10, vec![1, 2, 0xff])];
-        String::from_utf8(report.payload(dialogue, &registers)).expect("text")
+        String::from_utf8(report.payload(dialogue, &registers, "")).expect("text")
     }
 
     #[test]
@@ -159,6 +188,25 @@ mod tests {
         assert_eq!(payload(news.clone(), &silent), "T0510:0102ff;thread:11;");
         let fluent = Dialogue { multiprocess: true, swbreak: true, ..silent };
         assert_eq!(payload(news, &fluent), "T05swbreak:;10:0102ff;thread:p10.11;");
+    }
+
+    #[test]
+    fn lldb_is_told_reasons_and_signals_that_it_does_not_deliver() {
+        let lldb = Dialogue { dialect: Dialect::Lldb, ..Dialogue::default() };
+        let told = |news| payload(news, &lldb);
+        assert_eq!(told(News::Interrupted), "T13reason:signal;10:0102ff;thread:11;");
+        assert_eq!(told(News::Attached), "T13reason:signal;10:0102ff;thread:11;");
+        assert_eq!(told(News::Stepped), "T05reason:trace;10:0102ff;thread:11;");
+        let watched = told(News::Watchpoint(Kind::Write, Address::new(16)));
+        let description = "3136203020313".to_owned() + "6";
+        let expected =
+            format!("T05reason:watchpoint;description:{description};10:0102ff;thread:11;");
+        assert_eq!(watched, expected);
+        let forked = told(News::Forked { child: Pid::new(0x20), borrows: false });
+        assert_eq!(forked, "T05fork:p20.20;reason:fork;10:0102ff;thread:11;");
+        let silent = Dialogue::default();
+        assert_eq!(payload(News::Interrupted, &silent), "T0210:0102ff;thread:11;");
+        assert_eq!(payload(News::Attached, &silent), "T0010:0102ff;thread:11;");
     }
 
     #[test]

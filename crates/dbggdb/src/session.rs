@@ -9,8 +9,10 @@ use dbgeng::client::{Arrival, Client};
 use dbglink::Link;
 use dbgwire::convert;
 use dbgwire::handshake::Hello;
+use dbgwire::verbs::process::ProcessDescription;
 use dbgwire::verbs::server::{ServerInfo, ServerInfoReply};
 
+use crate::attach_by_name::Awaited;
 use crate::debugger::{Debugger, Incoming};
 use crate::dialect::Dialogue;
 use crate::error::PacketError;
@@ -19,6 +21,7 @@ use crate::launch::LaunchSettings;
 use crate::packet::{Item, PACKET_LEN_MAX};
 use crate::packets;
 use crate::report::Report;
+use crate::saved_registers::SavedRegisters;
 use crate::target::Target;
 use crate::target_description::TargetDescription;
 use crate::thread_id::ThreadId;
@@ -90,6 +93,12 @@ pub struct Session {
     pub(crate) transfer: Transfer,
     /// Files of the server's machine.
     pub(crate) files: Files,
+    /// Processes that LLDB asked for and has not been told of yet.
+    pub(crate) listed: VecDeque<ProcessDescription>,
+    /// Registers that LLDB has put aside.
+    pub(crate) saved_registers: SavedRegisters,
+    /// The process that is waited for, to attach to it.
+    pub(crate) awaited: Option<Awaited>,
 }
 
 /// Why a session ended.
@@ -137,6 +146,9 @@ impl Session {
             launching: LaunchSettings::default(),
             transfer: Transfer::default(),
             files: Files::new(files),
+            listed: VecDeque::new(),
+            saved_registers: SavedRegisters::default(),
+            awaited: None,
         })
     }
 
@@ -158,7 +170,7 @@ impl Session {
                     return Ok(());
                 }
             }
-            match self.client.next(None) {
+            match self.client.next(self.next_look()) {
                 Some(Arrival::Nudged) => {}
                 Some(Arrival::Event(event, tail)) => {
                     self.take_event(*event, &tail)?;
@@ -167,8 +179,10 @@ impl Session {
                 Some(Arrival::Lost(reason)) => {
                     return self.lose(format!("the process server is lost: {reason}"));
                 }
+                None if self.awaited.is_some() => {}
                 None => return self.lose("the process server is lost".to_owned()),
             }
+            self.look_for_awaited()?;
         }
     }
 
@@ -178,7 +192,9 @@ impl Session {
             Incoming::Gone(None) => return Ok(false),
             Incoming::Gone(Some(error)) => return Err(SessionError::Debugger(error)),
             Incoming::Interrupt => {
-                self.interrupt_all();
+                if !self.stop_awaiting()? {
+                    self.interrupt_all();
+                }
                 return Ok(true);
             }
             Incoming::Useless(item) => {

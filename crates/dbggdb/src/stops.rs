@@ -172,12 +172,16 @@ impl Session {
         let Some(report) = self.reports.pop_front() else { return Ok(()) };
         self.expects_stop = false;
         self.selected = Some((report.pid, report.tid));
-        let payload = self.stop_reply(&report);
-        if let Ok(id) = self.target_of(report.pid)
-            && let Some(target) = self.targets.get_mut(&id)
-        {
-            target.last_report = Some(report);
+        if let Ok(id) = self.target_of(report.pid) {
+            if let Some(target) = self.targets.get_mut(&id) {
+                target.last_report = Some(report.clone());
+            }
+            if self.dialogue.threads_in_stop_reply {
+                // What cannot be known now is not told; the stop is.
+                let _ = self.know_threads_wholly(id);
+            }
         }
+        let payload = self.stop_reply(&report);
         self.reply(&payload)
     }
 
@@ -202,7 +206,7 @@ impl Session {
             });
             registers.extend(known);
         }
-        report.payload(&self.dialogue, &registers)
+        report.payload(&self.dialogue, &registers, &self.stop_details(report))
     }
 
     /// Shows text to the people at the debugger, now or when it listens.
@@ -227,8 +231,10 @@ impl Session {
 /// What the debugger is told of a reason to stop.
 fn news_of(reason: StopReason, target: &Target) -> News {
     match reason {
-        StopReason::Attached => News::Stopped(None),
-        StopReason::Interrupted => News::Stopped(Some(Signal::SIGINT)),
+        StopReason::Attached => News::Attached,
+        StopReason::Interrupted => News::Interrupted,
+        StopReason::InitialBreak => News::Started,
+        StopReason::Step => News::Stepped,
         StopReason::Breakpoint { sites } => {
             let place = sites.iter().find_map(|id| target.breakpoints.place_of(*id));
             News::Breakpoint(place.map_or(Kind::Software, |place| place.kind))
@@ -243,7 +249,7 @@ fn news_of(reason: StopReason, target: &Target) -> News {
         StopReason::SyscallExit { number } => News::SyscallExit(number),
         StopReason::ThreadBorn => News::ThreadBorn,
         StopReason::ThreadEnding { status } => News::ThreadEnded(status),
-        // A step, the program's own trap, a program that was started.
+        // The program's own trap.
         _ => News::Stopped(Some(Signal::SIGTRAP)),
     }
 }

@@ -106,6 +106,22 @@ impl TargetDescription {
         Some(bytes)
     }
 
+    /// The changes that make a thread's registers, general and extended, what others are.
+    pub(crate) fn changes(
+        &self,
+        wanted: (&GeneralRegisters, &[u8]),
+        now: (&GeneralRegisters, &[u8]),
+    ) -> Vec<RegisterChange> {
+        let change = |register: &Register| {
+            let bytes = self.read(register, wanted.0, wanted.1)?;
+            if self.read(register, now.0, now.1).as_ref() == Some(&bytes) {
+                return None;
+            }
+            self.write(register, &bytes, now.1)
+        };
+        self.registers.iter().filter_map(change).collect()
+    }
+
     /// The change that gives a register these bytes. `None` if it cannot be changed so.
     pub(crate) fn write(
         &self,
@@ -195,7 +211,7 @@ fn extended_of(part: ExtendedRegister) -> Vec<Register> {
             vec![register(&format!("{name}h"), number, 16, feature, "uint128", 16)]
         }
         _ if name.starts_with("zmm") => {
-            vec![register(&format!("{name}h"), number, 32, "avx512", "v2ui128", 32)]
+            vec![register(&format!("{name}h"), number, 32, "avx512", "vec256", 32)]
         }
         _ => Vec::new(),
     }

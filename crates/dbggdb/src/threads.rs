@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use dbgbase::{TargetId, Tid};
 use dbgwire::verbs::thread::ListThreads;
 
+use crate::dialect::Dialect;
 use crate::error::PacketError;
 use crate::session::{Handled, Reply, Session};
 use crate::thread_id::{self, ThreadId, Which};
@@ -83,7 +84,12 @@ impl Session {
                 let _ = write!(text, "{}{thread}", if text.len() == 1 { "" } else { "," });
             }
         }
-        Ok(if text.len() == 1 { Reply::from("l") } else { Reply::from(text) })
+        Ok(match self.dialogue.dialect {
+            _ if text.len() > 1 => Reply::from(text),
+            Dialect::Gdb => Reply::from("l"),
+            // It takes an empty list for that of a process without a name.
+            Dialect::Lldb => Reply::Ok,
+        })
     }
 
     /// `qsThreadInfo`: the first part had all of them.

@@ -106,7 +106,7 @@ fn types(text: &mut String, feature: &str) {
             flags(text, "i386_mxcsr", MXCSR);
         }
         "avx512" => {
-            text.push_str("<vector id=\"v2ui128\" type=\"uint128\" count=\"2\"/>\n");
+            text.push_str("<vector id=\"vec256\" type=\"uint128\" count=\"2\"/>\n");
             // The upper SSE registers; types are known in their own feature only.
             vectors(text);
         }

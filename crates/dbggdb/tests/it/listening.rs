@@ -9,7 +9,7 @@ use testkit::{Guard, Process, Testee};
 use crate::gdb::{assert_says, gdb};
 
 /// The bridge, listening; and where.
-fn listen(guard: &Guard, arguments: &[&str]) -> (Process, String) {
+pub(crate) fn listen(guard: &Guard, arguments: &[&str]) -> (Process, String) {
     let mut bridge = guard.start(env!("CARGO_BIN_EXE_dbggdb"), arguments);
     let line = bridge.read_line();
     let place = line.strip_prefix("dbggdb: listening at ").expect("says where").trim().to_owned();

@@ -20,3 +20,9 @@ mod files;
 // Packets that no debugger sends.
 mod hostile;
 mod replay; // What must hold for any packets; the fuzz target uses the same file.
+// Real lldb, run by commands.
+mod lldb;
+// What people do with lldb.
+mod lldb_sessions;
+// LLDB's packets, one by one.
+mod lldb_packets;
