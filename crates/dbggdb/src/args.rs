@@ -152,3 +152,55 @@ fn value(
     let word = word.ok_or(UsageError::MissingValue(option, what))?;
     Ok(word.to_string_lossy().into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serve(line: &str) -> Options {
+        let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        match parse(&words) {
+            Ok(Invocation::Serve(options)) => *options,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn refusal(line: &str) -> String {
+        let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        parse(&words).expect_err("is refused").to_string()
+    }
+
+    #[test]
+    fn everything_behind_the_dashes_is_the_programs() {
+        let options = serve("-listen :1234 -- prog -p 1 --help");
+        let words = ["prog", "-p", "1", "--help"].map(|word| word.as_bytes().to_vec());
+        assert_eq!(options.target, Start::Program(words.to_vec()));
+        assert!(options.listen.is_some());
+        assert_eq!(serve("-p 42").target, Start::Process(Pid::new(42)));
+        assert_eq!(serve("").target, Start::Nothing);
+    }
+
+    #[test]
+    fn a_wrong_line_is_told_what_is_wrong() {
+        assert_eq!(refusal("-x"), "no option is called '-x'");
+        assert_eq!(refusal("-p"), "-p needs a process id behind it");
+        assert_eq!(refusal("-p one"), "-p one: a process id was expected");
+        assert_eq!(refusal("-p 1 -- prog"), "-p and a program exclude each other");
+        assert_eq!(refusal("--"), "-- needs a program behind it");
+        assert!(refusal("-premote com:").starts_with("-premote com:: "));
+    }
+
+    #[test]
+    fn the_manual_page_has_every_option() {
+        let manual = include_str!("../man/dbggdb.1");
+        for line in HELP.lines().filter(|line| line.starts_with("  -")) {
+            let option = line.trim().split([' ', ',']).next().expect("a word");
+            let name = option.trim_start_matches('-');
+            let is_there = manual.contains(&format!(".It Fl {name}"))
+                || manual.contains(&format!(".It Fl \\&-{name}"))
+                || manual.contains(&format!(".It Fl \\&- {name}"))
+                || option == "--";
+            assert!(is_there, "{option} is not in the manual page");
+        }
+    }
+}

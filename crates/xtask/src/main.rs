@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for terminals")]
 
+mod bench;
 mod ci;
 mod generate;
 mod packages;
@@ -26,6 +27,8 @@ usage: cargo xtask COMMAND
   ci --list               print the steps
   torture [OPTION N]...   debug programs that check themselves as cruelly as possible:
                           --seed N, --rounds N or --minutes N, --first N (the first round)
+  bench [NAME [ARG...]]   measure, beside other debuggers in the same run
+  bench --list            print the benchmarks
   tidy                    check the rules that no compiler checks
   tidy --protocol-hash    print the hash that docs/protocol.md must carry
   tidy --bless-opcodes    add new opcodes, events and error numbers to docs/*.lock
@@ -51,6 +54,11 @@ fn run(root: &Path, args: &[&str]) -> Result<()> {
         }
         ["ci", steps @ ..] => ci::run(root, steps),
         ["torture", options @ ..] => torture::run(root, options),
+        ["bench", "--list"] => {
+            bench::list();
+            Ok(())
+        }
+        ["bench", words @ ..] => bench::run(root, words),
         ["tidy"] => tidy::run(root),
         ["tidy", "--protocol-hash"] => tidy::print_protocol_hash(root),
         ["tidy", "--bless-opcodes"] => tidy::bless_numbers(root),
