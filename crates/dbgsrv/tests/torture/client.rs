@@ -175,6 +175,14 @@ impl<'a> Tormentor<'a> {
                 self.log.note(self.number, &line);
                 hold.take_stop(*stop, self.tally);
             }
+            Event::Printed { event, text } => {
+                let hold = self.holds.iter().find(|hold| hold.target.id == event.target);
+                let site = hold.and_then(|hold| hold.sites.get(&event.site));
+                // Those that were removed meanwhile have printed before.
+                assert!(site.is_none_or(|site| !site.commands.is_empty()), "{event:?}");
+                let is_line = text.is_empty() == (event.lost > 0) || text.ends_with(b"\n");
+                assert!(event.fault.is_some() || is_line, "{event:?}");
+            }
             // Whatever the C library loads.
             Event::ModulesChanged(_) => {}
             other => panic!("nothing leads to {other:?}"),

@@ -139,6 +139,7 @@ impl<'a> Hold<'a> {
             let site = self.sites.get(&id.value());
             let site = site.unwrap_or_else(|| panic!("site {id} does not exist"));
             assert!(site.tid == 0 || site.tid == tid.value(), "it is not for {tid}");
+            assert!(site.commands.is_empty(), "it prints, and stops nobody");
             assert!(site.sp_above < sp.value(), "it is not for this frame");
             assert_ne!(site.condition, assemble(NEVER), "its condition never holds");
             hit.push(site.clone());

@@ -46,6 +46,11 @@ impl Tormentor<'_> {
             site.ignore = self.random.u64(1..4);
         }
         let argument = Instruction::Register(5);
+        if self.random.u32(..8) == 0 {
+            // The argument is a number or an address, and there may be no string there.
+            let code = Code::assemble_printing(&[argument; 2], b"%20ld %.9s\\n", Arch::X86_64);
+            site.commands = vec![code.expect("sound").bytes().to_vec()];
+        }
         let condition = match self.random.u32(..12) {
             0 => NEVER,
             1 => &[Instruction::Constant(1)],
