@@ -5,6 +5,8 @@
 
 /// `PT_NOTE`
 const NOTE: u32 = 4;
+/// `PT_TLS`
+pub(crate) const TLS: u32 = 7;
 /// `NT_GNU_BUILD_ID`
 const BUILD_ID: u32 = 3;
 /// How long a program header is.
@@ -98,8 +100,6 @@ fn number<const LEN: usize>(bytes: &[u8], offset: usize) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const TLS: u32 = 7;
 
     /// A file of two program headers, one of notes and one of thread-local storage.
     fn image() -> Vec<u8> {

@@ -31,6 +31,10 @@ const FEATURES: &[&str] = &[
     "qXfer:auxv:read+",
     "qXfer:exec-file:read+",
     "qXfer:features:read+",
+    "qXfer:libraries-svr4:read+",
+    "augmented-libraries-svr4-read+",
+    "qXfer:siginfo:read+",
+    "qXfer:siginfo:write+",
     "qXfer:threads:read+",
 ];
 
@@ -49,11 +53,6 @@ impl Session {
     /// `QStartNoAckMode`: the reply itself is still acknowledged, and so is the packet.
     pub(crate) fn packet_no_acknowledgement(&mut self, _: &[u8]) -> Handled {
         self.debugger.stop_acknowledging();
-        Ok(Reply::Ok)
-    }
-
-    /// `qSymbol::`: this stub needs no symbols.
-    pub(crate) fn packet_symbol(&mut self, _: &[u8]) -> Handled {
         Ok(Reply::Ok)
     }
 

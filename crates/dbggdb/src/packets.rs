@@ -65,12 +65,15 @@ packets! {
 
     "qAttached"       number packet_was_attached, "whether a process was attached to";
     "qC"              number packet_current_thread, "the current thread";
+    "qCRC"            words packet_checksum, "a checksum of memory";
     "qfThreadInfo"    number packet_threads, "ids of all threads";
     "qsThreadInfo"    number packet_more_threads, "the rest of them";
+    "qGetTLSAddr"     words packet_thread_local, "where a thread's own variables are";
     "qOffsets"        number packet_unknown, "section offsets; debuggers find them otherwise";
     "qRcmd"           words packet_monitor, "commands of this program";
+    "qSearch"         words packet_search, "find bytes in memory";
     "qSupported"      number packet_supported, "what both sides understand";
-    "qSymbol"         number packet_symbol, "symbols, of which none are needed";
+    "qSymbol"         number packet_symbol, "symbols that the debugger offers to look up";
     "qThreadExtraInfo" number packet_thread_name, "a thread's name";
     "qXfer"           words packet_transfer, "read and write objects";
 

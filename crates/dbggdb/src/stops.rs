@@ -88,6 +88,7 @@ impl Session {
         let mut target = Target::new(id, Pid::new(created.pid), created.created);
         if let Some(parent) = self.targets.get(&TargetId::new(created.parent)) {
             target.modules.clone_from(&parent.modules);
+            target.symbols.clone_from(&parent.symbols);
         }
         self.targets.insert(id, target);
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use dbgbase::{Arch, GeneralRegisters, Pid, StopNumber, TargetId, Tid};
+use dbgbase::{Address, Arch, GeneralRegisters, Pid, StopNumber, TargetId, Tid};
 use dbgwire::event::Stopped;
 use dbgwire::verbs::description::AuxiliaryEntry;
 use dbgwire::verbs::memory::Region;
@@ -37,6 +37,8 @@ pub(crate) struct Target {
     pub(crate) is_unseen: bool,
     /// What the kernel gave the program, if that is known.
     pub(crate) auxiliary: Option<Vec<AuxiliaryEntry>>,
+    /// Symbols that the debugger has looked up.
+    pub(crate) symbols: BTreeMap<&'static str, Address>,
     /// Its modules, program first.
     pub(crate) modules: Vec<ModuleDescription>,
     /// What is known of its memory at this stop.
@@ -82,6 +84,7 @@ impl Target {
             knows_threads: false,
             is_unseen: true,
             auxiliary: None,
+            symbols: BTreeMap::new(),
             modules: Vec::new(),
             memory: MemoryCache::default(),
             habits: Habits::default(),
@@ -137,7 +140,7 @@ impl Target {
         let mut rest = tail;
         for window in &event.windows {
             let Some((bytes, behind)) = rest.split_at_checked(window.len as usize) else { return };
-            self.memory.insert(dbgbase::Address::new(window.address), bytes);
+            self.memory.insert(Address::new(window.address), bytes);
             rest = behind;
         }
     }
@@ -168,6 +171,7 @@ impl Target {
         self.knows_threads = false;
         self.is_unseen = true;
         self.auxiliary = None;
+        self.symbols.clear();
         let survivor = self.event_thread;
         self.threads.retain(|tid, _| *tid == survivor);
     }

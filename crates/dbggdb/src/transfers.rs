@@ -3,39 +3,67 @@
 //! together.
 
 use bytes::Bytes;
+use dbgbase::{StopNumber, TargetId, Tid};
 use dbgwire::verbs::description::{DescribeProcess, DescribeProcessReply, ProcessPart};
 
 use crate::arguments::Arguments;
 use crate::error::PacketError;
-use crate::packet::{PACKET_LEN_MAX, escape_into};
+use crate::packet::{PACKET_LEN_MAX, escape_into, unescape};
 use crate::session::{Handled, Reply, Session};
 
 /// The object that is being read.
 #[derive(Default, Debug)]
 pub(crate) struct Transfer {
     name: Vec<u8>,
+    /// The thread that was selected, and its target's stop.
+    of: Option<(TargetId, Tid, StopNumber)>,
     bytes: Vec<u8>,
 }
 
 impl Session {
-    /// `qXfer:OBJECT:read:ANNEX:OFFSET,LENGTH`
+    /// `qXfer:OBJECT:read:ANNEX:OFFSET,LENGTH` or `qXfer:OBJECT:write:ANNEX:OFFSET:BYTES`
     pub(crate) fn packet_transfer(&mut self, arguments: &[u8]) -> Handled {
         let mut arguments = Arguments::new(arguments);
         let object = arguments.until(b':');
         let operation = arguments.until(b':');
         let annex = arguments.until(b':');
-        if operation != b"read" {
-            return Ok(Reply::Unknown);
+        match operation {
+            b"read" => {}
+            b"write" => return self.write_object(object, annex, arguments),
+            _ => return Ok(Reply::Unknown),
         }
         let offset = arguments.number(b',', "an offset was expected")?;
         let len = arguments.number(b',', "a length was expected")?;
         arguments.end()?;
         let name = [object, b":", annex].concat();
-        if offset == 0 || self.transfer.name != name {
+        // Lists of everything are made once, whatever happens while they are read.
+        let is_of_all = matches!(object, b"features" | b"osdata" | b"threads");
+        let current = self.current().ok().filter(|_| !is_of_all);
+        let of = current.map(|(id, tid)| {
+            (id, tid, self.targets.get(&id).map(|target| target.stop).unwrap_or_default())
+        });
+        if offset == 0 || self.transfer.name != name || self.transfer.of != of {
             let Some(bytes) = self.object(object, annex)? else { return Ok(Reply::Unknown) };
-            self.transfer = Transfer { name, bytes };
+            self.transfer = Transfer { name, of, bytes };
         }
         Ok(Reply::Payload(self.transfer.piece(offset, len)))
+    }
+
+    /// Writes a piece of an object.
+    fn write_object(&mut self, object: &[u8], annex: &[u8], arguments: Arguments<'_>) -> Handled {
+        if object != b"siginfo" {
+            return Ok(Reply::Unknown);
+        }
+        if !annex.is_empty() {
+            return Err(PacketError::Malformed("siginfo has no parts"));
+        }
+        let mut arguments = arguments;
+        let offset = arguments.number(b':', "an offset was expected")?;
+        let bytes = unescape(arguments.rest());
+        let bytes = bytes.ok_or(PacketError::Malformed("it ends within an escape"))?;
+        self.transfer = Transfer::default();
+        self.write_signal_info(offset, &bytes)?;
+        Ok(Reply::from(format!("{:x}", bytes.len())))
     }
 
     /// A whole object; `None` if there is none of that name.
@@ -47,6 +75,8 @@ impl Session {
             }
             (b"threads", _) => self.threads_document()?,
             (b"auxv", _) => self.auxiliary_vector()?,
+            (b"libraries-svr4", _) => self.libraries_document(annex)?,
+            (b"siginfo", b"") => self.signal_info()?,
             (b"exec-file", _) => self.executable(annex)?,
             _ => return Ok(None),
         }))
@@ -106,7 +136,7 @@ mod tests {
 
     #[test]
     fn pieces_say_whether_more_follows() {
-        let transfer = Transfer { name: Vec::new(), bytes: b"abc#".to_vec() };
+        let transfer = Transfer { bytes: b"abc#".to_vec(), ..Transfer::default() };
         assert_eq!(transfer.piece(0, 2), b"mab");
         assert_eq!(transfer.piece(2, 2), b"lc}\x03");
         assert_eq!(transfer.piece(4, 2), b"l");

@@ -17,6 +17,10 @@ mod listening;
 mod costs;
 // Files of the server's machine.
 mod files;
+// Objects of qXfer, and what looks through much memory.
+mod objects;
+// Variables that each thread has for itself.
+mod storage;
 // Packets that no debugger sends.
 mod hostile;
 mod replay; // What must hold for any packets; the fuzz target uses the same file.

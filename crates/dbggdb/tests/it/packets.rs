@@ -5,7 +5,7 @@ use testkit::{Guard, Testee};
 use crate::stub::{Stub, field};
 
 /// Where a symbol is in the running program.
-fn address_of(stub: &mut Stub, program: &Testee, name: &str) -> u64 {
+pub(crate) fn address_of(stub: &mut Stub, program: &Testee, name: &str) -> u64 {
     // The entry point of the auxiliary vector tells where a position-independent program lies.
     let auxv = stub.ask_bytes(b"qXfer:auxv:read::0,1000");
     let (pairs, _) = auxv[1..].as_chunks::<16>();
