@@ -28,6 +28,7 @@ const FEATURES: &[&str] = &[
     "QListThreadsInStopReply+",
     "qEcho+",
     "native-signals+",
+    "qSaveCore+",
     "qXfer:auxv:read+",
     "qXfer:exec-file:read+",
     "qXfer:features:read+",

@@ -110,6 +110,7 @@ packets! {
     "qProcessInfoPID" number packet_process_by_id, "what any process is";
     "qModuleInfo"     number packet_module, "what an image is";
     "qRegisterInfo"   number packet_register_info, "one register's description";
+    "qSaveCore"       number packet_save_core, "write a core file";
     "qShlibInfoAddr"  number packet_linker, "where the dynamic linker's list is";
     "qStructuredDataPlugins" number packet_unknown, "kinds of logs, of which there are none";
     "qThreadStopInfo" number packet_thread_stop, "a thread's stop reply";

@@ -21,6 +21,7 @@ use crate::launch::LaunchSettings;
 use crate::packet::{Item, PACKET_LEN_MAX};
 use crate::packets;
 use crate::report::Report;
+use crate::save_core::CoreFiles;
 use crate::saved_registers::SavedRegisters;
 use crate::target::Target;
 use crate::target_description::TargetDescription;
@@ -95,6 +96,8 @@ pub struct Session {
     pub(crate) files: Files,
     /// Processes that LLDB asked for and has not been told of yet.
     pub(crate) listed: VecDeque<ProcessDescription>,
+    /// Core files that were written for LLDB.
+    pub(crate) core_files: CoreFiles,
     /// Registers that LLDB has put aside.
     pub(crate) saved_registers: SavedRegisters,
     /// The process that is waited for, to attach to it.
@@ -147,6 +150,7 @@ impl Session {
             transfer: Transfer::default(),
             files: Files::new(files),
             listed: VecDeque::new(),
+            core_files: CoreFiles::default(),
             saved_registers: SavedRegisters::default(),
             awaited: None,
         })

@@ -28,5 +28,7 @@ mod replay; // What must hold for any packets; the fuzz target uses the same fil
 mod lldb;
 // What people do with lldb.
 mod lldb_sessions;
+// Core files that lldb saves.
+mod lldb_cores;
 // LLDB's packets, one by one.
 mod lldb_packets;

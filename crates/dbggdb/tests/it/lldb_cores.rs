@@ -1,0 +1,84 @@
+//! Core files that lldb saves through the bridge, opened by gdb and by lldb.
+
+use testkit::{Guard, Testee};
+
+use crate::gdb::{assert_says, gdb};
+use crate::lldb::{lldb, run};
+
+#[test]
+fn a_core_file_shows_what_the_process_showed() {
+    let guard = Guard::new();
+    let program = Testee::build("workers", &[]);
+    let path = program.path().to_str().expect("text");
+    let core = guard.directory().join("saved.core");
+    let core = core.to_str().expect("text");
+    let said = lldb(
+        &guard,
+        &["--", path, "5"],
+        &[
+            "breakpoint set --name finish_job",
+            "continue",
+            "continue",
+            "bt",
+            "register read rip rsp xmm0",
+            &format!("process save-core {core}"),
+            "kill",
+        ],
+    );
+    assert_says(&said, &["stop reason = breakpoint 1.1", "xmm0 = ", "exited with status = 9"]);
+    let line = |name: &str| {
+        let found = said.lines().find(|line| line.trim_start().starts_with(name));
+        found.unwrap_or_else(|| panic!("{name} is missing in {said}")).trim().to_owned()
+    };
+    let (rip, xmm) = (line("rip = "), line("xmm0 = "));
+    let again = run(
+        &guard,
+        &[
+            &format!("target create {path} --core {core}"),
+            "thread list",
+            "register read rip rsp xmm0",
+            "bt",
+            "print jobs",
+            "image list",
+        ],
+    );
+    assert_says(&again, &[&rip, &line("rsp = "), &xmm, "finish_job(", "descend(", "main("]);
+    assert_says(&again, &["= 1\n", "workers", "libc.so.6"]);
+    assert_eq!(again.matches(": tid = ").count(), 6, "{again}");
+    let said = gdb(
+        &guard,
+        &[
+            &format!("file {path}"),
+            &format!("core-file {core}"),
+            "info threads",
+            "backtrace",
+            "print jobs",
+            "info registers rip",
+            "thread apply all backtrace",
+            "info auxv",
+            "info sharedlibrary",
+        ],
+    );
+    let pc = rip.split_whitespace().nth(2).expect("a value").trim_start_matches("0x");
+    let pc = pc.trim_start_matches('0').to_owned();
+    let expected = ["finish_job (", "descend (", "$1 = 1\n", &pc, "AT_PAGESZ", "libc.so.6"];
+    assert_says(&said, &expected);
+    assert!(said.matches("wait_for_ever (").count() >= 5, "{said}");
+    assert!(!said.contains("arning"), "{said}");
+    assert!(!said.contains("Couldn't"), "{said}");
+}
+
+#[test]
+fn the_bridge_leaves_no_core_file_behind() {
+    let guard = Guard::new();
+    let program = Testee::build("count", &[]);
+    let path = program.path().to_str().expect("text");
+    let mut stub = crate::stub::Stub::start(&guard, &["--", path, "3"]);
+    assert!(stub.ask("?").starts_with('T'));
+    let reply = stub.ask("qSaveCore;path-hint:00");
+    let digits = reply.strip_prefix("core-path:").and_then(|rest| rest.strip_suffix(';'));
+    let saved = String::from_utf8(crate::stub::bytes(digits.expect("a path"))).expect("text");
+    assert!(std::fs::metadata(&saved).expect("is there").len() > 4096);
+    assert_eq!(stub.leave(), Some(0));
+    assert!(std::fs::metadata(&saved).is_err(), "{saved} is left");
+}
