@@ -11,7 +11,7 @@ mod server;
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal};
 use std::process::ExitCode;
 
 use args::{Invocation, Options};
@@ -50,7 +50,12 @@ fn main() -> ExitCode {
 
 fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
     let Some(place) = &options.listen else {
+        if std::io::stdin().is_terminal() {
+            eprintln!("dbggdb: a debugger is expected at standard input; -listen opens a port");
+        }
         let mut session = begin(options)?;
+        // gdb shows what its pipe's command says.
+        session.speak_aside(|text| eprintln!("dbggdb: {text}"));
         return Ok(session.serve(std::io::stdin(), std::io::stdout())?);
     };
     let listener = Listener::new(place)?;

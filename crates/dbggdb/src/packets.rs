@@ -8,8 +8,8 @@ use crate::thread_suffix;
 pub(crate) struct Row {
     /// Its name: the first letter, or for families a whole word.
     pub(crate) name: &'static str,
-    /// Whether GDB takes errors in words in answer to it, even if it has not said so.
-    takes_words: bool,
+    /// What GDB does with errors in words in answer to it, if it has not said that it shows them.
+    errors: Errors,
     /// What carries it out; it is given what follows the name and one separator.
     handler: fn(&mut Session, &[u8]) -> Handled,
     /// What it is for.
@@ -17,17 +17,29 @@ pub(crate) struct Row {
     pub(crate) purpose: &'static str,
 }
 
+/// How an error is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Errors {
+    /// In words.
+    Words,
+    /// By a number: words would be taken for something else.
+    Number,
+    /// In words, which GDB keeps to itself: they are said to its user on the side.
+    Aside,
+}
+
 macro_rules! packets {
     ($($name:literal $errors:ident $handler:ident, $purpose:literal;)*) => {
         pub(crate) const PACKETS: &[Row] = &[$(Row {
             name: $name,
-            takes_words: packets!(@ $errors),
+            errors: packets!(@ $errors),
             handler: Session::$handler,
             purpose: $purpose,
         }),*];
     };
-    (@ words) => { true };
-    (@ number) => { false };
+    (@ words) => { Errors::Words };
+    (@ number) => { Errors::Number };
+    (@ aside) => { Errors::Aside };
 }
 
 packets! {
@@ -54,14 +66,14 @@ packets! {
     "z"  words packet_remove_breakpoint, "remove a breakpoint";
     "Z"  words packet_insert_breakpoint, "insert a breakpoint";
 
-    "vAttach"        words packet_attach, "attach to a process";
+    "vAttach"        aside packet_attach, "attach to a process";
     "vCont?"         number packet_vcont_query, "the ways to run that are known";
     "vCont"          words packet_vcont, "let threads run";
     "vCtrlC"         words packet_ctrl_c, "interrupt";
     "vFile"          number packet_file, "files of the server's machine";
     "vKill"          words packet_kill_process, "end a process";
     "vMustReplyEmpty" number packet_unknown, "how unknown packets are answered";
-    "vRun"           words packet_run, "start a program";
+    "vRun"           aside packet_run, "start a program";
 
     "qAttached"       number packet_was_attached, "whether a process was attached to";
     "qC"              number packet_current_thread, "the current thread";
@@ -137,12 +149,12 @@ packets! {
 /// Families whose arguments follow the name at once.
 const GLUED: &[&str] = &["qRegisterInfo", "qThreadStopInfo", "_M", "_m"];
 
-/// Carries out a packet. Whether GDB takes its errors in words.
-pub(crate) fn handle(session: &mut Session, payload: &[u8]) -> (Handled, bool) {
+/// Carries out a packet. How its error is told, if there is one.
+pub(crate) fn handle(session: &mut Session, payload: &[u8]) -> (Handled, Errors) {
     let (name, arguments) = split(payload);
     match PACKETS.iter().find(|row| row.name.as_bytes() == name) {
-        Some(row) => (carry_out(session, row, arguments), row.takes_words),
-        None => (Ok(Reply::Unknown), false),
+        Some(row) => (carry_out(session, row, arguments), row.errors),
+        None => (Ok(Reply::Unknown), Errors::Number),
     }
 }
 

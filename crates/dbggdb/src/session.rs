@@ -14,12 +14,12 @@ use dbgwire::verbs::server::{ServerInfo, ServerInfoReply};
 
 use crate::attach_by_name::Awaited;
 use crate::debugger::{Debugger, Incoming};
-use crate::dialect::Dialogue;
+use crate::dialect::{Dialect, Dialogue};
 use crate::error::PacketError;
 use crate::files::{FileSettings, Files};
 use crate::launch::LaunchSettings;
 use crate::packet::{Item, PACKET_LEN_MAX};
-use crate::packets;
+use crate::packets::{self, Errors};
 use crate::report::Report;
 use crate::save_core::CoreFiles;
 use crate::saved_registers::SavedRegisters;
@@ -87,6 +87,8 @@ pub struct Session {
     pub(crate) expects_stop: bool,
     /// How often targets were resumed.
     pub(crate) resumes: u64,
+    /// Where people read what the debugger does not show them.
+    aside: Box<dyn Fn(&str) + Send>,
     /// What targets wrote while the debugger was not listening.
     pub(crate) unheard: Vec<u8>,
     pub(crate) launching: LaunchSettings,
@@ -145,6 +147,7 @@ impl Session {
             births: Vec::new(),
             expects_stop: false,
             resumes: 0,
+            aside: Box::new(|_| ()),
             unheard: Vec::new(),
             launching: LaunchSettings::default(),
             transfer: Transfer::default(),
@@ -154,6 +157,12 @@ impl Session {
             saved_registers: SavedRegisters::default(),
             awaited: None,
         })
+    }
+
+    /// From now on `aside` is given what the debugger keeps to itself: why an attach or a start
+    /// failed, which GDB before version 15 does not show.
+    pub fn speak_aside(&mut self, aside: impl Fn(&str) + Send + 'static) {
+        self.aside = Box::new(aside);
     }
 
     /// Serves a debugger until it leaves. Targets that are left are treated as the server treats
@@ -211,7 +220,7 @@ impl Session {
             }
             Incoming::Packet(payload) => payload,
         };
-        let (handled, takes_words) = packets::handle(self, &payload);
+        let (handled, errors) = packets::handle(self, &payload);
         match handled {
             Ok(Reply::Unknown) => self.reply(b"")?,
             Ok(Reply::Ok) => self.reply(b"OK")?,
@@ -219,7 +228,12 @@ impl Session {
             Ok(Reply::Later) => self.settle()?,
             Ok(Reply::End) => return Ok(false),
             Err(error) => {
-                let payload = error.payload(&self.dialogue, takes_words);
+                let is_silent =
+                    self.dialogue.dialect == Dialect::Gdb && !self.dialogue.error_message;
+                if errors == Errors::Aside && is_silent {
+                    (self.aside)(&error.to_string());
+                }
+                let payload = error.payload(&self.dialogue, errors != Errors::Number);
                 self.reply(&payload)?;
             }
         }

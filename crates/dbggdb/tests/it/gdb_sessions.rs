@@ -38,3 +38,27 @@ fn a_program_is_run_stopped_and_looked_at() {
         ],
     );
 }
+
+#[test]
+fn what_cannot_be_done_is_said_with_its_reason() {
+    let guard = Guard::new();
+    let said = gdb(
+        &guard,
+        &[
+            &pipe(""),
+            "attach 4194304",
+            "set remote exec-file /nonexistent",
+            "run",
+            "monitor nonsense",
+            "x/x 0",
+        ],
+    );
+    for reason in [
+        "there is no process 4194304",
+        "cannot start /nonexistent: there is no such file",
+        "no monitor command is called 'nonsense'",
+        "Cannot access memory at address 0x0",
+    ] {
+        assert!(said.contains(reason), "{reason:?} is missing in:\n{said}");
+    }
+}

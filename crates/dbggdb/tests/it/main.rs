@@ -32,3 +32,5 @@ mod lldb_sessions;
 mod lldb_cores;
 // LLDB's packets, one by one.
 mod lldb_packets;
+// The same over every kind of link, and several debuggers at once.
+mod links;

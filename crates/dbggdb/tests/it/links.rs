@@ -1,0 +1,154 @@
+//! The same session over every kind of link, and several debuggers on one server at once.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use testkit::{Guard, Relay, Server, Testee};
+
+use crate::gdb::{assert_says, gdb, pipe};
+use crate::lldb::lldb;
+
+/// What people do: attach, look around, break, watch, step, finish, call, leave.
+fn session(guard: &Guard, connection: &str) {
+    session_by(guard, &format!("{} {connection}", env!("CARGO_BIN_EXE_dbggdb")));
+}
+
+/// The same with the whole command of the bridge.
+fn session_by(guard: &Guard, command: &str) {
+    let program = Testee::build("workers", &[]);
+    let mut target = guard.start(program.path(), &["2"]);
+    assert_eq!(target.read_line().trim(), "ready");
+    let attach = format!("attach {}", target.pid());
+    let said = gdb(
+        guard,
+        &[
+            "set sysroot /",
+            &format!("target extended-remote | {command}"),
+            &attach,
+            "info threads",
+            "thread apply all backtrace",
+            "break finish_job if job->number > 3",
+            "continue",
+            "print job->name",
+            "watch job->number",
+            "continue",
+            "delete",
+            "next",
+            "up",
+            "info locals",
+            "finish",
+            "print jobs > 0",
+            "detach",
+        ],
+    );
+    assert_says(
+        &said,
+        &[
+            "wait_for_ever",
+            "Breakpoint 1, finish_job",
+            "\"first\"",
+            "atchpoint 2: job->number",
+            "Old value = ",
+            "before = ",
+            "Value returned is",
+            " = 1",
+            "detached",
+        ],
+    );
+    assert!(!target.has_ended(), "the target runs on");
+}
+
+fn tcp_port(server: &Server) -> u16 {
+    let text = server.endpoint().to_string();
+    text.rsplit_once("port=").expect("a port").1.parse().expect("a port")
+}
+
+#[test]
+fn on_a_server_of_its_own() {
+    session(&Guard::new(), "");
+}
+
+#[test]
+fn through_a_pipe() {
+    let guard = Guard::new();
+    let server = Server::npipe(&guard, testkit::programs::dbgsrv());
+    let run_dir = server.run_dir().display();
+    // gdb starts the bridge by a shell.
+    let connection = format!("-premote {}", server.endpoint());
+    let program = env!("CARGO_BIN_EXE_dbggdb");
+    let command = format!("env DBGSRV_RUN_DIR={run_dir} {program} {connection}");
+    session_by(&guard, &command);
+    server.wait_until_idle();
+}
+
+#[test]
+fn through_a_port_and_a_slow_line() {
+    let guard = Guard::new();
+    let server = Server::tcp(&guard, testkit::programs::dbgsrv());
+    session(&guard, &format!("-premote {}", server.endpoint()));
+    let there = SocketAddr::from((Ipv4Addr::LOCALHOST, tcp_port(&server)));
+    let relay = Relay::start(there, Duration::from_millis(20));
+    let port = relay.address().port();
+    session(&guard, &format!("-premote tcp:server=127.0.0.1,port={port}"));
+    drop(relay);
+    server.wait_until_idle();
+}
+
+#[test]
+fn three_debuggers_do_not_disturb_each_other() {
+    let guard = Guard::new();
+    let server = Server::tcp(&guard, testkit::programs::dbgsrv());
+    let connection = format!("-premote {}", server.endpoint());
+    std::thread::scope(|scope| {
+        let gdbs = [(); 2].map(|()| scope.spawn(|| session(&guard, &connection)));
+        scope.spawn(|| lldb_session(&guard, &connection)).join().expect("lldb's session");
+        gdbs.into_iter().for_each(|gdb| gdb.join().expect("a gdb's session"));
+    });
+    server.wait_until_idle();
+}
+
+fn lldb_session(guard: &Guard, connection: &str) {
+    let program = Testee::build("workers", &[]);
+    let mut target = guard.start(program.path(), &["2"]);
+    assert_eq!(target.read_line().trim(), "ready");
+    let pid = target.pid().to_string();
+    let words: Vec<&str> = connection.split(' ').chain(["-p", &pid]).collect();
+    let steps = [
+        "breakpoint set --name finish_job",
+        "continue",
+        "bt",
+        "frame variable depth",
+        "breakpoint disable",
+        "detach",
+    ];
+    let said = lldb(guard, &words, &steps);
+    assert_says(&said, &["stop reason = breakpoint 1", "`descend", "(int) depth = 0", "detached"]);
+    assert!(!target.has_ended(), "the target runs on");
+}
+
+#[test]
+fn a_server_that_dies_is_told_and_the_target_runs_on() {
+    let guard = Guard::new();
+    let mut server = Server::tcp(&guard, testkit::programs::dbgsrv());
+    let program = Testee::build("workers", &[]);
+    let mut target = guard.start(program.path(), &["2"]);
+    assert_eq!(target.read_line().trim(), "ready");
+    let kill = format!("shell kill {}", server.pid());
+    let said = gdb(
+        &guard,
+        &[
+            "set sysroot /",
+            &pipe(&format!("-premote {}", server.endpoint())),
+            &format!("attach {}", target.pid()),
+            "break finish_job",
+            "continue",
+            &kill,
+            "continue",
+            "info threads",
+        ],
+    );
+    assert_says(&said, &["Breakpoint 1, finish_job", "No threads."]);
+    assert_says(&said, &["dbggdb: the process server"]);
+    server.process().wait();
+    assert!(!target.has_ended(), "the target runs on");
+}
