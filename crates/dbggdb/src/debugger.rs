@@ -71,29 +71,52 @@ impl Debugger {
     /// **Errors**: the debugger does not take what is sent.
     pub(crate) fn take(&mut self) -> io::Result<Option<Incoming>> {
         loop {
-            let item = match self.incoming.try_recv() {
-                Ok(Arrived::Item(item)) => item,
-                Ok(Arrived::Gone(end)) => return Ok(Some(Incoming::Gone(end))),
+            let arrived = match self.incoming.try_recv() {
+                Ok(arrived) => arrived,
                 Err(TryRecvError::Empty) => return Ok(None),
-                Err(TryRecvError::Disconnected) => return Ok(Some(Incoming::Gone(None))),
+                Err(TryRecvError::Disconnected) => Arrived::Gone(None),
             };
-            match item {
-                Item::Received => {}
-                Item::SendAgain if self.acknowledges => self.send_again()?,
-                Item::SendAgain => {}
-                Item::Interrupt => return Ok(Some(Incoming::Interrupt)),
-                Item::Damaged if self.acknowledges => self.write(b"-")?,
-                Item::Packet(payload) => {
-                    self.packets += 1;
-                    self.acknowledge()?;
-                    return Ok(Some(Incoming::Packet(payload)));
-                }
-                useless @ (Item::Damaged | Item::TooLong) => {
-                    self.acknowledge()?;
-                    return Ok(Some(Incoming::Useless(useless)));
-                }
+            if let Some(incoming) = self.act_on(arrived)? {
+                return Ok(Some(incoming));
             }
         }
+    }
+
+    /// Waits for the next thing.
+    ///
+    /// **Errors**: the debugger does not take what is sent.
+    pub(crate) fn wait(&mut self) -> io::Result<Incoming> {
+        loop {
+            let arrived = self.incoming.recv().unwrap_or(Arrived::Gone(None));
+            if let Some(incoming) = self.act_on(arrived)? {
+                return Ok(incoming);
+            }
+        }
+    }
+
+    /// Acknowledges what has arrived, and gives what has to be acted on.
+    fn act_on(&mut self, arrived: Arrived) -> io::Result<Option<Incoming>> {
+        let item = match arrived {
+            Arrived::Item(item) => item,
+            Arrived::Gone(end) => return Ok(Some(Incoming::Gone(end))),
+        };
+        match item {
+            Item::Received => {}
+            Item::SendAgain if self.acknowledges => self.send_again()?,
+            Item::SendAgain => {}
+            Item::Interrupt => return Ok(Some(Incoming::Interrupt)),
+            Item::Damaged if self.acknowledges => self.write(b"-")?,
+            Item::Packet(payload) => {
+                self.packets += 1;
+                self.acknowledge()?;
+                return Ok(Some(Incoming::Packet(payload)));
+            }
+            useless @ (Item::Damaged | Item::TooLong) => {
+                self.acknowledge()?;
+                return Ok(Some(Incoming::Useless(useless)));
+            }
+        }
+        Ok(None)
     }
 
     /// Sends a reply.

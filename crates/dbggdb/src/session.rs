@@ -244,9 +244,16 @@ impl Session {
         self.debugger.reply(payload).map_err(SessionError::Debugger)
     }
 
-    /// The server is gone: says so where people see it.
+    /// The server is gone: says so where people see it. A debugger that waits for nothing is told
+    /// when it asks the next time, as it would not look before.
     pub(crate) fn lose(&mut self, reason: String) -> Result<(), SessionError> {
-        self.say(format!("dbggdb: {reason}\n").as_bytes())?;
+        if self.expects_stop {
+            self.say(format!("dbggdb: {reason}\n").as_bytes())?;
+        } else if let Incoming::Packet(_) = self.debugger.wait().map_err(SessionError::Debugger)? {
+            let error = PacketError::message(reason.clone());
+            (self.aside)(&reason);
+            self.reply(&error.payload(&self.dialogue, true))?;
+        }
         Err(SessionError::Lost(reason))
     }
 }

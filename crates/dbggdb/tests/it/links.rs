@@ -133,7 +133,9 @@ fn a_server_that_dies_is_told_and_the_target_runs_on() {
     let program = Testee::build("workers", &[]);
     let mut target = guard.start(program.path(), &["2"]);
     assert_eq!(target.read_line().trim(), "ready");
-    let kill = format!("shell kill {}", server.pid());
+    // The shell comes back when the server is gone.
+    let pid = server.pid();
+    let kill = format!("shell kill {pid}; while [ -e /proc/{pid}/exe ]; do :; done");
     let said = gdb(
         &guard,
         &[
