@@ -34,6 +34,7 @@ const FEATURES: &[&str] = &[
     "qXfer:features:read+",
     "qXfer:libraries-svr4:read+",
     "augmented-libraries-svr4-read+",
+    "qXfer:osdata:read+",
     "qXfer:siginfo:read+",
     "qXfer:siginfo:write+",
     "qXfer:threads:read+",

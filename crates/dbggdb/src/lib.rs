@@ -49,6 +49,7 @@ mod memory_region;
 mod memory_search;
 mod module_info;
 mod monitor;
+mod osdata;
 mod overview;
 pub mod packet;
 mod packets;

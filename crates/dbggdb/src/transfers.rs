@@ -76,6 +76,7 @@ impl Session {
             (b"threads", _) => self.threads_document()?,
             (b"auxv", _) => self.auxiliary_vector()?,
             (b"libraries-svr4", _) => self.libraries_document(annex)?,
+            (b"osdata", _) => self.osdata_document(annex)?,
             (b"siginfo", b"") => self.signal_info()?,
             (b"exec-file", _) => self.executable(annex)?,
             _ => return Ok(None),

@@ -285,3 +285,62 @@ fn gdb_looks_at_the_process_and_writes_a_core() {
     );
     assert_says(&said, &["#0", "main"]);
 }
+
+/// The values of a column of one of the tables about the machine.
+fn column<'a>(document: &'a str, name: &str) -> Vec<&'a str> {
+    let start = format!("<column name=\"{name}\">");
+    let value = |rest: &'a str| rest.split("</column>").next().expect("an end");
+    document.split(start.as_str()).skip(1).map(value).collect()
+}
+
+#[test]
+fn tables_tell_of_the_servers_machine() {
+    let guard = Guard::new();
+    let program = Testee::build("spin", &[]);
+    let process = guard.start(program.path(), &[]);
+    let pid = process.pid().to_string();
+    let mut stub = Stub::start(&guard, &[]);
+    let mut table = |name: &str| document(&mut stub, "osdata", name);
+    let types = table("");
+    let kinds = column(&types, "Type");
+    assert_eq!(kinds.len(), 10);
+    assert_eq!(table("types"), types);
+    for kind in kinds {
+        let document = table(kind);
+        assert!(document.contains("<osdata type=") && document.ends_with("</osdata>\n"), "{kind}");
+    }
+    let row = |document: &str| {
+        let is_its = |line: &&str| line.contains(&format!("<column name=\"pid\">{pid}</column>"));
+        let line = document.lines().find(is_its).unwrap_or_else(|| panic!("{document}"));
+        line.to_owned()
+    };
+    let path = program.path().to_str().expect("text");
+    let own = row(&table("processes"));
+    assert_eq!(column(&own, "command"), [path]);
+    assert_eq!(column(&own, "cores").len(), 1);
+    let own = row(&table("threads"));
+    assert_eq!(column(&own, "tid"), [pid.as_str()]);
+    let own = row(&table("files"));
+    assert_eq!(column(&own, "file descriptor"), ["0"]);
+    assert!(column(&own, "name")[0].starts_with("pipe:["), "{own}");
+    let own = row(&table("procgroups"));
+    let id = rustix::process::Pid::from_raw(process.pid().value().cast_signed());
+    let group = rustix::process::getpgid(id).expect("it lives");
+    assert_eq!(column(&own, "pgid"), [group.as_raw_nonzero().to_string()]);
+    let count = |text: String| text.split("\n\n").filter(|it| it.contains("processor")).count();
+    let cpus = table("cpus");
+    let expected = count(std::fs::read_to_string("/proc/cpuinfo").expect("readable"));
+    assert_eq!(column(&cpus, "processor").len(), expected);
+    assert_eq!(table("nothing"), "");
+}
+
+#[test]
+fn gdb_shows_the_servers_machine() {
+    let guard = Guard::new();
+    let program = Testee::build("spin", &[]);
+    let process = guard.start(program.path(), &[]);
+    let said = gdb(&guard, &[&pipe(""), "info os", "info os processes", "info os cpus"]);
+    let pid = process.pid().to_string();
+    let path = program.path().to_str().expect("text");
+    assert_says(&said, &["procgroups", "Listing of all process groups", &pid, path, "processor"]);
+}
