@@ -7,6 +7,7 @@ use dbgwire::verbs::terminal::{INPUT_LEN_MAX, WriteTerminal};
 use crate::arguments::Arguments;
 use crate::error::PacketError;
 use crate::hex;
+use crate::launch::Form;
 use crate::session::{Handled, Reply, Session};
 
 /// What starts the path of something that LLDB reads and writes on its own machine.
@@ -19,6 +20,7 @@ impl Session {
     /// **Cost**: one round trip, and the stop.
     pub(crate) fn packet_launch(&mut self, arguments: &[u8]) -> Handled {
         self.launching.command = Some(words(arguments)?);
+        self.launching.form = Form::Exact;
         self.launching.trouble = None;
         let started = match self.launching.redirected.take() {
             Some(path) => Err(PacketError::message(format!(

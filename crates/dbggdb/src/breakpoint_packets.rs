@@ -14,6 +14,10 @@ impl Session {
     pub(crate) fn packet_insert_breakpoint(&mut self, arguments: &[u8]) -> Handled {
         let Some((place, rest)) = place(arguments)? else { return Ok(Reply::Unknown) };
         let wish = wish(rest)?;
+        if self.is_borrower_selected() {
+            // It has none of its own, and what it borrows has none meanwhile.
+            return Ok(Reply::Ok);
+        }
         let (id, _) = self.current()?;
         if place.kind == Kind::Software {
             self.check_is_mapped(id, place.address)?;
@@ -29,6 +33,9 @@ impl Session {
     /// `z TYPE,ADDRESS,KIND`
     pub(crate) fn packet_remove_breakpoint(&mut self, arguments: &[u8]) -> Handled {
         let Some((place, _)) = place(arguments)? else { return Ok(Reply::Unknown) };
+        if self.is_borrower_selected() {
+            return Ok(Reply::Ok);
+        }
         let (id, _) = self.current()?;
         let target = self.target_mut(id)?;
         target.breakpoints.remove(&place);

@@ -176,6 +176,15 @@ impl Breakpoints {
         }
     }
 
+    /// Whether the debugger wants a thread to stop before the instruction at an address.
+    pub(crate) fn wants(&self, address: Address) -> bool {
+        let is_there = |place: &Place| {
+            let is_instruction = matches!(place.kind, Kind::Software | Kind::Hardware);
+            is_instruction && place.address == address
+        };
+        self.wanted.keys().any(is_there)
+    }
+
     /// The place that a site is for.
     pub(crate) fn place_of(&self, id: SiteId) -> Option<Place> {
         let has = |(_, armed): &(&Place, &Armed)| armed.ids.contains(&id);
@@ -197,6 +206,7 @@ fn sites(place: &Place, wish: &Wish, last_id: &mut u32) -> Vec<Site> {
                 kind: place.kind.site_kind() as i32,
                 len,
                 condition: condition.clone(),
+                commands: wish.commands.clone(),
                 ..Site::default()
             });
         }

@@ -127,6 +127,13 @@ impl Debugger {
         self.send_again()
     }
 
+    /// Sends a notification, which nobody acknowledges.
+    ///
+    /// **Errors**: the debugger does not take it.
+    pub(crate) fn notify(&mut self, payload: &[u8]) -> io::Result<()> {
+        self.write(&frame(b'%', payload))
+    }
+
     /// From the next packet on nothing is acknowledged, by either side (`QStartNoAckMode`).
     pub(crate) fn stop_acknowledging(&mut self) {
         self.acknowledges = false;

@@ -44,6 +44,8 @@ pub(crate) struct Dialogue {
     pub(crate) extended: bool,
     /// Threads stop alone.
     pub(crate) non_stop: bool,
+    /// The arguments of `vRun` are one string, as the user wrote it.
+    pub(crate) single_argument: bool,
     /// Threads' births and ends are told.
     pub(crate) thread_events: bool,
 }
@@ -63,6 +65,7 @@ impl Dialogue {
                 b"fork-events" => self.fork_events = true,
                 b"vfork-events" => self.vfork_events = true,
                 b"exec-events" => self.exec_events = true,
+                b"single-inf-arg" => self.single_argument = true,
                 b"no-resumed" => self.no_resumed = true,
                 b"error-message" => self.error_message = true,
                 b"binary-upload" => self.binary_upload = true,

@@ -1,5 +1,7 @@
 //! The greeting: what both sides understand, and how errors and acknowledgements go.
 
+use dbgbase::TargetId;
+
 use crate::packet::PACKET_LEN_MAX;
 use crate::session::{Handled, Reply, Session};
 
@@ -12,10 +14,16 @@ const FEATURES: &[&str] = &[
     "vContSupported+",
     "no-resumed+",
     "fork-events+",
+    "vfork-events+",
     "exec-events+",
+    "single-inf-arg+",
     "error-message+",
     "binary-upload+",
     "ConditionalBreakpoints+",
+    "BreakpointCommands+",
+    "QCatchSyscalls+",
+    "QNonStop+",
+    "QThreadEvents+",
     "QPassSignals+",
     "QProgramSignals+",
     "QDisableRandomization+",
@@ -44,6 +52,10 @@ impl Session {
     /// `qSupported[:FEATURE[;FEATURE]...]`
     pub(crate) fn packet_supported(&mut self, arguments: &[u8]) -> Handled {
         self.dialogue.take_features(arguments);
+        // What is debugged from the start began before anybody said what is understood.
+        let started = self.targets.values().filter(|target| !target.is_shell);
+        let ids: Vec<TargetId> = started.map(|target| target.id).collect();
+        ids.into_iter().for_each(|id| self.send_interests(id));
         let mut text = format!("PacketSize={PACKET_LEN_MAX:x}");
         for feature in FEATURES {
             text.push(';');

@@ -4,19 +4,37 @@
 use std::collections::BTreeMap;
 
 use dbgbase::TargetId;
+use dbgwire::verbs::process::{Launch, Terminal};
 use dbgwire::verbs::resume::{ChildPolicy, SetEvents, SetSignals, SignalPolicy};
 
 use crate::arguments::Arguments;
 use crate::error::PacketError;
 use crate::hex;
 use crate::session::{Handled, Reply, Session};
-use crate::signal_number;
+use crate::{shell, signal_number};
+
+/// What starts programs whose arguments a shell has to read.
+const SHELL: &[u8] = b"/bin/sh";
+
+/// What arguments are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// Words that stand for themselves: a shell has read them already.
+    Exact,
+    /// Words that somebody has cut at blanks and freed from quotes, without regard for the rest of
+    /// what a shell does.
+    Words,
+    /// One text, as it was written.
+    Text,
+}
 
 /// What programs are started with.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LaunchSettings {
     /// The program and its arguments, as named last.
     pub command: Option<Vec<Vec<u8>>>,
+    /// What its arguments are.
+    pub form: Form,
     /// Where they start; empty for the server's directory.
     pub directory: Vec<u8>,
     /// Variables they get, and those they do not.
@@ -37,6 +55,7 @@ impl Default for LaunchSettings {
     fn default() -> LaunchSettings {
         LaunchSettings {
             command: None,
+            form: Form::Exact,
             directory: Vec::new(),
             variables: BTreeMap::new(),
             has_fixed_addresses: true,
@@ -49,6 +68,51 @@ impl Default for LaunchSettings {
 }
 
 impl LaunchSettings {
+    /// The program's name, for people.
+    pub(crate) fn program(&self) -> String {
+        let program = self.command.as_ref().and_then(|command| command.first());
+        String::from_utf8_lossy(program.map_or(b"the program", Vec::as_slice)).into_owned()
+    }
+
+    /// The variables that programs do not get.
+    fn unset(&self) -> Vec<Vec<u8>> {
+        let is_unset = |(_, value): &(&Vec<u8>, &Option<Vec<u8>>)| value.is_none();
+        self.variables.iter().filter(is_unset).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// How a program is started. Whether that is by a shell that executes it.
+    ///
+    /// **Errors**: no program has been named.
+    pub(crate) fn request(&self) -> Result<(Launch, bool), PacketError> {
+        let command = self.command.clone().unwrap_or_default();
+        let Some((program, words)) = command.split_first() else {
+            let text = "no program was named, here or before; set one with 'set remote exec-file'";
+            return Err(PacketError::message(text));
+        };
+        let shell = match (self.uses_shell, self.form, words) {
+            (true, Form::Words, words) => shell::command(program, words),
+            (true, Form::Text, [text]) => Some(shell::command_of_text(program, text)),
+            _ => None,
+        };
+        let by_shell = shell.is_some();
+        let (program, arguments) = match shell {
+            Some(line) => (SHELL.to_vec(), vec![b"sh".to_vec(), b"-c".to_vec(), line]),
+            None => (program.clone(), command.clone()),
+        };
+        let launch = Launch {
+            program,
+            arguments,
+            directory: self.directory.clone(),
+            environment: self.environment(),
+            unset: self.unset(),
+            terminal: Terminal::Pty as i32,
+            at_exec: true,
+            fixed_addresses: self.has_fixed_addresses,
+            ..Launch::default()
+        };
+        Ok((launch, by_shell))
+    }
+
     /// The variables that programs get, `NAME=VALUE`.
     pub fn environment(&self) -> Vec<Vec<u8>> {
         let set = |(name, value): (&Vec<u8>, &Option<Vec<u8>>)| {
@@ -128,7 +192,7 @@ impl Session {
             forks: follows,
             thread_births: dialogue.thread_events,
             thread_ends: dialogue.thread_events,
-            vfork_ends: false,
+            vfork_ends: dialogue.vfork_events,
         });
         self.send_signals(id);
     }
@@ -150,7 +214,8 @@ impl Session {
     }
 }
 
-fn flag(arguments: &[u8]) -> Result<bool, PacketError> {
+/// A switch.
+pub(crate) fn flag(arguments: &[u8]) -> Result<bool, PacketError> {
     match arguments {
         b"0" => Ok(false),
         b"1" => Ok(true),
@@ -158,10 +223,13 @@ fn flag(arguments: &[u8]) -> Result<bool, PacketError> {
     }
 }
 
-fn numbers(arguments: &[u8]) -> Result<Vec<u64>, PacketError> {
+/// Numbers between semicolons.
+pub(crate) fn numbers(arguments: &[u8]) -> Result<Vec<u64>, PacketError> {
     if arguments.is_empty() {
         return Ok(Vec::new());
     }
+    // GDB ends the list with a semicolon as well.
+    let arguments = arguments.strip_suffix(b";").unwrap_or(arguments);
     let numbers = arguments.split(|byte| *byte == b';').map(hex::number);
     numbers.collect::<Option<_>>().ok_or(PacketError::Malformed("numbers were expected"))
 }

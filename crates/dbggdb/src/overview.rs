@@ -12,7 +12,7 @@ use dbgwire::verbs::thread::{ListThreads, ThreadDescription};
 use crate::error::PacketError;
 use crate::memory_cache::PAGE_LEN;
 use crate::session::Session;
-use crate::target::Target;
+use crate::target::{Target, Thread};
 
 /// How much of the stack debuggers look at in the end.
 const STACK_LEN: u64 = 4 * PAGE_LEN;
@@ -74,8 +74,9 @@ impl Target {
         let mut known = std::mem::take(&mut self.threads);
         for described in threads {
             let tid = Tid::new(described.tid);
-            let mut thread = known.remove(&tid).unwrap_or_default();
-            thread.is_running |= self.is_running && thread.general.is_none();
+            // One that nobody has told of does what most do.
+            let unknown = Thread { is_running: self.is_running, ..Thread::default() };
+            let mut thread = known.remove(&tid).unwrap_or(unknown);
             thread.name = Some(described.name);
             self.threads.insert(tid, thread);
         }

@@ -74,6 +74,7 @@ packets! {
     "vKill"          words packet_kill_process, "end a process";
     "vMustReplyEmpty" number packet_unknown, "how unknown packets are answered";
     "vRun"           aside packet_run, "start a program";
+    "vStopped"       number packet_next_report, "the next report behind a notification";
 
     "qAttached"       number packet_was_attached, "whether a process was attached to";
     "qC"              number packet_current_thread, "the current thread";
@@ -89,15 +90,18 @@ packets! {
     "qThreadExtraInfo" number packet_thread_name, "a thread's name";
     "qXfer"           words packet_transfer, "read and write objects";
 
+    "QCatchSyscalls"  words packet_catch_syscalls, "system calls at which a process stops";
     "QDisableRandomization" words packet_fix_addresses, "address-space randomisation";
     "QEnvironmentHexEncoded" words packet_environment, "a variable for programs to run";
     "QEnvironmentReset" words packet_environment_reset, "the environment as it was";
     "QEnvironmentUnset" words packet_environment_unset, "a variable they do not get";
+    "QNonStop"        words packet_non_stop, "whether threads stop alone";
     "QPassSignals"    words packet_pass_signals, "signals that stop nothing";
     "QProgramSignals" words packet_program_signals, "signals that programs may get";
     "QSetWorkingDir"  words packet_directory, "where programs start";
     "QStartNoAckMode" number packet_no_acknowledgement, "no more acknowledgements";
     "QStartupWithShell" words packet_shell, "whether a shell starts programs";
+    "QThreadEvents"   words packet_thread_events, "whether births and ends of threads are told";
 
     // Of LLDB (lldb-gdb-remote.txt).
     "A"  words packet_launch, "start a program";

@@ -1,14 +1,17 @@
 //! Packets that take, start, leave and end processes.
 
 use dbgbase::{Pid, TargetId};
-use dbgwire::verbs::process::{Attach, Detach, Kill, Launch, Terminal};
+use dbgwire::verbs::process::{Attach, Detach, Kill};
 
 use crate::arguments::Arguments;
 use crate::dialect::Dialect;
 use crate::error::PacketError;
 use crate::hex;
+use crate::launch::Form;
+use crate::resume::Action;
 use crate::session::{Handled, Reply, Session};
 use crate::target::Target;
+use crate::vforks::Fate;
 
 /// What is debugged before the debugger asks for anything.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,6 +34,7 @@ impl Session {
             Start::Process(pid) => self.attach(*pid),
             Start::Program(words) => {
                 self.launching.command = Some(words.clone());
+                self.launching.form = Form::Exact;
                 self.run()
             }
         }
@@ -44,6 +48,9 @@ impl Session {
 
     /// `?`
     pub(crate) fn packet_why(&mut self, _: &[u8]) -> Handled {
+        if self.dialogue.non_stop {
+            return self.tell_all_again();
+        }
         let latest = self.targets.values().max_by_key(|target| target.stop);
         let Some(target) = latest else {
             // What is said when there is no process.
@@ -66,7 +73,11 @@ impl Session {
         let pid = hex::number(arguments).and_then(|pid| u32::try_from(pid).ok());
         let pid = Pid::new(pid.ok_or(PacketError::Malformed("a process id was expected"))?);
         self.attach(pid)?;
-        self.expects_stop = true;
+        if self.dialogue.non_stop {
+            // The stop is notified of.
+            return Ok(Reply::Ok);
+        }
+        (self.expects_stop, self.is_beginning) = (true, true);
         Ok(Reply::Later)
     }
 
@@ -75,7 +86,10 @@ impl Session {
     /// **Cost**: one round trip, and the stop.
     pub fn attach(&mut self, pid: Pid) -> Result<(), PacketError> {
         let reply = self.client.call(&Attach { pid: pid.value() })?;
-        self.begin_target(TargetId::new(reply.target), pid, false);
+        let id = TargetId::new(reply.target);
+        self.resumed = vec![Action::all_of(pid)];
+        self.begin_target(id, pid, false);
+        self.send_interests(id);
         Ok(())
     }
 
@@ -87,21 +101,25 @@ impl Session {
         let mut words = words.into_iter();
         let program = words.next().unwrap_or_default();
         let mut command = self.launching.command.take().unwrap_or_default();
-        if !program.is_empty() {
+        let is_named = !program.is_empty();
+        if is_named {
             command = vec![program];
             command.extend(words);
         }
+        if is_named {
+            let is_text = self.dialogue.single_argument;
+            self.launching.form = if is_text { Form::Text } else { Form::Words };
+        }
         self.launching.command = Some(command);
         self.run()?;
-        self.expects_stop = true;
+        (self.expects_stop, self.is_beginning) = (true, true);
         Ok(Reply::Later)
     }
 
-    /// `R`: no reply; in the end the debugger asks `?`.
+    /// `R`: no reply; the debugger asks `?` behind it.
     pub(crate) fn packet_restart(&mut self, _: &[u8]) -> Handled {
         self.end_all()?;
         self.run()?;
-        self.expects_stop = true;
         Ok(Reply::Later)
     }
 
@@ -109,39 +127,29 @@ impl Session {
     ///
     /// **Cost**: one round trip, and the stop.
     pub fn run(&mut self) -> Result<(), PacketError> {
-        let request = self.launch_request()?;
+        let (request, is_shell) = self.launching.request()?;
         let reply = self.client.call(&request)?;
-        self.begin_target(TargetId::new(reply.target), Pid::new(reply.pid), true);
+        let (id, pid) = (TargetId::new(reply.target), Pid::new(reply.pid));
+        self.resumed = vec![Action::all_of(pid)];
+        let target = self.begin_target(id, pid, true);
+        target.is_shell = is_shell;
+        if !is_shell {
+            self.send_interests(id);
+        }
         Ok(())
     }
 
-    fn launch_request(&self) -> Result<Launch, PacketError> {
-        let command = self.launching.command.clone().unwrap_or_default();
-        let Some(program) = command.first() else {
-            let text = "no program was named, here or before; set one with 'set remote exec-file'";
-            return Err(PacketError::message(text));
-        };
-        Ok(Launch {
-            program: program.clone(),
-            arguments: command.clone(),
-            directory: self.launching.directory.clone(),
-            environment: self.launching.environment(),
-            terminal: Terminal::Pty as i32,
-            ..Launch::default()
-        })
-    }
-
     /// A process is a target from now on.
-    pub(crate) fn begin_target(&mut self, id: TargetId, pid: Pid, is_created: bool) {
-        self.targets.insert(id, Target::new(id, pid, is_created));
+    fn begin_target(&mut self, id: TargetId, pid: Pid, is_created: bool) -> &mut Target {
         self.selected = None;
-        self.send_interests(id);
+        self.targets.entry(id).or_insert_with(|| Target::new(id, pid, is_created))
     }
 
     /// `D[;PID]`
     pub(crate) fn packet_detach(&mut self, arguments: &[u8]) -> Handled {
         let ids = match arguments.strip_prefix(b";").unwrap_or(arguments) {
             b"" => self.targets.keys().copied().collect(),
+            pid if self.leaves_borrower(pid, Fate::Left)? => return Ok(Reply::Ok),
             pid => vec![self.process(pid)?],
         };
         for id in ids {
@@ -163,6 +171,9 @@ impl Session {
 
     /// `vKill;PID`
     pub(crate) fn packet_kill_process(&mut self, arguments: &[u8]) -> Handled {
+        if self.leaves_borrower(arguments, Fate::Killed)? {
+            return Ok(Reply::Ok);
+        }
         let id = self.process(arguments)?;
         self.client.call(&Kill { target: id.value() })?;
         self.drop_target(id);
@@ -193,6 +204,15 @@ impl Session {
         let Some(target) = self.targets.remove(&id) else { return };
         self.reports.retain(|report| report.pid != target.pid);
         self.births.retain(|report| report.pid != target.pid);
+        if self.selected.is_some_and(|(pid, _)| pid == target.pid) {
+            self.selected = None;
+        }
+    }
+
+    /// Decides what becomes of a process that borrows memory. Whether the packet names one.
+    fn leaves_borrower(&mut self, digits: &[u8], fate: Fate) -> Result<bool, PacketError> {
+        let pid = process_id(digits)?;
+        Ok(self.decide_on_borrower(pid, fate))
     }
 
     /// `qAttached[:PID]`
@@ -206,13 +226,20 @@ impl Session {
 
     /// `vCtrlC`
     pub(crate) fn packet_ctrl_c(&mut self, _: &[u8]) -> Handled {
-        self.interrupt_all();
+        match self.dialogue.non_stop {
+            true => self.send_interrupt_signal(),
+            false => self.interrupt_all(),
+        }
         Ok(Reply::Ok)
     }
 
     /// The target that a packet names by its process id.
     pub(crate) fn process(&self, digits: &[u8]) -> Result<TargetId, PacketError> {
-        let pid = Arguments::new(digits).number(b';', "a process id was expected")?;
-        self.target_of(Pid::new(u32::try_from(pid).unwrap_or(0)))
+        self.target_of(process_id(digits)?)
     }
+}
+
+fn process_id(digits: &[u8]) -> Result<Pid, PacketError> {
+    let pid = Arguments::new(digits).number(b';', "a process id was expected")?;
+    Ok(Pid::new(u32::try_from(pid).unwrap_or(0)))
 }

@@ -44,6 +44,8 @@ pub(crate) enum News {
         /// Whether by vfork(2).
         borrows: bool,
     },
+    /// A process that borrowed its memory has given it back.
+    VforkDone,
     /// It has executed this program.
     Exec(Vec<u8>),
     /// It is about to make this system call.
@@ -67,7 +69,7 @@ impl Report {
             News::Stopped(signal) => signal,
             News::Interrupted | News::Attached | News::Started if is_lldb => Some(Signal::SIGSTOP),
             News::Interrupted => Some(Signal::SIGINT),
-            News::Attached | News::ThreadBorn => None,
+            News::Attached => None,
             _ => Some(Signal::SIGTRAP),
         };
         signal.map_or(0, |signal| signal_number::to_debugger(signal, dialogue.dialect))
@@ -86,6 +88,7 @@ impl Report {
             News::Stepped => ("trace", String::new()),
             News::Forked { borrows: true, .. } => ("vfork", String::new()),
             News::Forked { .. } => ("fork", String::new()),
+            News::VforkDone => ("vforkdone", String::new()),
             News::Stopped(None) | News::ThreadBorn | News::Ended(_) => return None,
             _ => ("signal", String::new()),
         };
@@ -136,7 +139,10 @@ impl Report {
                 let child = thread_id::format(*child, Tid::from(*child), dialogue.multiprocess);
                 write!(text, "{event}:{child};")
             }
-            News::Exec(path) => write!(text, "exec:{};", hex::encode(path)),
+            News::VforkDone if dialogue.vfork_events => write!(text, "vforkdone:;"),
+            News::Exec(path) if dialogue.exec_events => {
+                write!(text, "exec:{};", hex::encode(path))
+            }
             News::SyscallEntry(number) => write!(text, "syscall_entry:{number:x};"),
             News::SyscallExit(number) => write!(text, "syscall_return:{number:x};"),
             News::ThreadBorn => write!(text, "create:;"),
@@ -221,7 +227,7 @@ mod tests {
 
     #[test]
     fn events_carry_what_belongs_to_them() {
-        let fluent = Dialogue { multiprocess: true, ..Dialogue::default() };
+        let fluent = Dialogue { multiprocess: true, exec_events: true, ..Dialogue::default() };
         let forked = News::Forked { child: Pid::new(0x20), borrows: true };
         assert_eq!(payload(forked, &fluent), "T05vfork:p20.20;10:0102ff;thread:p10.11;");
         let exec = News::Exec(b"/a".to_vec());

@@ -1,8 +1,8 @@
 //! Packets that let threads run: `vCont`, `c`, `s`, `C`, `S`, and the interrupt. It turns them into
 //! one request for each target.
 
-use dbgbase::{Address, Signal, Tid};
-use dbgwire::verbs::resume::{Resume, RunKind, ThreadAction};
+use dbgbase::{Address, Pid, Signal, Tid};
+use dbgwire::verbs::resume::{Interrupt, Resume, RunKind, ThreadAction};
 
 use crate::arguments::Arguments;
 use crate::dialect::Dialect;
@@ -10,7 +10,7 @@ use crate::error::PacketError;
 use crate::hex;
 use crate::session::{Handled, Reply, Session};
 use crate::signal_number;
-use crate::target::Target;
+use crate::target::{Target, Thread};
 use crate::thread_id::{ThreadId, Which};
 
 /// What threads are to do.
@@ -35,6 +35,17 @@ pub(crate) enum Run {
     StepRange(Address, Address),
     /// Stop (`t`, in non-stop mode).
     Stop,
+}
+
+impl Action {
+    /// What a thread does that is about to end.
+    const END: Action = Action { run: Run::Continue, signal: None, threads: None };
+
+    /// All threads of a process run.
+    pub(crate) fn all_of(pid: Pid) -> Action {
+        let threads = Some(ThreadId { process: Some(Which::One(pid)), thread: Which::All });
+        Action { run: Run::Continue, signal: None, threads }
+    }
 }
 
 /// The actions of a `vCont` packet.
@@ -81,19 +92,29 @@ fn thread_actions(target: &Target, actions: &[Action]) -> Vec<ThreadAction> {
             |action: &&Action| action.threads.is_none_or(|threads| threads.covers(target.pid, tid));
         actions.iter().find(is_its).filter(|action| action.run != Run::Stop)
     };
-    // Threads that have not been met yet do what the action for all says.
+    // Threads that have not been met yet do what the action for all says. Where threads stop alone
+    // all that stand still are known, and others must not be let run by mistake.
     let nobody = Tid::new(u32::MAX);
-    let default = of(nobody).filter(|action| action.signal.is_none());
-    let mut wanted: Vec<ThreadAction> = target
-        .threads
-        .iter()
-        .filter(|(_, thread)| !thread.is_running)
-        .filter_map(|(tid, _)| {
-            let action = of(*tid);
-            (action != default).then(|| thread_action(*tid, action))
-        })
-        .collect();
+    let is_for_all = |action: &&Action| action.signal.is_none() && action.run == Run::Continue;
+    let default = of(nobody).filter(is_for_all).filter(|_| !target.stops_alone);
+    let standing = target.threads.iter().filter(|(_, thread)| !thread.is_running);
+    let explicit = standing.filter_map(|(tid, thread)| {
+        let is_gone = thread.is_ending;
+        let action = of(*tid).filter(|_| !is_gone);
+        match (action, default) {
+            (None, None) if !is_gone => None,
+            (action, default) if action == default && !is_gone => None,
+            // One that ends has only to be let.
+            _ if is_gone => Some(thread_action(*tid, Some(&Action::END))),
+            _ => Some(thread_action(*tid, action)),
+        }
+    });
+    let mut wanted: Vec<ThreadAction> = explicit.collect();
     wanted.extend(default.map(|action| thread_action(Tid::new(0), Some(action))));
+    let runs = |action: &ThreadAction| action.run != RunKind::Stay as i32;
+    if !wanted.iter().any(runs) {
+        wanted.clear();
+    }
     wanted
 }
 
@@ -172,12 +193,33 @@ impl Session {
     }
 
     /// Lets threads run, with all changes of breakpoints that have gathered.
+    ///
+    /// **Cost**: none; nobody waits.
     pub(crate) fn resume(&mut self, actions: &[Action]) -> Handled {
+        self.resumed = actions.to_vec();
+        if self.dialogue.non_stop {
+            self.resume_targets(actions);
+            self.stop_threads(actions)?;
+            return Ok(Reply::Ok);
+        }
         self.expects_stop = true;
-        if !self.reports.is_empty() {
+        if self.has_due_report() {
             // Something has happened already.
             return Ok(Reply::Later);
         }
+        let has_borrowers = self.resume_borrowers(actions);
+        if !self.resume_targets(actions) && !has_borrowers {
+            self.expects_stop = false;
+            if self.dialogue.no_resumed {
+                return Ok(Reply::from("N"));
+            }
+            return Err(PacketError::NoProcess);
+        }
+        Ok(Reply::Later)
+    }
+
+    /// Lets those threads run that are to; whether there are any.
+    fn resume_targets(&mut self, actions: &[Action]) -> bool {
         let mut is_any = false;
         for target in self.targets.values_mut() {
             let wanted = thread_actions(target, actions);
@@ -187,15 +229,16 @@ impl Session {
             is_any = true;
             self.resumes += 1;
             let changes = target.breakpoints.take_changes();
+            target.actions.clone_from(&wanted);
             let runs = |tid: &Tid| {
-                let explicit = wanted.iter().find(|action| action.tid == tid.value());
-                let action = explicit.or_else(|| wanted.iter().find(|action| action.tid == 0));
+                let action = target.action_of(*tid);
                 action.is_some_and(|action| action.run != RunKind::Stay as i32)
             };
             let tids: Vec<Tid> = target.threads.keys().copied().filter(runs).collect();
             let request = Resume {
                 target: target.id.value(),
-                stop: target.stop.value(),
+                // Where threads stop alone each has a stop of its own.
+                stop: if target.stops_alone { 0 } else { target.stop.value() },
                 actions: wanted,
                 insert: changes.insert,
                 remove: changes.remove,
@@ -208,14 +251,32 @@ impl Session {
             target.is_running = true;
             target.resume_request = Some(self.client.post(&request));
         }
-        if !is_any {
-            self.expects_stop = false;
-            if self.dialogue.no_resumed {
-                return Ok(Reply::from("N"));
+        is_any
+    }
+
+    /// Stops those threads that are to stop, in non-stop mode.
+    fn stop_threads(&mut self, actions: &[Action]) -> Result<(), PacketError> {
+        let stops = |target: &Target, tid: Tid| {
+            let covers =
+                |action: &&Action| action.threads.is_none_or(|ids| ids.covers(target.pid, tid));
+            actions.iter().find(covers).is_some_and(|action| action.run == Run::Stop)
+        };
+        for id in self.targets.keys().copied().collect::<Vec<_>>() {
+            let target = self.target(id)?;
+            if !target.is_running || !actions.iter().any(|action| action.run == Run::Stop) {
+                continue;
             }
-            return Err(PacketError::NoProcess);
+            let nobody = Tid::new(u32::MAX);
+            let is_all = stops(target, nobody);
+            let is_meant =
+                |(tid, thread): &(&Tid, &Thread)| thread.is_running && stops(target, **tid);
+            let named = target.threads.iter().filter(is_meant).map(|(tid, _)| tid.value());
+            let tids: Vec<u32> = if is_all { Vec::new() } else { named.collect() };
+            if is_all || !tids.is_empty() {
+                self.client.post(&Interrupt { target: id.value(), tids });
+            }
         }
-        Ok(Reply::Later)
+        Ok(())
     }
 }
 

@@ -21,12 +21,14 @@ use crate::launch::LaunchSettings;
 use crate::packet::{Item, PACKET_LEN_MAX};
 use crate::packets::{self, Errors};
 use crate::report::Report;
+use crate::resume::Action;
 use crate::save_core::CoreFiles;
 use crate::saved_registers::SavedRegisters;
 use crate::target::Target;
 use crate::target_description::TargetDescription;
 use crate::thread_id::ThreadId;
 use crate::transfers::Transfer;
+use crate::vforks::Borrower;
 
 /// What the server's log calls this program.
 const PROGRAM: &str = concat!("dbggdb ", env!("CARGO_PKG_VERSION"));
@@ -83,12 +85,20 @@ pub struct Session {
     pub(crate) reports: VecDeque<Report>,
     /// Forks whose child has not stopped yet.
     pub(crate) births: Vec<Report>,
+    /// Processes that borrow the memory of a target, until they execute a program.
+    pub(crate) borrowers: BTreeMap<Pid, Borrower>,
+    /// What the debugger let run last; it is told of nothing else until it lets that run, too.
+    pub(crate) resumed: Vec<Action>,
+    /// Whether a notification is under way whose reports the debugger is still fetching.
+    pub(crate) is_notifying: bool,
     /// Whether the debugger waits for a stop reply.
     pub(crate) expects_stop: bool,
     /// How often targets were resumed.
     pub(crate) resumes: u64,
     /// Where people read what the debugger does not show them.
     aside: Box<dyn Fn(&str) + Send>,
+    /// Whether that stop reply answers a packet behind which no output may come: `vRun`, `vAttach`.
+    pub(crate) is_beginning: bool,
     /// What targets wrote while the debugger was not listening.
     pub(crate) unheard: Vec<u8>,
     pub(crate) launching: LaunchSettings,
@@ -145,9 +155,13 @@ impl Session {
             selected_to_run: None,
             reports: VecDeque::new(),
             births: Vec::new(),
+            borrowers: BTreeMap::new(),
+            resumed: Vec::new(),
+            is_notifying: false,
             expects_stop: false,
             resumes: 0,
             aside: Box::new(|_| ()),
+            is_beginning: false,
             unheard: Vec::new(),
             launching: LaunchSettings::default(),
             transfer: Transfer::default(),
@@ -262,8 +276,10 @@ impl Session {
     /// The target that is this process.
     pub(crate) fn target_of(&self, pid: Pid) -> Result<TargetId, PacketError> {
         let mut targets = self.targets.values();
-        let target = targets.find(|target| target.pid == pid);
-        target.map(|target| target.id).ok_or(PacketError::UnknownProcess(pid))
+        let target = targets.find(|target| target.pid == pid).map(|target| target.id);
+        // Of one that borrows memory there is nothing but what it borrows.
+        let target = target.or_else(|| self.borrowers.get(&pid).map(|borrower| borrower.parent));
+        target.ok_or(PacketError::UnknownProcess(pid))
     }
 
     /// The target and the thread that packets are about.
@@ -273,6 +289,7 @@ impl Session {
         if let Some((pid, tid)) = self.selected
             && let Ok(id) = self.target_of(pid)
         {
+            let tid = self.borrowers.get(&pid).map_or(tid, |borrower| borrower.maker);
             return Ok((id, tid));
         }
         let latest = self.targets.values().max_by_key(|target| target.stop);

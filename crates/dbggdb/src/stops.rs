@@ -3,13 +3,16 @@
 //! reply.
 
 use dbgbase::{ExitStatus, Pid, Signal, StopReason, TargetId, Tid};
-use dbgwire::event::{Created, Exited, Stopped};
+use dbgwire::event::{Created, Exited, Printed, Stopped};
 use dbgwire::verbs::resume::{Interrupt, Resume, RunKind, ThreadAction};
 use dbgwire::{AnyEvent, Fault, convert};
 
 use crate::breakpoints::Kind;
+use crate::catching::Caught;
+use crate::error::PacketError;
 use crate::hex;
 use crate::report::{News, Report};
+use crate::resume::{Action, Run};
 use crate::session::{Session, SessionError};
 use crate::target::Target;
 
@@ -31,10 +34,11 @@ impl Session {
                 self.settle()
             }
             AnyEvent::Created(created) => {
-                self.take_birth(created);
+                self.take_birth(&created);
                 Ok(())
             }
-            AnyEvent::Output(_) | AnyEvent::Printed(_) => self.say(tail),
+            AnyEvent::Output(_) => self.say(tail),
+            AnyEvent::Printed(printed) => self.take_printed(&printed, tail),
             AnyEvent::ModulesChanged(changed) => {
                 if let Some(target) = self.targets.get_mut(&TargetId::new(changed.target)) {
                     target.modules = changed.modules;
@@ -49,28 +53,44 @@ impl Session {
         }
     }
 
+    /// Commands of a breakpoint have printed, or could not.
+    fn take_printed(&mut self, printed: &Printed, text: &[u8]) -> Result<(), SessionError> {
+        if printed.lost > 0 {
+            let text = format!("dbggdb: {} prints of breakpoints are lost\n", printed.lost);
+            self.say(text.as_bytes())?;
+        }
+        self.say(text)?;
+        let Some(fault) = printed.fault.as_ref() else { return Ok(()) };
+        let fault = convert::condition_fault(fault);
+        let target = self.targets.get(&TargetId::new(printed.target));
+        let place = target.and_then(|target| target.breakpoints.place_of(fault.site));
+        let place = place.map_or(String::new(), |place| format!(" at {}", place.address));
+        let what = if printed.command == 0 { "condition" } else { "command" };
+        let text = format!("dbggdb: the {what} of the breakpoint{place}: {}\n", fault.trouble);
+        self.say(text.as_bytes())
+    }
+
     fn take_stop(&mut self, event: &Stopped, tail: &[u8]) {
         let id = TargetId::new(event.target);
         let Some(target) = self.targets.get_mut(&id) else { return };
+        let is_first = target.stop.value() == 0;
         target.take_stop(self.server.arch, event, tail);
         let was_interrupted = std::mem::take(&mut target.is_interrupted);
         let reason = convert::reason(event).unwrap_or(StopReason::Interrupted);
         let (pid, tid) = (target.pid, Tid::new(event.tid));
-        let news = match reason {
-            StopReason::Interrupted if was_interrupted => return,
-            StopReason::Born => return self.note_born(pid),
-            StopReason::InitialBreak if target.last_report.is_some() => {
-                // A program that the target executed has its libraries: debuggers see to that
-                // themselves.
-                return self.run_on(id);
+        if target.is_shell {
+            match self.take_shell_stop(id, &reason) {
+                true => self.send_stop_mode(id),
+                false => return,
             }
-            StopReason::ModulesChanged => return self.run_on(id),
-            StopReason::Exec => {
-                target.note_exec();
-                News::Exec(program(target))
-            }
-            reason => news_of(reason, target),
-        };
+            let news = News::Started;
+            return self.reports.push_back(Report { pid, tid, news });
+        }
+        if is_first {
+            self.begin_at_first_stop(id);
+            self.note_born(pid);
+        }
+        let Some(news) = self.news_of_stop(id, tid, reason, was_interrupted) else { return };
         let report = Report { pid, tid, news };
         match &report.news {
             News::Forked { child, .. } if self.is_being_born(*child) => self.births.push(report),
@@ -78,17 +98,102 @@ impl Session {
         }
     }
 
+    /// What a stop is for the debugger. Nothing, if it is not the debugger's business.
+    fn news_of_stop(
+        &mut self,
+        id: TargetId,
+        tid: Tid,
+        reason: StopReason,
+        was_interrupted: bool,
+    ) -> Option<News> {
+        let is_non_stop = self.dialogue.non_stop;
+        let target = self.targets.get_mut(&id)?;
+        match reason {
+            StopReason::Interrupted if was_interrupted => return None,
+            StopReason::Interrupted if is_non_stop => return Some(News::Stopped(None)),
+            StopReason::Born => return None,
+            StopReason::InitialBreak if target.last_report.is_some() => {
+                if target.is_stepping(tid) {
+                    return Some(News::Stepped);
+                }
+                // A program that the target executed has its libraries: debuggers see to that
+                // themselves.
+                self.run_on(id, tid, None);
+                return None;
+            }
+            StopReason::ModulesChanged => {
+                self.run_on(id, tid, None);
+                return None;
+            }
+            StopReason::Exec => {
+                target.note_exec();
+                let path = program(target);
+                self.send_caught(id);
+                return Some(News::Exec(path));
+            }
+            StopReason::Forked { child, .. } if self.is_target(child) => {}
+            StopReason::Forked { child, borrows: true } => self.note_borrower(child, id, tid),
+            StopReason::Forked { .. } => {
+                // It shares the memory without being waited for, and cannot be followed.
+                self.run_on(id, tid, None);
+                return None;
+            }
+            StopReason::VforkDone { child } => self.note_memory_back(child),
+            _ => {}
+        }
+        let target = self.targets.get(&id)?;
+        Some(news_of(reason, target))
+    }
+
+    /// A shell stands still that was started for the sake of a program. Whether it is the program
+    /// by now; otherwise it runs on.
+    fn take_shell_stop(&mut self, id: TargetId, reason: &StopReason) -> bool {
+        let Some(target) = self.targets.get_mut(&id) else { return false };
+        let tid = target.event_thread;
+        if *reason == StopReason::Exec {
+            target.note_exec();
+            target.is_shell = false;
+            self.send_interests(id);
+            return true;
+        }
+        let signal = match reason {
+            StopReason::Signal { signal, .. } => Some(*signal),
+            _ => None,
+        };
+        self.run_on(id, tid, signal);
+        false
+    }
+
+    /// Tells the server of a target that stands still for the first time what it has to stand
+    /// still for.
+    fn begin_at_first_stop(&mut self, id: TargetId) {
+        self.send_stop_mode(id);
+        if self.targets.get(&id).is_some_and(|target| target.caught != Caught::Nothing) {
+            self.send_caught(id);
+        }
+    }
+
+    /// Whether a process is a target.
+    fn is_target(&self, pid: Pid) -> bool {
+        self.targets.values().any(|target| target.pid == pid)
+    }
+
     /// Whether a process is a target that has not stopped yet.
     fn is_being_born(&self, pid: Pid) -> bool {
         self.targets.values().any(|target| target.pid == pid && target.stop.value() == 0)
     }
 
-    fn take_birth(&mut self, created: Created) {
-        let id = TargetId::new(created.target);
-        let mut target = Target::new(id, Pid::new(created.pid), created.created);
+    fn take_birth(&mut self, created: &Created) {
+        let (id, pid) = (TargetId::new(created.target), Pid::new(created.pid));
+        if !self.take_borrower(pid, id) {
+            return;
+        }
+        let mut target = Target::new(id, pid, created.created);
         if let Some(parent) = self.targets.get(&TargetId::new(created.parent)) {
             target.modules.clone_from(&parent.modules);
             target.symbols.clone_from(&parent.symbols);
+            target.caught.clone_from(&parent.caught);
+            target.stops_alone = parent.stops_alone;
         }
         self.targets.insert(id, target);
     }
@@ -112,6 +217,10 @@ impl Session {
             self.say(text.as_bytes())?;
         }
         self.births.retain(|report| report.pid != pid);
+        self.reports.retain(|report| report.pid != pid);
+        if target.is_shell {
+            return self.refuse_run();
+        }
         let status = match exited.signal.and_then(convert::signal) {
             Some(signal) => ExitStatus::Killed(signal),
             None => ExitStatus::Exited(exited.status.unwrap_or(0) as u8),
@@ -120,17 +229,40 @@ impl Session {
         Ok(())
     }
 
-    /// Lets a target that stopped for nobody run on.
-    fn run_on(&mut self, id: TargetId) {
+    /// The shell that was to execute a program has ended instead; it has said why.
+    fn refuse_run(&mut self) -> Result<(), SessionError> {
+        if !self.expects_stop {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&std::mem::take(&mut self.unheard)).into_owned();
+        let program = self.launching.program();
+        let text = format!("the shell did not execute {program}: {}", said.trim_end());
+        let error = PacketError::message(text);
+        (self.expects_stop, self.is_beginning) = (false, false);
+        let payload = error.payload(&self.dialogue, true);
+        self.reply(&payload)
+    }
+
+    /// Lets a target that stopped for nobody run on as it was let run before, its thread `tid` with
+    /// a signal.
+    fn run_on(&mut self, id: TargetId, tid: Tid, signal: Option<Signal>) {
         let Some(target) = self.targets.get_mut(&id) else { return };
-        let action = ThreadAction { run: RunKind::Continue as i32, ..ThreadAction::default() };
-        let request = Resume {
-            target: id.value(),
-            stop: target.stop.value(),
-            actions: vec![action],
-            ..Resume::default()
-        };
-        let tids: Vec<Tid> = target.threads.keys().copied().collect();
+        let run = RunKind::Continue as i32;
+        let all = ThreadAction { run, ..ThreadAction::default() };
+        let action = target.action_of(tid).unwrap_or(all);
+        let signal = signal.map_or(0, |signal| signal.number() as u32);
+        let mut actions = vec![ThreadAction { tid: tid.value(), signal, ..action }];
+        let mut tids = vec![tid];
+        if !target.stops_alone {
+            let others = target.actions.iter().filter(|action| action.tid != tid.value());
+            actions.extend(others.map(|action| ThreadAction { signal: 0, ..*action }));
+            if target.actions.is_empty() {
+                actions.push(all);
+            }
+            tids.extend(target.threads.keys().copied());
+        }
+        let stop = if target.stops_alone { 0 } else { target.stop.value() };
+        let request = Resume { target: id.value(), stop, actions, ..Resume::default() };
         target.note_running(tids);
         self.resumes += 1;
         target.resume_request = Some(self.client.post(&request));
@@ -153,11 +285,43 @@ impl Session {
         self.settle()
     }
 
-    /// Tells the debugger what is to be told, once everything stands still.
+    /// Tells the debugger what is to be told: in all-stop mode once everything stands still.
     pub(crate) fn settle(&mut self) -> Result<(), SessionError> {
-        if self.reports.is_empty() || !self.expects_stop {
+        self.send_unheard()?;
+        if self.dialogue.non_stop && !self.expects_stop {
+            return self.notify();
+        }
+        if !self.expects_stop || !self.has_due_report() {
             return Ok(());
         }
+        if !self.dialogue.non_stop && !self.stands_still() {
+            return Ok(());
+        }
+        let due = self.reports.iter().position(|report| is_due(report, &self.resumed));
+        let Some(report) = due.and_then(|at| self.reports.remove(at)) else { return Ok(()) };
+        (self.expects_stop, self.is_beginning) = (false, false);
+        self.selected = Some((report.pid, report.tid));
+        self.note_told(report.clone());
+        if self.dialogue.threads_in_stop_reply
+            && let Ok(id) = self.target_of(report.pid)
+        {
+            // What cannot be known now is not told; the stop is.
+            let _ = self.know_threads_wholly(id);
+        }
+        let payload = self.stop_reply(&report);
+        self.reply(&payload)?;
+        // The reply to `vRun` may leave something to notify of.
+        if self.dialogue.non_stop { self.notify() } else { Ok(()) }
+    }
+
+    /// Whether there is something to tell of what the debugger has let run.
+    pub(crate) fn has_due_report(&mut self) -> bool {
+        self.drop_stale_reports();
+        self.reports.iter().any(|report| is_due(report, &self.resumed))
+    }
+
+    /// Whether nothing runs; what does is interrupted.
+    fn stands_still(&mut self) -> bool {
         let mut is_still = true;
         for target in self.targets.values_mut().filter(|target| target.is_running) {
             is_still = false;
@@ -167,27 +331,36 @@ impl Session {
                 self.client.post(&Interrupt { target: target.id.value(), tids: Vec::new() });
             }
         }
-        if !is_still || !self.births.is_empty() {
-            return Ok(());
+        is_still && self.births.is_empty()
+    }
+
+    /// Drops reports of breakpoints that the debugger has taken out since.
+    fn drop_stale_reports(&mut self) {
+        let targets = &self.targets;
+        self.reports.retain(|report| {
+            let News::Breakpoint(_) = report.news else { return true };
+            let target = targets.values().find(|target| target.pid == report.pid);
+            let pc = target.and_then(|target| target.threads.get(&report.tid)?.general);
+            let Some((target, general)) = target.zip(pc) else { return true };
+            target.breakpoints.wants(general.pc())
+        });
+    }
+
+    /// Takes note of what the debugger is told.
+    pub(crate) fn note_told(&mut self, report: Report) {
+        let mut targets = self.targets.values_mut();
+        let Some(target) = targets.find(|target| target.pid == report.pid) else { return };
+        if let Some(thread) = target.threads.get_mut(&report.tid) {
+            thread.told = Some(report.news.clone());
+            thread.is_ending = matches!(report.news, News::ThreadEnded(_));
         }
-        let Some(report) = self.reports.pop_front() else { return Ok(()) };
-        self.expects_stop = false;
-        self.selected = Some((report.pid, report.tid));
-        if let Ok(id) = self.target_of(report.pid) {
-            if let Some(target) = self.targets.get_mut(&id) {
-                target.last_report = Some(report.clone());
-            }
-            if self.dialogue.threads_in_stop_reply {
-                // What cannot be known now is not told; the stop is.
-                let _ = self.know_threads_wholly(id);
-            }
-        }
-        let payload = self.stop_reply(&report);
-        self.reply(&payload)
+        target.last_report = Some(report);
     }
 
     /// Stops whatever runs, because the debugger asked for it.
     pub(crate) fn interrupt_all(&mut self) {
+        // Whatever stops now is what the debugger waits for.
+        self.resumed.clear();
         for target in self.targets.values().filter(|target| target.is_running) {
             self.client.post(&Interrupt { target: target.id.value(), tids: Vec::new() });
         }
@@ -219,7 +392,7 @@ impl Session {
 
     /// Shows what was kept, if the debugger listens.
     pub(crate) fn send_unheard(&mut self) -> Result<(), SessionError> {
-        if !self.expects_stop {
+        if !self.expects_stop || self.is_beginning {
             return Ok(());
         }
         for part in std::mem::take(&mut self.unheard).chunks(OUTPUT_LEN) {
@@ -227,6 +400,18 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Whether the debugger is to be told now: what it has not let run it is not told of, but ends.
+fn is_due(report: &Report, resumed: &[Action]) -> bool {
+    if resumed.is_empty() || matches!(report.news, News::Ended(_)) {
+        return true;
+    }
+    let is_of = |action: &&Action| {
+        action.threads.is_none_or(|threads| threads.covers_some_of(report.pid))
+            && action.run != Run::Stop
+    };
+    resumed.iter().any(|action| is_of(&action))
 }
 
 /// What the debugger is told of a reason to stop.
@@ -246,6 +431,7 @@ fn news_of(reason: StopReason, target: &Target) -> News {
         }
         StopReason::Signal { signal, .. } => News::Stopped(Some(signal)),
         StopReason::Forked { child, borrows } => News::Forked { child, borrows },
+        StopReason::VforkDone { .. } => News::VforkDone,
         StopReason::SyscallEntry { number } => News::SyscallEntry(number),
         StopReason::SyscallExit { number } => News::SyscallExit(number),
         StopReason::ThreadBorn => News::ThreadBorn,

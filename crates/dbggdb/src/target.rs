@@ -8,11 +8,13 @@ use dbgwire::event::Stopped;
 use dbgwire::verbs::description::AuxiliaryEntry;
 use dbgwire::verbs::memory::Region;
 use dbgwire::verbs::module::ModuleDescription;
+use dbgwire::verbs::resume::{RunKind, ThreadAction};
 
 use crate::breakpoints::Breakpoints;
+use crate::catching::Caught;
 use crate::habits::Habits;
 use crate::memory_cache::MemoryCache;
-use crate::report::Report;
+use crate::report::{News, Report};
 
 /// A target of the session.
 #[derive(Debug)]
@@ -55,6 +57,14 @@ pub(crate) struct Target {
     pub(crate) resume_request: Option<u32>,
     /// Whether it is being stopped only because another one has.
     pub(crate) is_interrupted: bool,
+    /// Whether it is a shell that is about to execute the program it was started for.
+    pub(crate) is_shell: bool,
+    /// What it was let do last, as the server was told.
+    pub(crate) actions: Vec<ThreadAction>,
+    /// Whether its threads stop alone.
+    pub(crate) stops_alone: bool,
+    /// The system calls at which it stops.
+    pub(crate) caught: Caught,
 }
 
 /// A thread of a target.
@@ -68,6 +78,10 @@ pub(crate) struct Thread {
     pub(crate) extended: Option<Vec<u8>>,
     /// Its name at this stop, if that is known.
     pub(crate) name: Option<String>,
+    /// What the debugger was told of it last, since when it has not run.
+    pub(crate) told: Option<News>,
+    /// Whether the debugger has been told that it ends: it is gone for it, and runs on.
+    pub(crate) is_ending: bool,
 }
 
 impl Target {
@@ -93,6 +107,10 @@ impl Target {
             last_report: None,
             resume_request: None,
             is_interrupted: false,
+            is_shell: false,
+            actions: Vec::new(),
+            stops_alone: false,
+            caught: Caught::default(),
         }
     }
 
@@ -149,13 +167,30 @@ impl Target {
     pub(crate) fn note_running(&mut self, tids: impl IntoIterator<Item = Tid>) {
         for tid in tids {
             if let Some(thread) = self.threads.get_mut(&tid) {
-                *thread = Thread { is_running: true, ..Thread::default() };
+                let is_ending = thread.is_ending;
+                *thread = Thread { is_running: true, is_ending, ..Thread::default() };
                 self.is_running = true;
             }
         }
         if self.is_running {
             self.forget_memory();
         }
+    }
+
+    /// The threads that the debugger has not been told the end of.
+    pub(crate) fn living_threads(&self) -> impl Iterator<Item = &Tid> {
+        self.threads.iter().filter(|(_, thread)| !thread.is_ending).map(|(tid, _)| tid)
+    }
+
+    /// What a thread was let do last; `None` if it was to stay where it is.
+    pub(crate) fn action_of(&self, tid: Tid) -> Option<ThreadAction> {
+        let named = self.actions.iter().find(|action| action.tid == tid.value());
+        named.or_else(|| self.actions.iter().find(|action| action.tid == 0)).copied()
+    }
+
+    /// Whether a thread was let execute one instruction only.
+    pub(crate) fn is_stepping(&self, tid: Tid) -> bool {
+        self.action_of(tid).is_some_and(|action| action.run == RunKind::Step as i32)
     }
 
     /// Forgets what is known of memory: something has changed it.

@@ -42,6 +42,11 @@ impl ThreadId {
         Some(ThreadId { process: Some(process), thread })
     }
 
+    /// Whether some thread of the process is one of those meant.
+    pub(crate) fn covers_some_of(&self, pid: Pid) -> bool {
+        !matches!(self.process, Some(Which::One(one)) if one != pid)
+    }
+
     /// Whether the thread is one of those meant; a process that is not said is any.
     pub(crate) fn covers(&self, pid: Pid, tid: Tid) -> bool {
         let of_process = match self.process {

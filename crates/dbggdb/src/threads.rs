@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dbgbase::{TargetId, Tid};
+use dbgbase::{Pid, TargetId, Tid};
 use dbgwire::verbs::thread::ListThreads;
 
 use crate::dialect::Dialect;
@@ -60,8 +60,12 @@ impl Session {
     /// `T THREAD`
     pub(crate) fn packet_is_alive(&mut self, arguments: &[u8]) -> Handled {
         let (id, tid) = self.thread(arguments)?;
+        if self.borrowers.contains_key(&Pid::new(tid.value())) {
+            return Ok(Reply::Ok);
+        }
         self.know_threads(id)?;
-        let is_there = self.target(id)?.threads.contains_key(&tid);
+        let thread = self.target(id)?.threads.get(&tid);
+        let is_there = thread.is_some_and(|thread| !thread.is_ending);
         if is_there { Ok(Reply::Ok) } else { Err(PacketError::UnknownThread) }
     }
 
@@ -79,10 +83,14 @@ impl Session {
         for id in ids {
             self.know_threads(id)?;
             let target = self.target(id)?;
-            for tid in target.threads.keys() {
+            for tid in target.living_threads() {
                 let thread = thread_id::format(target.pid, *tid, self.dialogue.multiprocess);
                 let _ = write!(text, "{}{thread}", if text.len() == 1 { "" } else { "," });
             }
+        }
+        for pid in self.followed_borrowers() {
+            let thread = thread_id::format(pid, Tid::from(pid), self.dialogue.multiprocess);
+            let _ = write!(text, ",{thread}");
         }
         Ok(match self.dialogue.dialect {
             _ if text.len() > 1 => Reply::from(text),
@@ -113,11 +121,15 @@ impl Session {
         for id in ids {
             self.know_threads(id)?;
             let target = self.target(id)?;
-            for (tid, thread) in &target.threads {
+            for (tid, thread) in target.threads.iter().filter(|(_, thread)| !thread.is_ending) {
                 let thread_id = thread_id::format(target.pid, *tid, self.dialogue.multiprocess);
                 let name = xml::escape(thread.name.as_deref().unwrap_or_default());
                 let _ = writeln!(text, "<thread id=\"{thread_id}\" name=\"{name}\"/>");
             }
+        }
+        for pid in self.followed_borrowers() {
+            let thread = thread_id::format(pid, Tid::from(pid), self.dialogue.multiprocess);
+            let _ = writeln!(text, "<thread id=\"{thread}\"/>");
         }
         text.push_str("</threads>\n");
         Ok(text.into_bytes())

@@ -2,6 +2,7 @@
 
 use testkit::{Guard, Testee};
 
+use crate::packets::address_of;
 use crate::stub::{Stub, bytes, field};
 
 /// The bridge with a debugger that greets as LLDB does, running a program up to its first stop.
@@ -266,6 +267,10 @@ fn images_are_told_by_their_files() {
     let base = number(&stub.ask(&format!("qFileLoadAddress:{}", digits(path))));
     assert_eq!(stub.ask_bytes(format!("x{base:x},4").as_bytes()), b"\x7fELF");
     assert_eq!(words(&stub.ask("qFileLoadAddress:2f")), "the file is not mapped");
+    // The linker's list is there once it has run.
+    let work = address_of(&mut stub, &program, "work");
+    assert_eq!(stub.ask(&format!("Z0,{work:x},1")), "OK");
+    assert!(stub.go("vCont;c").starts_with("T05"));
     let place = number(&stub.ask("qShlibInfoAddr"));
     let linker = stub.ask_bytes(format!("x{place:x},8").as_bytes());
     let linker = u64::from_le_bytes(linker.try_into().expect("eight"));

@@ -9,6 +9,12 @@ mod gdb;
 
 // Memory, registers, threads, breakpoints, stops: packet by packet.
 mod packets;
+// Processes that a program makes, and programs that it executes.
+mod forks;
+// How programs are started, taken and left.
+mod launching;
+// System calls, signals, threads that begin and end, watched memory.
+mod events;
 // What people do with gdb.
 mod gdb_sessions;
 // Debuggers that connect.

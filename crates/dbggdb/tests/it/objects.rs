@@ -4,6 +4,7 @@
 use testkit::{Guard, Testee};
 
 use crate::gdb::{assert_says, gdb, pipe};
+use crate::packets::address_of;
 use crate::stub::Stub;
 
 /// A whole object, read in pieces of this length.
@@ -43,6 +44,11 @@ fn libraries_are_listed_as_the_linker_has_them() {
     let guard = Guard::new();
     let program = Testee::build("count", &[]);
     let mut stub = Stub::run(&guard, &program, &["3"]);
+    // Nothing is loaded before the first instruction.
+    assert_eq!(attributes(&document(&mut stub, "libraries-svr4", ""), "name"), [""; 0]);
+    let work = address_of(&mut stub, &program, "work");
+    assert_eq!(stub.ask(&format!("Z0,{work:x},1")), "OK");
+    assert!(stub.go("vCont;c").starts_with("T05swbreak"));
     let document = document(&mut stub, "libraries-svr4", "");
     let names = attributes(&document, "name");
     assert!(names.iter().any(|name| name.ends_with("/libc.so.6")), "{document}");

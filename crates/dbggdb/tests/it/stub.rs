@@ -161,8 +161,7 @@ impl Stub {
 
     /// The number behind `key` in the reply to `monitor stats`.
     pub(crate) fn round_trips(&mut self) -> u64 {
-        let command: String = b"stats".iter().map(|byte| format!("{byte:02x}")).collect();
-        let reply = self.ask(&format!("qRcmd,{command}"));
+        let reply = self.ask(&format!("qRcmd,{}", digits(b"stats")));
         let text = String::from_utf8(bytes(&reply)).expect("text");
         let count = text.trim_end().rsplit(' ').next().expect("a number");
         count.parse().expect("a number")
@@ -174,6 +173,11 @@ impl Drop for Stub {
         drop(self.input.take());
         let _ = self.child.wait();
     }
+}
+
+/// The digits that write bytes.
+pub(crate) fn digits(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The bytes that digits write.

@@ -175,6 +175,9 @@ impl Tracer {
     /// Tells the client of each thread that stands still and has something to tell, in the order in
     /// which it came.
     pub(super) fn tell_alone(&mut self, id: TargetId) {
+        if self.awaits_birth(id) {
+            return;
+        }
         let Some(target) = self.targets.get(&id) else { return };
         let mut telling: Vec<_> = target
             .threads

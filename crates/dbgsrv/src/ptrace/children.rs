@@ -176,8 +176,11 @@ impl Tracer {
                 self.take_memory_back(id);
                 self.dirty.insert(id);
             }
-            (Departing::Adopted(parent, patches), WaitStatus::Stopped(_)) => {
-                self.adopt_copy(parent, child, &patches);
+            (Departing::Adopted(parent, patches), status) => {
+                if let WaitStatus::Stopped(_) = status {
+                    self.adopt_copy(parent, child, &patches);
+                }
+                self.dirty.insert(parent);
             }
             (Departing::AdoptedBorrower(parent), WaitStatus::Stopped(stop)) => {
                 self.take_borrower(parent, child, stop);

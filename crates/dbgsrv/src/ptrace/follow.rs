@@ -41,6 +41,13 @@ impl Tracer {
             && self.targets.get(&id).is_some_and(|target| target.policy.follows_children)
     }
 
+    /// Whether a target has made a process that is to be a target and has not stopped yet. Its
+    /// maker's stop is told behind its own beginning.
+    pub(super) fn awaits_birth(&self, id: TargetId) -> bool {
+        let mut departing = self.departing.values();
+        departing.any(|one| matches!(one, Departing::Adopted(parent, _) if *parent == id))
+    }
+
     /// Makes a forked process, which stands still for the first time, a target.
     pub(super) fn adopt_copy(&mut self, parent: TargetId, child: Tid, patches: &[Patch]) {
         children::restore(child, patches);

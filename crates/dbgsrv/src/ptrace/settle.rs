@@ -96,6 +96,10 @@ impl Tracer {
             self.tell_stop(id, StopReason::Attached);
             return;
         }
+        if self.awaits_birth(id) {
+            return; // It is settled again when that has come.
+        }
+        let Some(target) = self.targets.get(&id) else { return };
         if target.stops_alone() {
             if self.decide_alone(id) {
                 self.carry_sites(id);
