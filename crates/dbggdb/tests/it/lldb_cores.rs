@@ -64,7 +64,9 @@ fn a_core_file_shows_what_the_process_showed() {
     let expected = ["finish_job (", "descend (", "$1 = 1\n", &pc, "AT_PAGESZ", "libc.so.6"];
     assert_says(&said, &expected);
     assert!(said.matches("wait_for_ever (").count() >= 5, "{said}");
-    assert!(!said.contains("arning"), "{said}");
+    // A checkout may be younger than what was built of the same source.
+    let is_remark = |line: &&str| line.contains("arning") && !line.contains("more recent");
+    assert_eq!(said.lines().find(is_remark), None, "{said}");
     assert!(!said.contains("Couldn't"), "{said}");
 }
 

@@ -205,7 +205,7 @@ fn memory_is_searched_and_summed_up() {
     let guard = Guard::new();
     let program = Testee::build("count", &[]);
     let mut stub = Stub::run(&guard, &program, &["3"]);
-    let code = crate::packets::address_of(&mut stub, &program, "work");
+    let code = address_of(&mut stub, &program, "work");
     let bytes = crate::stub::bytes(&stub.ask(&format!("m{code:x},8")));
     let search = |start: u64, len: u64, pattern: &[u8]| {
         let mut packet = format!("qSearch:memory:{start:x};{len:x};").into_bytes();

@@ -81,19 +81,29 @@ fn what_a_thread_has_not_used_is_not_there() {
     assert!(said.contains("Cannot find thread-local storage"), "{said}");
 }
 
-/// A program without a dynamic linker, whose symbols nobody has looked up.
+/// A program without a dynamic linker.
 #[test]
 fn a_static_program_has_its_own_where_the_abi_says() {
-    let guard = Guard::new();
-    let program = Testee::build("vectors", &["-static"]);
-    let mut stub = Stub::run(&guard, &program, &[]);
-    let stop = stub.ask("?");
-    let thread = field(&stop, "thread").expect("a thread").to_owned();
-    // Nothing is set up before its first instructions.
-    let reply = stub.ask(&format!("qGetTLSAddr:{thread},0,0"));
-    let is_early = reply.starts_with('E');
-    let is_address = u64::from_str_radix(&reply, 16).is_ok();
-    assert!(is_early || is_address, "{reply}");
+    for flags in [["-static"], ["-static-pie"]] {
+        let guard = Guard::new();
+        let program = Testee::build("own_static", &flags);
+        let path = program.path().display();
+        let said = gdb(
+            &guard,
+            &[
+                &format!("file {path}"),
+                &pipe(&format!("-- {path}")),
+                "break ready",
+                "continue",
+                "printf \"own: %p\\n\", &own",
+                "printf \"place: %p\\n\", place",
+                "printf \"value: %d\\n\", own",
+                "kill",
+            ],
+        );
+        assert_eq!(told(&said, "own:"), told(&said, "place:"), "{flags:?}:\n{said}");
+        assert_eq!(told(&said, "value:"), "42", "{flags:?}:\n{said}");
+    }
 }
 
 #[test]
