@@ -10,7 +10,7 @@
 //! Reading order: [`packet`] is framing; [`Session`] waits for both sides; `packets.rs` lists the
 //! packets, and the rooms behind it have their handlers: `memory`, `registers`, `resume`,
 //! `breakpoint_packets`, `threads`, `processes`, `launch`, `transfers`. `stops.rs` turns what the
-//! server tells into what the debugger is told. [`target`] is what is known of a target at its
+//! server tells into what the debugger is told. `target` is what is known of a target at its
 //! stop; nothing of that is kept when it runs.
 
 #![forbid(unsafe_code)]
