@@ -63,7 +63,7 @@ impl Stub {
                 let place = format!("127.0.0.1:{port}");
                 let pid = pid.to_string();
                 let stub = quiet(guard, "lldb-server", &["gdbserver", &place, "--attach", &pid]);
-                behind_relay(stub, port, delay, "process connect")
+                behind_relay(stub, port, delay, "gdb-remote")
             }
         }
     }
@@ -90,7 +90,7 @@ fn bridge(guard: &Guard, pid: Pid, debugger: Debugger, delay: Duration) -> Serve
             let line = bridge.read_line();
             let place = line.trim().rsplit(' ').next().expect("a place").to_owned();
             Served {
-                connect: format!("process connect connect://{place}"),
+                connect: format!("gdb-remote {place}"),
                 relay,
                 _processes: vec![bridge],
                 _server: Some(server),
@@ -101,8 +101,7 @@ fn bridge(guard: &Guard, pid: Pid, debugger: Debugger, delay: Duration) -> Serve
 
 fn behind_relay(stub: Process, port: u16, delay: Duration, connect: &str) -> Served {
     let relay = Relay::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), delay);
-    let scheme = if connect.starts_with("process") { "connect://" } else { "" };
-    let connect = format!("{connect} {scheme}{}", relay.address());
+    let connect = format!("{connect} {}", relay.address());
     Served { connect, relay, _processes: vec![stub], _server: None }
 }
 
