@@ -101,12 +101,9 @@ impl Session {
         let mut words = words.into_iter();
         let program = words.next().unwrap_or_default();
         let mut command = self.launching.command.take().unwrap_or_default();
-        let is_named = !program.is_empty();
-        if is_named {
+        if !program.is_empty() {
             command = vec![program];
             command.extend(words);
-        }
-        if is_named {
             let is_text = self.dialogue.single_argument;
             self.launching.form = if is_text { Form::Text } else { Form::Words };
         }
@@ -163,9 +160,7 @@ impl Session {
     pub(crate) fn packet_kill_spawned(&mut self, arguments: &[u8]) -> Handled {
         let pid = std::str::from_utf8(arguments).ok().and_then(|pid| pid.parse().ok());
         let pid = Pid::new(pid.ok_or(PacketError::Malformed("a process id was expected"))?);
-        let id = self.target_of(pid)?;
-        self.client.call(&Kill { target: id.value() })?;
-        self.drop_target(id);
+        self.end(self.target_of(pid)?)?;
         Ok(Reply::Ok)
     }
 
@@ -174,9 +169,7 @@ impl Session {
         if self.leaves_borrower(arguments, Fate::Killed)? {
             return Ok(Reply::Ok);
         }
-        let id = self.process(arguments)?;
-        self.client.call(&Kill { target: id.value() })?;
-        self.drop_target(id);
+        self.end(self.process(arguments)?)?;
         Ok(Reply::Ok)
     }
 
@@ -192,10 +185,12 @@ impl Session {
 
     fn end_all(&mut self) -> Result<(), PacketError> {
         let ids: Vec<TargetId> = self.targets.keys().copied().collect();
-        for id in ids {
-            self.client.call(&Kill { target: id.value() })?;
-            self.drop_target(id);
-        }
+        ids.into_iter().try_for_each(|id| self.end(id))
+    }
+
+    fn end(&mut self, id: TargetId) -> Result<(), PacketError> {
+        self.client.call(&Kill { target: id.value() })?;
+        self.drop_target(id);
         Ok(())
     }
 

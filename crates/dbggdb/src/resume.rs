@@ -159,18 +159,19 @@ impl Session {
 
     /// `C SIGNAL[;ADDRESS]`
     pub(crate) fn packet_continue_signal(&mut self, arguments: &[u8]) -> Handled {
-        let mut arguments = Arguments::new(arguments);
-        let signal = arguments.number(b';', "a signal's number was expected")?;
-        let signal = signal_number::from_debugger(signal, self.dialogue.dialect);
-        self.run_selected(Run::Continue, signal, arguments.rest())
+        self.run_with_signal(Run::Continue, arguments)
     }
 
     /// `S SIGNAL[;ADDRESS]`
     pub(crate) fn packet_step_signal(&mut self, arguments: &[u8]) -> Handled {
+        self.run_with_signal(Run::Step, arguments)
+    }
+
+    fn run_with_signal(&mut self, run: Run, arguments: &[u8]) -> Handled {
         let mut arguments = Arguments::new(arguments);
         let signal = arguments.number(b';', "a signal's number was expected")?;
         let signal = signal_number::from_debugger(signal, self.dialogue.dialect);
-        self.run_selected(Run::Step, signal, arguments.rest())
+        self.run_selected(run, signal, arguments.rest())
     }
 
     /// The old packets: one thread, that of `Hc`, does this, and with `continue` all others run.

@@ -127,7 +127,7 @@ impl Session {
             }
             StopReason::Exec => {
                 target.note_exec();
-                let path = program(target);
+                let path = target.program().map(|program| program.path.clone()).unwrap_or_default();
                 self.send_caught(id);
                 return Some(News::Exec(path));
             }
@@ -439,10 +439,4 @@ fn news_of(reason: StopReason, target: &Target) -> News {
         // The program's own trap.
         _ => News::Stopped(Some(Signal::SIGTRAP)),
     }
-}
-
-/// The path of the program that a target is.
-fn program(target: &Target) -> Vec<u8> {
-    let program = target.modules.iter().find(|module| module.is_program);
-    program.map(|module| module.path.clone()).unwrap_or_default()
 }

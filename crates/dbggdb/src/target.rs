@@ -125,11 +125,8 @@ impl Target {
         for tid in &event.threads_born {
             self.threads.entry(Tid::new(*tid)).or_default().is_running = event.alone;
         }
-        if event.alone {
-            let thread = self.threads.entry(self.event_thread).or_default();
-            thread.is_running = false;
-        } else {
-            self.threads.entry(self.event_thread).or_default();
+        self.threads.entry(self.event_thread).or_default().is_running = false;
+        if !event.alone {
             self.threads.values_mut().for_each(|thread| thread.is_running = false);
         }
         self.is_running = self.threads.values().any(|thread| thread.is_running);
@@ -175,6 +172,11 @@ impl Target {
         if self.is_running {
             self.forget_memory();
         }
+    }
+
+    /// The image that is the program itself, if it is known.
+    pub(crate) fn program(&self) -> Option<&ModuleDescription> {
+        self.modules.iter().find(|module| module.is_program)
     }
 
     /// The threads that the debugger has not been told the end of.

@@ -195,8 +195,7 @@ impl Session {
     /// Storage, variant II).
     fn program_block(&mut self, storage: Storage) -> Option<Address> {
         let Storage { id, thread_pointer, link_map } = storage;
-        let mut modules = self.targets.get(&id)?.modules.iter();
-        let program = modules.find(|module| module.is_program)?.link_map;
+        let program = self.targets.get(&id)?.program()?.link_map;
         if link_map != 0 && link_map != program {
             return None;
         }

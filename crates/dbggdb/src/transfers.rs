@@ -2,9 +2,8 @@
 //! when its first piece is read, and kept until another one is begun, so that its pieces fit
 //! together.
 
-use bytes::Bytes;
 use dbgbase::{StopNumber, TargetId, Tid};
-use dbgwire::verbs::description::{DescribeProcess, DescribeProcessReply, ProcessPart};
+use dbgwire::verbs::description::{DescribeProcess, ProcessPart};
 
 use crate::arguments::Arguments;
 use crate::error::PacketError;
@@ -99,21 +98,13 @@ impl Session {
     fn executable(&mut self, annex: &[u8]) -> Result<Vec<u8>, PacketError> {
         let id = if annex.is_empty() { self.current()?.0 } else { self.process(annex)? };
         let target = self.target(id)?;
-        let program = target.modules.iter().find(|module| module.is_program);
-        match program {
-            Some(program) => Ok(program.path.clone()),
-            None => {
-                let pid = target.pid.value();
-                let described = self.describe(pid, ProcessPart::Places.bit())?;
-                Ok(described.places.map(|places| places.executable).unwrap_or_default())
-            }
+        if let Some(program) = target.program() {
+            return Ok(program.path.clone());
         }
-    }
-
-    fn describe(&mut self, pid: u32, parts: u32) -> Result<DescribeProcessReply, PacketError> {
-        let request = DescribeProcess { pid, parts, from: 0 };
-        let (reply, _) = self.client.send(&request, Bytes::new()).wait()?;
-        Ok(reply)
+        let parts = ProcessPart::Places.bit();
+        let request = DescribeProcess { pid: target.pid.value(), parts, from: 0 };
+        let described = self.client.call(&request)?;
+        Ok(described.places.map(|places| places.executable).unwrap_or_default())
     }
 }
 
