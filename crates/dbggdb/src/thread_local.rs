@@ -112,7 +112,7 @@ impl Session {
         // beginning; others may have none, which is 0 or the highest numbers.
         let place = self.field_of(id, map, "_thread_db_link_map_l_tls_offset")?;
         let has_place = place != 0 && place < UNALLOCATED - 1;
-        has_place.then(|| thread_pointer.wrapping_offset(-place.cast_signed()))
+        has_place.then(|| thread_pointer.wrapping_offset(place.cast_signed().wrapping_neg()))
     }
 
     /// A module's block by a thread's vector, if that is as new as the module.
