@@ -65,6 +65,10 @@ impl Session {
             b"lstat" => Session::file_status_of_link,
             b"unlink" => Session::file_remove,
             b"readlink" => Session::file_link,
+            // Of LLDB, which asks for them as long as it knows a machine and no process.
+            b"size" => Session::file_size,
+            b"mode" => Session::file_mode,
+            b"exists" => return Ok(Reply::from(self.file_exists(arguments))),
             _ => return Ok(Reply::Unknown),
         };
         Ok(Reply::Payload(payload(operation(self, arguments))))
@@ -137,12 +141,39 @@ impl Session {
         self.path_status(arguments, true)
     }
 
-    fn path_status(&mut self, mut arguments: Arguments<'_>, keep_link: bool) -> Outcome {
+    /// `size:PATH`
+    fn file_size(&mut self, arguments: Arguments<'_>) -> Outcome {
+        let status = self.status_at(arguments, false)?;
+        usize::try_from(status.size).map(Done::from).map_err(|_| Refused(EINVAL))
+    }
+
+    /// `mode:PATH`: what is allowed, without the kind of the file.
+    fn file_mode(&mut self, arguments: Arguments<'_>) -> Outcome {
+        let status = self.status_at(arguments, false)?;
+        Ok(Done::from((status.mode & 0o7777) as usize))
+    }
+
+    /// `exists:PATH`, whose answer has a form of its own.
+    fn file_exists(&mut self, arguments: Arguments<'_>) -> &'static str {
+        if self.status_at(arguments, false).is_ok() { "F,1" } else { "F,0" }
+    }
+
+    fn path_status(&mut self, arguments: Arguments<'_>, keep_link: bool) -> Outcome {
+        Ok(done_with_status(&self.status_at(arguments, keep_link)?))
+    }
+
+    /// What the path in a packet leads to.
+    ///
+    /// **Cost**: one round trip.
+    fn status_at(
+        &mut self,
+        mut arguments: Arguments<'_>,
+        keep_link: bool,
+    ) -> Result<FileStatus, Refused> {
         let path = path(&mut arguments)?;
         arguments.end()?;
         let target = self.file_target();
-        let status = self.ask_status(StatFile { file: 0, path, target, keep_link })?;
-        Ok(done_with_status(&status))
+        Ok(self.ask_status(StatFile { file: 0, path, target, keep_link })?)
     }
 
     /// `unlink:PATH`

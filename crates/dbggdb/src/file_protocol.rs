@@ -38,6 +38,9 @@ pub(crate) struct OpenFlags {
 impl OpenFlags {
     /// Reads the flags of a packet. `None` if one is not known.
     pub(crate) fn parse(flags: u64) -> Option<OpenFlags> {
+        /// LLDB's wishes that a file does not block and goes with an exec, as all do here.
+        const OF_LLDB: u64 = 0x5000_0000;
+        let flags = flags & !OF_LLDB;
         let access = match flags & 3 {
             0 => FileAccess::Read,
             1 => FileAccess::Write,
@@ -131,6 +134,7 @@ mod tests {
         assert!(!OpenFlags::parse(0x200).expect("O_CREAT").is_reading());
         assert_eq!(OpenFlags::parse(3), None);
         assert_eq!(OpenFlags::parse(0x1000), None);
+        assert_eq!(OpenFlags::parse(0x4000_0601), Some(flags));
     }
 
     #[test]

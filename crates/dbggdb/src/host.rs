@@ -1,6 +1,8 @@
 //! LLDB's questions about the machine that the process server runs on: what it is, and who its
 //! users are.
 
+use std::os::unix::ffi::OsStrExt;
+
 use bytes::Bytes;
 use dbgwire::verbs::description::{DescribeProcess, ProcessPart};
 use dbgwire::verbs::file::{CloseFile, FileAccess, OpenFile, ReadFile};
@@ -9,7 +11,7 @@ use dbgwire::verbs::memory::Range;
 use crate::arguments::Arguments;
 use crate::error::PacketError;
 use crate::hex;
-use crate::session::{Handled, Reply, Session};
+use crate::session::{Handled, OtherConnections, Reply, Session};
 
 /// How LLDB names the machine's kind (LLVM's triples).
 pub(crate) const TRIPLE: &str = "x86_64-pc-linux-gnu";
@@ -59,6 +61,20 @@ impl Session {
         let request = DescribeProcess { pid, parts: ProcessPart::Places.bit(), from: 0 };
         let places = self.client.call(&request)?.places.unwrap_or_default();
         Ok(Reply::from(hex::encode(&places.working_directory)))
+    }
+
+    /// `qLaunchGDBServer;...`: where a process is debugged by a debugger that is connected to the
+    /// machine as a whole: here, by another connection to this program. No process is named, as
+    /// none is started that could be ended.
+    pub(crate) fn packet_another_stub(&mut self, _: &[u8]) -> Handled {
+        let text = "debuggers connect to no other place here; start dbggdb with -listen";
+        let place = self.other_connections.as_ref();
+        Ok(Reply::from(match place.ok_or_else(|| PacketError::message(text))? {
+            OtherConnections::Port(port) => format!("port:{port};"),
+            OtherConnections::Socket(path) => {
+                format!("socket_name:{};", hex::encode(path.as_os_str().as_bytes()))
+            }
+        }))
     }
 
     /// The name behind a number in a list of the server's machine (passwd(5), group(5)). The lists

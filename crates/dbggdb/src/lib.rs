@@ -85,4 +85,4 @@ pub use error::PacketError;
 pub use files::FileSettings;
 pub use launch::{Form, LaunchSettings};
 pub use processes::Start;
-pub use session::{Session, SessionError};
+pub use session::{OtherConnections, Session, SessionError};

@@ -76,7 +76,10 @@ fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
         };
         // An embedded server is started here: its process is this thread's child.
         let session = match begin(options) {
-            Ok(session) => session,
+            Ok(mut session) => {
+                session.set_other_connections(listener.place().for_session());
+                session
+            }
             Err(error) => {
                 eprintln!("dbggdb: a debugger is turned away: {error}");
                 continue;

@@ -120,6 +120,7 @@ packets! {
     "qGroupName"      number packet_group_name, "a group's name";
     "qHostInfo"       number packet_host, "what the server's machine is";
     "qKillSpawnedProcess" number packet_kill_spawned, "end a process by its decimal id";
+    "qLaunchGDBServer" number packet_another_stub, "where other debuggers connect";
     "qLaunchSuccess"  number packet_launch_success, "whether the program was started";
     "qMemoryRegionInfo" number packet_memory_region, "what lies at an address";
     "qProcessInfo"    number packet_process, "what the process is";

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use dbggdb::OtherConnections;
+
 /// A place to listen at.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Place {
@@ -30,6 +32,14 @@ pub(crate) enum PlaceError {
 }
 
 impl Place {
+    /// How a session names it.
+    pub(crate) fn for_session(&self) -> OtherConnections {
+        match self {
+            Place::Tcp { address, .. } => OtherConnections::Port(address.port()),
+            Place::Unix(path) => OtherConnections::Socket(path.clone()),
+        }
+    }
+
     /// The place that a text names: `PORT`, `:PORT`, `ADDRESS:PORT[,unprotected]`, `unix:PATH`.
     pub(crate) fn parse(text: &str) -> Result<Place, PlaceError> {
         if let Some(path) = text.strip_prefix("unix:") {

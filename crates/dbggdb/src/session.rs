@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::path::PathBuf;
 
 use dbgbase::{Arch, Pid, TargetId, Tid};
 use dbgeng::client::{Arrival, Client};
@@ -108,12 +109,23 @@ pub struct Session {
     pub(crate) files: Files,
     /// Processes that LLDB asked for and has not been told of yet.
     pub(crate) listed: VecDeque<ProcessDescription>,
+    /// Where other debuggers connect, if they can.
+    pub(crate) other_connections: Option<OtherConnections>,
     /// Core files that were written for LLDB.
     pub(crate) core_files: CoreFiles,
     /// Registers that LLDB has put aside.
     pub(crate) saved_registers: SavedRegisters,
     /// The process that is waited for, to attach to it.
     pub(crate) awaited: Option<Awaited>,
+}
+
+/// Where debuggers connect beside the one of a session.
+#[derive(Clone, Debug)]
+pub enum OtherConnections {
+    /// At this port of the same addresses.
+    Port(u16),
+    /// At this socket.
+    Socket(PathBuf),
 }
 
 /// Why a session ended.
@@ -167,6 +179,7 @@ impl Session {
             transfer: Transfer::default(),
             files: Files::new(files),
             listed: VecDeque::new(),
+            other_connections: None,
             core_files: CoreFiles::default(),
             saved_registers: SavedRegisters::default(),
             awaited: None,
@@ -177,6 +190,12 @@ impl Session {
     /// failed, which GDB before version 15 does not show.
     pub fn speak_aside(&mut self, aside: impl Fn(&str) + Send + 'static) {
         self.aside = Box::new(aside);
+    }
+
+    /// Says where other debuggers connect: LLDB is sent there for each process once it knows the
+    /// machine as a platform.
+    pub fn set_other_connections(&mut self, place: OtherConnections) {
+        self.other_connections = Some(place);
     }
 
     /// Serves a debugger until it leaves. Targets that are left are treated as the server treats

@@ -38,5 +38,7 @@ mod lldb_sessions;
 mod lldb_cores;
 // LLDB's packets, one by one.
 mod lldb_packets;
+// LLDB that knows the machine as a platform.
+mod lldb_platform;
 // The same over every kind of link, and several debuggers at once.
 mod links;
