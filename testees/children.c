@@ -9,6 +9,7 @@
 //                 a third one this process executes its program again as soon as it is made
 //   waiting       fork, when a line comes; the child waits for the input's end
 //   many          fork, again and again until the input ends
+//   later HOW     as HOW says, when the input has ended
 //   zombie        fork; the child is not waited for until the input ends
 
 #include "testee.h"
@@ -71,6 +72,12 @@ int main(int count, char **arguments)
     CHECK(count > 1);
     const char *how = arguments[1];
     char *again[] = { arguments[0], "child", NULL };
+    if (strcmp(how, "later") == 0) {
+        say("ready");
+        wait_for_end_of_input();
+        how = arguments[2];
+        count--;
+    }
     work();
     if (strcmp(how, "child") == 0)
         return calls == 1 ? 0 : 1;

@@ -4,7 +4,8 @@
 //   spin COUNT   runs until it has had so many SIGUSR1 and SIGWINCH, and a little longer
 //   segv         reads where nothing is mapped, and goes on behind it; with another argument it
 //                waits for the end of its input first
-//   realtime     queues itself real-time signals with values, and checks their order; with another
+//   realtime     queues itself real-time signals with values, and checks their order; `private` does
+//                so for its thread; with another
 //                argument it waits for the end of its input first
 //   quiet        raises signals that programs use for themselves
 //   stop         raises SIGSTOP, and ends when it is continued
@@ -92,7 +93,7 @@ int main(int count, char **arguments)
         before_raise();
         if (sigsetjmp(behind, 1) == 0)
             *(volatile char *)0x123456789000; // BREAK: fault
-    } else if (strcmp(what, "realtime") == 0) {
+    } else if (strcmp(what, "realtime") == 0 || strcmp(what, "private") == 0) {
         if (count > 2) {
             say("ready");
             wait_for_end_of_input();
@@ -103,8 +104,13 @@ int main(int count, char **arguments)
         sigemptyset(&set);
         sigaddset(&set, SIGRTMIN + 3);
         sigprocmask(SIG_BLOCK, &set, NULL);
-        for (int value = 1; value <= 5; value++)
-            sigqueue(getpid(), SIGRTMIN + 3, (union sigval) { .sival_int = value });
+        for (int at = 1; at <= 5; at++) {
+            union sigval value = { .sival_int = at };
+            if (what[0] == 'p')
+                pthread_sigqueue(pthread_self(), SIGRTMIN + 3, value);
+            else
+                sigqueue(getpid(), SIGRTMIN + 3, value);
+        }
         before_raise();
         sigprocmask(SIG_UNBLOCK, &set, NULL);
     } else if (strcmp(what, "quiet") == 0) {

@@ -208,7 +208,7 @@ impl Client {
 
     /// The next event that is no news of modules: that comes unasked.
     #[track_caller]
-    fn wait_news(&mut self) -> Event {
+    pub fn wait_news(&mut self) -> Event {
         loop {
             match self.wait_event() {
                 Event::ModulesChanged(_) => {}

@@ -31,9 +31,7 @@ impl Tracer {
             terminal.hold();
         }
         for thread in target.threads.values_mut() {
-            if let Some(told) = thread.inject.take() {
-                thread.held.push_front(told);
-            }
+            thread.hold_injected();
         }
         let addresses = target.memory.lock().sites.addresses();
         for address in addresses {

@@ -21,7 +21,8 @@ impl Tracer {
         let stays = |thread: &&Thread| !target.policy.stops_alone || thread.told.is_some();
         for thread in target.threads.values().filter(stays) {
             // What the CPU has raised it raises again.
-            for due in thread.inject.iter().chain(&thread.held).filter(|due| !is_raised(due)) {
+            let due = thread.inject.iter().chain(&thread.held);
+            for due in due.filter(|due| !due.is_raised()) {
                 let entry = Entry::Signal { pid, start_time, tid: thread.tid, signal: due.signal };
                 // A journal without room keeps what is worse to lose.
                 target.signal_entries.extend(self.journal.add(entry));
@@ -49,12 +50,10 @@ pub(super) fn due_signal(pid: Pid, thread: &mut Thread, class: StopClass) -> Opt
 /// The same for a thread that is left. Nobody will look at what arrives then, so that all that is
 /// due to it has to wait in the kernel in the right order.
 pub(super) fn last_signal(pid: Pid, thread: &mut Thread, class: StopClass) -> Option<Signal> {
-    if let Some(due) = thread.inject.take() {
-        thread.held.push_front(due);
-    }
+    thread.hold_injected();
     // What the CPU has raised nobody can send: it is given where the kernel takes a signal, and
     // sent to get there.
-    if class == StopClass::Other && thread.held.iter().any(is_raised) {
+    if class == StopClass::Other && thread.held.iter().any(DueSignal::is_raised) {
         let held = std::mem::take(&mut thread.held);
         send_anew(pid, thread, held.into_iter().map(|due| Resent { due, is_news: false }));
     }
@@ -92,21 +91,14 @@ fn take_back(thread: &mut Thread, class: StopClass) -> StopClass {
     }
     let _ = sys::set_signal_mask(tid, mask);
     // It came before all others.
-    thread.held.make_contiguous().sort_by_key(|due| !is_raised(due));
+    thread.held.make_contiguous().sort_by_key(|due| !due.is_raised());
     let is_blocked = thread.held.front().is_some_and(|due| mask & bit(due.signal) != 0);
     // The kernel would put one that is blocked behind the others.
     if is_blocked && class == StopClass::SignalDelivery { StopClass::Other } else { class }
 }
 
-/// Whether the CPU has raised it.
-fn is_raised(due: &DueSignal) -> bool {
-    due.info.as_ref().is_some_and(SigInfo::is_fault)
-}
-
 fn take_injected(thread: &mut Thread, class: StopClass) -> Option<Signal> {
-    if let Some(due) = thread.inject.take() {
-        thread.held.push_front(due);
-    }
+    thread.hold_injected();
     // What continues the process and is still on its way would have revoked what stops it, had the
     // kernel still had that.
     if thread.held.iter().any(|due| is_stop(due.signal)) && sys::has_pending_continue(thread.tid) {
@@ -134,6 +126,10 @@ pub(super) fn send_anew(pid: Pid, thread: &mut Thread, signals: impl IntoIterato
             queued == Some(Ok(())) || sys::signal_thread(pid, thread.tid, due.signal).is_ok();
         if is_sent && !thread.resent.iter().chain(&later).any(merges) {
             thread.resent.push(Resent { due, is_news });
+        }
+        if is_sent && due.signal.is_real_time() {
+            let info = due.info.filter(|_| queued == Some(Ok(())));
+            thread.on_the_way.push(DueSignal { signal: due.signal, info });
         }
     }
     thread.resent.extend(later);
@@ -172,15 +168,22 @@ pub(super) fn take_resent(
     info: Option<&SigInfo>,
 ) -> Option<Resent> {
     let index = thread.resent.iter().position(|resent| resent.due.signal == signal)?;
-    let is_ours = info.is_none_or(|info| {
-        thread.resent.iter().any(|resent| match resent.due.info {
-            Some(due) if due.is_queued() => due.is_same(info),
-            _ => info.is_sent_by_us() && resent.due.signal == signal,
-        })
-    });
-    if signal.is_real_time() && !is_ours {
+    if signal.is_real_time() && !has_come_back(thread, signal, info) {
         let due = DueSignal { signal, info: info.copied() };
         thread.resent.push(Resent { due, is_news: true });
     }
     Some(thread.resent.remove(index))
+}
+
+/// Whether a real-time signal that has arrived is one of those that were sent anew, which then is
+/// on its way no more. It may have been taken for another one long since.
+fn has_come_back(thread: &mut Thread, signal: Signal, info: Option<&SigInfo>) -> bool {
+    let index = thread.on_the_way.iter().position(|sent| {
+        let is_it = info.is_none_or(|info| match sent.info {
+            Some(sent) => sent.is_same(info),
+            None => info.is_sent_by_us(),
+        });
+        is_it && sent.signal == signal
+    });
+    index.map(|index| thread.on_the_way.remove(index)).is_some()
 }

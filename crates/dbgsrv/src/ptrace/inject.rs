@@ -400,7 +400,7 @@ impl Tracer {
     fn leave_call(&mut self, id: TargetId, tid: Tid) {
         let Some(target) = self.targets.get_mut(&id) else { return };
         let (pid, thread) = (target.pid, target.threads.get(&tid));
-        let due = thread.and_then(|thread| thread.inject.or(thread.held.front().copied()));
+        let due = thread.and_then(|thread| thread.next_due().copied());
         let Phase::Injecting(injection) = &mut target.phase else { return };
         injection.stage = Stage::Leaving;
         let blocks = |signal: &Signal| {

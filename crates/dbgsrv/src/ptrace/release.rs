@@ -138,9 +138,7 @@ fn resume_carried(
         resume(pid, thread, catches);
         return true;
     }
-    if let Some(due) = thread.inject.take() {
-        thread.held.push_front(due);
-    }
+    thread.hold_injected();
     thread.has_stepped = true;
     thread.passed = None;
     // The only failure is ESRCH: it has just been killed, and its end is reported next.
@@ -169,7 +167,12 @@ pub(super) fn resume(pid: Pid, thread: &mut Thread, catches: bool) {
     // In a range no step is the last before its end; a handler would lead out of it.
     let signal = if thread.is_in_range { None } else { due_signal(pid, thread, class) };
     // A thread that cannot be let go has just been killed; its end is reported next.
-    let how = if thread.wish == Wish::Step {
+    let how = if thread.wish == Wish::Step && thread.begins_in_syscall && thread.is_at_event {
+        // A step from here would leave the trap flag in a thread that waits for its vforked child,
+        // where nothing takes it back should this process be killed.
+        let _ = sys::run_to_syscall(tid, signal);
+        How::OutOfSyscall
+    } else if thread.wish == Wish::Step {
         thread.has_stepped = true;
         let _ = sys::step(tid, signal);
         How::Step

@@ -90,6 +90,8 @@ impl Tracer {
         }
         trap_flag::take_stop(thread, stop, how, self.arch);
         thread.state = State::Stopped(class_of(stop));
+        thread.is_at_event =
+            thread.state == State::Stopped(StopClass::Syscall) && stop != Stop::Syscall;
         if self.leave_slot(id, tid, stop, how) {
             return;
         }
@@ -101,6 +103,7 @@ impl Tracer {
             Stop::VforkDone => self.take_vfork_done(id, tid),
             Stop::Exec => self.take_exec(id, tid),
             Stop::Syscall if how == How::ToSyscall => self.take_syscall_entry(id, tid),
+            Stop::Syscall if how == How::OutOfSyscall => self.take_way_out(id, tid),
             Stop::Syscall => self.take_syscall(id, tid),
             Stop::Event | Stop::Group(_) => self.take_birth(id, tid),
             Stop::Exit => self.take_ending(id, tid),
@@ -142,6 +145,16 @@ impl Tracer {
         let target = self.targets.get_mut(&id);
         if let Some(thread) = target.and_then(|target| target.threads.get_mut(&tid)) {
             thread.passed = None;
+        }
+    }
+
+    /// A thread that is to be stepped has come out of the system call that it was in. It has
+    /// executed nothing, and is stepped when it is let go next.
+    fn take_way_out(&mut self, id: TargetId, tid: Tid) {
+        self.take_syscall_in_call(id, tid);
+        if let Some(thread) = self.thread_mut(id, tid) {
+            thread.begins_in_syscall = false;
+            thread.in_syscall = None;
         }
     }
 

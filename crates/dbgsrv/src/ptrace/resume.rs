@@ -115,7 +115,7 @@ impl Tracer {
                     same.unwrap_or(DueSignal { signal, info: None })
                 });
                 // What is given is given, also if it does not run before the next resume.
-                given.into_iter().for_each(|given| thread.held.push_front(given));
+                given.into_iter().for_each(|given| thread.hold_signal(given));
             }
         }
         let others = actions.others.as_ref().filter(|_| !stops_alone);

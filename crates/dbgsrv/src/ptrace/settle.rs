@@ -163,9 +163,7 @@ impl Tracer {
         let arch = self.arch;
         let Some(target) = self.targets.get_mut(&id) else { return };
         let Some(thread) = target.threads.get_mut(&tid) else { return };
-        if let Some(due) = thread.inject.take() {
-            thread.held.push_front(due);
-        }
+        thread.hold_injected();
         let mut code = [0; instruction::HEAD_LEN];
         target.memory.read_head(site, &mut code);
         // A thread that cannot be stepped has just been killed; its end is reported next.

@@ -361,13 +361,6 @@ impl SigInfo {
         self.is_fault().then(|| Address::new(unsafe { self.raw.si_addr() } as u64))
     }
 
-    /// Whether a program has queued it, so that it can be sent anew with all that is known of it
-    /// (rt_tgsigqueueinfo(2)): that it came from the kernel, kill(2) or tgkill(2) nobody else may
-    /// pretend.
-    pub(super) fn is_queued(&self) -> bool {
-        self.raw.si_code < 0 && !self.is_sent_to_thread()
-    }
-
     /// Whether it says the same in every byte.
     pub(super) fn is_same(&self, other: &SigInfo) -> bool {
         let bytes = |info: &SigInfo| {

@@ -48,6 +48,8 @@ pub(super) enum How {
     Step,
     /// To the entry into the system call it stands before.
     ToSyscall,
+    /// To the exit from the system call in the middle of which its step begins.
+    OutOfSyscall,
     /// To stay in its group-stop.
     Listen,
 }
@@ -97,6 +99,8 @@ pub(super) struct Thread {
     /// doing something for the debugger; in their order, with those of their kind that have
     /// arrived in their place.
     pub(super) resent: Vec<Resent>,
+    /// The real-time signals of those that have not arrived, as they will be when they do.
+    pub(super) on_the_way: Vec<DueSignal>,
     /// Whether it may have been stepped ever.
     pub(super) has_stepped: bool,
     /// What is particular about the instruction that it steps over.
@@ -108,6 +112,9 @@ pub(super) struct Thread {
     /// Whether its step begins inside a system call, so that a first trap only says that this is
     /// done.
     pub(super) begins_in_syscall: bool,
+    /// Whether it has stopped in the middle of a system call, behind the entry into it: at an event
+    /// that the call is.
+    pub(super) is_at_event: bool,
     /// Whether it was taken out of a group-stop for a moment and has to go back.
     pub(super) leaves_group_stop: bool,
     /// Whether it was sent to a slot and has not been seen elsewhere since.
@@ -143,6 +150,13 @@ pub(super) struct DueSignal {
     pub(super) info: Option<SigInfo>,
 }
 
+impl DueSignal {
+    /// Whether the CPU has raised it.
+    pub(super) fn is_raised(&self) -> bool {
+        self.info.as_ref().is_some_and(SigInfo::is_fault)
+    }
+}
+
 /// A signal that has been sent anew.
 #[derive(Clone, Copy)]
 pub(super) struct Resent {
@@ -165,11 +179,13 @@ impl Thread {
             inject: None,
             held: VecDeque::new(),
             resent: Vec::new(),
+            on_the_way: Vec::new(),
             has_stepped: false,
             stepped: Kind::Ordinary,
             traps_itself: false,
             has_trap_flag: false,
             begins_in_syscall: false,
+            is_at_event: false,
             leaves_group_stop: false,
             is_in_slot: false,
             is_unfinished: false,
@@ -191,6 +207,7 @@ impl Thread {
         self.passed = None;
         self.inject = None;
         self.resent.clear();
+        self.on_the_way.clear();
         self.stepped = Kind::Ordinary;
         self.traps_itself = false;
         self.leaves_group_stop = false;
@@ -212,7 +229,28 @@ impl Thread {
 
     /// The signal that it is given first when it runs on.
     pub(super) fn next_due(&self) -> Option<&DueSignal> {
-        self.inject.as_ref().or(self.held.front())
+        let injected = self.inject.as_ref().filter(|due| self.place_of(due) == 0);
+        injected.or(self.held.front())
+    }
+
+    /// Puts the signal that would be injected among those that are held.
+    pub(super) fn hold_injected(&mut self) {
+        if let Some(due) = self.inject.take() {
+            self.hold_signal(due);
+        }
+    }
+
+    /// Puts a signal that was the last to arrive among those that are held.
+    pub(super) fn hold_signal(&mut self, due: DueSignal) {
+        let place = self.place_of(&due);
+        self.held.insert(place, due);
+    }
+
+    /// Before those that are held, but for earlier ones of its kind: real-time signals come in their
+    /// order (signal(7)). What the CPU raised belongs to the instruction at the pc.
+    fn place_of(&self, due: &DueSignal) -> usize {
+        let earlier = self.held.iter().rposition(|held| held.signal == due.signal);
+        earlier.filter(|_| !due.is_raised()).map_or(0, |index| index + 1)
     }
 
     /// Whether it is in a ptrace-stop.

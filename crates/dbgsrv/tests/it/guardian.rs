@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 
 use dbgbase::{ExitStatus, LoadBias, Pid, Signal, StopReason, Tid};
 use dbgsrv::journal::{Entry, Journal};
+use dbgwire::verbs::resume::SetEvents;
 use dbgwire::verbs::server::ServerInfo;
 use testkit::footprint::changed_code;
 use testkit::{
@@ -110,6 +111,39 @@ fn a_thread_that_was_stepped_runs_on() {
     assert_eq!(process.read_line(), "ticked 1");
     assert_repaired(process.pid());
     assert_ticks(process, 1);
+}
+
+/// Its guardian comes too late: nothing of the steps must be left in it.
+#[test]
+fn a_thread_that_was_stepped_through_a_fork_needs_no_guardian() {
+    for how in ["fork", "vfork", "spawn"] {
+        let (guard, server, mut client) = begin();
+        let testee = Testee::build("children", &[]);
+        let mut process = guard.start(testee.path(), &["later", how]);
+        assert_eq!(process.read_line(), "ready");
+        let (target, stop) = client.attach(process.pid());
+        let target_id = target.id;
+        let events =
+            SetEvents { target: target_id, forks: true, vfork_ends: true, ..SetEvents::default() };
+        client.call(&events).expect("events");
+        client.insert(target, 1, address_of(&testee, &stop, "status_of"));
+        process.close_input();
+        client.go(target);
+        let made = client.wait_stop();
+        assert!(matches!(made.reason(), StopReason::Forked { .. }), "{:?}", made.reason());
+        client.step(target, made.tid());
+        let stop = client.wait_stop();
+        match how {
+            "fork" => assert_eq!(stop.reason(), StopReason::Step),
+            _ => assert!(matches!(stop.reason(), StopReason::VforkDone { .. }), "{how}"),
+        }
+        wait_for_rest(process.pid());
+        let session = client.call(&ServerInfo {}).expect("it answers").pid;
+        send_signal(server.pid(), Signal::SIGSTOP);
+        send_signal(Pid::new(session), Signal::SIGKILL);
+        assert_eq!(process.wait(), ExitStatus::Exited(0), "{how}");
+        send_signal(server.pid(), Signal::SIGCONT);
+    }
 }
 
 /// The server lets the next client in and debugs for it.

@@ -3,10 +3,12 @@
 use dbgbase::{Address, ExitStatus, Pid, Signal, StopReason};
 use dbgwire::event::Stopped;
 use dbgwire::verbs::inject::{CallFunction, InjectSyscall};
+use dbgwire::verbs::resume::{RunKind, ThreadAction};
 use dbgwire::verbs::site::Site;
 use testkit::footprint::changed_code;
 use testkit::{
-    Client, Guard, Process, Stop, Target, Testee, memory_file, procfs, send_signal, site, until,
+    Client, Event, Guard, Process, Stop, Target, Testee, memory_file, procfs, send_signal, site,
+    until,
 };
 
 use crate::{address_of, begin};
@@ -168,6 +170,50 @@ fn real_time_signals_keep_order_and_value() {
         pass(&mut client, target, &stop);
     }
     assert_eq!(client.wait_exit(), ExitStatus::Exited(0), "the handler checks each value");
+}
+
+/// Those of a thread's own queue: what is sent anew goes behind the others there.
+#[test]
+fn real_time_signals_keep_order_and_value_however_their_thread_goes_on() {
+    let (_guard, _server, mut client) = begin();
+    let testee = Testee::build("signals", &[]);
+    for seed in 0..25 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (target, stop) = client.start(&testee, &["private"]);
+        client.insert(target, 1, address_of(&testee, &stop, "before_raise"));
+        client.go(target);
+        let mut signals = 0;
+        let status = loop {
+            let stop = match client.wait_news() {
+                Event::Stopped(stop) => *stop,
+                Event::Exited { status, .. } => break status,
+                other => panic!("waited for a stop or an end, not {other:?}"),
+            };
+            let signal = match stop.reason() {
+                StopReason::Step | StopReason::Breakpoint { .. } => 0,
+                _ => signal_of(&stop).number().unsigned_abs(),
+            };
+            signals += usize::from(signal != 0);
+            // A thread that was stepped is taken out of its stop at rest.
+            if signal != 0 && random.bool() {
+                until("it to be at rest", || changed_code(target.pid).is_empty().then_some(()));
+            }
+            let run = match random.u32(..20) {
+                0 => RunKind::StepRange,
+                // Its way to its end is long.
+                1.. if signals < 5 => RunKind::Step,
+                _ => RunKind::Continue,
+            };
+            let (range_start, range_end) = match run {
+                RunKind::StepRange => (stop.pc().value() - 8, stop.pc().value() + 8),
+                _ => (0, 0),
+            };
+            let (tid, run) = (stop.tid().value(), run as i32);
+            client.resume(target, &[ThreadAction { tid, run, signal, range_start, range_end }]);
+        };
+        assert_eq!(signals, 5);
+        assert_eq!(status, ExitStatus::Exited(0), "seed {seed}: the handler checks each value");
+    }
 }
 
 /// A process that stands before the first of its real-time signals; the others wait behind it.
