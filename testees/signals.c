@@ -4,9 +4,9 @@
 //   spin COUNT   runs until it has had so many SIGUSR1 and SIGWINCH, and a little longer
 //   segv         reads where nothing is mapped, and goes on behind it; with another argument it
 //                waits for the end of its input first
-//   realtime     queues itself real-time signals with values, and checks their order; `private` does
-//                so for its thread; with another
+//   realtime     queues itself real-time signals with values, and checks their order; with another
 //                argument it waits for the end of its input first
+//   private      the same for its thread
 //   quiet        raises signals that programs use for themselves
 //   stop         raises SIGSTOP, and ends when it is continued
 

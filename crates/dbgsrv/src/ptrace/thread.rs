@@ -246,8 +246,8 @@ impl Thread {
         self.held.insert(place, due);
     }
 
-    /// Before those that are held, but for earlier ones of its kind: real-time signals come in their
-    /// order (signal(7)). What the CPU raised belongs to the instruction at the pc.
+    /// Before those that are held, but for earlier ones of its kind: real-time signals come in
+    /// their order (signal(7)). What the CPU raised belongs to the instruction at the pc.
     fn place_of(&self, due: &DueSignal) -> usize {
         let earlier = self.held.iter().rposition(|held| held.signal == due.signal);
         earlier.filter(|_| !due.is_raised()).map_or(0, |index| index + 1)
