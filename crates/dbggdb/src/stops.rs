@@ -139,10 +139,26 @@ impl Session {
                 return None;
             }
             StopReason::VforkDone { child } => self.note_memory_back(child),
+            StopReason::ThreadEnding { .. } if self.is_last(id, tid) => {
+                // The end of the process is told.
+                self.run_on(id, tid, None);
+                return None;
+            }
             _ => {}
         }
         let target = self.targets.get(&id)?;
         Some(news_of(reason, target))
+    }
+
+    /// Whether all other threads of a target have ended, as far as the debugger has been told.
+    ///
+    /// **Cost**: one round trip, if no other is known and nobody has asked.
+    fn is_last(&mut self, id: TargetId, tid: Tid) -> bool {
+        let is_alone = |target: &Target| target.living_threads().all(|living| *living == tid);
+        // If they cannot be known, the end is told: that does no harm.
+        self.targets.get(&id).is_some_and(is_alone)
+            && self.know_threads(id).is_ok()
+            && self.targets.get(&id).is_some_and(is_alone)
     }
 
     /// A shell stands still that was started for the sake of a program. Whether it is the program
@@ -254,7 +270,11 @@ impl Session {
         let mut actions = vec![ThreadAction { tid: tid.value(), signal, ..action }];
         let mut tids = vec![tid];
         if !target.stops_alone {
-            let others = target.actions.iter().filter(|action| action.tid != tid.value());
+            // Threads that have ended since are not to be named.
+            let is_there = |tid: u32| tid == 0 || target.threads.contains_key(&Tid::new(tid));
+            let is_other = |action: &&ThreadAction| action.tid != tid.value();
+            let others = target.actions.iter().filter(is_other);
+            let others = others.filter(|action| is_there(action.tid));
             actions.extend(others.map(|action| ThreadAction { signal: 0, ..*action }));
             if target.actions.is_empty() {
                 actions.push(all);

@@ -19,6 +19,8 @@ mod events;
 mod gdb_sessions;
 // Debuggers that connect.
 mod listening;
+// A process server as WinDbg takes one.
+mod windbg;
 // What debuggers' questions cost in round trips.
 mod costs;
 // Files of the server's machine.

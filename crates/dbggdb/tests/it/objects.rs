@@ -23,7 +23,7 @@ fn object(stub: &mut Stub, name: &str, annex: &str, piece: u64) -> Vec<u8> {
     }
 }
 
-fn document(stub: &mut Stub, name: &str, annex: &str) -> String {
+pub(crate) fn document(stub: &mut Stub, name: &str, annex: &str) -> String {
     String::from_utf8(object(stub, name, annex, 0x1000)).expect("text")
 }
 
@@ -293,7 +293,7 @@ fn gdb_looks_at_the_process_and_writes_a_core() {
 }
 
 /// The values of a column of one of the tables about the machine.
-fn column<'a>(document: &'a str, name: &str) -> Vec<&'a str> {
+pub(crate) fn column<'a>(document: &'a str, name: &str) -> Vec<&'a str> {
     let start = format!("<column name=\"{name}\">");
     let value = |rest: &'a str| rest.split("</column>").next().expect("an end");
     document.split(start.as_str()).skip(1).map(value).collect()

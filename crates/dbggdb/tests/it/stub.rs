@@ -2,15 +2,16 @@
 //! framing, by itself and not by the bridge's code, and no packet.
 
 use std::io::{Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::net::{Shutdown, TcpStream};
+use std::process::{Child, Command, Stdio};
 
 use testkit::Guard;
 
-/// The bridge at standard input and output, as gdb starts it.
+/// The bridge at standard input and output, as gdb starts it, or at a port.
 pub(crate) struct Stub {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: ChildStdout,
+    child: Option<Child>,
+    input: Option<Box<dyn Write>>,
+    output: Box<dyn Read>,
     read: Vec<u8>,
 }
 
@@ -44,9 +45,19 @@ impl Stub {
     fn spawn(mut command: Command) -> Stub {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("dbggdb starts");
-        let input = child.stdin.take();
+        let input = child.stdin.take().expect("a pipe");
         let output = child.stdout.take().expect("a pipe");
-        Stub { child, input, output, read: Vec::new() }
+        let input = Some(Box::new(input) as Box<dyn Write>);
+        Stub { child: Some(child), input, output: Box::new(output), read: Vec::new() }
+    }
+
+    /// Connects to a bridge that listens there, and agrees on no acknowledgements.
+    pub(crate) fn connect(place: &str) -> Stub {
+        let output = TcpStream::connect(place).expect("the bridge listens");
+        let input = output.try_clone().expect("a descriptor");
+        let input = Some(Box::new(Closing(input)) as Box<dyn Write>);
+        let stub = Stub { child: None, input, output: Box::new(output), read: Vec::new() };
+        stub.without_acknowledgements()
     }
 
     /// The bridge with a debugger that understands what current gdb does, running a program up to
@@ -156,7 +167,7 @@ impl Stub {
     /// The debugger leaves; the bridge's exit status.
     pub(crate) fn leave(&mut self) -> Option<i32> {
         drop(self.input.take());
-        self.child.wait().expect("the bridge ends").code()
+        self.child.as_mut()?.wait().expect("the bridge ends").code()
     }
 
     /// The number behind `key` in the reply to `monitor stats`.
@@ -171,7 +182,27 @@ impl Stub {
 impl Drop for Stub {
     fn drop(&mut self) {
         drop(self.input.take());
-        let _ = self.child.wait();
+        let _ = self.child.as_mut().map(Child::wait);
+    }
+}
+
+/// A connection that ends when its writing half is dropped, as a pipe does.
+struct Closing(TcpStream);
+
+impl Write for Closing {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        // The other end may have closed it.
+        let _ = self.0.shutdown(Shutdown::Both);
     }
 }
 
