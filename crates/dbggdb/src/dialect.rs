@@ -38,8 +38,8 @@ pub(crate) struct Dialogue {
     pub(crate) thread_suffix: bool,
     /// Stop replies list all threads.
     pub(crate) threads_in_stop_reply: bool,
-    /// `x` is answered as current GDB has it, with a letter before the bytes.
-    pub(crate) binary_upload: bool,
+    /// `x` is answered without a letter before the bytes, as LLDB once wanted it.
+    pub(crate) bare_bytes: bool,
     /// The debugger stays connected without a process (`!`).
     pub(crate) extended: bool,
     /// Threads stop alone.
@@ -68,7 +68,6 @@ impl Dialogue {
                 b"single-inf-arg" => self.single_argument = true,
                 b"no-resumed" => self.no_resumed = true,
                 b"error-message" => self.error_message = true,
-                b"binary-upload" => self.binary_upload = true,
                 _ => {}
             }
         }

@@ -84,5 +84,6 @@ mod xml;
 pub use error::PacketError;
 pub use files::FileSettings;
 pub use launch::{Form, LaunchSettings};
+pub use packets::known_packets;
 pub use processes::Start;
 pub use session::{OtherConnections, Session, SessionError};

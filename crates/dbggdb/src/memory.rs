@@ -28,15 +28,16 @@ impl Session {
         Ok(Reply::from(hex::encode(&bytes)))
     }
 
-    /// `x ADDRESS,LENGTH`: GDB wants a `b` before the bytes, LLDB does not, and asks with a length
-    /// of 0 whether the packet is known.
+    /// `x ADDRESS,LENGTH`: a `b` and the bytes, as the feature `binary-upload` has it. LLDB before
+    /// version 21 does not know the feature and wants no `b`; it asks first, with a length of 0,
+    /// whether the packet is known.
     pub(crate) fn packet_read_memory_binary(&mut self, arguments: &[u8]) -> Handled {
-        let is_lldb = self.dialogue.dialect == Dialect::Lldb && !self.dialogue.binary_upload;
-        if is_lldb && arguments.ends_with(b",0") {
+        if self.dialogue.dialect == Dialect::Lldb && arguments.ends_with(b",0") {
+            self.dialogue.bare_bytes = true;
             return Ok(Reply::Ok);
         }
         let bytes = self.read_packet(arguments)?;
-        let mut payload = if is_lldb { Vec::new() } else { b"b".to_vec() };
+        let mut payload = if self.dialogue.bare_bytes { Vec::new() } else { b"b".to_vec() };
         escape_into(&mut payload, &bytes);
         Ok(Reply::Payload(payload))
     }

@@ -11,7 +11,7 @@ use crate::error::PacketError;
 use crate::hex;
 use crate::host::TRIPLE;
 use crate::json::{self, Value};
-use crate::packet::escape_into;
+use crate::packet::{escape_into, unescape};
 use crate::session::{Handled, Reply, Session};
 
 /// How much of a dynamic section is looked at.
@@ -47,12 +47,14 @@ impl Session {
         )))
     }
 
-    /// `jModulesInfo:[{"file":PATH,"triple":TRIPLE},...]`: those that are known.
+    /// `jModulesInfo:[{"file":PATH,"triple":TRIPLE},...]`, escaped as bytes are: those that are
+    /// known.
     ///
     /// **Cost**: one round trip.
     pub(crate) fn packet_modules(&mut self, arguments: &[u8]) -> Handled {
         let malformed = PacketError::Malformed("an array of files was expected");
-        let document = std::str::from_utf8(arguments).ok().and_then(json::parse);
+        let document = unescape(arguments).and_then(|bytes| String::from_utf8(bytes).ok());
+        let document = document.as_deref().and_then(json::parse);
         let Some(Value::Array(wanted)) = document else { return Err(malformed) };
         let path = |value: &Value| value.text("file").map(|path| path.as_bytes().to_vec());
         let images = self.images(wanted.iter().filter_map(path).collect())?;

@@ -13,7 +13,6 @@ pub(crate) struct Row {
     /// What carries it out; it is given what follows the name and one separator.
     handler: fn(&mut Session, &[u8]) -> Handled,
     /// What it is for.
-    #[cfg_attr(not(test), expect(dead_code, reason = "read by people and by the documentation"))]
     pub(crate) purpose: &'static str,
 }
 
@@ -154,6 +153,11 @@ packets! {
 /// Families whose arguments follow the name at once.
 const GLUED: &[&str] = &["qRegisterInfo", "qThreadStopInfo", "_M", "_m"];
 
+/// The packets that are known: their names, and what they are for.
+pub fn known_packets() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PACKETS.iter().map(|row| (row.name, row.purpose))
+}
+
 /// Carries out a packet. How its error is told, if there is one.
 pub(crate) fn handle(session: &mut Session, payload: &[u8]) -> (Handled, Errors) {
     let (name, arguments) = split(payload);
@@ -218,6 +222,24 @@ mod tests {
         assert_eq!(split("q"), pair("q", ""));
         assert_eq!(split("qRegisterInfo1f"), pair("qRegisterInfo", "1f"));
         assert_eq!(split("_M1000,rw"), pair("_M", "1000,rw"));
+    }
+
+    /// The table in docs/gdb.md.
+    fn packets_markdown() -> String {
+        let row = |(name, purpose): (&str, &str)| format!("| `{name}` | {purpose} |\n");
+        let rows: String = known_packets().map(row).collect();
+        format!("| Packet | What for |\n|---|---|\n{rows}")
+    }
+
+    #[test]
+    fn the_document_of_packets_is_fresh() {
+        // UPDATE_EXPECT=1 writes the table anew.
+        let document = include_str!("../../../docs/gdb.md");
+        let start = document.find("| Packet |").expect("the document has a table of packets");
+        let (before, table) = document.split_at(start);
+        let end = table.find("\n\n").map_or(table.len(), |end| end + 1);
+        let fresh = format!("{before}{}{}", packets_markdown(), &table[end..]);
+        expect_test::expect_file!["../../../docs/gdb.md"].assert_eq(&fresh);
     }
 
     #[test]

@@ -16,7 +16,7 @@ fn run(guard: &Guard, name: &str, arguments: &[&str]) -> Stub {
     stub
 }
 
-fn greet(stub: &mut Stub) {
+pub(crate) fn greet(stub: &mut Stub) {
     let known = stub.ask("qSupported:xmlRegisters=i386,arm,mips,arc;multiprocess+;fork-events+");
     for feature in ["QThreadSuffixSupported+", "QListThreadsInStopReply+", "native-signals+"] {
         assert!(known.contains(feature), "{known}");
@@ -24,6 +24,8 @@ fn greet(stub: &mut Stub) {
     for agreement in ["QThreadSuffixSupported", "QListThreadsInStopReply", "QEnableErrorStrings"] {
         assert_eq!(stub.ask(agreement), "OK");
     }
+    // It asks whether `x` is known, and takes the bytes for bare if it is.
+    assert_eq!(stub.ask("x0,0"), "OK");
 }
 
 fn digits(text: &str) -> String {
@@ -187,7 +189,6 @@ fn memory_is_mapped_and_unmapped() {
     let region = stub.ask(&format!("qMemoryRegionInfo:{address:x}"));
     assert_eq!(value(&region, "permissions"), "rw");
     assert_eq!(stub.ask(&format!("M{address:x},2:abcd")), "OK");
-    assert_eq!(stub.ask(&format!("x{address:x},0")), "OK");
     assert_eq!(stub.ask_bytes(format!("x{address:x},3").as_bytes()), b"\xab\xcd\0");
     assert_eq!(stub.ask(&format!("_m{address:x}")), "OK");
     assert!(stub.ask(&format!("m{address:x},2")).starts_with('E'));
@@ -252,9 +253,8 @@ fn images_are_told_by_their_files() {
     assert_eq!(number(value(&module, "file_size")), size);
     let id = bytes(value(&module, "uuid"));
     let id = String::from_utf8(id).expect("digits");
-    let modules = stub.ask(&format!(
-        "jModulesInfo:[{{\"file\":\"{path}\",\"triple\":\"x\"}},{{\"file\":\"/nowhere\"}}]"
-    ));
+    let asked = format!("[{{\"file\":\"{path}\",\"triple\":\"x\"}},{{\"file\":\"/nowhere\"}}]");
+    let modules = stub.ask(&format!("jModulesInfo:{}", asked.replace('}', "}]")));
     let expected = format!(
         "[{{\"file_offset\":0,\"file_path\":\"{path}\",\"file_size\":{size},\
          \"triple\":\"x86_64-pc-linux-gnu\",\"uuid\":\"{id}\"}}]"

@@ -9,6 +9,8 @@ mod gdb;
 
 // Memory, registers, threads, breakpoints, stops: packet by packet.
 mod packets;
+// A dialogue for each packet that is known.
+mod every_packet;
 // Processes that a program makes, and programs that it executes.
 mod forks;
 // How programs are started, taken and left.
