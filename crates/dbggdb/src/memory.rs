@@ -101,6 +101,10 @@ impl Session {
                 Lookup::Known(bytes) => return Ok(bytes),
                 Lookup::Missing(missing) => missing,
             };
+            if target.is_known_gap(missing) {
+                self.target_mut(id)?.memory.insert_hole(missing);
+                continue;
+            }
             let end = address.value().saturating_add(len);
             self.fetch_memory(id, missing, end - missing.value())?;
         }

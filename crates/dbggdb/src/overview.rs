@@ -1,14 +1,16 @@
 //! What debuggers ask first about a target that they have not seen, fetched at once: its threads,
-//! its auxiliary vector, and the memory in which they look for the dynamic linker's lists.
+//! its auxiliary vector, and the memory in which they look for the dynamic linker's lists. LLDB also
+//! asks whose process it is and what is mapped.
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use dbgbase::{Address, TargetId, Tid};
 use dbgwire::verbs::description::{AuxiliaryEntry, DescribeProcess, ProcessPart};
-use dbgwire::verbs::memory::{Range, ReadMemory};
+use dbgwire::verbs::memory::{ListRegions, Range, ReadMemory};
 use dbgwire::verbs::thread::{ListThreads, ThreadDescription};
 
+use crate::dialect::Dialect;
 use crate::error::PacketError;
 use crate::memory_cache::PAGE_LEN;
 use crate::session::Session;
@@ -30,25 +32,30 @@ impl Session {
         let pages = pages(target);
         let ranges: Vec<Range> =
             pages.iter().map(|page| Range { address: *page, len: PAGE_LEN as u32 }).collect();
-        let describe = DescribeProcess {
-            pid: target.pid.value(),
-            parts: ProcessPart::Auxiliary.bit(),
-            from: 0,
-        };
+        let pid = target.pid.value();
+        let is_lldb = self.dialogue.dialect == Dialect::Lldb;
+        let parts =
+            ProcessPart::Auxiliary.bit() | if is_lldb { ProcessPart::Security.bit() } else { 0 };
+        let describe = DescribeProcess { pid, parts, from: 0 };
         let threads = self.client.send(&ListThreads { target: id.value() }, Bytes::new());
         let described = self.client.send(&describe, Bytes::new());
         let read = ReadMemory { target: id.value(), ranges: ranges.clone() };
         let read = self.client.send(&read, Bytes::new());
+        let list = ListRegions { target: id.value(), from: 0 };
+        let regions = is_lldb.then(|| self.client.send(&list, Bytes::new()));
         let (threads, _) = threads.wait()?;
         // The auxiliary vector may be closed to the server while the memory is not.
         let described = described.wait();
         let (lengths, tail) = read.wait()?;
+        let regions = regions.and_then(|regions| regions.wait().ok());
         let target = self.target_mut(id)?;
         target.take_threads(threads.threads);
         if let Ok((described, _)) = described {
-            target.auxiliary = Some(described.auxiliary);
+            target.auxiliary = Some(described.auxiliary.clone());
+            target.described = is_lldb.then_some(described);
         }
         target.take_memory(&ranges, &lengths.lengths, &tail);
+        target.regions = regions.filter(|(list, _)| !list.more).map(|(list, _)| list.regions);
         Ok(())
     }
 
@@ -117,6 +124,10 @@ fn pages(target: &Target) -> BTreeSet<u64> {
             add(module.namespace, 0);
         }
         add(module.link_map, 0);
+        // What has no file is read where it is mapped.
+        if !module.path.starts_with(b"/") {
+            add(module.base, 0);
+        }
     }
     let thread = target.threads.get(&target.event_thread);
     if let Some(general) = thread.and_then(|thread| thread.general) {

@@ -33,11 +33,18 @@ enum NameMatch {
 impl Session {
     /// `qProcessInfo`: the process that is debugged, its numbers in hex.
     ///
-    /// **Cost**: one round trip.
+    /// **Cost**: one round trip, which the first time brings what is asked next.
     pub(crate) fn packet_process(&mut self, _: &[u8]) -> Handled {
         let (id, _) = self.current()?;
-        let pid = self.target(id)?.pid.value();
-        let reply = self.describe_process(pid)?;
+        // What was said to another packet may be otherwise by now.
+        self.target_mut(id)?.described = None;
+        self.overview(id)?;
+        let target = self.target_mut(id)?;
+        let pid = target.pid.value();
+        let reply = match target.described.take() {
+            Some(described) => described,
+            None => self.describe_process(pid)?,
+        };
         let mut text = format!("pid:{pid:x};");
         if let Some(process) = &reply.process {
             let _ = write!(text, "parent-pid:{:x};", process.parent);

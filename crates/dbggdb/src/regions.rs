@@ -7,6 +7,7 @@ use dbgwire::verbs::memory::{ListRegions, Region};
 use crate::error::PacketError;
 use crate::memory_cache::Lookup;
 use crate::session::Session;
+use crate::target::Target;
 
 impl Session {
     /// Everything that is mapped, by address.
@@ -20,7 +21,8 @@ impl Session {
                 let from = regions.last().map_or(0, |last| last.end);
                 let request = ListRegions { target: id.value(), from };
                 let (reply, _) = self.client.send(&request, Bytes::new()).wait()?;
-                let is_more = reply.more && !reply.regions.is_empty();
+                let is_more =
+                    reply.more && reply.regions.last().is_some_and(|last| last.end > from);
                 regions.extend(reply.regions);
                 if !is_more {
                     break;
@@ -53,8 +55,19 @@ impl Session {
             return Ok(());
         }
         let regions = self.regions(id)?;
-        let index = regions.partition_point(|region| region.end <= at);
-        let is_mapped = regions.get(index).is_some_and(|region| region.start <= at);
-        if is_mapped { Ok(()) } else { Err(PacketError::Unwritable(address)) }
+        if is_mapped(regions, at) { Ok(()) } else { Err(PacketError::Unwritable(address)) }
     }
+}
+
+impl Target {
+    /// Whether it is known that nothing is mapped at an address.
+    pub(crate) fn is_known_gap(&self, address: Address) -> bool {
+        let regions = self.regions.as_deref().filter(|_| !self.is_running);
+        regions.is_some_and(|regions| !is_mapped(regions, address.value()))
+    }
+}
+
+fn is_mapped(regions: &[Region], at: u64) -> bool {
+    let index = regions.partition_point(|region| region.end <= at);
+    regions.get(index).is_some_and(|region| region.start <= at)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use dbgbase::{Address, Arch, GeneralRegisters, Pid, StopNumber, TargetId, Tid};
 use dbgwire::event::Stopped;
-use dbgwire::verbs::description::AuxiliaryEntry;
+use dbgwire::verbs::description::{AuxiliaryEntry, DescribeProcessReply};
 use dbgwire::verbs::memory::Region;
 use dbgwire::verbs::module::ModuleDescription;
 use dbgwire::verbs::resume::{RunKind, ThreadAction};
@@ -39,6 +39,8 @@ pub(crate) struct Target {
     pub(crate) is_unseen: bool,
     /// What the kernel gave the program, if that is known.
     pub(crate) auxiliary: Option<Vec<AuxiliaryEntry>>,
+    /// What the system says of the process, until it is told: it may be otherwise the next time.
+    pub(crate) described: Option<DescribeProcessReply>,
     /// Symbols that the debugger has looked up.
     pub(crate) symbols: BTreeMap<&'static str, Address>,
     /// Its modules, program first.
@@ -98,6 +100,7 @@ impl Target {
             knows_threads: false,
             is_unseen: true,
             auxiliary: None,
+            described: None,
             symbols: BTreeMap::new(),
             modules: Vec::new(),
             memory: MemoryCache::default(),
@@ -117,6 +120,8 @@ impl Target {
     /// Takes what a stop brings along.
     pub(crate) fn take_stop(&mut self, arch: Arch, event: &Stopped, tail: &[u8]) {
         self.stop = StopNumber::new(event.stop);
+        // What was asked while threads ran was so then.
+        self.regions = None;
         self.event_thread = Tid::new(event.tid);
         self.resume_request = None;
         for tid in &event.threads_ended {

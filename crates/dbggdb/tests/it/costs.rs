@@ -3,6 +3,7 @@
 use testkit::{Guard, Testee};
 
 use crate::gdb::{gdb, pipe};
+use crate::lldb::lldb;
 
 /// The round trips so far, each time gdb was told to ask for them.
 fn round_trips(said: &str) -> Vec<u64> {
@@ -27,6 +28,67 @@ fn costs(threads: &str, steps: &[&str]) -> Vec<u64> {
     let counts = round_trips(&said);
     assert_eq!(counts.len(), steps.len() + 1, "{said}");
     counts.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+/// How many round trips there were before the first step of lldb, and what each of them costs, on
+/// such a process.
+fn costs_of_lldb(threads: &str, steps: &[&str]) -> Vec<u64> {
+    /// `monitor stats`, for which lldb has no command.
+    const STATS: &str = "process plugin packet send qRcmd,7374617473";
+    let guard = Guard::new();
+    let program = Testee::build("workers", &[]);
+    let mut target = guard.start(program.path(), &[threads]);
+    assert_eq!(target.read_line().trim(), "ready");
+    let mut commands = vec![STATS];
+    for step in steps {
+        commands.extend([step, STATS]);
+    }
+    commands.push("detach");
+    let said = lldb(&guard, &["-p", &target.pid().to_string()], &commands);
+    let digits = said.lines().filter_map(|line| line.trim().strip_prefix("response: "));
+    let text = |digits: &str| {
+        let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).expect("digits");
+        let bytes = (0..digits.len()).step_by(2).map(byte).collect();
+        String::from_utf8(bytes).expect("text")
+    };
+    let counts = round_trips(&digits.map(text).collect::<String>());
+    assert_eq!(counts.len(), steps.len() + 1, "{said}");
+    let costs = counts.windows(2).map(|pair| pair[1] - pair[0]);
+    counts[..1].iter().copied().chain(costs).collect()
+}
+
+#[test]
+fn lldb_is_told_of_a_hundred_threads_in_a_few_round_trips() {
+    let costs = costs_of_lldb("100", &["thread list", "thread backtrace all", "bt"]);
+    // The server, the attach, the overview, all threads.
+    assert!(costs[0] <= 6, "until lldb is ready: {costs:?}");
+    assert_eq!(costs[1], 0, "thread list: {costs:?}");
+    assert!(costs[2] <= 4, "all backtraces: {costs:?}");
+    assert_eq!(costs[3], 0, "everything is known: {costs:?}");
+}
+
+#[test]
+fn a_stop_costs_lldb_the_round_trip_of_its_resume() {
+    let steps = [
+        "breakpoint set --name finish_job",
+        "continue",
+        "bt",
+        "frame variable",
+        "continue",
+        "bt",
+        "frame variable",
+        "thread list",
+        "stepi",
+        "stepi",
+        "stepi",
+    ];
+    let costs = costs_of_lldb("3", &steps);
+    let by_step: Vec<(&str, u64)> = steps.into_iter().zip(costs.iter().copied().skip(1)).collect();
+    // LLDB steps off the breakpoint before it continues.
+    assert!(by_step[4].1 <= 3, "the second stop: {by_step:?}");
+    assert_eq!((by_step[5].1, by_step[6].1), (0, 0), "it is known: {by_step:?}");
+    assert_eq!([by_step[9].1, by_step[10].1], [1, 1], "{by_step:?}");
+    assert!(by_step.iter().all(|(_, cost)| *cost <= 3), "{by_step:?}");
 }
 
 #[test]

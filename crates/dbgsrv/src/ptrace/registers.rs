@@ -20,7 +20,7 @@ use super::procfs;
 use super::sys;
 use super::tracer::Tracer;
 use super::watching::RESUME_FLAG;
-use super::windows::RED_ZONE;
+use super::windows::{BELOW_STACK_MAX, stack_begins};
 use crate::answer::Outcome;
 use crate::ranges::check_len;
 
@@ -117,11 +117,12 @@ impl Tracer {
         request: &ReadRegisters,
     ) -> Outcome<ReadRegistersReply> {
         let arch = self.arch;
-        let stack_len = match request.stack_len {
+        let stack_len = u64::from(request.stack_len);
+        let stack_len_max = match stack_len {
             0 => 0,
-            len => u64::from(len) + RED_ZONE,
+            len => len + BELOW_STACK_MAX,
         };
-        check_len(stack_len as usize, STACKS_LEN_MAX as usize)?;
+        check_len(stack_len_max as usize, STACKS_LEN_MAX as usize)?;
         let target = self.resumable(TargetId::new(request.target))?;
         let tids = match request.tids.as_slice() {
             [] => target.tids(),
@@ -138,7 +139,7 @@ impl Tracer {
                 reply.more = true;
                 break;
             }
-            if stack_len > 0 && tail.len() as u64 + stack_len <= u64::from(STACKS_LEN_MAX) {
+            if stack_len > 0 && tail.len() as u64 + stack_len_max <= u64::from(STACKS_LEN_MAX) {
                 let (start, bytes) = read_stack(&target.memory, sp, stack_len);
                 thread.stack_start = start.value();
                 thread.stack_len = bytes.len() as u32;
@@ -174,22 +175,18 @@ impl Tracer {
     }
 }
 
-/// The top of a stack: `len` bytes from its red zone on, or what can be read of them. Where there
-/// is nothing below the stack pointer, as in the last page of a stack that has overflown, they
-/// begin at that.
+/// The top of a stack: `len` bytes and what lies below them, or what can be read of these.
 fn read_stack(memory: &TargetMemory, sp: Address, len: u64) -> (Address, Vec<u8>) {
-    let mut bytes = vec![0; len as usize];
-    let begin = Address::new(sp.value().saturating_sub(RED_ZONE));
-    for start in [begin, sp] {
-        let skipped = start.offset_from(begin).unwrap_or(0);
-        bytes.truncate((len - skipped) as usize);
-        let count = memory.read_head(start, &mut bytes);
+    for begin in stack_begins(sp) {
+        let below = sp.value() - begin.value();
+        let mut bytes = vec![0; (below + len) as usize];
+        let count = memory.read_head(begin, &mut bytes);
         if count > 0 {
             bytes.truncate(count);
-            return (start, bytes);
+            return (begin, bytes);
         }
     }
-    (begin, Vec::new())
+    (sp, Vec::new())
 }
 
 /// The general registers that a thread is to have.

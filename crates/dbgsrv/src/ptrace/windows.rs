@@ -20,7 +20,11 @@ use crate::ranges::check_len;
 const CODE_BEFORE: u64 = 64;
 const CODE_BEHIND: u64 = 192;
 /// The bytes below the stack pointer that a leaf function may use (System V ABI, AMD64, 3.2.2).
-pub(super) const RED_ZONE: u64 = 128;
+const RED_ZONE: u64 = 128;
+/// Debuggers read memory by lines that begin at multiples of this.
+const LINE: u64 = 512;
+/// The most that is sent of a stack below its stack pointer.
+pub(super) const BELOW_STACK_MAX: u64 = RED_ZONE + LINE - 1;
 /// What memory is mapped in; on machines with longer pages, their fraction.
 const PAGE: u64 = 4096;
 
@@ -179,7 +183,14 @@ fn code(pc: Address) -> Option<AddressRange> {
 
 /// The top of a stack.
 fn stack(sp: Address, len: u64) -> Option<AddressRange> {
-    AddressRange::with_len(below(sp, RED_ZONE), RED_ZONE + len)
+    let [begin, _] = stack_begins(sp);
+    AddressRange::with_len(begin, sp.value() - begin.value() + len)
+}
+
+/// Where what is sent of a stack begins: with the line that its red zone begins in, or if there is
+/// nothing, as in the last page of a stack that has overflown, with that of the stack pointer.
+pub(super) fn stack_begins(sp: Address) -> [Address; 2] {
+    [below(sp, RED_ZONE), sp].map(|address| address.align_down(LINE))
 }
 
 /// Reads ranges, those that touch as one. What cannot be read is a range without bytes.

@@ -12,7 +12,11 @@ use testkit::{Client, Guard, Process, Target, Testee, procfs};
 use crate::begin;
 
 /// How many bytes below the stack pointer come along.
-const RED_ZONE: u32 = 128;
+const RED_ZONE: u64 = 128;
+/// At multiples of what stacks begin.
+const LINE: u64 = 512;
+/// How much of a stack there is at most below its stack pointer.
+const BELOW_MAX: u32 = 639;
 
 /// A process with so many threads, attached to.
 fn attach(guard: &Guard, client: &mut Client, threads: usize) -> (Process, Target) {
@@ -48,6 +52,16 @@ fn sp(thread: &ThreadRegisters) -> u64 {
     GeneralRegisters::from_values(arch, &thread.general).expect("all registers").sp().value()
 }
 
+/// Where what is told of a thread's stack begins.
+fn begin_of_stack(thread: &ThreadRegisters) -> u64 {
+    (sp(thread) - RED_ZONE) / LINE * LINE
+}
+
+/// How much of it lies below the stack pointer.
+fn below(thread: &ThreadRegisters) -> u32 {
+    (sp(thread) - begin_of_stack(thread)) as u32
+}
+
 /// What ReadMemory says of a range, as far as it can be read.
 fn memory(client: &mut Client, target: Target, start: u64, len: u32) -> Bytes {
     let ranges = vec![Range { address: start, len }];
@@ -70,10 +84,11 @@ fn one_request_brings_all_threads_with_names_and_stacks() {
     for (thread, stack) in &all {
         let name = procfs::thread_name(target.pid, Tid::new(thread.tid));
         assert_eq!(Some(&thread.name), name.as_ref());
-        assert_eq!(thread.stack_start, sp(thread) - u64::from(RED_ZONE));
-        assert_eq!(*stack, memory(&mut client, target, thread.stack_start, 1024 + RED_ZONE));
+        assert_eq!(thread.stack_start, begin_of_stack(thread));
         // The first thread's stack ends with the environment, which is long.
-        assert_eq!(stack.len() as u32, 1024 + RED_ZONE);
+        let len = below(thread) + 1024;
+        assert_eq!(stack.len() as u32, len);
+        assert_eq!(*stack, memory(&mut client, target, thread.stack_start, len));
         names.push(thread.name.clone());
     }
     names.sort();
@@ -101,12 +116,12 @@ fn stacks_that_do_not_fit_are_left_out() {
     let has_stack = |(_, stack): &&(ThreadRegisters, Bytes)| !stack.is_empty();
     let count = all.iter().filter(has_stack).count() as u32;
     // Stacks end where their threads began, so that some are short.
-    assert!((STACKS_LEN_MAX / (each + RED_ZONE)..100).contains(&count), "{count} stacks");
+    assert!((STACKS_LEN_MAX / (each + BELOW_MAX)..100).contains(&count), "{count} stacks");
     for (thread, stack) in all.iter().filter(has_stack) {
-        let expected = memory(&mut client, target, thread.stack_start, each + RED_ZONE);
+        let expected = memory(&mut client, target, thread.stack_start, below(thread) + each);
         assert_eq!(*stack, expected);
     }
-    let most = STACKS_LEN_MAX - RED_ZONE;
+    let most = STACKS_LEN_MAX - BELOW_MAX;
     let (_, tail) = ask(&mut client, target, most);
     assert!(!tail.is_empty());
     for stack_len in [most + 1, u32::MAX] {
@@ -142,8 +157,10 @@ fn stacks_end_where_memory_does() {
         let (reply, tail) = ask(&mut client, target, 64);
         let all = with_stacks(&reply, &tail);
         let (thread, stack) = &all[1];
-        assert_eq!((thread.stack_start, stack.len()), (place, 64));
-        assert_eq!(*stack, memory(&mut client, target, place, 64));
+        // The pages of mappings begin with a line.
+        let len = (place - edge.value()) as u32 + 64;
+        assert_eq!((thread.stack_start, stack.len() as u32), (edge.value(), len));
+        assert_eq!(*stack, memory(&mut client, target, edge.value(), len));
     }
     for place in [8, u64::MAX] {
         move_to(&mut client, place);

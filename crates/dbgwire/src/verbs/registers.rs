@@ -23,8 +23,8 @@ pub struct ReadRegisters {
     /// Whether the debug registers are wanted.
     #[prost(bool, tag = "4")]
     pub debug: bool,
-    /// How many bytes of each thread's stack are wanted, from its stack pointer on, with the 128
-    /// below it; 0 for none. At most [`STACKS_LEN_MAX`] with these.
+    /// How many bytes of each thread's stack are wanted, from its stack pointer on, beside those
+    /// below it, of which there are at most 639; 0 for none. At most [`STACKS_LEN_MAX`] with these.
     #[prost(uint32, tag = "5")]
     pub stack_len: u32,
     /// Whether the threads' names are wanted.

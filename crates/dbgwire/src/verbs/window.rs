@@ -13,7 +13,7 @@ pub struct SetWindows {
     #[prost(uint32, tag = "1")]
     pub target: u32,
     /// How much of the stack of the thread that the stop is about, from its stack pointer on; 0 for
-    /// as much as without this. The 128 bytes below come with it.
+    /// as much as without this. Some bytes below come with it.
     #[prost(uint32, tag = "2")]
     pub stack_len: u32,
     /// Which memory besides, the most important first. At most [`WINDOWS_MAX`].
