@@ -39,7 +39,6 @@ mod files;
 mod habits;
 mod hex;
 mod host;
-mod json;
 mod launch;
 mod libraries;
 mod lldb_greeting;

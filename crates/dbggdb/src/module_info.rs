@@ -5,12 +5,12 @@ use bytes::Bytes;
 use dbgbase::{Address, TargetId};
 use dbgwire::verbs::file::StatFile;
 use dbgwire::verbs::module::ModuleDescription;
+use serde_json::{Value, json};
 
 use crate::arguments::Arguments;
 use crate::error::PacketError;
 use crate::hex;
 use crate::host::TRIPLE;
-use crate::json::{self, Value};
 use crate::packet::{escape_into, unescape};
 use crate::session::{Handled, Reply, Session};
 
@@ -53,23 +53,22 @@ impl Session {
     /// **Cost**: one round trip.
     pub(crate) fn packet_modules(&mut self, arguments: &[u8]) -> Handled {
         let malformed = PacketError::Malformed("an array of files was expected");
-        let document = unescape(arguments).and_then(|bytes| String::from_utf8(bytes).ok());
-        let document = document.as_deref().and_then(json::parse);
+        let document = unescape(arguments).and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let Some(Value::Array(wanted)) = document else { return Err(malformed) };
-        let path = |value: &Value| value.text("file").map(|path| path.as_bytes().to_vec());
+        let path = |value: &Value| Some(value.get("file")?.as_str()?.as_bytes().to_vec());
         let images = self.images(wanted.iter().filter_map(path).collect())?;
         let object = |image: Image| {
-            format!(
-                "{{\"file_offset\":0,\"file_path\":{},\"file_size\":{},\"triple\":\"{TRIPLE}\",\
-                 \"uuid\":\"{}\"}}",
-                json::quote(&String::from_utf8_lossy(&image.path)),
-                image.size,
-                image.build_id
-            )
+            json!({
+                "file_offset": 0,
+                "file_path": String::from_utf8_lossy(&image.path),
+                "file_size": image.size,
+                "triple": TRIPLE,
+                "uuid": image.build_id,
+            })
         };
-        let objects: Vec<String> = images.into_iter().map(object).collect();
+        let objects: Value = images.into_iter().map(object).collect();
         let mut payload = Vec::new();
-        escape_into(&mut payload, format!("[{}]", objects.join(",")).as_bytes());
+        escape_into(&mut payload, objects.to_string().as_bytes());
         Ok(Reply::Payload(payload))
     }
 

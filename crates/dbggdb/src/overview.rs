@@ -1,6 +1,6 @@
 //! What debuggers ask first about a target that they have not seen, fetched at once: its threads,
-//! its auxiliary vector, and the memory in which they look for the dynamic linker's lists. LLDB also
-//! asks whose process it is and what is mapped.
+//! its auxiliary vector, and the memory in which they look for the dynamic linker's lists. LLDB
+//! also asks whose process it is and what is mapped.
 
 use std::collections::BTreeSet;
 

@@ -7,16 +7,17 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use dbgbase::{Address, TargetId, Tid};
 use dbgwire::verbs::registers::ReadRegisters;
+use serde_json::{Map, Value, json};
 
 use crate::dialect::Dialect;
 use crate::error::PacketError;
+use crate::hex;
 use crate::memory_cache::Lookup;
 use crate::packet::escape_into;
 use crate::registers::STACK_LEN;
 use crate::report::{News, Report};
 use crate::session::{Handled, Reply, Session};
 use crate::target::{Target, Thread};
-use crate::{hex, json};
 
 /// How many frames of a chain of frame pointers go with a stop.
 const CHAIN_LEN: usize = 32;
@@ -35,9 +36,9 @@ impl Session {
             .threads
             .iter()
             .map(|(tid, thread)| self.thread_object(target, *tid, thread, true));
-        let text = format!("[{}]", threads.collect::<Vec<_>>().join(","));
+        let threads: Value = threads.collect();
         let mut payload = Vec::new();
-        escape_into(&mut payload, text.as_bytes());
+        escape_into(&mut payload, threads.to_string().as_bytes());
         Ok(Reply::Payload(payload))
     }
 
@@ -104,8 +105,8 @@ impl Session {
         if let Some(thread) = target.threads.get(&event)
             && target.threads.len() > 1
         {
-            let object = self.thread_object(target, event, thread, false);
-            let _ = write!(text, "jstopinfo:{};", hex::encode(format!("[{object}]").as_bytes()));
+            let threads = json!([self.thread_object(target, event, thread, false)]);
+            let _ = write!(text, "jstopinfo:{};", hex::encode(threads.to_string().as_bytes()));
         }
     }
 
@@ -116,18 +117,19 @@ impl Session {
         tid: Tid,
         thread: &Thread,
         has_registers: bool,
-    ) -> String {
-        let mut members = vec![format!("\"tid\":{tid}")];
+    ) -> Value {
+        let mut members = Map::new();
+        let mut add = |key: &str, value: Value| members.insert(key.to_owned(), value);
+        add("tid", tid.value().into());
         if let Some(name) = &thread.name {
-            members.push(format!("\"name\":{}", json::quote(name)));
+            add("name", name.as_str().into());
         }
         if let Some(report) = target.last_report.as_ref().filter(|report| report.tid == tid) {
-            let signal = report.signal_number(&self.dialogue);
-            members.push(format!("\"signal\":{signal}"));
+            add("signal", report.signal_number(&self.dialogue).into());
             if let Some((reason, description)) = report.lldb_reason() {
-                members.push(format!("\"reason\":{}", json::quote(reason)));
+                add("reason", reason.into());
                 if !description.is_empty() {
-                    members.push(format!("\"description\":{}", json::quote(&description)));
+                    add("description", description.into());
                 }
             }
         }
@@ -135,12 +137,11 @@ impl Session {
             let description = &self.server.description;
             let registers = description.registers().iter().filter_map(|register| {
                 let bytes = description.read(register, general, &[])?;
-                Some(format!("\"{}\":\"{}\"", register.number, hex::encode(&bytes)))
+                Some((register.number.to_string(), Value::from(hex::encode(&bytes))))
             });
-            let registers: Vec<String> = registers.collect();
-            members.push(format!("\"registers\":{{{}}}", registers.join(",")));
+            add("registers", registers.collect());
         }
-        format!("{{{}}}", members.join(","))
+        members.into()
     }
 
     /// Makes sure that all threads are known with their names and general registers. The tops of

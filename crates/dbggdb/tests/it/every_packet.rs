@@ -97,7 +97,7 @@ const LLDB: &[Dialogue] = &[
     ("_m", &["_M1000,rw", "_m{last}"], Is("OK")),
     ("jModulesInfo", &["jModulesInfo:[{\"file\":\"{plain path}\"}]"], Has("\"uuid\":")),
     ("jThreadExtendedInfo", &["jThreadExtendedInfo:{}"], Is("")),
-    ("jThreadsInfo", &["jThreadsInfo"], Begins("[{\"tid\":{decimal pid},")),
+    ("jThreadsInfo", &["jThreadsInfo"], Has("\"tid\":{decimal pid}}]")),
     ("qEcho", &["qEcho:17"], Is("qEcho:17")),
     ("qFileLoadAddress", &["qFileLoadAddress:{path}", "x{last},3"], Is("\x7fEL")),
     ("qfProcessInfo", &["qfProcessInfo"], Begins("pid:")),
