@@ -111,6 +111,8 @@ pub struct Session {
     pub(crate) listed: VecDeque<ProcessDescription>,
     /// Where other debuggers connect, if they can.
     pub(crate) other_connections: Option<OtherConnections>,
+    /// Threads whose ids the debugger has not fetched yet.
+    pub(crate) threads_to_list: VecDeque<String>,
     /// Core files that were written for LLDB.
     pub(crate) core_files: CoreFiles,
     /// Registers that LLDB has put aside.
@@ -180,6 +182,7 @@ impl Session {
             files: Files::new(files),
             listed: VecDeque::new(),
             other_connections: None,
+            threads_to_list: VecDeque::new(),
             core_files: CoreFiles::default(),
             saved_registers: SavedRegisters::default(),
             awaited: None,

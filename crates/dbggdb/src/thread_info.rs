@@ -13,7 +13,7 @@ use crate::dialect::Dialect;
 use crate::error::PacketError;
 use crate::hex;
 use crate::memory_cache::Lookup;
-use crate::packet::escape_into;
+use crate::packet::{PACKET_LEN_MAX, escape_into};
 use crate::registers::STACK_LEN;
 use crate::report::{News, Report};
 use crate::session::{Handled, Reply, Session};
@@ -27,19 +27,25 @@ const LINK_LEN: u64 = 16;
 impl Session {
     /// `jThreadsInfo`
     ///
+    /// **Shape**: of more threads than fit with their registers none are told; they are asked for
+    /// one by one then.
     /// **Cost**: none behind a stop reply that listed threads, otherwise one round trip.
     pub(crate) fn packet_threads_info(&mut self, _: &[u8]) -> Handled {
         let (id, _) = self.current()?;
         self.know_threads_wholly(id)?;
         let target = self.target(id)?;
-        let threads = target
-            .threads
-            .iter()
-            .map(|(tid, thread)| self.thread_object(target, *tid, thread, true));
-        let threads: Value = threads.collect();
-        let mut payload = Vec::new();
-        escape_into(&mut payload, threads.to_string().as_bytes());
-        Ok(Reply::Payload(payload))
+        let document = |has_registers: bool| {
+            let object = |(tid, thread): (&Tid, &Thread)| {
+                self.thread_object(target, *tid, thread, has_registers)
+            };
+            let objects: Value = target.threads.iter().map(object).collect();
+            let mut payload = Vec::new();
+            escape_into(&mut payload, objects.to_string().as_bytes());
+            payload
+        };
+        let payload = document(true);
+        let fits = payload.len() <= PACKET_LEN_MAX;
+        Ok(Reply::Payload(if fits { payload } else { document(false) }))
     }
 
     /// `jThreadExtendedInfo:OBJECT`: queues and activities, which Linux's threads have not.

@@ -1,5 +1,6 @@
 //! Packets about threads: which there are, what they are called, which one is meant.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use dbgbase::{Pid, TargetId, Tid};
@@ -7,6 +8,7 @@ use dbgwire::verbs::thread::ListThreads;
 
 use crate::dialect::Dialect;
 use crate::error::PacketError;
+use crate::packet::PACKET_LEN_MAX;
 use crate::session::{Handled, Reply, Session};
 use crate::thread_id::{self, ThreadId, Which};
 use crate::{hex, xml};
@@ -76,33 +78,36 @@ impl Session {
         Ok(format!("QC{}", thread_id::format(pid, tid, self.dialogue.multiprocess)).into())
     }
 
-    /// `qfThreadInfo`
+    /// `qfThreadInfo`: as many as fit into a packet.
+    ///
+    /// **Cost**: none if they are known at this stop, otherwise one round trip for each target.
     pub(crate) fn packet_threads(&mut self, _: &[u8]) -> Handled {
         let ids: Vec<TargetId> = self.targets.keys().copied().collect();
-        let mut text = String::from("m");
+        let is_multiprocess = self.dialogue.multiprocess;
+        let mut threads = VecDeque::new();
         for id in ids {
             self.know_threads(id)?;
             let target = self.target(id)?;
-            for tid in target.living_threads() {
-                let thread = thread_id::format(target.pid, *tid, self.dialogue.multiprocess);
-                let _ = write!(text, "{}{thread}", if text.len() == 1 { "" } else { "," });
-            }
+            let living = target.living_threads();
+            threads.extend(living.map(|tid| thread_id::format(target.pid, *tid, is_multiprocess)));
         }
         for pid in self.followed_borrowers() {
-            let thread = thread_id::format(pid, Tid::from(pid), self.dialogue.multiprocess);
-            let _ = write!(text, ",{thread}");
+            threads.push_back(thread_id::format(pid, Tid::from(pid), is_multiprocess));
         }
-        Ok(match self.dialogue.dialect {
-            _ if text.len() > 1 => Reply::from(text),
-            Dialect::Gdb => Reply::from("l"),
+        self.threads_to_list = threads;
+        match self.dialogue.dialect {
             // It takes an empty list for that of a process without a name.
-            Dialect::Lldb => Reply::Ok,
-        })
+            Dialect::Lldb if self.threads_to_list.is_empty() => Ok(Reply::Ok),
+            _ => self.packet_more_threads(b""),
+        }
     }
 
-    /// `qsThreadInfo`: the first part had all of them.
+    /// `qsThreadInfo`: those that did not fit into the packets before.
+    ///
+    /// **Cost**: none.
     pub(crate) fn packet_more_threads(&mut self, _: &[u8]) -> Handled {
-        Ok(Reply::from("l"))
+        let part = take_part(&mut self.threads_to_list, PACKET_LEN_MAX - 1);
+        Ok(Reply::from(if part.is_empty() { "l".to_owned() } else { format!("m{part}") }))
     }
 
     /// `qThreadExtraInfo,THREAD`
@@ -169,5 +174,38 @@ impl Session {
         let reply = self.client.call(&ListThreads { target: id.value() })?;
         self.target_mut(id)?.take_threads(reply.threads);
         Ok(())
+    }
+}
+
+/// Takes words from the front, as many as have room in `len_max` bytes with commas between them.
+fn take_part(words: &mut VecDeque<String>, len_max: usize) -> String {
+    let mut part = String::new();
+    while let Some(word) = words.front().filter(|word| part.len() + 1 + word.len() <= len_max) {
+        if !part.is_empty() {
+            part.push(',');
+        }
+        part.push_str(word);
+        words.pop_front();
+    }
+    part
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_told_in_parts_that_fit() {
+        let mut words: VecDeque<String> = (0..1000).map(|number| format!("p1.{number}")).collect();
+        let all: Vec<String> = words.iter().cloned().collect();
+        let mut told = Vec::new();
+        while !words.is_empty() {
+            let part = take_part(&mut words, 100);
+            assert!(!part.is_empty() && part.len() <= 100, "{part}");
+            assert!(words.is_empty() || part.len() > 90, "{part} leaves room");
+            told.extend(part.split(',').map(str::to_owned));
+        }
+        assert_eq!(told, all);
+        assert_eq!(take_part(&mut words, 100), "");
     }
 }

@@ -1,9 +1,13 @@
 //! What debuggers' questions cost: how often the bridge waits for the server.
 
+use std::time::{Duration, Instant};
+
 use testkit::{Guard, Testee};
 
 use crate::gdb::{gdb, pipe};
 use crate::lldb::lldb;
+use crate::packets::address_of;
+use crate::stub::Stub;
 
 /// The round trips so far, each time gdb was told to ask for them.
 fn round_trips(said: &str) -> Vec<u64> {
@@ -119,4 +123,48 @@ fn a_stop_costs_the_round_trip_of_its_resume() {
     // before it continues: that is a stop of its own.
     assert_eq!(costs[4..7], [2, 0, 0], "{by_step:?}");
     assert!(costs.iter().all(|cost| *cost <= 3), "{by_step:?}");
+}
+
+#[test]
+fn thousands_of_threads_are_listed_in_packets_that_fit() {
+    const THREADS: usize = 2000;
+    let guard = Guard::new();
+    let program = Testee::build("threads", &[]);
+    let mut stub = Stub::run(&guard, &program, &[&THREADS.to_string(), "1"]);
+    let features = stub.greet();
+    let size = features.split(';').find_map(|feature| feature.strip_prefix("PacketSize="));
+    let size = usize::from_str_radix(size.expect("a size"), 16).expect("digits");
+    // All of them wait there.
+    let started = address_of(&mut stub, &program, "all_started");
+    assert_eq!(stub.ask(&format!("Z0,{started:x},1")), "OK");
+    assert!(stub.go("vCont;c").starts_with("T05swbreak:;"));
+    let start = Instant::now();
+    let before = stub.round_trips();
+    let mut listed = Vec::new();
+    let mut reply = stub.ask("qfThreadInfo");
+    while let Some(part) = reply.strip_prefix('m') {
+        assert!(reply.len() <= size, "{} bytes", reply.len());
+        listed.extend(part.split(',').map(str::to_owned));
+        reply = stub.ask("qsThreadInfo");
+    }
+    assert_eq!(reply, "l");
+    listed.sort_unstable();
+    listed.dedup();
+    assert_eq!(listed.len(), THREADS + 1);
+    let mut document = String::new();
+    loop {
+        let asked = format!("qXfer:threads:read::{:x},{:x}", document.len(), size - 100);
+        let piece = stub.ask(&asked);
+        assert!(piece.len() <= size, "{} bytes", piece.len());
+        document.push_str(&piece[1..]);
+        if piece.starts_with('l') {
+            break;
+        }
+    }
+    assert_eq!(document.matches("<thread id=").count(), THREADS + 1);
+    assert!(listed.iter().all(|id| document.contains(&format!("\"{id}\""))));
+    // Generous, for a machine that is busy: it is a few milliseconds.
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(stub.round_trips() - before <= 3, "{} round trips", stub.round_trips() - before);
+    stub.send("k");
 }
