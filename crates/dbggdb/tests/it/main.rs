@@ -19,6 +19,8 @@ mod launching;
 mod events;
 // What people do with gdb.
 mod gdb_sessions;
+// Threads that stop one by one, with gdb.
+mod non_stop;
 // Debuggers that connect.
 mod listening;
 // A process server as WinDbg takes one.
