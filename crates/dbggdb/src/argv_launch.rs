@@ -11,7 +11,7 @@ use crate::launch::Form;
 use crate::session::{Handled, Reply, Session};
 
 /// What starts the path of something that LLDB reads and writes on its own machine.
-const TERMINALS: [&[u8]; 3] = [b"/dev/pts/", b"/dev/tty", b"/dev/null"];
+const TERMINALS: [&[u8]; 2] = [b"/dev/pts/", b"/dev/tty"];
 
 impl Session {
     /// `ALENGTH,INDEX,DIGITS[,LENGTH,INDEX,DIGITS]...`: starts a program. It is asked afterwards
@@ -46,12 +46,32 @@ impl Session {
         }
     }
 
-    /// `QSetSTDIN`, `QSetSTDOUT`, `QSetSTDERR`, each `:PATH` in digits. Programs get a terminal
-    /// whose other side is the debugger's, so that a terminal of the debugger's machine is the
-    /// same; a file is another thing.
-    pub(crate) fn packet_stream(&mut self, arguments: &[u8]) -> Handled {
-        let path = hex::bytes(arguments).ok_or(PacketError::Malformed("a path in digits"))?;
-        if !path.is_empty() && !TERMINALS.iter().any(|terminal| path.starts_with(terminal)) {
+    /// `QSetSTDIN:PATH`, in digits.
+    pub(crate) fn packet_standard_input(&mut self, arguments: &[u8]) -> Handled {
+        self.set_stream(0, arguments)
+    }
+
+    /// `QSetSTDOUT:PATH`, in digits.
+    pub(crate) fn packet_standard_output(&mut self, arguments: &[u8]) -> Handled {
+        self.set_stream(1, arguments)
+    }
+
+    /// `QSetSTDERR:PATH`, in digits.
+    pub(crate) fn packet_standard_error(&mut self, arguments: &[u8]) -> Handled {
+        self.set_stream(2, arguments)
+    }
+
+    /// What a standard stream of programs is to be. They get a terminal whose other side is the
+    /// debugger's, so that a terminal of the debugger's machine is the same; or if that is wanted
+    /// for all streams, nothing. A file is another thing.
+    fn set_stream(&mut self, stream: usize, digits: &[u8]) -> Handled {
+        let path = hex::bytes(digits).ok_or(PacketError::Malformed("a path in digits"))?;
+        let is_silent = path == b"/dev/null";
+        if let Some(silent) = self.launching.silent_streams.get_mut(stream) {
+            *silent = is_silent;
+        }
+        let is_terminal = TERMINALS.iter().any(|terminal| path.starts_with(terminal));
+        if !path.is_empty() && !is_silent && !is_terminal {
             self.launching.redirected = Some(String::from_utf8_lossy(&path).into_owned());
         }
         Ok(Reply::Ok)

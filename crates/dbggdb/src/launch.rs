@@ -45,6 +45,8 @@ pub struct LaunchSettings {
     pub uses_shell: bool,
     /// Signals that do not stop them, in the debugger's numbers.
     pub passed_signals: Vec<u64>,
+    /// Which of standard input, output and error LLDB wants to be /dev/null.
+    pub silent_streams: [bool; 3],
     /// A file that is to be a standard stream of the next one.
     pub redirected: Option<String>,
     /// Why the last one was not started, if LLDB wanted it to be.
@@ -61,6 +63,7 @@ impl Default for LaunchSettings {
             has_fixed_addresses: true,
             uses_shell: true,
             passed_signals: Vec::new(),
+            silent_streams: [false; 3],
             redirected: None,
             trouble: None,
         }
@@ -78,6 +81,11 @@ impl LaunchSettings {
     fn unset(&self) -> Vec<Vec<u8>> {
         let is_unset = |(_, value): &(&Vec<u8>, &Option<Vec<u8>>)| value.is_none();
         self.variables.iter().filter(is_unset).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// What programs read from and write to: all of it is a terminal, or all of it nothing.
+    fn terminal(&self) -> Terminal {
+        if self.silent_streams == [true; 3] { Terminal::None } else { Terminal::Pty }
     }
 
     /// How a program is started. Whether that is by a shell that executes it.
@@ -105,7 +113,7 @@ impl LaunchSettings {
             directory: self.directory.clone(),
             environment: self.environment(),
             unset: self.unset(),
-            terminal: Terminal::Pty as i32,
+            terminal: self.terminal() as i32,
             at_exec: true,
             fixed_addresses: self.has_fixed_addresses,
             ..Launch::default()

@@ -144,9 +144,9 @@ packets! {
     "QSaveRegisterState" number packet_save_registers, "put a thread's registers aside";
     "QSetDetachOnError" number packet_detach_on_error, "what becomes of processes without it";
     "QSetDisableASLR" number packet_fix_addresses, "address-space randomisation";
-    "QSetSTDERR"      number packet_stream, "the program's standard error";
-    "QSetSTDIN"       number packet_stream, "the program's standard input";
-    "QSetSTDOUT"      number packet_stream, "the program's standard output";
+    "QSetSTDERR"      number packet_standard_error, "the program's standard error";
+    "QSetSTDIN"       number packet_standard_input, "the program's standard input";
+    "QSetSTDOUT"      number packet_standard_output, "the program's standard output";
     "QThreadSuffixSupported" number packet_thread_suffix, "packets that end in a thread";
 }
 

@@ -109,7 +109,7 @@ impl Session {
             let after = processes.last().map_or(0, |last| last.pid);
             let request = ListProcesses { after, pid: 0, details: true };
             let (reply, _) = self.client.send(&request, Bytes::new()).wait()?;
-            let is_more = reply.more && !reply.processes.is_empty();
+            let is_more = reply.more && reply.processes.last().is_some_and(|it| it.pid > after);
             processes.extend(reply.processes);
             if !is_more {
                 return Ok(processes);

@@ -175,8 +175,11 @@ impl Reading {
         for (range, count) in self.ranges.iter().zip(&reply.lengths) {
             let Some((bytes, behind)) = rest.split_at_checked(*count as usize) else { break };
             rest = behind;
-            let written = file.write_all_at(bytes, offset);
-            written.map_err(|error| PacketError::message(format!("the core file: {error}")))?;
+            // A hole reads as zeros, too, and takes no room: most of a stack is one.
+            if bytes.iter().any(|byte| *byte != 0) {
+                let written = file.write_all_at(bytes, offset);
+                written.map_err(|error| PacketError::message(format!("the core file: {error}")))?;
+            }
             offset += u64::from(range.len);
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! LLDB's packets one by one, on real programs; what lldb-server-14 answers is the reference.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use testkit::{Guard, Testee};
 
@@ -317,6 +319,30 @@ fn programs_are_launched_as_lldb_does() {
     let stop = stub.go("?");
     assert!(stop.starts_with("T13reason:signal;"), "{stop}");
     assert_eq!(stub.go("c"), "W00");
+}
+
+#[test]
+fn programs_may_have_nothing_to_read_from_and_write_to() {
+    let guard = Guard::new();
+    let program = Testee::build("count", &[]);
+    let path = digits(program.path().to_str().expect("text"));
+    let mut stub = Stub::start(&guard, &[]);
+    greet(&mut stub);
+    // A terminal, as long as one stream is one.
+    for (streams, is_silent) in [(["IN", "OUT", ""], false), (["IN", "OUT", "ERR"], true)] {
+        for stream in streams.into_iter().filter(|stream| !stream.is_empty()) {
+            let packet = format!("QSetSTD{stream}:{}", digits("/dev/null"));
+            assert_eq!(stub.ask(&packet), "OK");
+        }
+        assert_eq!(stub.ask(&format!("A{},0,{path},2,1,32", path.len())), "OK");
+        let stop = stub.go("?");
+        let pid = number(field(&stop, "thread").expect("a thread"));
+        for stream in 0..3 {
+            let file = std::fs::read_link(format!("/proc/{pid}/fd/{stream}")).expect("it is open");
+            assert_eq!(file == Path::new("/dev/null"), is_silent, "{}", file.display());
+        }
+        assert_eq!(stub.go("c"), "W00");
+    }
 }
 
 #[test]
