@@ -3,114 +3,79 @@
 //!
 //! **Source**: System V ABI, "ELF Header", "Program Header", "Note Section".
 
-/// `PT_NOTE`
-const NOTE: u32 = 4;
-/// `PT_TLS`
-pub(crate) const TLS: u32 = 7;
-/// `NT_GNU_BUILD_ID`
-const BUILD_ID: u32 = 3;
-/// How long a program header is.
-pub(crate) const PROGRAM_HEADER_LEN: usize = 56;
+use object::LittleEndian;
+use object::elf::{ELF_NOTE_GNU, FileHeader64, NT_GNU_BUILD_ID, PT_TLS, ProgramHeader64};
+use object::read::elf::{FileHeader as _, ProgramHeader as _};
 
-/// A program header.
+/// How long a program header is.
+pub(crate) const PROGRAM_HEADER_LEN: usize = size_of::<Entry>();
+
+type Header = FileHeader64<LittleEndian>;
+type Entry = ProgramHeader64<LittleEndian>;
+
+/// Where a module's thread-local storage is begun from (`PT_TLS`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct ProgramHeader {
-    /// What it is of: `PT_…`.
-    pub(crate) kind: u32,
-    /// Where that is in the file.
-    pub(crate) offset: u64,
-    /// Where it is in memory, without the load bias.
-    pub(crate) address: u64,
-    /// How long it is in the file.
-    pub(crate) file_len: u64,
+pub(crate) struct Storage {
     /// How long it is in memory.
-    pub(crate) memory_len: u64,
+    pub(crate) len: u64,
     /// At multiples of what it lies.
     pub(crate) align: u64,
 }
 
-/// The program headers in the head of a file.
+/// The thread-local storage that the program headers in the head of a file tell of.
 ///
-/// **Shape**: `None` if it is no such file, or the head does not reach so far.
-pub(crate) fn program_headers(head: &[u8]) -> Option<Vec<ProgramHeader>> {
-    // The magic number, then 2 for 64 bits and 1 for little-endian.
-    if !head.starts_with(b"\x7fELF\x02\x01") {
-        return None;
-    }
-    let start = usize::try_from(number::<8>(head, 32)?).ok()?;
-    let entry_len = number::<2>(head, 54)? as usize;
-    let count = number::<2>(head, 56)? as usize;
-    if entry_len != PROGRAM_HEADER_LEN {
-        return None;
-    }
-    let table = head.get(start..start.checked_add(count * entry_len)?)?;
-    parse_table(table)
+/// **Shape**: `None` if they tell of none, it is no such file, or the head does not reach so far.
+pub(crate) fn storage(head: &[u8]) -> Option<Storage> {
+    storage_in(program_headers(head)?)
 }
 
-/// The program headers in a table of them.
-pub(crate) fn parse_table(table: &[u8]) -> Option<Vec<ProgramHeader>> {
-    table.chunks_exact(PROGRAM_HEADER_LEN).map(parse_entry).collect()
+/// The same of a table of program headers.
+pub(crate) fn storage_of_table(table: &[u8]) -> Option<Storage> {
+    storage_in(object::pod::slice_from_all_bytes(table).ok()?)
 }
 
-fn parse_entry(entry: &[u8]) -> Option<ProgramHeader> {
-    Some(ProgramHeader {
-        kind: number::<4>(entry, 0)? as u32,
-        offset: number::<8>(entry, 8)?,
-        address: number::<8>(entry, 16)?,
-        file_len: number::<8>(entry, 32)?,
-        memory_len: number::<8>(entry, 40)?,
-        align: number::<8>(entry, 48)?,
-    })
+fn storage_in(headers: &[Entry]) -> Option<Storage> {
+    let header = headers.iter().find(|header| header.p_type(LittleEndian) == PT_TLS)?;
+    let (len, align) = (header.p_memsz(LittleEndian), header.p_align(LittleEndian));
+    Some(Storage { len, align })
+}
+
+fn program_headers(head: &[u8]) -> Option<&[Entry]> {
+    let header = Header::parse(head).ok().filter(|header| header.is_little_endian())?;
+    header.program_headers(LittleEndian, head).ok()
 }
 
 /// The build-id in the head of a file.
 ///
 /// **Shape**: `None` if it has none, or the head does not reach so far.
 pub(crate) fn build_id(head: &[u8]) -> Option<Vec<u8>> {
-    let headers = program_headers(head)?;
-    headers.iter().filter(|header| header.kind == NOTE).find_map(|header| {
-        let start = usize::try_from(header.offset).ok()?;
-        let end = start.checked_add(usize::try_from(header.file_len).ok()?)?;
-        let align = if header.align == 8 { 8 } else { 4 };
-        build_id_in(head.get(start..end)?, align)
-    })
-}
-
-/// The build-id among notes.
-fn build_id_in(mut notes: &[u8], align: usize) -> Option<Vec<u8>> {
-    loop {
-        let name_len = number::<4>(notes, 0)? as usize;
-        let len = number::<4>(notes, 4)? as usize;
-        let kind = number::<4>(notes, 8)? as u32;
-        let start = 12usize.checked_add(name_len)?.checked_next_multiple_of(align)?;
-        let end = start.checked_add(len)?;
-        if kind == BUILD_ID && notes.get(12..12 + name_len)? == b"GNU\0" {
-            return Some(notes.get(start..end)?.to_vec());
+    program_headers(head)?.iter().find_map(|header| {
+        let mut notes = header.notes(LittleEndian, head).ok()??;
+        while let Ok(Some(note)) = notes.next() {
+            if note.name() == ELF_NOTE_GNU && note.n_type(LittleEndian) == NT_GNU_BUILD_ID {
+                return Some(note.desc().to_vec());
+            }
         }
-        notes = notes.get(end.checked_next_multiple_of(align)?..)?;
-    }
-}
-
-/// The little-endian number of `LEN` bytes at `offset`.
-fn number<const LEN: usize>(bytes: &[u8], offset: usize) -> Option<u64> {
-    let bytes = bytes.get(offset..offset.checked_add(LEN)?)?;
-    Some(bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+        None
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use object::elf::PT_NOTE;
+
     use super::*;
 
     /// A file of two program headers, one of notes and one of thread-local storage.
     fn image() -> Vec<u8> {
-        let mut file = b"\x7fELF\x02\x01".to_vec();
+        let mut file = b"\x7fELF\x02\x01\x01".to_vec();
         file.resize(32, 0);
         file.extend(64u64.to_le_bytes());
         file.resize(54, 0);
         file.extend([56, 0, 2, 0]);
         file.resize(64, 0);
-        for (kind, offset, len) in [(NOTE, 176u64, 52u64), (TLS, 0x1000, 8)] {
-            file.extend(kind.to_le_bytes());
+        for (kind, offset, len) in [(PT_NOTE, 176u64, 52u64), (PT_TLS, 0x1000, 8)] {
+            file.extend(kind.0.to_le_bytes());
             file.extend(4u32.to_le_bytes());
             for value in [offset, 0x40_0000 + offset, 0, len, len + 8, 4] {
                 file.extend(value.to_le_bytes());
@@ -128,16 +93,11 @@ mod tests {
     fn the_build_id_is_found_among_notes() {
         let image = image();
         assert_eq!(build_id(&image), Some((1..=16).collect()));
-        let headers = program_headers(&image).expect("headers");
-        let expected = ProgramHeader {
-            kind: TLS,
-            offset: 0x1000,
-            address: 0x40_1000,
-            file_len: 8,
-            memory_len: 16,
-            align: 4,
-        };
-        assert_eq!(headers.get(1), Some(&expected));
+        let expected = Some(Storage { len: 16, align: 4 });
+        assert_eq!(storage(&image), expected);
+        assert_eq!(storage_of_table(&image[64..176]), expected);
+        assert_eq!(storage_of_table(&image[64..175]), None);
+        assert_eq!(storage_of_table(&image[64..120]), None);
     }
 
     #[test]
@@ -150,7 +110,7 @@ mod tests {
             let mut damaged = image.clone();
             damaged[at] = 0xff;
             // Whatever it says, it ends.
-            let _ = build_id(&damaged);
+            let _ = (build_id(&damaged), storage(&damaged));
         }
     }
 }

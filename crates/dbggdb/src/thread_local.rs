@@ -13,7 +13,7 @@
 use dbgbase::{Address, TargetId, Tid};
 
 use crate::arguments::Arguments;
-use crate::elf_head::{self, PROGRAM_HEADER_LEN, ProgramHeader, TLS};
+use crate::elf_head::{self, PROGRAM_HEADER_LEN};
 use crate::error::PacketError;
 use crate::memory_cache::PAGE_LEN;
 use crate::session::{Handled, Reply, Session};
@@ -171,8 +171,7 @@ impl Session {
         let mut number = 0u64;
         for (base, of) in listed {
             let head = self.read_memory(id, base, PAGE_LEN).ok()?;
-            let headers = elf_head::program_headers(&head).unwrap_or_default();
-            let has_storage = headers.iter().any(|header| header.kind == TLS);
+            let has_storage = elf_head::storage(&head).is_some();
             number += u64::from(has_storage);
             if of == link_map {
                 if !has_storage {
@@ -199,19 +198,18 @@ impl Session {
         if link_map != 0 && link_map != program {
             return None;
         }
-        let headers = self.own_headers(id)?;
-        let own = headers.iter().find(|header| header.kind == TLS)?;
-        let len = own.memory_len.checked_next_multiple_of(own.align.max(1))?;
+        let table = self.own_headers(id)?;
+        let own = elf_head::storage_of_table(&table)?;
+        let len = own.len.checked_next_multiple_of(own.align.max(1))?;
         thread_pointer.checked_sub(len)
     }
 
-    /// The program headers that the kernel told the program of.
-    fn own_headers(&mut self, id: TargetId) -> Option<Vec<ProgramHeader>> {
+    /// The table of program headers that the kernel told the program of.
+    fn own_headers(&mut self, id: TargetId) -> Option<Vec<u8>> {
         let auxiliary = self.auxiliary(id).ok()?;
         let value = |key| auxiliary.iter().find(|entry| entry.key == key).map(|it| it.value);
         let len = value(AT_PHNUM)?.min(PAGE_LEN) * PROGRAM_HEADER_LEN as u64;
-        let table = self.read_memory(id, Address::new(value(AT_PHDR)?), len).ok()?;
-        elf_head::parse_table(&table)
+        self.read_memory(id, Address::new(value(AT_PHDR)?), len).ok()
     }
 
     /// What glibc says of a field: its size in bits, how many there are, its offset.
