@@ -23,7 +23,7 @@ pub struct Report {
 }
 
 /// Watches a session process, and hands what was to be repaired after its end to `report`: nothing,
-/// and so no call, if it left its targets itself.
+/// and so no call, if it left its targets itself. Whoever started it waits for it.
 ///
 /// **Errors**: [`ServerError::System`].
 /// **Threads**: starts one, which ends after the session process.
@@ -32,7 +32,33 @@ pub(crate) fn watch(
     journal: Journal,
     report: impl FnOnce(Report) + Send + 'static,
 ) -> Result<(), ServerError> {
-    let pid = rustix::process::Pid::from_child(session);
+    watch_then(rustix::process::Pid::from_child(session), journal, report, || ())
+}
+
+/// The same for a session process that nobody else waits for.
+///
+/// **Errors**: [`ServerError::System`].
+/// **Threads**: starts one, which ends after the session process.
+pub(crate) fn watch_and_reap(
+    session: Child,
+    journal: Journal,
+    report: impl FnOnce(Report) + Send + 'static,
+) -> Result<(), ServerError> {
+    let pid = rustix::process::Pid::from_child(&session);
+    let reap = move || {
+        let mut session = session;
+        // It is our child and nobody else waits for it: this does not fail.
+        let _ = session.wait();
+    };
+    watch_then(pid, journal, report, reap)
+}
+
+fn watch_then(
+    pid: rustix::process::Pid,
+    journal: Journal,
+    report: impl FnOnce(Report) + Send + 'static,
+    reap: impl FnOnce() + Send + 'static,
+) -> Result<(), ServerError> {
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(system("watch a session process"))?;
     let session = Pid::new(pid.as_raw_nonzero().get().unsigned_abs());
     let watch = move || {
@@ -41,6 +67,7 @@ pub(crate) fn watch(
         if !repaired.is_empty() {
             report(Report { session, repaired });
         }
+        reap();
     };
     let thread = std::thread::Builder::new().name("guardian".to_owned()).spawn(watch);
     thread.map(drop).map_err(system("start a guardian thread"))

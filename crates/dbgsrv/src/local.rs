@@ -32,7 +32,7 @@ pub fn start(report: impl FnOnce(Report) + Send + 'static) -> Result<Link, Serve
         .as_fd()
         .try_clone_to_owned()
         .map_err(system("hand a journal to a session process"))?;
-    // The session process is nobody's to wait for: it ends with the link, and is reaped with us.
+    // The session process ends with the link.
     let inheritance = Inheritance {
         link: theirs.into_fd()?,
         journal: theirs_journal,
@@ -42,7 +42,7 @@ pub fn start(report: impl FnOnce(Report) + Send + 'static) -> Result<Link, Serve
         implicit: Vec::new(),
     };
     let child = spawn::start(inheritance, &ClientWords::default())?;
-    guardian::watch(&child, journal, report)?;
+    guardian::watch_and_reap(child, journal, report)?;
     Ok(link)
 }
 
