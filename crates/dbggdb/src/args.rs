@@ -21,7 +21,7 @@ pub(crate) enum Invocation {
 }
 
 /// How to serve.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Options {
     /// The server of `-premote`; `None` for an embedded one.
     pub(crate) server: Option<ClientEndpoint>,

@@ -1,7 +1,7 @@
 //! Listening for debuggers: who may connect, and a stream from each that does. It knows sockets,
 //! and no packet.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use dbglink::same_user;
+use rustix::io::Errno;
 
 use crate::place::Place;
 
@@ -28,6 +29,8 @@ pub(crate) enum ListenError {
 pub(crate) struct Listener {
     socket: Socket,
     place: Place,
+    /// So that there is room to send somebody away where there is none for more.
+    spare: Option<File>,
 }
 
 #[derive(Debug)]
@@ -54,7 +57,7 @@ impl Listener {
                 // With port 0 the system has chosen one.
                 let address = socket.local_addr().map_err(bind)?;
                 let place = Place::Tcp { address, is_unprotected: *is_unprotected };
-                Ok(Listener { socket: Socket::Tcp(socket), place })
+                Ok(Listener { socket: Socket::Tcp(socket), place, spare: spare() })
             }
             Place::Unix(path) => {
                 if UnixStream::connect(path).is_ok() {
@@ -69,7 +72,8 @@ impl Listener {
                     fs::remove_file(path).map_err(bind)?;
                 }
                 let socket = bind_private(path).map_err(bind)?;
-                Ok(Listener { socket: Socket::Unix(socket), place: place.clone() })
+                let (socket, place) = (Socket::Unix(socket), place.clone());
+                Ok(Listener { socket, place, spare: spare() })
             }
         }
     }
@@ -79,38 +83,70 @@ impl Listener {
         &self.place
     }
 
-    /// The next debugger that may connect. Those that may not are told nothing but the end of their
-    /// connection; `refused` is told why.
-    pub(crate) fn accept(&self, refused: impl Fn(String)) -> io::Result<Connection> {
+    /// The next debugger that may connect. Those that may not, or cannot, are told nothing but the
+    /// end of their connection; `refused` is told why.
+    ///
+    /// **Errors**: nobody can connect any more.
+    pub(crate) fn accept(&mut self, refused: impl Fn(String)) -> io::Result<Connection> {
         loop {
-            match &self.socket {
-                Socket::Tcp(socket) => {
-                    let (stream, peer) = socket.accept()?;
-                    let is_unprotected =
-                        matches!(self.place, Place::Tcp { is_unprotected: true, .. });
-                    let uid = stream
-                        .local_addr()
-                        .ok()
-                        .and_then(|local| same_user::local_peer_uid(peer, local));
-                    if !is_unprotected && !uid.is_some_and(may_connect) {
-                        refused(format!("{peer} is no process of this user or root"));
-                        continue;
-                    }
-                    return tcp(stream);
+            match self.next() {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(reason)) => refused(reason),
+                Err(error) if has_left(&error) => refused(error.to_string()),
+                // There is room for one that is sent away at once. If there is none by now, as
+                // others have taken it, the listener is at its end.
+                Err(error) if has_no_room(&error) && self.spare.take().is_some() => {
+                    self.next().map(drop)?;
+                    self.spare = spare();
+                    refused(error.to_string());
                 }
-                Socket::Unix(socket) => {
-                    let (stream, _) = socket.accept()?;
-                    let credentials = rustix::net::sockopt::socket_peercred(&stream)?;
-                    if !may_connect(credentials.uid.as_raw()) {
-                        refused(format!("user {} may not connect", credentials.uid.as_raw()));
-                        continue;
-                    }
-                    let reader = Box::new(stream.try_clone()?);
-                    return Ok(Connection { reader, writer: Box::new(Closing(stream)) });
-                }
+                Err(error) => return Err(error),
             }
         }
     }
+
+    /// The next connection, or why it is none; an error if none can be accepted now.
+    fn next(&self) -> io::Result<Result<Connection, String>> {
+        match &self.socket {
+            Socket::Tcp(socket) => {
+                let (stream, peer) = socket.accept()?;
+                let is_unprotected = matches!(self.place, Place::Tcp { is_unprotected: true, .. });
+                let local = stream.local_addr().ok();
+                let uid = local.and_then(|local| same_user::local_peer_uid(peer, local));
+                if !is_unprotected && !uid.is_some_and(may_connect) {
+                    return Ok(Err(format!("{peer} is no process of this user or root")));
+                }
+                Ok(tcp(stream).map_err(|error| error.to_string()))
+            }
+            Socket::Unix(socket) => {
+                let (stream, _) = socket.accept()?;
+                let credentials = rustix::net::sockopt::socket_peercred(&stream);
+                let uid = credentials.map(|credentials| credentials.uid.as_raw());
+                Ok(match uid {
+                    Ok(uid) if may_connect(uid) => unix(stream).map_err(|error| error.to_string()),
+                    Ok(uid) => Err(format!("user {uid} may not connect")),
+                    Err(error) => Err(error.to_string()),
+                })
+            }
+        }
+    }
+}
+
+/// A file for nothing, in whose place another one can be opened.
+fn spare() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+/// Whether the other end was gone before it could be accepted (accept(2)).
+fn has_left(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(code, Some(Errno::CONNABORTED | Errno::INTR | Errno::PERM | Errno::PROTO))
+}
+
+/// Whether there are too many open files.
+fn has_no_room(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(code, Some(Errno::MFILE | Errno::NFILE))
 }
 
 impl Drop for Listener {
@@ -129,6 +165,11 @@ fn bind_private(path: &std::path::Path) -> io::Result<UnixListener> {
     let socket = UnixListener::bind(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     Ok(socket)
+}
+
+fn unix(stream: UnixStream) -> io::Result<Connection> {
+    let reader = Box::new(stream.try_clone()?);
+    Ok(Connection { reader, writer: Box::new(Closing(stream)) })
 }
 
 fn tcp(stream: TcpStream) -> io::Result<Connection> {

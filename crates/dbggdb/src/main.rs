@@ -11,13 +11,13 @@ mod server;
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use args::{Invocation, Options};
 use dbgeng::{ImageStore, SymbolEnvironment};
 use dbggdb::{FileSettings, Session, Start};
-use listen::Listener;
+use listen::{Connection, Listener};
 
 fn main() -> ExitCode {
     if let Some(code) = dbgsrv::local::run_if_session() {
@@ -58,40 +58,46 @@ fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
         session.speak_aside(|text| eprintln!("dbggdb: {text}"));
         return Ok(session.serve(std::io::stdin(), std::io::stdout())?);
     };
-    let listener = Listener::new(place)?;
-    let announce = || println!("dbggdb: listening at {}", listener.place());
+    let mut listener = Listener::new(place)?;
+    let announcement = format!("dbggdb: listening at {}", listener.place());
     let refused = |why| eprintln!("dbggdb: a debugger is refused: {why}");
     if options.target != Start::Nothing {
         let mut session = begin(options)?;
-        announce();
+        println!("{announcement}");
         let debugger = listener.accept(refused)?;
+        // Nobody else is served: whoever connects is to find out at once.
+        drop(listener);
         return Ok(session.serve(debugger.reader, debugger.writer)?);
     }
-    announce();
+    println!("{announcement}");
     loop {
-        let debugger = match listener.accept(refused) {
-            Ok(debugger) => debugger,
-            Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
-            Err(error) => return Err(error.into()),
-        };
-        // An embedded server is started here: its process is this thread's child.
-        let session = match begin(options) {
-            Ok(mut session) => {
-                session.set_other_connections(listener.place().for_session());
-                session
-            }
-            Err(error) => {
-                eprintln!("dbggdb: a debugger is turned away: {error}");
-                continue;
-            }
-        };
+        let debugger = listener.accept(refused)?;
+        // An embedded server is started here: its process is this thread's child. Another one may
+        // let us wait, and other debuggers are not to wait with us.
+        let is_embedded = options.server.is_none();
+        let begun = is_embedded.then(|| begin(options).map_err(|error| error.to_string()));
+        let (options, place) = (options.clone(), listener.place().for_session());
         let serve = move || {
-            let mut session = session;
-            if let Err(error) = session.serve(debugger.reader, debugger.writer) {
-                eprintln!("dbggdb: {error}");
+            let begin = || begin(&options).map_err(|error| error.to_string());
+            match begun.unwrap_or_else(begin) {
+                Ok(mut session) => {
+                    session.set_other_connections(place);
+                    serve_one(session, debugger);
+                }
+                Err(error) => eprintln!("dbggdb: a debugger is turned away: {error}"),
             }
         };
-        std::thread::Builder::new().name("session".to_owned()).spawn(serve)?;
+        let thread = std::thread::Builder::new().name("session".to_owned()).spawn(serve);
+        if let Err(error) = thread {
+            eprintln!("dbggdb: a debugger is turned away: {error}");
+        }
+    }
+}
+
+fn serve_one(session: Session, debugger: Connection) {
+    let mut session = session;
+    if let Err(error) = session.serve(debugger.reader, debugger.writer) {
+        eprintln!("dbggdb: {error}");
     }
 }
 
