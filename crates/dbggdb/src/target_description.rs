@@ -3,6 +3,8 @@
 
 mod xml;
 
+use std::ops::Range;
+
 use dbgbase::x86_64::extended::{ExtendedForm, ExtendedRegister, ExtendedValue};
 use dbgbase::x86_64::xsave::XsaveLayout;
 use dbgbase::{Arch, GeneralRegisters, RegisterId, x86_64};
@@ -144,10 +146,25 @@ impl TargetDescription {
                     *place = *byte;
                 }
                 let value = ExtendedValue::new(&value);
-                Some(RegisterChange::Extended(part.patches(&self.layout, extended, &value)))
+                let patches = part.patches(&self.layout, extended, &value);
+                Some(RegisterChange::Extended(only(patches, from..from + bytes.len())))
             }
         }
     }
+}
+
+/// The patches of these bytes of a value alone: the others are other registers' for debuggers, and
+/// may have been given a value of their own in the same step.
+fn only(patches: Vec<(u32, Vec<u8>)>, wanted: Range<usize>) -> Vec<(u32, Vec<u8>)> {
+    let mut at = 0;
+    let cut = |(offset, bytes): (u32, Vec<u8>)| {
+        let start = wanted.start.saturating_sub(at).min(bytes.len());
+        let end = wanted.end.saturating_sub(at).min(bytes.len());
+        at += bytes.len();
+        let rest = bytes.get(start..end).filter(|rest| !rest.is_empty())?;
+        Some((offset + start as u32, rest.to_vec()))
+    };
+    patches.into_iter().filter_map(cut).collect()
 }
 
 fn general((index, described): (usize, &dbgbase::RegisterDescription)) -> Option<Register> {

@@ -49,6 +49,34 @@ fn a_machine_without_avx_has_no_such_registers() {
 }
 
 #[test]
+fn halves_of_a_register_are_changed_together() {
+    let description = TargetDescription::new(Arch::X86_64, layout()).expect("is described");
+    let layout = layout();
+    let general = GeneralRegisters::zeroed(Arch::X86_64);
+    let mut area = vec![0u8; 2696];
+    area[512] = 0xff;
+    // Every register that has bytes of its own is given other ones.
+    let mut wanted = area.clone();
+    wanted[..512].iter_mut().enumerate().for_each(|(at, byte)| *byte = at as u8 | 1);
+    // The CPU has only some bits of MXCSR.
+    wanted[24..28].copy_from_slice(&0x1fa0_u32.to_le_bytes());
+    wanted[576..2696].iter_mut().enumerate().for_each(|(at, byte)| *byte = at as u8 | 1);
+    let changes = description.changes((&general, &wanted), (&general, &area));
+    for change in changes {
+        let RegisterChange::Extended(patches) = change else { panic!("an extended register") };
+        let patches = patches.iter().map(|(offset, bytes)| (*offset, bytes.as_slice()));
+        layout.patch(&mut area, patches).expect("is within the area");
+    }
+    for register in description.registers() {
+        let read = |area| description.read(register, &general, area);
+        // The tags are sent in another form than they are kept in.
+        if register.name != "ftag" {
+            assert_eq!(read(&area), read(&wanted), "{}", register.name);
+        }
+    }
+}
+
+#[test]
 fn half_registers_are_written_without_their_other_half() {
     let description = TargetDescription::new(Arch::X86_64, layout()).expect("is described");
     let layout = layout();
