@@ -1,7 +1,9 @@
 //! The packets `Z` and `z`: what the debugger wants armed. It is armed with the next resume, so
 //! what cannot be armed has to be found out without asking.
 
-use dbgwire::verbs::site::InsertSites;
+use dbgbase::{SiteId, TargetId};
+use dbgeng::client::Pending;
+use dbgwire::verbs::site::{InsertSites, RemoveSites};
 
 use crate::arguments::Arguments;
 use crate::breakpoints::{Kind, Place, Wish};
@@ -27,7 +29,7 @@ impl Session {
             let text = "the CPU can watch four places at once, and no more are free";
             return Err(PacketError::message(text));
         }
-        if target.is_running { self.arm_now(id) } else { Ok(Reply::Ok) }
+        if target.is_running { self.arm_now(id, &place) } else { Ok(Reply::Ok) }
     }
 
     /// `z TYPE,ADDRESS,KIND`
@@ -39,28 +41,46 @@ impl Session {
         let (id, _) = self.current()?;
         let target = self.target_mut(id)?;
         target.breakpoints.remove(&place);
-        if target.is_running { self.arm_now(id) } else { Ok(Reply::Ok) }
+        if target.is_running { self.arm_now(id, &place) } else { Ok(Reply::Ok) }
     }
 
-    /// Arms what is wanted at once, because no resume will come along.
-    fn arm_now(&mut self, id: dbgbase::TargetId) -> Handled {
+    /// Arms what is wanted at once, because no resume will come along. What cannot be armed is
+    /// wanted no longer, as the debugger is told so: neither `place` nor any other.
+    fn arm_now(&mut self, id: TargetId, place: &Place) -> Handled {
         let target = self.target_mut(id)?;
         let changes = target.breakpoints.take_changes();
-        let remove = dbgwire::verbs::site::RemoveSites { target: id.value(), ids: changes.remove };
-        let insert = InsertSites { target: id.value(), sites: changes.insert };
-        let removed =
-            (!remove.ids.is_empty()).then(|| self.client.send(&remove, bytes::Bytes::new()));
-        if !insert.sites.is_empty() {
+        let removed = self.remove_sites(id, [changes.remove_first, changes.remove].concat());
+        let mut fault = None;
+        if !changes.insert.is_empty() {
+            let insert = InsertSites { target: id.value(), sites: changes.insert };
             let reply = self.client.call(&insert)?;
-            if let Some(fault) = reply.faults.into_iter().find_map(|fault| fault.fault) {
-                self.target_mut(id)?.breakpoints.undo_changes();
-                return Err(PacketError::message(fault.detail));
+            let breakpoints = &mut self.target_mut(id)?.breakpoints;
+            for refused in reply.faults {
+                if let Some(place) = breakpoints.place_of(SiteId::new(refused.id)) {
+                    breakpoints.remove(&place);
+                }
+                fault = fault.or(refused.fault);
             }
         }
         if let Some(removed) = removed {
             removed.wait()?;
         }
-        Ok(Reply::Ok)
+        let Some(fault) = fault else { return Ok(Reply::Ok) };
+        let breakpoints = &mut self.target_mut(id)?.breakpoints;
+        breakpoints.remove(place);
+        // Some sites of a place may have been inserted.
+        let rest = breakpoints.take_changes();
+        let rest = [rest.remove_first, rest.remove].concat();
+        if let Some(removed) = self.remove_sites(id, rest) {
+            removed.wait()?;
+        }
+        Err(PacketError::message(fault.detail))
+    }
+
+    /// Asks for sites to be removed, if there are any.
+    fn remove_sites(&self, id: TargetId, ids: Vec<u32>) -> Option<Pending<RemoveSites>> {
+        let request = RemoveSites { target: id.value(), ids };
+        (!request.ids.is_empty()).then(|| self.client.send(&request, bytes::Bytes::new()))
     }
 }
 

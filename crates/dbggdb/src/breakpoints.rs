@@ -49,8 +49,6 @@ pub(crate) struct Breakpoints {
     wanted: BTreeMap<Place, Wish>,
     armed: BTreeMap<Place, Armed>,
     last_id: u32,
-    /// What was armed before the changes that were taken last.
-    before: Option<BTreeMap<Place, Armed>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,6 +64,17 @@ pub(crate) struct Changes {
     pub(crate) insert: Vec<Site>,
     /// Sites to remove.
     pub(crate) remove: Vec<u32>,
+    /// Sites to remove before any is inserted: the CPU has no more places to watch.
+    pub(crate) remove_first: Vec<u32>,
+    /// What is to be undone if the server refuses.
+    pub(crate) undo: Undo,
+}
+
+/// How changes that counted as done are undone.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Undo {
+    armed: Vec<Place>,
+    disarmed: Vec<(Place, Armed)>,
 }
 
 impl Kind {
@@ -138,24 +147,19 @@ impl Breakpoints {
         self.wanted.remove(place);
     }
 
-    /// Nothing is armed any more: the target has executed a program.
-    pub(crate) fn forget_armed(&mut self) {
+    /// Nothing is armed or wanted any more: the target has executed a program, and the places were
+    /// the old one's. Debuggers do not take them out.
+    pub(crate) fn forget(&mut self) {
+        self.wanted.clear();
         self.armed.clear();
-        self.before = None;
     }
 
     /// What has to change so that what is wanted is armed. It counts as done.
     pub(crate) fn take_changes(&mut self) -> Changes {
         let mut changes = Changes::default();
-        let before = self.armed.clone();
         let wanted = &self.wanted;
-        self.armed.retain(|place, armed| {
-            let stays = wanted.get(place) == Some(&armed.wish);
-            if !stays {
-                changes.remove.extend(armed.ids.iter().map(|id| id.value()));
-            }
-            stays
-        });
+        let is_over = |place: &Place, armed: &mut Armed| wanted.get(place) != Some(&armed.wish);
+        let over: Vec<(Place, Armed)> = self.armed.extract_if(.., is_over).collect();
         for (place, wish) in &self.wanted {
             if self.armed.contains_key(place) {
                 continue;
@@ -164,16 +168,27 @@ impl Breakpoints {
             let ids = sites.iter().map(|site| SiteId::new(site.id)).collect();
             self.armed.insert(*place, Armed { wish: wish.clone(), ids });
             changes.insert.extend(sites);
+            changes.undo.armed.push(*place);
         }
-        self.before = Some(before);
+        let is_watched = |place: &Place| place.kind != Kind::Software;
+        let watches_more = changes.undo.armed.iter().any(is_watched);
+        for (place, armed) in over {
+            let ids = armed.ids.iter().map(|id| id.value());
+            if watches_more && is_watched(&place) {
+                // They are gone, whatever becomes of the rest.
+                changes.remove_first.extend(ids);
+            } else {
+                changes.remove.extend(ids);
+                changes.undo.disarmed.push((place, armed));
+            }
+        }
         changes
     }
 
-    /// The server refused the changes that were taken last.
-    pub(crate) fn undo_changes(&mut self) {
-        if let Some(before) = self.before.take() {
-            self.armed = before;
-        }
+    /// The server refused changes.
+    pub(crate) fn undo(&mut self, undo: Undo) {
+        undo.armed.iter().for_each(|place| drop(self.armed.remove(place)));
+        self.armed.extend(undo.disarmed);
     }
 
     /// Whether the debugger wants a thread to stop before the instruction at an address.

@@ -2,12 +2,14 @@
 //! as the debugger wants that. It knows streams, and no packet's meaning.
 
 use std::io::{self, Read, Write};
-use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError, TrySendError};
 
 use crate::packet::{Item, PacketReader, frame};
 
 /// How many bytes are read from the debugger at once.
 const READ_LEN: usize = 64 * 1024;
+/// How many packets may wait to be taken; then no more are read.
+const WAITING_MAX: usize = 64;
 
 /// Something from the debugger that has to be acted on.
 #[derive(Debug)]
@@ -47,7 +49,7 @@ impl Debugger {
         writer: impl Write + Send + 'static,
         wake: impl Fn() + Send + 'static,
     ) -> io::Result<Debugger> {
-        let (sender, incoming) = mpsc::channel();
+        let (sender, incoming) = mpsc::sync_channel(WAITING_MAX);
         let thread = std::thread::Builder::new().name("debugger-reader".to_owned());
         thread.spawn(move || {
             let end = read_items(reader, &sender, &wake);
@@ -61,7 +63,7 @@ impl Debugger {
 
     /// Nobody: a debugger that has not connected yet.
     pub(crate) fn nobody() -> Debugger {
-        let (_, incoming) = mpsc::channel();
+        let (_, incoming) = mpsc::sync_channel(0);
         let writer = Box::new(io::sink());
         Debugger { writer, incoming, acknowledges: true, last_sent: Vec::new(), packets: 0 }
     }
@@ -162,7 +164,7 @@ impl Debugger {
 /// Reads until the stream ends; why, if that is an error.
 fn read_items(
     mut reader: impl Read,
-    sender: &Sender<Arrived>,
+    sender: &SyncSender<Arrived>,
     wake: &impl Fn(),
 ) -> Option<io::Error> {
     let mut packets = PacketReader::default();
@@ -175,14 +177,24 @@ fn read_items(
             Err(error) => return Some(error),
         };
         let read = buffer.get(..count).unwrap_or_default();
-        let mut has_items = false;
+        let mut is_news = false;
         for item in read.iter().filter_map(|byte| packets.take(*byte)) {
-            has_items = true;
-            if sender.send(Arrived::Item(item)).is_err() {
+            let arrived = match sender.try_send(Arrived::Item(item)) {
+                Ok(()) => {
+                    is_news = true;
+                    continue;
+                }
+                Err(TrySendError::Full(arrived)) => arrived,
+                Err(TrySendError::Disconnected(_)) => return None,
+            };
+            // Whoever makes room may not have been woken yet.
+            wake();
+            if sender.send(arrived).is_err() {
                 return None;
             }
+            is_news = true;
         }
-        if has_items {
+        if is_news {
             wake();
         }
     }

@@ -8,6 +8,9 @@ use dbgbase::Address;
 /// Linux's page size on both CPUs; a page is readable as a whole or not at all.
 pub(crate) const PAGE_LEN: u64 = 4096;
 
+/// How many pages are known at once; of more, the debugger takes a copy anyway.
+const PAGES_MAX: usize = 16 * 1024;
+
 /// The bytes and holes that are known.
 #[derive(Default, Debug)]
 pub(crate) struct MemoryCache {
@@ -52,7 +55,7 @@ impl MemoryCache {
         while !rest.is_empty() {
             let offset = (at % PAGE_LEN) as usize;
             let (now, behind) = rest.split_at(rest.len().min(PAGE_LEN as usize - offset));
-            let page = self.pages.entry(at / PAGE_LEN).or_insert(Page::Absent);
+            let page = self.page(at / PAGE_LEN);
             if matches!(page, Page::Absent) {
                 *page = Page::Bytes(Box::new(Known {
                     bytes: [0; PAGE_LEN as usize],
@@ -69,7 +72,15 @@ impl MemoryCache {
 
     /// Takes note that the page that holds `address` cannot be read.
     pub(crate) fn insert_hole(&mut self, address: Address) {
-        self.pages.insert(address.value() / PAGE_LEN, Page::Absent);
+        *self.page(address.value() / PAGE_LEN) = Page::Absent;
+    }
+
+    /// A page, to change it. If there are too many all others are forgotten.
+    fn page(&mut self, number: u64) -> &mut Page {
+        if self.pages.len() >= PAGES_MAX && !self.pages.contains_key(&number) {
+            self.pages.clear();
+        }
+        self.pages.entry(number).or_insert(Page::Absent)
     }
 
     /// What is known of a range.
@@ -162,6 +173,18 @@ mod tests {
         assert_eq!(cache.get(at(0x1010), 0x18), Lookup::Missing(at(0x1018)));
         cache.insert(at(0x1018), &[3; 8]);
         assert_eq!(cache.get(at(0x1014), 8), Lookup::Known(vec![1, 1, 1, 1, 3, 3, 3, 3]));
+    }
+
+    #[test]
+    fn a_copy_of_everything_is_not_kept() {
+        let mut cache = MemoryCache::default();
+        for page in 0..2 * PAGES_MAX as u64 + 1 {
+            cache.insert(at(page * PAGE_LEN), &[1]);
+            assert!(cache.pages.len() <= PAGES_MAX);
+            assert_eq!(cache.get(at(page * PAGE_LEN), 1), Lookup::Known(vec![1]));
+        }
+        (0..2 * PAGES_MAX as u64).for_each(|page| cache.insert_hole(at(page * PAGE_LEN)));
+        assert!(cache.pages.len() <= PAGES_MAX);
     }
 
     #[test]

@@ -46,7 +46,9 @@ impl Session {
 
     /// `vStopped`: the last report has arrived; the next one, or `OK`.
     pub(crate) fn packet_next_report(&mut self, _: &[u8]) -> Handled {
-        if let Some(payload) = self.next_report().filter(|_| self.is_notifying) {
+        if self.is_notifying
+            && let Some(payload) = self.next_report()
+        {
             return Ok(Reply::Payload(payload));
         }
         self.is_notifying = false;

@@ -113,10 +113,12 @@ impl Session {
         Ok(Reply::Later)
     }
 
-    /// `R`: no reply; the debugger asks `?` behind it.
+    /// `R`: no reply, whatever happens; the debugger asks `?` behind it.
     pub(crate) fn packet_restart(&mut self, _: &[u8]) -> Handled {
-        self.end_all()?;
-        self.run()?;
+        self.end_all();
+        if let Err(error) = self.run() {
+            self.say_aside(&error.to_string());
+        }
         Ok(Reply::Later)
     }
 
@@ -138,7 +140,10 @@ impl Session {
 
     /// A process is a target from now on.
     fn begin_target(&mut self, id: TargetId, pid: Pid, is_created: bool) -> &mut Target {
-        self.selected = None;
+        // In non-stop mode what is selected is the debugger's business alone.
+        if !self.dialogue.non_stop {
+            self.selected = None;
+        }
         self.targets.entry(id).or_insert_with(|| Target::new(id, pid, is_created))
     }
 
@@ -175,7 +180,7 @@ impl Session {
 
     /// `k`: everything ends, without a reply.
     pub(crate) fn packet_kill(&mut self, _: &[u8]) -> Handled {
-        self.end_all()?;
+        self.end_all();
         if self.dialogue.dialect == Dialect::Lldb {
             // It waits for the news, and then ends the connection itself.
             return Ok(Reply::from("X09"));
@@ -183,9 +188,14 @@ impl Session {
         if self.dialogue.extended { Ok(Reply::Later) } else { Ok(Reply::End) }
     }
 
-    fn end_all(&mut self) -> Result<(), PacketError> {
+    /// Ends everything. What cannot be ended has ended by itself, which is told as it always is.
+    fn end_all(&mut self) {
         let ids: Vec<TargetId> = self.targets.keys().copied().collect();
-        ids.into_iter().try_for_each(|id| self.end(id))
+        for id in ids {
+            if let Err(error) = self.end(id) {
+                self.say_aside(&error.to_string());
+            }
+        }
     }
 
     fn end(&mut self, id: TargetId) -> Result<(), PacketError> {

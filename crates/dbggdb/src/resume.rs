@@ -1,8 +1,9 @@
 //! Packets that let threads run: `vCont`, `c`, `s`, `C`, `S`, and the interrupt. It turns them into
 //! one request for each target.
 
-use dbgbase::{Address, Pid, Signal, Tid};
+use dbgbase::{Address, Pid, Signal, TargetId, Tid};
 use dbgwire::verbs::resume::{Interrupt, Resume, RunKind, ThreadAction};
+use dbgwire::verbs::site::RemoveSites;
 
 use crate::arguments::Arguments;
 use crate::dialect::Dialect;
@@ -10,7 +11,7 @@ use crate::error::PacketError;
 use crate::hex;
 use crate::session::{Handled, Reply, Session};
 use crate::signal_number;
-use crate::target::{Target, Thread};
+use crate::target::{Resumption, Target, Thread};
 use crate::thread_id::{ThreadId, Which};
 
 /// What threads are to do.
@@ -40,6 +41,11 @@ pub(crate) enum Run {
 impl Action {
     /// What a thread does that is about to end.
     const END: Action = Action { run: Run::Continue, signal: None, threads: None };
+
+    /// The same, with a signal that the thread is to be given, unless this one gives another.
+    fn with(&self, signal: Option<Signal>) -> Action {
+        Action { signal: self.signal.or(signal), ..*self }
+    }
 
     /// All threads of a process run.
     pub(crate) fn all_of(pid: Pid) -> Action {
@@ -85,13 +91,15 @@ fn parse_action(text: &[u8], dialect: Dialect) -> Result<Action, PacketError> {
     Ok(Action { run, signal, threads })
 }
 
+/// What one thread does.
+fn action_for(actions: &[Action], pid: Pid, tid: Tid) -> Option<&Action> {
+    let is_its = |action: &&Action| action.threads.is_none_or(|threads| threads.covers(pid, tid));
+    actions.iter().find(is_its).filter(|action| action.run != Run::Stop)
+}
+
 /// What the threads of a target do, as a request says it; none if none of them does anything.
 fn thread_actions(target: &Target, actions: &[Action]) -> Vec<ThreadAction> {
-    let of = |tid: Tid| {
-        let is_its =
-            |action: &&Action| action.threads.is_none_or(|threads| threads.covers(target.pid, tid));
-        actions.iter().find(is_its).filter(|action| action.run != Run::Stop)
-    };
+    let of = |tid: Tid| action_for(actions, target.pid, tid);
     // Threads that have not been met yet do what the action for all says. Where threads stop alone
     // all that stand still are known, and others must not be let run by mistake.
     let nobody = Tid::new(u32::MAX);
@@ -100,13 +108,12 @@ fn thread_actions(target: &Target, actions: &[Action]) -> Vec<ThreadAction> {
     let standing = target.threads.iter().filter(|(_, thread)| !thread.is_running);
     let explicit = standing.filter_map(|(tid, thread)| {
         let is_gone = thread.is_ending;
-        let action = of(*tid).filter(|_| !is_gone);
-        match (action, default) {
-            (None, None) if !is_gone => None,
-            (action, default) if action == default && !is_gone => None,
+        let action = of(*tid).map(|action| action.with(thread.owed)).filter(|_| !is_gone);
+        match action {
             // One that ends has only to be let.
             _ if is_gone => Some(thread_action(*tid, Some(&Action::END))),
-            _ => Some(thread_action(*tid, action)),
+            action if action.as_ref() == default => None,
+            action => Some(thread_action(*tid, action.as_ref())),
         }
     });
     let mut wanted: Vec<ThreadAction> = explicit.collect();
@@ -133,6 +140,23 @@ fn thread_action(tid: Tid, action: Option<&Action>) -> ThreadAction {
         Run::Stop => RunKind::Stay,
     } as i32;
     wanted
+}
+
+/// What the old packets mean: the thread of `Hc` does this, and no other runs. If that names none,
+/// the current one does it, and all others run.
+fn old_actions(
+    run: Run,
+    signal: Option<Signal>,
+    selected: Option<ThreadId>,
+    current: (Pid, Tid),
+) -> Vec<Action> {
+    if let Some(one @ ThreadId { thread: Which::One(_), .. }) = selected {
+        return vec![Action { run, signal, threads: Some(one) }];
+    }
+    let (pid, tid) = current;
+    let one = ThreadId { process: Some(Which::One(pid)), thread: Which::One(tid) };
+    let others = Action { run: Run::Continue, signal: None, threads: None };
+    vec![Action { run, signal, threads: Some(one) }, others]
 }
 
 impl Session {
@@ -174,23 +198,14 @@ impl Session {
         self.run_selected(run, signal, arguments.rest())
     }
 
-    /// The old packets: one thread, that of `Hc`, does this, and with `continue` all others run.
     fn run_selected(&mut self, run: Run, signal: Option<Signal>, address: &[u8]) -> Handled {
         if !address.is_empty() {
             let address = hex::number(address).ok_or(PacketError::Malformed("an address"))?;
             self.set_pc(Address::new(address))?;
         }
         let (id, tid) = self.current()?;
-        let pid = self.target(id)?.pid;
-        let mut one = ThreadId { process: Some(Which::One(pid)), thread: Which::One(tid) };
-        if let Some(selected @ ThreadId { thread: Which::One(_), .. }) = self.selected_to_run {
-            one = selected;
-        }
-        let mut actions = vec![Action { run, signal, threads: Some(one) }];
-        if run == Run::Continue || self.selected_to_run.is_none() {
-            actions.push(Action { run: Run::Continue, signal: None, threads: None });
-        }
-        self.resume(&actions)
+        let current = (self.target(id)?.pid, tid);
+        self.resume(&old_actions(run, signal, self.selected_to_run, current))
     }
 
     /// Lets threads run, with all changes of breakpoints that have gathered.
@@ -206,10 +221,11 @@ impl Session {
         self.expects_stop = true;
         if self.has_due_report() {
             // Something has happened already.
+            self.owe_signals(actions);
             return Ok(Reply::Later);
         }
-        let has_borrowers = self.resume_borrowers(actions);
-        if !self.resume_targets(actions) && !has_borrowers {
+        let is_any = self.resume_targets(actions);
+        if !self.resume_borrowers(actions) && !is_any {
             self.expects_stop = false;
             if self.dialogue.no_resumed {
                 return Ok(Reply::from("N"));
@@ -219,40 +235,65 @@ impl Session {
         Ok(Reply::Later)
     }
 
+    /// Takes note of signals that threads would be given if they ran now.
+    fn owe_signals(&mut self, actions: &[Action]) {
+        for target in self.targets.values_mut().filter(|target| !target.is_running) {
+            for (tid, thread) in &mut target.threads {
+                if let Some(action) = action_for(actions, target.pid, *tid) {
+                    thread.owed = action.with(thread.owed).signal;
+                }
+            }
+        }
+    }
+
     /// Lets those threads run that are to; whether there are any.
     fn resume_targets(&mut self, actions: &[Action]) -> bool {
         let mut is_any = false;
-        for target in self.targets.values_mut() {
+        for id in self.targets.keys().copied().collect::<Vec<_>>() {
+            let Some(target) = self.targets.get_mut(&id) else { continue };
             let wanted = thread_actions(target, actions);
             if wanted.is_empty() {
                 continue;
             }
             is_any = true;
-            self.resumes += 1;
-            let changes = target.breakpoints.take_changes();
+            if target.is_running && !target.stops_alone {
+                continue; // The debugger has not waited for it to stop.
+            }
             target.actions.clone_from(&wanted);
             let runs = |tid: &Tid| {
                 let action = target.action_of(*tid);
                 action.is_some_and(|action| action.run != RunKind::Stay as i32)
             };
             let tids: Vec<Tid> = target.threads.keys().copied().filter(runs).collect();
-            let request = Resume {
-                target: target.id.value(),
-                // Where threads stop alone each has a stop of its own.
-                stop: if target.stops_alone { 0 } else { target.stop.value() },
-                actions: wanted,
-                insert: changes.insert,
-                remove: changes.remove,
-            };
             // What the debugger asked at this stop, the next one brings along.
-            if let Some(windows) = target.habits.settle(target.id.value(), target.threads.len()) {
+            if let Some(windows) = target.habits.settle(id.value(), target.threads.len()) {
                 self.client.post(&windows);
             }
-            target.note_running(tids);
-            target.is_running = true;
-            target.resume_request = Some(self.client.post(&request));
+            self.post_resume(id, wanted, tids);
         }
         is_any
+    }
+
+    /// Asks the server to let threads of a target run, with the changes of breakpoints that have
+    /// gathered. `tids` are those that are known to run then.
+    pub(crate) fn post_resume(&mut self, id: TargetId, actions: Vec<ThreadAction>, tids: Vec<Tid>) {
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        let changes = target.breakpoints.take_changes();
+        if !changes.remove_first.is_empty() {
+            self.client.post(&RemoveSites { target: id.value(), ids: changes.remove_first });
+        }
+        let request = Resume {
+            target: id.value(),
+            // Where threads stop alone each has a stop of its own.
+            stop: if target.stops_alone { 0 } else { target.stop.value() },
+            actions,
+            insert: changes.insert,
+            remove: changes.remove,
+        };
+        let request = self.client.post(&request);
+        self.resumes += 1;
+        target.note_running(&tids);
+        target.resumptions.push(Resumption { request, tids, undo: changes.undo });
     }
 
     /// Stops those threads that are to stop, in non-stop mode.
@@ -272,9 +313,14 @@ impl Session {
             let is_meant =
                 |(tid, thread): &(&Tid, &Thread)| thread.is_running && stops(target, **tid);
             let named = target.threads.iter().filter(is_meant).map(|(tid, _)| tid.value());
-            let tids: Vec<u32> = if is_all { Vec::new() } else { named.collect() };
-            if is_all || !tids.is_empty() {
-                self.client.post(&Interrupt { target: id.value(), tids });
+            let named: Vec<u32> = named.collect();
+            if is_all {
+                self.client.post(&Interrupt { target: id.value(), tids: Vec::new() });
+                continue;
+            }
+            // One by one: a thread that has ended meanwhile keeps no other one running.
+            for tid in named {
+                self.client.post(&Interrupt { target: id.value(), tids: vec![tid] });
             }
         }
         Ok(())

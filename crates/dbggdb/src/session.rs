@@ -201,6 +201,10 @@ impl Session {
         self.other_connections = Some(place);
     }
 
+    pub(crate) fn say_aside(&self, text: &str) {
+        (self.aside)(text);
+    }
+
     /// Serves a debugger until it leaves. Targets that are left are treated as the server treats
     /// those of a client that is gone: attached ones run on, created ones end.
     ///
@@ -307,10 +311,12 @@ impl Session {
     /// The target and the thread that packets are about.
     ///
     /// **Shape**: the thread that was selected; without one the last that stopped.
+    ///
+    /// **Errors**: there is no process, or the one that was selected is gone. Another one is not
+    /// meant.
     pub(crate) fn current(&self) -> Result<(TargetId, Tid), PacketError> {
-        if let Some((pid, tid)) = self.selected
-            && let Ok(id) = self.target_of(pid)
-        {
+        if let Some((pid, tid)) = self.selected {
+            let id = self.target_of(pid)?;
             let tid = self.borrowers.get(&pid).map_or(tid, |borrower| borrower.maker);
             return Ok((id, tid));
         }

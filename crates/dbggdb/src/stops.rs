@@ -4,7 +4,7 @@
 
 use dbgbase::{ExitStatus, Pid, Signal, StopReason, TargetId, Tid};
 use dbgwire::event::{Created, Exited, Printed, Stopped};
-use dbgwire::verbs::resume::{Interrupt, Resume, RunKind, ThreadAction};
+use dbgwire::verbs::resume::{Interrupt, RunKind, ThreadAction};
 use dbgwire::{AnyEvent, Fault, convert};
 
 use crate::breakpoints::Kind;
@@ -14,7 +14,7 @@ use crate::hex;
 use crate::report::{News, Report};
 use crate::resume::{Action, Run};
 use crate::session::{Session, SessionError};
-use crate::target::Target;
+use crate::target::{Resumption, Target};
 
 /// How much output is kept for a debugger that does not listen.
 const UNHEARD_LEN_MAX: usize = 1024 * 1024;
@@ -228,6 +228,8 @@ impl Session {
             return Ok(());
         };
         let pid = target.pid;
+        // Its birth is told all the same if it has not lived to its first stop.
+        self.note_born(pid);
         if !exited.left.is_empty() {
             let text = format!("dbggdb: process {pid} is left: {}\n", exited.left);
             self.say(text.as_bytes())?;
@@ -281,28 +283,38 @@ impl Session {
             }
             tids.extend(target.threads.keys().copied());
         }
-        let stop = if target.stops_alone { 0 } else { target.stop.value() };
-        let request = Resume { target: id.value(), stop, actions, ..Resume::default() };
-        target.note_running(tids);
-        self.resumes += 1;
-        target.resume_request = Some(self.client.post(&request));
+        self.post_resume(id, actions, tids);
     }
 
     /// A request is refused whose reply nobody waited for.
     pub(crate) fn take_refusal(&mut self, id: u32, fault: &Fault) -> Result<(), SessionError> {
-        let mut targets = self.targets.values_mut();
-        let Some(target) = targets.find(|target| target.resume_request == Some(id)) else {
+        if !self.take_refused_resume(id) {
             return self.say(format!("dbggdb: {fault}\n").as_bytes());
-        };
-        target.resume_request = None;
-        target.breakpoints.undo_changes();
-        target.is_running = false;
-        target.threads.values_mut().for_each(|thread| thread.is_running = false);
-        let report =
-            Report { pid: target.pid, tid: target.event_thread, news: News::Stopped(None) };
+        }
         self.say(format!("dbggdb: cannot resume: {fault}\n").as_bytes())?;
-        self.reports.push_back(report);
         self.settle()
+    }
+
+    /// Threads that were to run by this request have not moved: that is a stop. Whether there are
+    /// any.
+    fn take_refused_resume(&mut self, request: u32) -> bool {
+        for target in self.targets.values_mut() {
+            let is_it = |resumption: &Resumption| resumption.request == request;
+            let Some(at) = target.resumptions.iter().position(is_it) else { continue };
+            let Resumption { tids, undo, .. } = target.resumptions.remove(at);
+            target.breakpoints.undo(undo);
+            let stops_alone = target.stops_alone;
+            let stands = |tid: &Tid| !stops_alone || tids.contains(tid);
+            for (_, thread) in target.threads.iter_mut().filter(|(tid, _)| stands(tid)) {
+                thread.is_running = false;
+            }
+            target.is_running = target.threads.values().any(|thread| thread.is_running);
+            let told = if stops_alone { tids } else { vec![target.event_thread] };
+            let report = |tid| Report { pid: target.pid, tid, news: News::Stopped(None) };
+            self.reports.extend(told.into_iter().map(report));
+            return true;
+        }
+        false
     }
 
     /// Tells the debugger what is to be told: in all-stop mode once everything stands still.

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use dbgbase::{Address, Arch, GeneralRegisters, Pid, StopNumber, TargetId, Tid};
+use dbgbase::{Address, Arch, GeneralRegisters, Pid, Signal, StopNumber, TargetId, Tid};
 use dbgwire::event::Stopped;
 use dbgwire::verbs::description::{AuxiliaryEntry, DescribeProcessReply};
 use dbgwire::verbs::memory::Region;
 use dbgwire::verbs::module::ModuleDescription;
 use dbgwire::verbs::resume::{RunKind, ThreadAction};
 
-use crate::breakpoints::Breakpoints;
+use crate::breakpoints::{Breakpoints, Undo};
 use crate::catching::Caught;
 use crate::habits::Habits;
 use crate::memory_cache::MemoryCache;
@@ -55,8 +55,8 @@ pub(crate) struct Target {
     pub(crate) breakpoints: Breakpoints,
     /// The stop that the debugger was told last, and would be told again.
     pub(crate) last_report: Option<Report>,
-    /// The request by which it was resumed, whose refusal would be a stop.
-    pub(crate) resume_request: Option<u32>,
+    /// The requests by which threads were resumed, as long as none of these has stopped.
+    pub(crate) resumptions: Vec<Resumption>,
     /// Whether it is being stopped only because another one has.
     pub(crate) is_interrupted: bool,
     /// Whether it is a shell that is about to execute the program it was started for.
@@ -67,6 +67,17 @@ pub(crate) struct Target {
     pub(crate) stops_alone: bool,
     /// The system calls at which it stops.
     pub(crate) caught: Caught,
+}
+
+/// Threads that were let run by one request. Should the server refuse it, they have not moved.
+#[derive(Debug)]
+pub(crate) struct Resumption {
+    /// The request's number.
+    pub(crate) request: u32,
+    /// The threads.
+    pub(crate) tids: Vec<Tid>,
+    /// How the changes of breakpoints that it took along are undone.
+    pub(crate) undo: Undo,
 }
 
 /// A thread of a target.
@@ -84,6 +95,8 @@ pub(crate) struct Thread {
     pub(crate) told: Option<News>,
     /// Whether the debugger has been told that it ends: it is gone for it, and runs on.
     pub(crate) is_ending: bool,
+    /// A signal that the debugger has given it, with a resume that was answered before it ran.
+    pub(crate) owed: Option<Signal>,
 }
 
 impl Target {
@@ -108,7 +121,7 @@ impl Target {
             regions: None,
             breakpoints: Breakpoints::default(),
             last_report: None,
-            resume_request: None,
+            resumptions: Vec::new(),
             is_interrupted: false,
             is_shell: false,
             actions: Vec::new(),
@@ -123,7 +136,8 @@ impl Target {
         // What was asked while threads ran was so then.
         self.regions = None;
         self.event_thread = Tid::new(event.tid);
-        self.resume_request = None;
+        self.resumptions
+            .retain(|resumption| event.alone && !resumption.tids.contains(&self.event_thread));
         for tid in &event.threads_ended {
             self.threads.remove(&Tid::new(*tid));
         }
@@ -166,17 +180,15 @@ impl Target {
     }
 
     /// Forgets what is no longer so once `tids` run.
-    pub(crate) fn note_running(&mut self, tids: impl IntoIterator<Item = Tid>) {
+    pub(crate) fn note_running(&mut self, tids: &[Tid]) {
         for tid in tids {
-            if let Some(thread) = self.threads.get_mut(&tid) {
+            if let Some(thread) = self.threads.get_mut(tid) {
                 let is_ending = thread.is_ending;
                 *thread = Thread { is_running: true, is_ending, ..Thread::default() };
-                self.is_running = true;
             }
         }
-        if self.is_running {
-            self.forget_memory();
-        }
+        self.is_running = true;
+        self.forget_memory();
     }
 
     /// The image that is the program itself, if it is known.
@@ -209,7 +221,7 @@ impl Target {
     /// Takes note of a program that was executed: nothing of the old one is left.
     pub(crate) fn note_exec(&mut self) {
         self.forget_memory();
-        self.breakpoints.forget_armed();
+        self.breakpoints.forget();
         self.knows_threads = false;
         self.is_unseen = true;
         self.auxiliary = None;

@@ -29,7 +29,12 @@ impl Session {
     }
 
     /// Selects a thread; of a process or of several the one that stopped last.
+    ///
+    /// **Errors**: [`PacketError::UnknownProcess`]. What is selected stays so then.
     pub(crate) fn select(&mut self, id: ThreadId) -> Result<(), PacketError> {
+        if let Some(Which::One(pid)) = id.process {
+            self.target_of(pid)?;
+        }
         let is_of = |target: &&crate::target::Target| match id.process {
             Some(Which::One(pid)) => target.pid == pid,
             _ => true,
@@ -162,13 +167,14 @@ impl Session {
 
     /// Makes sure that all threads of a target are known, with their names.
     ///
-    /// **Cost**: none if they are known at this stop, otherwise one round trip.
+    /// **Cost**: none if they are known at this stop, else, and while any runs, one round trip.
     pub(crate) fn know_threads(&mut self, id: TargetId) -> Result<(), PacketError> {
         self.overview(id)?;
         let target = self.target_mut(id)?;
         target.habits.note_threads();
         let has_names = target.threads.values().all(|thread| thread.name.is_some());
-        if target.knows_threads && has_names {
+        // While some run others may begin and end.
+        if target.knows_threads && has_names && !target.is_running {
             return Ok(());
         }
         let reply = self.client.call(&ListThreads { target: id.value() })?;

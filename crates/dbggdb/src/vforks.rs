@@ -7,7 +7,7 @@ use dbgbase::{ExitStatus, Pid, Signal, TargetId, Tid};
 use dbgwire::verbs::file::{CloseFile, OpenFile, ReadFile};
 use dbgwire::verbs::memory::Range;
 use dbgwire::verbs::process::{Detach, Kill};
-use dbgwire::verbs::resume::{Resume, RunKind, ThreadAction};
+use dbgwire::verbs::resume::{RunKind, ThreadAction};
 
 use crate::error::PacketError;
 use crate::report::{News, Report};
@@ -96,15 +96,11 @@ impl Session {
             };
             let Some(target) = self.targets.get_mut(&parent) else { continue };
             let is_waiting = target.threads.get(&maker).is_some_and(|thread| !thread.is_running);
-            if is_waiting {
+            if is_waiting && (target.stops_alone || !target.is_running) {
                 let run = RunKind::Continue as i32;
                 let action = ThreadAction { tid: maker.value(), run, ..ThreadAction::default() };
                 target.actions = vec![action];
-                let stop = if target.stops_alone { 0 } else { target.stop.value() };
-                let actions = target.actions.clone();
-                let request = Resume { target: parent.value(), stop, actions, ..Resume::default() };
-                target.note_running([maker]);
-                target.resume_request = Some(self.client.post(&request));
+                self.post_resume(parent, vec![action], vec![maker]);
             }
         }
         is_any

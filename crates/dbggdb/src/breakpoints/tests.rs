@@ -18,7 +18,8 @@ fn taking_out_and_putting_in_again_changes_nothing() {
     assert_eq!(breakpoints.take_changes(), Changes::default());
     breakpoints.remove(&one);
     let id = changes.insert[0].id;
-    assert_eq!(breakpoints.take_changes(), Changes { insert: Vec::new(), remove: vec![id] });
+    let changes = breakpoints.take_changes();
+    assert_eq!((changes.insert.len(), changes.remove), (0, vec![id]));
 }
 
 #[test]
@@ -42,9 +43,15 @@ fn what_was_refused_is_tried_again() {
     let mut breakpoints = Breakpoints::default();
     breakpoints.insert(place(Kind::Software, 0x1000, 1), Wish::default());
     let first = breakpoints.take_changes();
-    breakpoints.undo_changes();
+    breakpoints.undo(first.undo);
     let second = breakpoints.take_changes();
     assert_eq!((first.insert.len(), second.insert.len()), (1, 1));
+    let ids: Vec<u32> = second.insert.iter().map(|site| site.id).collect();
+    breakpoints.remove(&place(Kind::Software, 0x1000, 1));
+    let third = breakpoints.take_changes();
+    assert_eq!(third.remove, ids);
+    breakpoints.undo(third.undo);
+    assert_eq!(breakpoints.take_changes().remove, ids, "they are still armed");
 }
 
 #[test]

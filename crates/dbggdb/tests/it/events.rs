@@ -3,6 +3,7 @@
 use testkit::{Guard, Testee};
 
 use crate::gdb::{assert_says, gdb, pipe};
+use crate::packets::address_of;
 use crate::stub::{Stub, field};
 
 /// What gdb says of a program with these arguments, and these commands.
@@ -194,4 +195,57 @@ fn what_cannot_run_is_told_at_once() {
     assert!(stub.ask("vCont;q").starts_with("E.malformed"));
     assert!(stub.ask("vCont").starts_with("E.malformed"));
     assert!(stub.go("vCont;c").starts_with("W00"));
+}
+
+#[test]
+fn a_signal_is_given_even_if_another_process_has_something_to_tell_first() {
+    let guard = Guard::new();
+    let program = Testee::build("signals", &[]);
+    let path = program.path().to_str().expect("text");
+    let mut processes = [(); 2].map(|()| guard.start(path, &["waits"]));
+    processes.iter_mut().for_each(|process| assert_eq!(process.read_line(), "ready"));
+    let mut stub = Stub::start(&guard, &[]);
+    stub.greet();
+    for process in &processes {
+        let reply = stub.go(&format!("vAttach;{:x}", process.pid()));
+        assert!(reply.starts_with("T00"), "{reply}");
+        process.signal(dbgbase::Signal::SIGUSR1);
+    }
+    let first = stub.go("vCont;c");
+    let thread = |reply: &str| field(reply, "thread").expect("names its thread").to_owned();
+    assert!(first.starts_with("T1e"), "{first}");
+    // Nobody is fetching reports: this takes none away.
+    assert_eq!(stub.ask("vStopped"), "OK");
+    let second = stub.go(&format!("vCont;C1e:{};c", thread(&first)));
+    assert!(second.starts_with("T1e"), "{second}");
+    assert_ne!(thread(&first), thread(&second));
+    stub.send(&format!("vCont;C1e:{};c", thread(&second)));
+    processes.iter_mut().for_each(testkit::Process::close_input);
+    // Each ends with the number of signals that it has had.
+    assert!(stub.receive().starts_with("W01;process:"));
+    assert!(stub.go("vCont;c").starts_with("W01;process:"));
+}
+
+#[test]
+fn all_that_the_cpu_can_watch_is_given_to_others_at_one_stop() {
+    let guard = Guard::new();
+    let program = Testee::build("count", &[]);
+    let mut stub = Stub::run(&guard, &program, &["3"]);
+    let work = address_of(&mut stub, &program, "work");
+    let done = address_of(&mut stub, &program, "done");
+    let first = [work + 1, work + 2, work + 3, work];
+    let second = [done + 1, done + 2, done + 3, done];
+    for place in first {
+        assert_eq!(stub.ask(&format!("Z1,{place:x},1")), "OK");
+    }
+    let reply = stub.go("vCont;c");
+    assert!(reply.starts_with("T05hwbreak:;"), "{reply}");
+    for place in first {
+        assert_eq!(stub.ask(&format!("z1,{place:x},1")), "OK");
+    }
+    for place in second {
+        assert_eq!(stub.ask(&format!("Z1,{place:x},1")), "OK");
+    }
+    let reply = stub.go("vCont;c");
+    assert!(reply.starts_with("T05hwbreak:;"), "{reply}");
 }

@@ -4,6 +4,7 @@
 use testkit::{Guard, Testee};
 
 use crate::gdb::{assert_says, gdb, pipe};
+use crate::packets::address_of;
 use crate::stub::{Stub, field};
 
 /// What gdb says of a program that it runs with these arguments, after these commands.
@@ -208,4 +209,19 @@ fn a_vforked_child_and_its_parent_packet_by_packet() {
         reply = stub.go("vCont;C14");
     }
     assert!(reply.starts_with("W00;process:"), "{reply}");
+}
+
+#[test]
+fn breakpoints_of_a_program_are_not_those_of_the_next_one() {
+    let guard = Guard::new();
+    let program = Testee::build("executes", &[]);
+    let mut stub = Stub::run(&guard, &program, &["first"]);
+    // Addresses are the same every time, so that this is a place of both programs.
+    let second = address_of(&mut stub, &program, "second");
+    assert_eq!(stub.ask(&format!("Z0,{second:x},1")), "OK");
+    let reply = stub.go("vCont;c");
+    assert!(reply.starts_with("T05exec:"), "{reply}");
+    // Debuggers know that they are gone and take none out.
+    let reply = stub.go("vCont;c");
+    assert!(reply.starts_with("W05"), "{reply}");
 }

@@ -132,3 +132,32 @@ fn launches_packet_by_packet() {
     assert_eq!(stub.ask("qfThreadInfo"), format!("m{}", thread(&third)));
     assert!(stub.go("vCont;c").starts_with("W00"));
 }
+
+#[test]
+fn no_other_process_is_meant_than_the_one_that_is_named() {
+    let guard = Guard::new();
+    let program = Testee::build("spin", &[]);
+    let mut stub = Stub::run(&guard, &program, &[]);
+    let one = stub.ask("qC").trim_start_matches("QC").to_owned();
+    let reply = stub.ask("Hgp7ffffff.7ffffff");
+    assert!(reply.starts_with('E'), "{reply}");
+    assert_eq!(stub.ask("qC"), format!("QC{one}"));
+    let process = one.trim_start_matches('p').split('.').next().expect("a process");
+    // A second one, and the first one ends while it is selected.
+    let path = program.path().to_str().expect("text");
+    let other = stub.go(&format!("vRun;{}", digits(path.as_bytes())));
+    assert!(other.starts_with("T05"), "{other}");
+    assert_eq!(stub.ask(&format!("Hg{one}")), "OK");
+    assert_eq!(stub.ask(&format!("vKill;{process}")), "OK");
+    assert!(stub.ask(&format!("Hg{one}")).starts_with('E'));
+}
+
+#[test]
+fn a_restart_is_never_answered() {
+    let guard = Guard::new();
+    let mut stub = Stub::start(&guard, &[]);
+    stub.greet();
+    // There is nothing to start.
+    stub.send("R");
+    assert_eq!(stub.ask("?"), "W00");
+}

@@ -21,6 +21,8 @@ mod events;
 mod gdb_sessions;
 // Threads that stop one by one, with gdb.
 mod non_stop;
+// The same packet by packet.
+mod non_stop_packets;
 // Debuggers that connect.
 mod listening;
 // A process server as WinDbg takes one.

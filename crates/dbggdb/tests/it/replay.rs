@@ -135,7 +135,7 @@ fn answer(writer: &mut LinkWriter, frame: &Frame, stop: &mut u64) -> bool {
         Ok(Request::ListRegions(_)) => {
             let region =
                 Region { start: MEMORY.start, end: MEMORY.end, protection: 7, ..Region::default() };
-            let listed = ListRegionsReply { regions: vec![region], more: false };
+            let listed = ListRegionsReply { regions: vec![region], more: true };
             reply::<ListRegions>(id, &listed)
         }
         Ok(Request::ListThreads(_)) => {
