@@ -78,7 +78,7 @@ const GDB_ALONE: &[Dialogue] = &[
     ("k", &[">k", "?"], Is("W00")),
     ("R", &[">R00", "?"], Begins("T05")),
     ("s", &["s"], Begins("T05")),
-    ("S", &["S1e", "c"], Is("X1e;process:{pid}")),
+    ("S", &["s", "S1e"], Is("X1e;process:{pid}")),
     ("z", &["Z0,{code},1", "z0,{code},1", "c"], Begins("W00")),
     ("Z", &["Z0,{code},1", "c"], Begins("T05swbreak:;")),
     ("vAttach", &["vAttach;{other}"], Begins("T00")),
