@@ -3,6 +3,10 @@
 //!
 //! **Source**: GDB manual, "Host I/O Packets".
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 use bytes::Bytes;
 use dbgbase::Pid;
 use dbgwire::verbs::file::{FileStatus, ReadLink, RemoveFile, StatFile};
@@ -12,6 +16,7 @@ use crate::error::PacketError;
 use crate::file_protocol::{self, EACCES, EINVAL, ENOENT, OpenFlags};
 use crate::files::Errno;
 use crate::hex;
+use crate::own_files;
 use crate::packet::{PACKET_LEN_MAX, escape_into, unescape};
 use crate::session::{Handled, Reply, Session};
 
@@ -172,6 +177,10 @@ impl Session {
     ) -> Result<FileStatus, Refused> {
         let path = path(&mut arguments)?;
         arguments.end()?;
+        let own = own_files::open(&path).filter(|_| self.files.namespace.is_none());
+        if let Some(own) = own {
+            return own_files::status(&own).map_err(|_| Refused(ENOENT));
+        }
         let target = self.file_target();
         Ok(self.ask_status(StatFile { file: 0, path, target, keep_link })?)
     }
@@ -180,6 +189,10 @@ impl Session {
     fn file_remove(&mut self, mut arguments: Arguments<'_>) -> Outcome {
         let path = path(&mut arguments)?;
         arguments.end()?;
+        if self.files.namespace.is_none() && own_files::remove(Path::new(OsStr::from_bytes(&path)))
+        {
+            return Ok(Done::from(0));
+        }
         if !self.files.settings.allow_writes {
             return Err(Refused(EACCES));
         }

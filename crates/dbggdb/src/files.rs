@@ -10,10 +10,13 @@
 //! | ELF without | its pieces, as long as it is open |
 //! | any other, for reading | what is read ahead, until another packet comes |
 //! | one that is written | nothing |
+//! | one that this program wrote (`own_files`) | nothing; it is on this machine |
 //!
 //! An image that this machine has at the same path, by build-id and length, is not fetched.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
 use dbgbase::TargetId;
@@ -26,8 +29,9 @@ use dbgwire::verbs::memory::Range;
 
 use crate::elf_head;
 use crate::file_blocks::{BLOCK_LEN, FileBlocks, Identity};
-use crate::file_protocol::{EACCES, EBADF, EMFILE, OpenFlags, errno};
+use crate::file_protocol::{EACCES, EBADF, EINVAL, EMFILE, ENOENT, OpenFlags, errno};
 use crate::local_twin::{HEAD_LEN, LocalTwin};
+use crate::own_files;
 use crate::session::Session;
 
 /// How many blocks one reader has under way.
@@ -84,6 +88,8 @@ enum Contents {
     Stream(Stream),
     /// An image's pieces.
     Image(Image),
+    /// It is on this machine.
+    Own(File),
 }
 
 /// Reading a file that may change, from its start to its end.
@@ -128,6 +134,23 @@ impl Files {
         Ok(file)
     }
 
+    /// Adds a file of this machine; its descriptor.
+    fn add_own(&mut self, path: &[u8], flags: OpenFlags, own: File) -> Result<u32, Errno> {
+        let status = own_files::status(&own).map_err(|_| ENOENT)?;
+        self.last_descriptor += 1;
+        let file = OpenedFile {
+            path: path.to_vec(),
+            target: 0,
+            flags,
+            handle: None,
+            status,
+            last_use: self.uses,
+            contents: Contents::Own(own),
+        };
+        self.open.insert(self.last_descriptor, file);
+        Ok(self.last_descriptor)
+    }
+
     /// Somebody writes into a file: nothing of it is known any more.
     fn forget_contents(&mut self, status: &FileStatus) {
         let place = |status: &FileStatus| (status.device, status.inode);
@@ -157,6 +180,10 @@ impl Session {
         }
         if self.files.open.len() >= DESCRIPTORS_MAX {
             return Err(EMFILE);
+        }
+        let own = own_files::open(path).filter(|_| flags.is_reading());
+        if let Some(own) = own.filter(|_| self.files.namespace.is_none()) {
+            return self.files.add_own(path, flags, own);
         }
         self.make_room();
         let target = self.files.namespace.map_or(0, TargetId::value);
@@ -245,6 +272,12 @@ impl Session {
         let file = self.files.get(descriptor)?;
         match &mut file.contents {
             Contents::Snapshot(all) => Ok(piece(all, offset, len)),
+            Contents::Own(own) => {
+                let mut bytes = vec![0; len as usize];
+                let count = own.read_at(&mut bytes, offset).map_err(|_| EINVAL)?;
+                bytes.truncate(count);
+                Ok(Bytes::from(bytes))
+            }
             Contents::Image(_) => self.read_image(descriptor, offset, len),
             Contents::Stream(_) => self.read_stream(descriptor, offset, len),
             Contents::Changing => {
@@ -409,7 +442,7 @@ impl Session {
     /// round trip.
     pub(crate) fn file_status(&mut self, descriptor: u32) -> Result<FileStatus, Errno> {
         let file = self.files.get(descriptor)?;
-        if matches!(file.contents, Contents::Snapshot(_) | Contents::Image(_)) {
+        if matches!(file.contents, Contents::Snapshot(_) | Contents::Image(_) | Contents::Own(_)) {
             return Ok(file.status);
         }
         let handle = self.handle(descriptor)?;
@@ -483,7 +516,7 @@ impl OpenedFile {
     /// Whether the server need not be asked for anything that it holds.
     fn is_known(&self) -> bool {
         match &self.contents {
-            Contents::Snapshot(_) => true,
+            Contents::Snapshot(_) | Contents::Own(_) => true,
             Contents::Image(image) => image.twin.is_some(),
             Contents::Stream(_) | Contents::Changing => false,
         }

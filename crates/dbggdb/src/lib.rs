@@ -52,6 +52,7 @@ mod monitor;
 mod non_stop;
 mod osdata;
 mod overview;
+mod own_files;
 pub mod packet;
 mod packets;
 mod process_info;

@@ -1,5 +1,5 @@
 //! LLDB's wish for a core file. It is written on the debugger's machine, which is this one: LLDB
-//! copies it to where it was asked for.
+//! copies it to where it was asked for, or has it sent by `vFile`.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -20,6 +20,7 @@ use crate::dialect::Dialect;
 use crate::error::PacketError;
 use crate::hex;
 use crate::memory_cache::PAGE_LEN;
+use crate::own_files;
 use crate::report::News;
 use crate::session::{Handled, Reply, Session};
 use crate::signal_number;
@@ -40,8 +41,7 @@ pub(crate) struct CoreFiles {
 impl Drop for CoreFiles {
     fn drop(&mut self) {
         for path in &self.paths {
-            // It may have been moved away, which is as good.
-            let _ = std::fs::remove_file(path);
+            own_files::remove(path);
         }
     }
 }
@@ -85,6 +85,7 @@ impl Session {
         let path = std::env::temp_dir().join(name);
         let mut options = OpenOptions::new();
         let file = options.write(true).create_new(true).mode(0o600).open(&path)?;
+        own_files::add(&path);
         self.core_files.paths.push(path.clone());
         Ok((file, path))
     }

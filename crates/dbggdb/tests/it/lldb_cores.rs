@@ -6,6 +6,7 @@ use testkit::{Guard, Testee};
 
 use crate::gdb::{assert_says, gdb};
 use crate::lldb::{lldb, run};
+use crate::stub::{Stub, bytes};
 
 #[test]
 fn a_core_file_shows_what_the_process_showed() {
@@ -77,14 +78,47 @@ fn the_bridge_leaves_no_core_file_behind() {
     let guard = Guard::new();
     let program = Testee::build("count", &[]);
     let path = program.path().to_str().expect("text");
-    let mut stub = crate::stub::Stub::start(&guard, &["--", path, "3"]);
+    let mut stub = Stub::start(&guard, &["--", path, "3"]);
     assert!(stub.ask("?").starts_with('T'));
     let reply = stub.ask("qSaveCore;path-hint:00");
     let digits = reply.strip_prefix("core-path:").and_then(|rest| rest.strip_suffix(';'));
-    let saved = String::from_utf8(crate::stub::bytes(digits.expect("a path"))).expect("text");
+    let saved = String::from_utf8(bytes(digits.expect("a path"))).expect("text");
     let metadata = std::fs::metadata(&saved).expect("is there");
     assert!(metadata.len() > 4096);
     assert!(metadata.blocks() * 512 < metadata.len(), "what is zero takes no room");
     assert_eq!(stub.leave(), Some(0));
     assert!(std::fs::metadata(&saved).is_err(), "{saved} is left");
+}
+
+#[test]
+fn a_platforms_debugger_is_sent_the_core_file() {
+    let guard = Guard::new();
+    let program = Testee::build("count", &[]);
+    let path = program.path().to_str().expect("text");
+    let mut stub = Stub::start(&guard, &["--", path, "3"]);
+    assert!(stub.ask("?").starts_with('T'));
+    let reply = stub.ask("qSaveCore");
+    let digits = reply.strip_prefix("core-path:").and_then(|rest| rest.strip_suffix(';'));
+    let digits = digits.expect("a path").to_owned();
+    let saved = String::from_utf8(bytes(&digits)).expect("text");
+    let core = std::fs::read(&saved).expect("is there");
+    // It is not the server that is asked, whose machine is another one.
+    let before = stub.round_trips();
+    assert_eq!(stub.ask(&format!("vFile:size:{digits}")), format!("F{:x}", core.len()));
+    assert_eq!(stub.ask(&format!("vFile:mode:{digits}")), "F180");
+    let file = stub.ask(&format!("vFile:open:{digits},40000000,0")).split_off(1);
+    let read = stub.ask_bytes(format!("vFile:pread:{file},4,0").as_bytes());
+    assert_eq!(read, b"F4;\x7fELF");
+    let end = core.len() - 2;
+    let read = stub.ask_bytes(format!("vFile:pread:{file},4,{end:x}").as_bytes());
+    assert_eq!(read, [&b"F2;"[..], &core[end..]].concat());
+    assert!(stub.ask(&format!("vFile:fstat:{file}")).starts_with("F40;"));
+    assert_eq!(stub.ask(&format!("vFile:close:{file}")), "F0");
+    // It may be removed, as nothing else, and not be written.
+    assert_eq!(stub.ask(&format!("vFile:open:{digits},2,0")), "F-1,d");
+    assert_eq!(stub.ask(&format!("vFile:unlink:{digits}")), "F0");
+    assert_eq!(stub.round_trips(), before);
+    assert!(!std::path::Path::new(&saved).exists());
+    assert_eq!(stub.ask(&format!("vFile:exists:{digits}")), "F,0");
+    assert_eq!(stub.ask(&format!("vFile:unlink:{digits}")), "F-1,d");
 }

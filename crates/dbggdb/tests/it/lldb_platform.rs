@@ -78,7 +78,9 @@ fn a_platforms_process_is_attached_to_and_left() {
     let mut target = guard.start(program.path(), &["2"]);
     assert_eq!(target.read_line().trim(), "ready");
     let attach = format!("process attach --pid {}", target.pid());
-    let steps = ["breakpoint set --name finish_job", "continue", "bt 1", "process detach"];
+    let core = guard.directory().join("core");
+    let save = format!("process save-core {}", core.display());
+    let steps = ["breakpoint set --name finish_job", "continue", "bt 1", &save, "process detach"];
     let said = platform(&guard, &place, &[&[&*attach], &steps[..]].concat());
     assert_says(
         &said,
@@ -90,6 +92,7 @@ fn a_platforms_process_is_attached_to_and_left() {
         ],
     );
     assert!(!target.has_ended(), "{said}");
+    assert!(std::fs::read(&core).expect("it is there").starts_with(b"\x7fELF"));
 }
 
 #[test]
