@@ -86,8 +86,7 @@ impl Session {
     /// Takes the next report, as a payload.
     fn next_report(&mut self) -> Option<Vec<u8>> {
         let report = self.reports.pop_front()?;
-        let payload = self.stop_reply(&report);
-        self.note_told(report);
-        Some(payload)
+        self.note_told(report.clone());
+        Some(self.stop_reply(&report))
     }
 }

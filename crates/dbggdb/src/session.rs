@@ -301,11 +301,10 @@ impl Session {
 impl Session {
     /// The target that is this process.
     pub(crate) fn target_of(&self, pid: Pid) -> Result<TargetId, PacketError> {
-        let mut targets = self.targets.values();
-        let target = targets.find(|target| target.pid == pid).map(|target| target.id);
         // Of one that borrows memory there is nothing but what it borrows.
-        let target = target.or_else(|| self.borrowers.get(&pid).map(|borrower| borrower.parent));
-        target.ok_or(PacketError::UnknownProcess(pid))
+        let parent = self.borrowers.get(&pid).map(|borrower| borrower.parent);
+        let target = || self.targets.values().find(|target| target.pid == pid).map(|it| it.id);
+        parent.or_else(target).ok_or(PacketError::UnknownProcess(pid))
     }
 
     /// The target and the thread that packets are about.

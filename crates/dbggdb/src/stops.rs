@@ -131,8 +131,10 @@ impl Session {
                 self.send_caught(id);
                 return Some(News::Exec(path));
             }
+            StopReason::Forked { child, borrows: true } if !self.is_known(child) => {
+                self.note_borrower(child, id, tid);
+            }
             StopReason::Forked { child, .. } if self.is_target(child) => {}
-            StopReason::Forked { child, borrows: true } => self.note_borrower(child, id, tid),
             StopReason::Forked { .. } => {
                 // It shares the memory without being waited for, and cannot be followed.
                 self.run_on(id, tid, None);
@@ -190,8 +192,14 @@ impl Session {
     }
 
     /// Whether a process is a target.
-    fn is_target(&self, pid: Pid) -> bool {
+    pub(crate) fn is_target(&self, pid: Pid) -> bool {
         self.targets.values().any(|target| target.pid == pid)
+    }
+
+    /// Whether the debugger has been told of a stop of this process.
+    fn is_known(&self, pid: Pid) -> bool {
+        let mut targets = self.targets.values();
+        targets.any(|target| target.pid == pid && target.last_report.is_some())
     }
 
     /// Whether a process is a target that has not stopped yet.
@@ -380,6 +388,7 @@ impl Session {
 
     /// Takes note of what the debugger is told.
     pub(crate) fn note_told(&mut self, report: Report) {
+        self.borrowers.remove(&report.pid);
         let mut targets = self.targets.values_mut();
         let Some(target) = targets.find(|target| target.pid == report.pid) else { return };
         if let Some(thread) = target.threads.get_mut(&report.tid) {

@@ -46,18 +46,23 @@ impl Session {
     }
 
     /// A process that borrowed memory has executed a program, and is the target `id` now. Whether
-    /// it is to be one.
+    /// it is to be one. Until the debugger is told so it is shown as it was, standing still.
     pub(crate) fn take_borrower(&mut self, child: Pid, id: TargetId) -> bool {
-        match self.borrowers.remove(&child).map(|borrower| borrower.fate) {
+        match self.borrowers.get(&child).map(|borrower| borrower.fate) {
             None | Some(Fate::Followed) => return true,
             Some(Fate::Left) => self.client.post(&Detach { target: id.value() }),
             Some(Fate::Killed) => self.client.post(&Kill { target: id.value() }),
         };
+        self.borrowers.remove(&child);
         false
     }
 
-    /// Decides what becomes of a process that borrows memory. Whether `pid` is one.
+    /// Decides what becomes of a process that borrows memory. Whether `pid` is one. If it has
+    /// executed a program meanwhile it is a target like any other.
     pub(crate) fn decide_on_borrower(&mut self, pid: Pid, fate: Fate) -> bool {
+        if self.is_target(pid) {
+            self.borrowers.remove(&pid);
+        }
         match self.borrowers.get_mut(&pid) {
             Some(borrower) => {
                 borrower.fate = fate;
@@ -74,7 +79,9 @@ impl Session {
 
     /// The processes that borrow memory and that the debugger knows of.
     pub(crate) fn followed_borrowers(&self) -> impl Iterator<Item = Pid> {
-        let is_followed = |(_, borrower): &(&Pid, &Borrower)| borrower.fate == Fate::Followed;
+        let is_followed = |(pid, borrower): &(&Pid, &Borrower)| {
+            borrower.fate == Fate::Followed && !self.is_target(**pid)
+        };
         self.borrowers.iter().filter(is_followed).map(|(pid, _)| *pid)
     }
 

@@ -193,7 +193,16 @@ fn a_vforked_child_and_its_parent_packet_by_packet() {
     // What it borrows is there to be seen.
     assert_eq!(stub.ask(&format!("Hg{child}")), "OK");
     assert_eq!(stub.ask(&format!("T{child}")), "OK");
-    let sp = u64::from_str_radix(&stub.ask("p7"), 16).expect("a register").swap_bytes();
+    // It runs all the same, and soon stands before another program's first instruction. The
+    // debugger does not know that yet.
+    let id = u32::from_str_radix(&pid[1..], 16).expect("an id");
+    let (state, words) = (format!("/proc/{id}/stat"), format!("/proc/{id}/cmdline"));
+    let read = |path: &str| std::fs::read_to_string(path).expect("it lives");
+    let stands = || read(&words).ends_with("\0child\0") && read(&state).contains(") t ");
+    testkit::until("the child to execute its program", || stands().then_some(()));
+    let sp = stub.ask("p7");
+    assert_eq!(field(&reply, "07"), Some(&*sp));
+    let sp = u64::from_str_radix(&sp, 16).expect("a register").swap_bytes();
     assert_eq!(stub.ask(&format!("m{sp:x},8")).len(), 16);
     // It runs to the program that it executes, then to its end; its parent says only then that it
     // has its memory back.
