@@ -64,8 +64,9 @@ fn costs_of_lldb(threads: &str, steps: &[&str]) -> Vec<u64> {
 #[test]
 fn lldb_is_told_of_a_hundred_threads_in_a_few_round_trips() {
     let costs = costs_of_lldb("100", &["thread list", "thread backtrace all", "bt"]);
-    // The server, the attach, the overview, all threads.
-    assert!(costs[0] <= 6, "until lldb is ready: {costs:?}");
+    // The server, the attach, the overview, all threads; and of the first thread's stack and the
+    // linker's lists what lies elsewhere, depending on where it stopped.
+    assert!(costs[0] <= 8, "until lldb is ready: {costs:?}");
     assert_eq!(costs[1], 0, "thread list: {costs:?}");
     assert!(costs[2] <= 4, "all backtraces: {costs:?}");
     assert_eq!(costs[3], 0, "everything is known: {costs:?}");
