@@ -140,10 +140,17 @@ fn a_thread_that_was_stepped_through_a_fork_needs_no_guardian() {
         wait_for_rest(process.pid());
         let session = client.call(&ServerInfo {}).expect("it answers").pid;
         send_signal(server.pid(), Signal::SIGSTOP);
+        until("the guardian to stand still", || is_stopped(server.pid()).then_some(()));
         send_signal(Pid::new(session), Signal::SIGKILL);
         assert_eq!(process.wait(), ExitStatus::Exited(0), "{how}");
         send_signal(server.pid(), Signal::SIGCONT);
     }
+}
+
+/// Whether every thread of a process has been stopped.
+fn is_stopped(pid: Pid) -> bool {
+    let state = |tid: &Tid| procfs::status(pid, *tid, "State").unwrap_or_default();
+    procfs::tids(pid).iter().all(|tid| state(tid).starts_with('T'))
 }
 
 /// The server lets the next client in and debugs for it.
