@@ -182,6 +182,15 @@ impl Client {
         self.shared.inbox.next(deadline)
     }
 
+    /// Has `waker` called, from another thread, whenever something arrives that
+    /// [`next`](Client::next) gives: for owners that wait for other things as well. Only the first
+    /// one counts.
+    ///
+    /// **Cost**: none.
+    pub fn wake_by(&self, waker: impl Fn() + Send + Sync + 'static) {
+        self.shared.inbox.set_waker(Box::new(waker));
+    }
+
     /// Why the link is lost, if it is.
     ///
     /// **Cost**: none.

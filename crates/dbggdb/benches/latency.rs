@@ -59,18 +59,20 @@ fn measure(program: &Testee, session: Session, stub: Stub, delay: Duration) {
     assert_eq!(target.read_line().trim(), "ready");
     let served = stub.serve(&guard, target.pid(), session.debugger(), delay);
     let figures = session.run(&guard, &served.connect, program, target.pid());
+    assert!(figures.is_some() || stub != Stub::Bridge, "{} failed", session.name());
+    let seconds = figures.as_ref().map(|figures| format!("{:.2}", figures.seconds));
     let (to, from) = served.relay.bytes();
     println!(
-        "{:<9} {:<24} {:<11} {:>6.2} {:>8} {:>10.1}",
+        "{:<9} {:<24} {:<11} {:>6} {:>8} {:>10.1}",
         format!("{} ms", delay.as_millis()),
         session.name(),
         stub.name(),
-        figures.seconds,
+        seconds.as_deref().unwrap_or("failed"),
         served.relay.turns(),
         (to + from) as f64 / 1000.0,
     );
     if std::env::var_os("LATENCY_STEPS").is_some() {
-        for (name, seconds) in &figures.steps {
+        for (name, seconds) in figures.iter().flat_map(|figures| &figures.steps) {
             println!("    {name:<24} {seconds:>6.2}");
         }
     }

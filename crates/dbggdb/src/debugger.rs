@@ -1,15 +1,24 @@
 //! The connection to the debugger: packets in, replies and notifications out, acknowledged as long
 //! as the debugger wants that. It knows streams, and no packet's meaning.
+//!
+//! Whoever serves the debugger reads its packets as well: a thread in between would cost each of
+//! them a wake-up more, and debuggers send thousands.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError, TrySendError};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::event::{PollFd, PollFlags};
 
 use crate::packet::{Item, PacketReader, frame};
 
 /// How many bytes are read from the debugger at once.
 const READ_LEN: usize = 64 * 1024;
-/// How many packets may wait to be taken; then no more are read.
-const WAITING_MAX: usize = 64;
+
+/// A stream that can be waited for.
+pub trait Source: Read + AsFd + Send {}
+
+impl<S: Read + AsFd + Send> Source for S {}
 
 /// Something from the debugger that has to be acted on.
 #[derive(Debug)]
@@ -24,64 +33,78 @@ pub(crate) enum Incoming {
     Gone(Option<io::Error>),
 }
 
-/// What the reading thread sends.
-enum Arrived {
-    Item(Item),
-    Gone(Option<io::Error>),
-}
-
-/// The sending side, and the queue of what has come.
+/// Both sides of the connection, and the queue of what has come.
 pub(crate) struct Debugger {
+    /// `None` for nobody, and behind the end.
+    reader: Option<Box<dyn Source>>,
     writer: Box<dyn Write + Send>,
-    incoming: Receiver<Arrived>,
+    packet_reader: PacketReader,
+    /// What was read and is not taken yet.
+    read: VecDeque<Item>,
+    /// How the stream has ended, until that is told.
+    end: Option<Option<io::Error>>,
+    buffer: Vec<u8>,
     acknowledges: bool,
     last_sent: Vec<u8>,
     packets: u64,
 }
 
 impl Debugger {
-    /// Speaks over a pair of streams. A thread reads; `wake` is called from it whenever there is
-    /// something to take. The thread ends with the stream.
-    ///
-    /// **Errors**: that there can be no thread.
+    /// Speaks over a pair of streams.
     pub(crate) fn new(
-        reader: impl Read + Send + 'static,
+        reader: impl Source + 'static,
         writer: impl Write + Send + 'static,
-        wake: impl Fn() + Send + 'static,
-    ) -> io::Result<Debugger> {
-        let (sender, incoming) = mpsc::sync_channel(WAITING_MAX);
-        let thread = std::thread::Builder::new().name("debugger-reader".to_owned());
-        thread.spawn(move || {
-            let end = read_items(reader, &sender, &wake);
-            // Nobody listens any more: then nobody wants to know.
-            let _ = sender.send(Arrived::Gone(end));
-            wake();
-        })?;
-        let writer = Box::new(writer);
-        Ok(Debugger { writer, incoming, acknowledges: true, last_sent: Vec::new(), packets: 0 })
+    ) -> Debugger {
+        let (reader, writer) = (Box::new(reader), Box::new(writer));
+        let buffer = vec![0; READ_LEN];
+        Debugger { reader: Some(reader), writer, buffer, end: None, ..Debugger::nobody() }
     }
 
     /// Nobody: a debugger that has not connected yet.
     pub(crate) fn nobody() -> Debugger {
-        let (_, incoming) = mpsc::sync_channel(0);
-        let writer = Box::new(io::sink());
-        Debugger { writer, incoming, acknowledges: true, last_sent: Vec::new(), packets: 0 }
+        Debugger {
+            reader: None,
+            writer: Box::new(io::sink()),
+            packet_reader: PacketReader::default(),
+            read: VecDeque::new(),
+            end: Some(None),
+            buffer: Vec::new(),
+            acknowledges: true,
+            last_sent: Vec::new(),
+            packets: 0,
+        }
     }
 
-    /// The next thing that has come; `None` if nothing has. Acknowledges packets.
+    /// What is readable when there is something to read; `None` behind the end.
+    pub(crate) fn source(&self) -> Option<BorrowedFd<'_>> {
+        self.reader.as_ref().map(|reader| reader.as_fd())
+    }
+
+    /// Reads what there is. It blocks if nothing is readable.
+    pub(crate) fn read(&mut self) {
+        let Some(reader) = &mut self.reader else { return };
+        match reader.read(&mut self.buffer) {
+            Ok(0) => (self.reader, self.end) = (None, Some(None)),
+            Ok(count) => {
+                let bytes = self.buffer.get(..count).unwrap_or_default();
+                let packets = &mut self.packet_reader;
+                self.read.extend(bytes.iter().filter_map(|byte| packets.take(*byte)));
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => (self.reader, self.end) = (None, Some(Some(error))),
+        }
+    }
+
+    /// The next thing that was read; `None` if there is none. Acknowledges packets.
     ///
     /// **Errors**: the debugger does not take what is sent.
     pub(crate) fn take(&mut self) -> io::Result<Option<Incoming>> {
-        loop {
-            let arrived = match self.incoming.try_recv() {
-                Ok(arrived) => arrived,
-                Err(TryRecvError::Empty) => return Ok(None),
-                Err(TryRecvError::Disconnected) => Arrived::Gone(None),
-            };
-            if let Some(incoming) = self.act_on(arrived)? {
+        while let Some(item) = self.read.pop_front() {
+            if let Some(incoming) = self.act_on(item)? {
                 return Ok(Some(incoming));
             }
         }
+        Ok(self.end.take().map(Incoming::Gone))
     }
 
     /// Waits for the next thing.
@@ -89,19 +112,21 @@ impl Debugger {
     /// **Errors**: the debugger does not take what is sent.
     pub(crate) fn wait(&mut self) -> io::Result<Incoming> {
         loop {
-            let arrived = self.incoming.recv().unwrap_or(Arrived::Gone(None));
-            if let Some(incoming) = self.act_on(arrived)? {
+            if let Some(incoming) = self.take()? {
                 return Ok(incoming);
+            }
+            let Some(source) = self.source() else { return Ok(Incoming::Gone(None)) };
+            let mut fds = [PollFd::from_borrowed_fd(source, PollFlags::IN)];
+            match rustix::event::poll(&mut fds, None) {
+                Ok(_) => self.read(),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
             }
         }
     }
 
     /// Acknowledges what has arrived, and gives what has to be acted on.
-    fn act_on(&mut self, arrived: Arrived) -> io::Result<Option<Incoming>> {
-        let item = match arrived {
-            Arrived::Item(item) => item,
-            Arrived::Gone(end) => return Ok(Some(Incoming::Gone(end))),
-        };
+    fn act_on(&mut self, item: Item) -> io::Result<Option<Incoming>> {
         match item {
             Item::Received => {}
             Item::SendAgain if self.acknowledges => self.send_again()?,
@@ -158,44 +183,5 @@ impl Debugger {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.writer.write_all(bytes)?;
         self.writer.flush()
-    }
-}
-
-/// Reads until the stream ends; why, if that is an error.
-fn read_items(
-    mut reader: impl Read,
-    sender: &SyncSender<Arrived>,
-    wake: &impl Fn(),
-) -> Option<io::Error> {
-    let mut packets = PacketReader::default();
-    let mut buffer = vec![0; READ_LEN];
-    loop {
-        let count = match reader.read(&mut buffer) {
-            Ok(0) => return None,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Some(error),
-        };
-        let read = buffer.get(..count).unwrap_or_default();
-        let mut is_news = false;
-        for item in read.iter().filter_map(|byte| packets.take(*byte)) {
-            let arrived = match sender.try_send(Arrived::Item(item)) {
-                Ok(()) => {
-                    is_news = true;
-                    continue;
-                }
-                Err(TrySendError::Full(arrived)) => arrived,
-                Err(TrySendError::Disconnected(_)) => return None,
-            };
-            // Whoever makes room may not have been woken yet.
-            wake();
-            if sender.send(arrived).is_err() {
-                return None;
-            }
-            is_news = true;
-        }
-        if is_news {
-            wake();
-        }
     }
 }

@@ -2,7 +2,6 @@
 
 use dbgbase::TargetId;
 
-use crate::packet::PACKET_LEN_MAX;
 use crate::session::{Handled, Reply, Session};
 
 /// What this stub understands beyond what every one does.
@@ -56,7 +55,7 @@ impl Session {
         let started = self.targets.values().filter(|target| !target.is_shell);
         let ids: Vec<TargetId> = started.map(|target| target.id).collect();
         ids.into_iter().for_each(|id| self.send_interests(id));
-        let mut text = format!("PacketSize={PACKET_LEN_MAX:x}");
+        let mut text = format!("PacketSize={:x}", self.dialogue.packet_len_max());
         for feature in FEATURES {
             text.push(';');
             text.push_str(feature);

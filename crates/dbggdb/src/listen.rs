@@ -2,9 +2,9 @@
 //! and no packet.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 
@@ -42,7 +42,7 @@ enum Socket {
 /// A debugger's connection, both ways.
 pub(crate) struct Connection {
     /// What it sends.
-    pub(crate) reader: Box<dyn Read + Send>,
+    pub(crate) reader: File,
     /// What it is sent.
     pub(crate) writer: Box<dyn Write + Send>,
 }
@@ -168,13 +168,13 @@ fn bind_private(path: &std::path::Path) -> io::Result<UnixListener> {
 }
 
 fn unix(stream: UnixStream) -> io::Result<Connection> {
-    let reader = Box::new(stream.try_clone()?);
+    let reader = File::from(OwnedFd::from(stream.try_clone()?));
     Ok(Connection { reader, writer: Box::new(Closing(stream)) })
 }
 
 fn tcp(stream: TcpStream) -> io::Result<Connection> {
     stream.set_nodelay(true)?;
-    let reader = Box::new(stream.try_clone()?);
+    let reader = File::from(OwnedFd::from(stream.try_clone()?));
     Ok(Connection { reader, writer: Box::new(Closing(stream)) })
 }
 

@@ -12,6 +12,7 @@ mod server;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use args::{Invocation, Options};
@@ -56,7 +57,8 @@ fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
         let mut session = begin(options)?;
         // gdb shows what its pipe's command says.
         session.speak_aside(|text| eprintln!("dbggdb: {text}"));
-        return Ok(session.serve(std::io::stdin(), std::io::stdout())?);
+        let input = std::fs::File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+        return Ok(session.serve(input, std::io::stdout())?);
     };
     let mut listener = Listener::new(place)?;
     let announcement = format!("dbggdb: listening at {}", listener.place());

@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
 
 use dbgbase::{Arch, Pid, TargetId, Tid};
 use dbgeng::client::{Arrival, Client};
@@ -12,9 +15,10 @@ use dbgwire::convert;
 use dbgwire::handshake::Hello;
 use dbgwire::verbs::process::ProcessDescription;
 use dbgwire::verbs::server::{ServerInfo, ServerInfoReply};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
 
 use crate::attach_by_name::Awaited;
-use crate::debugger::{Debugger, Incoming};
+use crate::debugger::{Debugger, Incoming, Source};
 use crate::dialect::{Dialect, Dialogue};
 use crate::error::PacketError;
 use crate::files::{FileSettings, Files};
@@ -211,19 +215,24 @@ impl Session {
     /// **Errors**: [`SessionError::Debugger`], [`SessionError::Lost`].
     pub fn serve(
         &mut self,
-        reader: impl io::Read + Send + 'static,
+        reader: impl Source + 'static,
         writer: impl io::Write + Send + 'static,
     ) -> Result<(), SessionError> {
-        let nudger = self.client.nudger();
-        let debugger = Debugger::new(reader, writer, move || nudger.nudge());
-        self.debugger = debugger.map_err(SessionError::Debugger)?;
+        self.debugger = Debugger::new(reader, writer);
+        let arrivals = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let arrivals = Arc::new(arrivals.map_err(|errno| SessionError::Debugger(errno.into()))?);
+        let arrived = Arc::clone(&arrivals);
+        self.client.wake_by(move || {
+            // The only failure is a counter at its limit, which is a wake-up too.
+            let _ = rustix::io::write(&*arrived, &1_u64.to_ne_bytes());
+        });
         loop {
             while let Some(incoming) = self.debugger.take().map_err(SessionError::Debugger)? {
                 if !self.take_incoming(incoming)? {
                     return Ok(());
                 }
             }
-            match self.client.next(self.next_look()) {
+            match self.client.next(Some(Instant::now())) {
                 Some(Arrival::Nudged) => {}
                 Some(Arrival::Event(event, tail)) => {
                     self.take_event(*event, &tail)?;
@@ -232,11 +241,33 @@ impl Session {
                 Some(Arrival::Lost(reason)) => {
                     return self.lose(format!("the process server is lost: {reason}"));
                 }
-                None if self.awaited.is_some() => {}
-                None => return self.lose("the process server is lost".to_owned()),
+                None => self.wait(&arrivals).map_err(SessionError::Debugger)?,
             }
             self.look_for_awaited()?;
         }
+    }
+
+    /// Waits for the debugger, the server, or the time to look for a process.
+    fn wait(&mut self, arrivals: &OwnedFd) -> io::Result<()> {
+        let mut fds = vec![PollFd::new(arrivals, PollFlags::IN)];
+        let source = self.debugger.source();
+        fds.extend(source.map(|source| PollFd::from_borrowed_fd(source, PollFlags::IN)));
+        let left = self.next_look().map(|at| at.saturating_duration_since(Instant::now()));
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        match rustix::event::poll(&mut fds, left.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let is_ready = |fd: Option<&PollFd<'_>>| fd.is_some_and(|fd| !fd.revents().is_empty());
+        let (has_arrival, has_packet) = (is_ready(fds.first()), is_ready(fds.get(1)));
+        if has_arrival {
+            // What it counts is taken one by one.
+            let _ = rustix::io::read(arrivals, &mut [0; 8]);
+        }
+        if has_packet {
+            self.debugger.read();
+        }
+        Ok(())
     }
 
     /// Acts on what the debugger sent. Whether it goes on.

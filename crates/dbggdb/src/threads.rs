@@ -8,7 +8,6 @@ use dbgwire::verbs::thread::ListThreads;
 
 use crate::dialect::Dialect;
 use crate::error::PacketError;
-use crate::packet::PACKET_LEN_MAX;
 use crate::session::{Handled, Reply, Session};
 use crate::thread_id::{self, ThreadId, Which};
 use crate::{hex, xml};
@@ -111,7 +110,7 @@ impl Session {
     ///
     /// **Cost**: none.
     pub(crate) fn packet_more_threads(&mut self, _: &[u8]) -> Handled {
-        let part = take_part(&mut self.threads_to_list, PACKET_LEN_MAX - 1);
+        let part = take_part(&mut self.threads_to_list, self.dialogue.packet_len_max() - 1);
         Ok(Reply::from(if part.is_empty() { "l".to_owned() } else { format!("m{part}") }))
     }
 

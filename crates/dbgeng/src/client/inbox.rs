@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -37,7 +37,11 @@ pub enum Arrival {
 pub(super) struct Inbox {
     state: Mutex<State>,
     changed: Condvar,
+    waker: OnceLock<Waker>,
 }
+
+/// What is called when something has arrived.
+type Waker = Box<dyn Fn() + Send + Sync>;
 
 #[derive(Default)]
 struct State {
@@ -106,6 +110,9 @@ impl Inbox {
                 state.slots.remove(&id);
                 let Some(fault) = fault_in(frame) else { return Ok(()) };
                 state.push(Arrival::Refused { id, fault })?;
+                drop(state);
+                self.arrived();
+                return Ok(());
             }
             Some(Slot::Come(_)) | None => return Ok(()),
         }
@@ -123,7 +130,7 @@ impl Inbox {
             .map_err(|error| format!("event {:#06x} of the server: {error}", frame.opcode))?;
         let Some(event) = event else { return Ok(()) };
         self.state().push(Arrival::Event(Box::new(event), frame.tail.clone()))?;
-        self.changed.notify_all();
+        self.arrived();
         Ok(())
     }
 
@@ -135,7 +142,20 @@ impl Inbox {
             state.arrivals.push_back(Arrival::Lost(reason));
         }
         drop(state);
+        self.arrived();
+    }
+
+    /// From now on `waker` is called whenever something arrives.
+    pub(super) fn set_waker(&self, waker: Waker) {
+        // There is one owner, who says so once.
+        let _ = self.waker.set(waker);
+    }
+
+    fn arrived(&self) {
         self.changed.notify_all();
+        if let Some(waker) = self.waker.get() {
+            waker();
+        }
     }
 
     /// Wakes the owner.

@@ -129,8 +129,15 @@ impl Session {
         }
     }
 
-    /// Has the session.
-    pub(crate) fn run(self, guard: &Guard, connect: &str, program: &Testee, pid: Pid) -> Figures {
+    /// Has the session. `None` if a step of it has failed: a debugger's own stub may be too slow
+    /// for its debugger's patience.
+    pub(crate) fn run(
+        self,
+        guard: &Guard,
+        connect: &str,
+        program: &Testee,
+        pid: Pid,
+    ) -> Option<Figures> {
         let path = program.path().display().to_string();
         let attach = format!("attach {pid}");
         let start = [("connect", connect), ("attach", attach.as_str())];
@@ -197,7 +204,9 @@ fn lldb(guard: &Guard, path: &str, steps: &[(&str, &str)]) -> String {
     let output = command.stdin(Stdio::null()).output().expect("lldb runs");
     let seconds = start.elapsed().as_secs_f64();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("detached"), "the session ended early:\n{said}");
+    if !said.contains("detached") {
+        return String::new();
+    }
     format!("STEP all {seconds}\n")
 }
 
@@ -212,18 +221,16 @@ fn output(mut command: std::process::Command) -> String {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let output = command.output().expect("the debugger runs");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("STEP detach"), "the session ended early:\n{said}\n{errors}");
-    assert!(!said.contains("ERROR"), "a step failed:\n{said}\n{errors}");
-    said
+    let is_whole = said.contains("STEP detach") && !said.contains("ERROR");
+    if is_whole { said } else { String::new() }
 }
 
-fn figures(said: &str) -> Figures {
+fn figures(said: &str) -> Option<Figures> {
     let step = |line: &str| {
         let mut words = line.strip_prefix("STEP ")?.split(' ');
         Some((words.next()?.to_owned(), words.next()?.parse().ok()?))
     };
     let steps: Vec<(String, f64)> = said.lines().filter_map(step).collect();
     let seconds = steps.iter().map(|(_, seconds)| seconds).sum();
-    Figures { seconds, steps }
+    (!steps.is_empty()).then_some(Figures { seconds, steps })
 }

@@ -76,26 +76,24 @@ fn bridge(guard: &Guard, pid: Pid, debugger: Debugger, delay: Duration) -> Serve
     let relay = Relay::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), delay);
     let premote = format!("tcp:server=127.0.0.1,port={}", relay.address().port());
     let program = env!("CARGO_BIN_EXE_dbggdb");
-    match debugger {
-        Debugger::Gdb => Served {
-            connect: format!("target extended-remote | {program} -premote {premote}"),
-            relay,
-            _processes: Vec::new(),
-            _server: Some(server),
-        },
-        Debugger::Lldb => {
-            let pid = pid.to_string();
-            let words = ["-premote", &premote, "-listen", ":0", "-p", &pid];
-            let mut bridge = guard.start(program, &words);
-            let line = bridge.read_line();
-            let place = line.trim().rsplit(' ').next().expect("a place").to_owned();
-            Served {
-                connect: format!("gdb-remote {place}"),
-                relay,
-                _processes: vec![bridge],
-                _server: Some(server),
-            }
-        }
+    // At a port like the others: through a pipe gdb reads byte by byte, which takes it longer.
+    let pid = pid.to_string();
+    let mut words = vec!["-premote", &premote, "-listen", ":0"];
+    if debugger == Debugger::Lldb {
+        words.extend(["-p", &pid]);
+    }
+    let mut bridge = guard.start(program, &words);
+    let line = bridge.read_line();
+    let place = line.trim().rsplit(' ').next().expect("a place");
+    let command = match debugger {
+        Debugger::Gdb => "target extended-remote",
+        Debugger::Lldb => "gdb-remote",
+    };
+    Served {
+        connect: format!("{command} {place}"),
+        relay,
+        _processes: vec![bridge],
+        _server: Some(server),
     }
 }
 

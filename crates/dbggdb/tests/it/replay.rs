@@ -2,7 +2,7 @@
 //! a target run, followed by its stop. The server is a made-up one that answers at once. Tests
 //! replay the corpus and mutations through this; the fuzz target compiles this very file.
 
-use std::io::{Cursor, IoSlice, Read, Write};
+use std::io::{IoSlice, Read, Write};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -42,9 +42,12 @@ pub(crate) fn check_packets(input: &[u8]) {
     let files = FileSettings { allow_writes: false, store };
     let mut session = Session::connect(ours, files).expect("a server that welcomes everybody");
     // The debugger leaves when it has sent everything: that is no failure.
-    let end = session.serve(Cursor::new(sent), received.clone());
+    let (input, mut output) = std::io::pipe().expect("a pipe");
+    let debugger = std::thread::spawn(move || output.write_all(&sent));
+    let end = session.serve(input, received.clone());
     assert!(end.is_ok(), "{end:?}");
     drop(session);
+    debugger.join().expect("no panic").expect("all is read");
     server.join().expect("the server does not panic");
     received.check();
 }
