@@ -1,13 +1,20 @@
-//! From a client's endpoint to a link: which transport opens it.
+//! From a client's endpoint to a link: which transport opens it, and what is put around it.
 
-use crate::connect_string::ClientTransport;
-use crate::{ClientEndpoint, Link, LinkError, RunDir, tcp, unix};
+use crate::connect_string::{ClientTransport, HostName};
+use crate::reverse::await_server;
+use crate::secret::{Secret, read_password};
+use crate::tls::{self, Credentials, Identity};
+use crate::{ClientEndpoint, Link, LinkError, RunDir, exec, tcp, unix};
 use std::time::Duration;
 
-/// Connects to a process server. Who it is and what it wants to know first is not looked at: the
-/// password of the endpoint is the caller's to use.
+/// Connects to a process server, and proves to it what the endpoint says: a certificate, a
+/// password.
 ///
-/// **Units**: `timeout` bounds the waiting for the server; the resolver's time is not counted.
+/// With `clicon=` it is the server that connects; see [`await_server`](crate::await_server) for
+/// saying where.
+///
+/// **Units**: `timeout` bounds the waiting for the server; the resolver's time is not counted, and
+/// a TLS handshake may take as long again.
 /// `run_dir` is where pipes are looked for.
 ///
 /// **Errors**: [`LinkError`]; for transports that cannot be opened yet,
@@ -17,17 +24,79 @@ pub fn connect(
     run_dir: &RunDir,
     timeout: Duration,
 ) -> Result<Link, LinkError> {
+    let way = Way::new(endpoint, timeout)?;
     match &endpoint.transport {
         ClientTransport::Npipe(npipe) => {
-            unix::connect_to(&npipe.server, &npipe.pipe, run_dir, timeout)
+            let link = unix::connect_to(&npipe.server, &npipe.pipe, run_dir, timeout)?;
+            way.encrypt(link, &npipe.server)
         }
-        ClientTransport::Tcp(tcp) => tcp::connect_to(&tcp.server, tcp.port, timeout),
-        ClientTransport::TcpReverse(_)
-        | ClientTransport::Com(_)
-        | ClientTransport::Spipe(_)
-        | ClientTransport::Ssl(_)
-        | ClientTransport::SslReverse(_) => {
-            Err(LinkError::NotAvailable { transport: endpoint.transport() })
+        ClientTransport::Tcp(tcp) => {
+            way.encrypt(tcp::connect_to(&tcp.server, tcp.port, timeout)?, &tcp.server)
+        }
+        ClientTransport::Spipe(spipe) => {
+            let link = unix::connect_to(&spipe.server, &spipe.pipe, run_dir, timeout)?;
+            way.encrypt(link, &spipe.server)
+        }
+        ClientTransport::Ssl(ssl) => {
+            way.encrypt(tcp::connect_to(&ssl.server, ssl.port, timeout)?, &ssl.server)
+        }
+        ClientTransport::TcpReverse(_) | ClientTransport::SslReverse(_) => {
+            match await_server(endpoint)? {
+                Some(awaited) => awaited.accept(timeout),
+                None => Err(LinkError::NotAvailable { transport: endpoint.transport() }),
+            }
+        }
+        ClientTransport::Exec(command) => exec::start(command),
+        ClientTransport::Com(_) => Err(LinkError::NotAvailable { transport: endpoint.transport() }),
+    }
+}
+
+/// What is put around a link: TLS, if the transport says so or there is a password to prove.
+pub(crate) struct Way {
+    credentials: Option<Credentials>,
+    password: Option<Secret>,
+    timeout: Duration,
+}
+
+impl Way {
+    /// That of an endpoint.
+    ///
+    /// **Errors**: [`LinkError::Certificate`], [`LinkError::Password`].
+    pub(crate) fn new(endpoint: &ClientEndpoint, timeout: Duration) -> Result<Way, LinkError> {
+        let tls = match &endpoint.transport {
+            ClientTransport::Spipe(spipe) => Some(&spipe.tls),
+            ClientTransport::Ssl(ssl) => Some(&ssl.tls),
+            ClientTransport::SslReverse(ssl) => Some(&ssl.tls),
+            ClientTransport::Npipe(_)
+            | ClientTransport::Tcp(_)
+            | ClientTransport::TcpReverse(_)
+            | ClientTransport::Com(_)
+            | ClientTransport::Exec(_) => None,
+        };
+        let credentials = tls.map(Credentials::load).transpose()?;
+        let password = endpoint.password.as_ref().map(read_password).transpose()?;
+        Ok(Way { credentials, password, timeout })
+    }
+
+    /// Speaks TLS on a link with the server on this machine, if it has to. What comes of it is the
+    /// end of a socket pair then, at whose other end a thread encrypts.
+    pub(crate) fn encrypt(&self, link: Link, server: &HostName) -> Result<Link, LinkError> {
+        let identity = match &self.credentials {
+            Some(credentials) => Identity::Certificate(credentials),
+            None if self.password.is_some() => Identity::Ephemeral,
+            None => return Ok(link),
+        };
+        let password = self.password.as_ref().map(Secret::as_bytes);
+        let failed = |reason| LinkError::Tls { with: server.to_string(), reason };
+        let socket = link.into_fd()?;
+        let encrypted = tls::connect(socket, identity, server.as_str(), password, self.timeout);
+        let encrypted = encrypted.map_err(failed)?;
+        let (link, inner) = Link::pair()?;
+        let inner = inner.into_fd()?;
+        let thread = std::thread::Builder::new().name("tls".to_owned());
+        match thread.spawn(move || encrypted.relay(inner)) {
+            Ok(_) => Ok(link),
+            Err(reason) => Err(LinkError::Socket { what: "start a thread that encrypts", reason }),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! string    := transport ":" parameter { "," parameter }
 //! transport := "npipe" | "tcp" | "com" | "spipe" | "ssl"
 //! parameter := name [ "=" value ]
+//! ours      := "exec:" command        (client)  |  "stdio"  (server)
 //! value     := text without "," and '"'  |  '"' text without '"' '"'
 //! ```
 //!
@@ -37,6 +38,7 @@ mod password;
 mod pipe_name;
 mod port;
 mod print;
+mod shell_command;
 mod split;
 
 pub use certificate::{Certificate, CertificateName, CertificateSelector, CertificateStore, Proto};
@@ -53,6 +55,7 @@ pub use password::{Password, PasswordSource};
 pub use pipe_name::{PIPE_NAME_LEN_MAX_BYTES, PipeName, PipeNameFault, PipeTemplate};
 pub use port::PortRange;
 pub use print::Listing;
+pub use shell_command::ShellCommand;
 
 #[cfg(test)]
 mod tests;

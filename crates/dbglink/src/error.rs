@@ -2,8 +2,11 @@
 //! endpoint. Reading and writing an open link fails with `std::io::Error`, as any stream does.
 
 use crate::connect_string::Transport;
+use crate::secret::SecretError;
+use crate::tls::{StoreError, TlsError};
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use thiserror::Error;
@@ -14,11 +17,55 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum LinkError {
     /// The transport is understood but cannot be opened yet. Use another one.
-    #[error("{transport} is not available yet; there are npipe and tcp")]
+    #[error("{transport} is not available yet; there are npipe, tcp, spipe and ssl")]
     NotAvailable {
         /// Which.
         transport: Transport,
     },
+    /// The server has not called its client in time.
+    #[error(
+        "{server} has not called at port {port} within {} s{}; is its process server started with \
+         clicon= and this port?", .timeout.as_secs_f32(), turned_away(.stranger)
+    )]
+    NotCalled {
+        /// Which was awaited.
+        server: String,
+        /// Where.
+        port: u16,
+        /// Who has called instead, and was turned away.
+        stranger: Option<IpAddr>,
+        /// How long it was waited for.
+        timeout: Duration,
+    },
+    /// Nobody waits for the server's call.
+    #[error(
+        "no client has waited at {client} port {port} for {} s ({reason}); start it with clicon= \
+         and this port, then this server again", .patience.as_secs_f32()
+    )]
+    NoClient {
+        /// The client's machine.
+        client: String,
+        /// The port.
+        port: u16,
+        /// How long it was called.
+        patience: Duration,
+        /// What came of the last call.
+        reason: Box<LinkError>,
+    },
+    /// The two sides do not come to speak TLS with each other.
+    #[error("{with}: {reason}")]
+    Tls {
+        /// The other side.
+        with: String,
+        /// Why.
+        reason: TlsError,
+    },
+    /// The certificate of this side cannot be had.
+    #[error(transparent)]
+    Certificate(#[from] StoreError),
+    /// The password cannot be had.
+    #[error(transparent)]
+    Password(#[from] SecretError),
     /// A pipe of another machine was asked for. Use tcp, or tunnel the socket.
     #[error("npipe to another machine ({server}) is not available yet; use tcp, or ssh to it")]
     OtherMachine {
@@ -157,6 +204,11 @@ impl fmt::Display for RunDirFault {
             ),
         }
     }
+}
+
+fn turned_away(stranger: &Option<IpAddr>) -> String {
+    let told = |stranger| format!(" ({stranger} has, which is not that machine)");
+    stranger.map(told).unwrap_or_default()
 }
 
 fn list(paths: &[PathBuf]) -> String {

@@ -1,11 +1,13 @@
 //! Byte pipes between a smart client and a process server: how their addresses are written, how one
-//! is opened, and the pipe itself. This crate never sees a message: what the bytes mean, who may
-//! speak and what a password proves are decided above it.
+//! is opened, and the pipe itself. This crate never sees a message: what the bytes mean
+//! and who may do what are decided above it.
 //!
 //! Reading order: [`connect_string`] (the written form, pure), [`Link`] (a pipe and its two
 //! halves), [`connect`] and [`listen`] (from the written form to a pipe), [`LinkError`]. Then one
-//! file for each transport: `unix` for `npipe:`, `tcp` for `tcp:`, `pair` for a pipe within one
-//! machine without a name. [`registry`] is beside all that: which servers there are.
+//! file for each transport: `unix` for `npipe:`, `tcp` for `tcp:`, `reverse` for `clicon=`, `exec`
+//! for `exec:` and `stdio`, [`tls`] for what is put around them as `spipe:` and `ssl:`, `pair` for
+//! a pipe within one machine without a name. [`registry`] is beside all that: which servers there
+//! are.
 //!
 //! ```no_run
 //! use dbglink::{ClientEndpoint, RunDir, ServerEndpoint};
@@ -30,26 +32,35 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
+mod command_line;
 mod connect;
 pub mod connect_string;
 mod error;
+mod exec;
 mod link;
 mod listen;
 mod pair;
 mod peer;
 pub mod registry;
+mod reverse;
 mod run_dir;
 pub mod same_user;
+mod secret;
 mod tcp;
+pub mod tls;
 mod unix;
 mod user_name;
 
+pub use command_line::hide_passwords;
 pub use connect::connect;
 pub use connect_string::{ClientEndpoint, ParseError, ServerEndpoint};
 pub use error::{LinkError, RunDirFault};
+pub use exec::adopt_stdio;
 pub use link::{Link, LinkReader, LinkShutdown, LinkWriter};
 pub use listen::{Listener, listen};
 pub use peer::PeerInfo;
+pub use reverse::{Awaited, await_server, call_client};
 pub use run_dir::RunDir;
+pub use secret::{Secret, SecretError, read_password};
 pub use unix::is_this_machine;
 pub use user_name::{UserNames, user_name};

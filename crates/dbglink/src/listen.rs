@@ -1,6 +1,8 @@
 //! From a server's endpoint to links: which transport listens, and the listener itself.
 
-use crate::connect_string::{NpipeServer, ServerTransport, TcpServer};
+use crate::connect_string::{
+    NpipeServer, PipeName, PipeTemplate, ServerTransport, SpipeServer, SslServer, TcpServer,
+};
 use crate::error::socket_error;
 use crate::unix::{Access, SocketFile};
 use crate::{Link, LinkError, RunDir, ServerEndpoint, tcp, unix};
@@ -18,14 +20,17 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// business here are to be told so by the caller, see
 /// [`PeerInfo::local_uid`](crate::PeerInfo::local_uid).
 ///
-/// **Errors**: [`LinkError`]; for transports that cannot be opened yet,
-/// [`LinkError::NotAvailable`].
+/// Of `spipe` and `ssl` it gives the sockets, on which TLS is for the caller to speak
+/// ([`tls::accept`](crate::tls::accept)).
+///
+/// **Errors**: [`LinkError`]; for transports that cannot be opened yet, with `clicon=`, where
+/// the server calls ([`call_client`](crate::call_client)), and for `stdio`
+/// ([`adopt_stdio`](crate::adopt_stdio)), [`LinkError::NotAvailable`].
 pub fn listen(endpoint: &ServerEndpoint, run_dir: &RunDir) -> Result<Listener, LinkError> {
     let password = endpoint.password.clone();
     match &endpoint.transport {
         ServerTransport::Npipe(npipe) => {
-            let tid = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
-            let pipe = npipe.pipe.expand(Pid::new(std::process::id()), Tid::new(tid));
+            let pipe = expand(&npipe.pipe);
             let access = if password.is_some() { Access::Everybody } else { Access::Owner };
             let (socket, file) = unix::listen_at(&pipe, access, run_dir)?;
             let transport =
@@ -39,14 +44,34 @@ pub fn listen(endpoint: &ServerEndpoint, run_dir: &RunDir) -> Result<Listener, L
             let endpoint = ServerEndpoint { transport, password };
             Ok(Listener { accepts: Accepts::Tcp, socket, endpoint })
         }
+        ServerTransport::Spipe(spipe) => {
+            let pipe = expand(&spipe.pipe);
+            // The certificate decides.
+            let (socket, file) = unix::listen_at(&pipe, Access::Everybody, run_dir)?;
+            let transport =
+                ServerTransport::Spipe(SpipeServer { pipe: pipe.into(), ..spipe.clone() });
+            let endpoint = ServerEndpoint { transport, password };
+            Ok(Listener { accepts: Accepts::Unix(file), socket, endpoint })
+        }
+        ServerTransport::Ssl(ssl) => {
+            let (socket, port) = tcp::listen_at(ssl.port)?;
+            let transport = ServerTransport::Ssl(SslServer { port, ..ssl.clone() });
+            let endpoint = ServerEndpoint { transport, password };
+            Ok(Listener { accepts: Accepts::Tcp, socket, endpoint })
+        }
         ServerTransport::TcpReverse(_)
         | ServerTransport::Com { .. }
-        | ServerTransport::Spipe(_)
-        | ServerTransport::Ssl(_)
-        | ServerTransport::SslReverse(_) => {
+        | ServerTransport::SslReverse(_)
+        | ServerTransport::Stdio => {
             Err(LinkError::NotAvailable { transport: endpoint.transport() })
         }
     }
+}
+
+/// A pipe's name with its codes replaced by this process and thread.
+fn expand(pipe: &PipeTemplate) -> PipeName {
+    let tid = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
+    pipe.expand(Pid::new(std::process::id()), Tid::new(tid))
 }
 
 /// A place where clients can connect. Dropping it ends that, and removes the socket file of a pipe.

@@ -3,7 +3,7 @@
 
 use super::{
     CertificateSelector, ComLine, HostName, Password, PipeName, PipeTemplate, PortRange, Proto,
-    Transport,
+    ShellCommand, Transport,
 };
 use std::num::NonZeroU16;
 
@@ -42,6 +42,8 @@ pub enum ServerTransport {
     Ssl(SslServer),
     /// `ssl:` with `clicon=`
     SslReverse(SslReverseServer),
+    /// `stdio`: the server's own standard input and output. Ours.
+    Stdio,
 }
 
 /// A server at a unix socket.
@@ -80,6 +82,9 @@ pub struct TcpReverseServer {
     pub client: HostName,
     /// Whether `ipversion=6` was given. Without effect.
     pub ip_version_6: bool,
+    /// Whether a client of another user or machine is served although there is no password.
+    /// Excludes a password in strings.
+    pub unprotected: bool,
 }
 
 /// What both TLS transports take on both sides.
@@ -152,6 +157,8 @@ pub enum ClientTransport {
     Ssl(SslClient),
     /// `ssl:` with `clicon=`
     SslReverse(SslReverseClient),
+    /// `exec:`: the standard input and output of a command. Ours.
+    Exec(ShellCommand),
 }
 
 /// A client of a server at a unix socket.
@@ -229,6 +236,7 @@ impl ServerEndpoint {
             ServerTransport::Spipe(_) => Transport::Spipe,
             ServerTransport::Ssl(_) => Transport::Ssl,
             ServerTransport::SslReverse(_) => Transport::SslReverse,
+            ServerTransport::Stdio => Transport::Stdio,
         }
     }
 
@@ -241,7 +249,9 @@ impl ServerEndpoint {
             ServerTransport::Com { hidden, .. } => *hidden,
             ServerTransport::Spipe(spipe) => spipe.hidden,
             ServerTransport::Ssl(ssl) => ssl.hidden,
-            ServerTransport::TcpReverse(_) | ServerTransport::SslReverse(_) => true,
+            ServerTransport::TcpReverse(_)
+            | ServerTransport::SslReverse(_)
+            | ServerTransport::Stdio => true,
         }
     }
 }
@@ -257,6 +267,7 @@ impl ClientEndpoint {
             ClientTransport::Spipe(_) => Transport::Spipe,
             ClientTransport::Ssl(_) => Transport::Ssl,
             ClientTransport::SslReverse(_) => Transport::SslReverse,
+            ClientTransport::Exec(_) => Transport::Exec,
         }
     }
 }

@@ -37,8 +37,14 @@ pub enum ParseErrorKind {
     NoTransport,
     /// The word before the colon is not a transport.
     UnknownTransport,
-    /// `exec:`, `vsock:` or `stdio`: reserved for transports of ours that do not exist yet.
+    /// `vsock:`: reserved for a transport of ours that does not exist yet.
     LaterTransport,
+    /// `exec:` in a server's string, or `exec` without a command.
+    ExecIsForClients,
+    /// `stdio` in a client's string, or with parameters.
+    StdioIsForServers,
+    /// `exec:` without a command.
+    EmptyCommand,
     /// A control character stands somewhere in the string.
     ControlCharacter,
     /// A blank stands before or behind a name or a value.
@@ -214,8 +220,17 @@ impl ParseErrorKind {
                  or tcp:port=NUMBER"
             }
             ParseErrorKind::LaterTransport => {
-                "exec, vsock and stdio are not available yet; npipe and tcp are, and tcp goes \
-                 through `ssh -L`"
+                "vsock is not available yet; tcp is, and exec:COMMAND goes through other programs"
+            }
+            ParseErrorKind::ExecIsForClients => {
+                "exec:COMMAND is for clients; the server at the other end of such a command is \
+                 started by it, with stdio"
+            }
+            ParseErrorKind::StdioIsForServers => {
+                "stdio stands alone, and is for servers; a client reaches one by exec:COMMAND"
+            }
+            ParseErrorKind::EmptyCommand => {
+                "exec: needs a command behind it, as in exec:ssh box17 dbgsrv -t stdio"
             }
             ParseErrorKind::ControlCharacter => "a connection string has no control characters",
             ParseErrorKind::EmptyParameter => {
@@ -295,6 +310,9 @@ impl ParseErrorKind {
             }
             ParseErrorKind::NoTransport
             | ParseErrorKind::LaterTransport
+            | ParseErrorKind::ExecIsForClients
+            | ParseErrorKind::StdioIsForServers
+            | ParseErrorKind::EmptyCommand
             | ParseErrorKind::ControlCharacter
             | ParseErrorKind::EmptyParameter
             | ParseErrorKind::UnknownParameter

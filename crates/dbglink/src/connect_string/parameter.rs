@@ -38,6 +38,10 @@ pub enum Transport {
     Ssl,
     /// TLS over what `tcp` opens in reverse.
     SslReverse,
+    /// The standard input and output of a command, for clients.
+    Exec,
+    /// The server's own standard input and output.
+    Stdio,
 }
 
 impl Transport {
@@ -49,6 +53,8 @@ impl Transport {
             Transport::Com => "com",
             Transport::Spipe => "spipe",
             Transport::Ssl | Transport::SslReverse => "ssl",
+            Transport::Exec => "exec",
+            Transport::Stdio => "stdio",
         }
     }
 
@@ -84,8 +90,11 @@ impl Transport {
             (Role::Client, Transport::Spipe) => CLIENT_SPIPE,
             (Role::Client, Transport::Ssl) => CLIENT_SSL,
             (Role::Client, Transport::Com) => CLIENT_COM,
-            (_, Transport::TcpReverse) => TCP_REVERSE,
+            (Role::Server, Transport::TcpReverse) => SERVER_TCP_REVERSE,
+            (Role::Client, Transport::TcpReverse) => CLIENT_TCP_REVERSE,
             (_, Transport::SslReverse) => SSL_REVERSE,
+            // They take no parameters, and are read before there could be any.
+            (_, Transport::Exec | Transport::Stdio) => &[],
         }
     }
 }
@@ -142,7 +151,10 @@ const CLIENT_SPIPE: &[Accepted] =
     &[needs(Proto), takes(Certuser), takes(Machuser), needs(Server), needs(Pipe), takes(Password)];
 const CLIENT_SSL: &[Accepted] =
     &[needs(Proto), takes(Certuser), takes(Machuser), needs(Server), needs(Port), takes(Password)];
-const TCP_REVERSE: &[Accepted] = &[needs(Port), needs(Clicon), takes(Password), takes(IpVersion)];
+const CLIENT_TCP_REVERSE: &[Accepted] =
+    &[needs(Port), needs(Clicon), takes(Password), takes(IpVersion)];
+const SERVER_TCP_REVERSE: &[Accepted] =
+    &[needs(Port), needs(Clicon), takes(Password), takes(IpVersion), takes(Unprotected)];
 const SSL_REVERSE: &[Accepted] =
     &[needs(Proto), takes(Certuser), takes(Machuser), needs(Port), needs(Clicon), takes(Password)];
 
@@ -175,7 +187,7 @@ pub enum ParameterName {
     IpVersion,
     /// `IcfEnable`: asks for the firewall to be opened.
     IcfEnable,
-    /// `unprotected`: lets peers of other machines in without a password. Ours.
+    /// `unprotected`: serves peers of other machines without a password. Ours.
     Unprotected,
 }
 

@@ -8,8 +8,9 @@ use super::{
     Certificate, CertificateSelector, CertificateStore, Channel, ClientEndpoint, ClientTransport,
     ComLine, ComPort, HostName, NpipeClient, NpipeServer, ParameterName, ParseError,
     ParseErrorKind, Password, PipeName, PipeTemplate, PortRange, Proto, Role, ServerEndpoint,
-    ServerTransport, SpipeClient, SpipeServer, SslClient, SslReverseClient, SslReverseServer,
-    SslServer, TcpClient, TcpReverseClient, TcpReverseServer, TcpServer, TlsParameters, Transport,
+    ServerTransport, ShellCommand, Span, SpipeClient, SpipeServer, SslClient, SslReverseClient,
+    SslReverseServer, SslServer, TcpClient, TcpReverseClient, TcpReverseServer, TcpServer,
+    TlsParameters, Transport,
 };
 use std::num::NonZeroU16;
 use std::str::FromStr;
@@ -19,6 +20,9 @@ impl FromStr for ServerEndpoint {
 
     /// Reads the string of `dbgsrv -t`.
     fn from_str(text: &str) -> Result<ServerEndpoint, ParseError> {
+        if text.eq_ignore_ascii_case(Transport::Stdio.word()) {
+            return Ok(ServerEndpoint { transport: ServerTransport::Stdio, password: None });
+        }
         let split = Split::new(Role::Server, text)?;
         let endpoint = ServerEndpoint {
             transport: server_transport(&split)?,
@@ -38,6 +42,18 @@ impl FromStr for ClientEndpoint {
 
     /// Reads the string of `-premote`.
     fn from_str(text: &str) -> Result<ClientEndpoint, ParseError> {
+        if let Some((word, command)) = text.split_once(':')
+            && word.eq_ignore_ascii_case(Transport::Exec.word())
+        {
+            let at = Span { start: word.len() + 1, end: text.len() };
+            let (role, transport) = (Role::Client, Some(Transport::Exec));
+            let error = |kind| ParseError { kind, role, transport, parameter: None, at };
+            let command = ShellCommand::new(command).map_err(error)?;
+            return Ok(ClientEndpoint {
+                transport: ClientTransport::Exec(command),
+                password: None,
+            });
+        }
         let split = Split::new(Role::Client, text)?;
         Ok(ClientEndpoint {
             transport: client_transport(&split)?,
@@ -65,6 +81,7 @@ fn server_transport(split: &Split<'_>) -> Result<ServerTransport, ParseError> {
             port: split.fixed_port(ParseErrorKind::PortRangeWithClicon)?,
             client: split.required(ParameterName::Clicon, HostName::new)?,
             ip_version_6: split.ip_version_6()?,
+            unprotected: split.flag(ParameterName::Unprotected),
         }),
         Transport::Com => ServerTransport::Com { line: split.com_line()?, hidden },
         Transport::Spipe => {
@@ -75,6 +92,9 @@ fn server_transport(split: &Split<'_>) -> Result<ServerTransport, ParseError> {
             let tls = split.tls()?;
             let port = split.required(ParameterName::Port, PortRange::parse)?;
             ServerTransport::Ssl(SslServer { tls, port, hidden })
+        }
+        Transport::Exec | Transport::Stdio => {
+            return Err(split.error_without(ParseErrorKind::NoTransport, None));
         }
         Transport::SslReverse => ServerTransport::SslReverse(SslReverseServer {
             tls: split.tls()?,
@@ -111,6 +131,9 @@ fn client_transport(split: &Split<'_>) -> Result<ClientTransport, ParseError> {
         }),
         Transport::Ssl => {
             ClientTransport::Ssl(SslClient { tls: split.tls()?, server: server()?, port: port()? })
+        }
+        Transport::Exec | Transport::Stdio => {
+            return Err(split.error_without(ParseErrorKind::NoTransport, None));
         }
         Transport::SslReverse => ClientTransport::SslReverse(SslReverseClient {
             tls: split.tls()?,

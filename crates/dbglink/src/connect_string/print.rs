@@ -89,6 +89,7 @@ fn write_server(out: &mut dyn Write, endpoint: &ServerEndpoint, form: Form) -> f
             printer.value(ParameterName::Port, &ssl.port)?;
             printer.value(ParameterName::Clicon, &ssl.client)?;
         }
+        ServerTransport::Stdio => return Ok(()),
     }
     printer.flag(ParameterName::Hidden, endpoint.is_hidden() && !printer.transport.is_reverse())?;
     printer.password(endpoint.password.as_ref())?;
@@ -99,11 +100,15 @@ fn write_server(out: &mut dyn Write, endpoint: &ServerEndpoint, form: Form) -> f
             printer.flag(ParameterName::IcfEnable, tcp.icf_enable)?;
             printer.flag(ParameterName::Unprotected, tcp.unprotected)
         }
-        ServerTransport::TcpReverse(tcp) => printer.ip_version_6(tcp.ip_version_6),
+        ServerTransport::TcpReverse(tcp) => {
+            printer.ip_version_6(tcp.ip_version_6)?;
+            printer.flag(ParameterName::Unprotected, tcp.unprotected)
+        }
         ServerTransport::Com { .. }
         | ServerTransport::Spipe(_)
         | ServerTransport::Ssl(_)
-        | ServerTransport::SslReverse(_) => Ok(()),
+        | ServerTransport::SslReverse(_)
+        | ServerTransport::Stdio => Ok(()),
     }
 }
 
@@ -141,6 +146,7 @@ fn write_client(out: &mut dyn Write, endpoint: &ClientEndpoint, form: Form) -> f
             printer.value(ParameterName::Clicon, &ssl.server)?;
             printer.value(ParameterName::Port, &ssl.port)?;
         }
+        ClientTransport::Exec(command) => return write!(printer.out, ":{command}"),
     }
     printer.password(endpoint.password.as_ref())?;
     printer.ip_version_6(ip_version_6)

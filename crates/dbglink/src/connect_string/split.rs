@@ -30,19 +30,11 @@ impl<'a> Split<'a> {
             return Err(nowhere(ParseErrorKind::ControlCharacter));
         }
         let Some((word, rest)) = text.split_once(':') else {
-            return Err(nowhere(if is_later(text) {
-                ParseErrorKind::LaterTransport
-            } else {
-                ParseErrorKind::NoTransport
-            }));
+            return Err(nowhere(others(text).unwrap_or(ParseErrorKind::NoTransport)));
         };
         let at_word = Span { start: 0, end: word.len() };
         let Some(forward) = Transport::from_word(word, false) else {
-            let kind = if is_later(word) {
-                ParseErrorKind::LaterTransport
-            } else {
-                ParseErrorKind::UnknownTransport
-            };
+            let kind = others(word).unwrap_or(ParseErrorKind::UnknownTransport);
             return Err(ParseError { at: at_word, ..nowhere(kind) });
         };
         let mut split = Split { role, transport: forward, parameters: Vec::new() };
@@ -129,9 +121,15 @@ impl<'a> Split<'a> {
     }
 }
 
-/// Whether this is a transport of ours that cannot be opened yet.
-fn is_later(word: &str) -> bool {
-    ["exec", "vsock", "stdio"].iter().any(|later| word.eq_ignore_ascii_case(later))
+/// What is to be said of a transport of ours that does not stand in this place: the other side's,
+/// or one that cannot be opened yet.
+fn others(word: &str) -> Option<ParseErrorKind> {
+    match word.to_ascii_lowercase().as_str() {
+        "exec" => Some(ParseErrorKind::ExecIsForClients),
+        "stdio" => Some(ParseErrorKind::StdioIsForServers),
+        "vsock" => Some(ParseErrorKind::LaterTransport),
+        _ => None,
+    }
 }
 
 /// Removes the quotation marks around a value and checks for blanks and stray marks.

@@ -31,8 +31,8 @@ const SERVER_ERRORS: &[(&str, ParseErrorKind)] = &[
     ("udp:port=1", ParseErrorKind::UnknownTransport),
     (" tcp:port=1", ParseErrorKind::UnknownTransport),
     ("1394:channel=3", ParseErrorKind::UnknownTransport),
-    ("stdio", ParseErrorKind::LaterTransport),
-    ("Exec:ssh box17 dbgsrv", ParseErrorKind::LaterTransport),
+    ("stdio:", ParseErrorKind::StdioIsForServers),
+    ("Exec:ssh box17 dbgsrv", ParseErrorKind::ExecIsForClients),
     ("vsock:cid=3,port=1025", ParseErrorKind::LaterTransport),
     ("tcp:port=1025\n", ParseErrorKind::ControlCharacter),
     ("npipe:pipe=a\0b", ParseErrorKind::ControlCharacter),
@@ -55,7 +55,7 @@ const SERVER_ERRORS: &[(&str, ParseErrorKind)] = &[
     ("tcp:port=1,pipe=a", ParseErrorKind::ForeignParameter),
     ("tcp:port=1,server=box17", ParseErrorKind::ForeignParameter),
     ("tcp:port=1,clicon=box17,IcfEnable", ParseErrorKind::ForeignParameter),
-    ("tcp:port=1,clicon=box17,unprotected", ParseErrorKind::ForeignParameter),
+    ("tcp:port=1,clicon=box17,unprotected,password=a", ParseErrorKind::UnprotectedWithPassword),
     ("ssl:proto=tls1,certuser=a,port=1,unprotected", ParseErrorKind::ForeignParameter),
     ("npipe:pipe=a,ipversion=6", ParseErrorKind::ForeignParameter),
     ("npipe:pipe=a,clicon=b", ParseErrorKind::ForeignParameter),
@@ -142,6 +142,11 @@ const SERVER_ERRORS: &[(&str, ParseErrorKind)] = &[
 /// Strings of clients, and what is wrong with them.
 #[rustfmt::skip]
 const CLIENT_ERRORS: &[(&str, ParseErrorKind)] = &[
+    ("stdio", ParseErrorKind::StdioIsForServers),
+    ("exec:", ParseErrorKind::EmptyCommand),
+    ("exec: ", ParseErrorKind::EmptyCommand),
+    ("exec:a\nb", ParseErrorKind::ControlCharacter),
+    ("exec", ParseErrorKind::ExecIsForClients),
     ("tcp:port=1025", ParseErrorKind::Missing),
     ("npipe:pipe=a", ParseErrorKind::Missing),
     ("tcp:server=box17", ParseErrorKind::Missing),
@@ -190,7 +195,7 @@ fn messages_show_what_was_written_and_the_way_out() {
     assert_eq!(
         explained("tcp:clicon=box17,port=5,IcfEnable"),
         "tcp: `IcfEnable` does not belong here; \
-         a server of tcp with clicon= takes port=, clicon=, password=, ipversion="
+         a server of tcp with clicon= takes port=, clicon=, password=, ipversion=, unprotected"
     );
     assert_eq!(
         explained("npipe:hidden"),

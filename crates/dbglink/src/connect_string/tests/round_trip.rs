@@ -70,9 +70,12 @@ fn server_transport() -> impl Strategy<Value = ServerTransport> {
             let (ip_version_6, unprotected) = (ip, open);
             ServerTransport::Tcp(TcpServer { port, hidden, ip_version_6, icf_enable, unprotected })
         }),
-        (port(), host(), any::<bool>()).prop_map(|(port, client, ip_version_6)| {
-            ServerTransport::TcpReverse(TcpReverseServer { port, client, ip_version_6 })
+        (port(), host(), any::<[bool; 2]>()).prop_map(|(port, client, [ip_version_6, open])| {
+            let unprotected = open;
+            let tcp = TcpReverseServer { port, client, ip_version_6, unprotected };
+            ServerTransport::TcpReverse(tcp)
         }),
+        Just(ServerTransport::Stdio),
         (line(), any::<bool>()).prop_map(|(line, hidden)| ServerTransport::Com { line, hidden }),
         (tls(), template(), any::<bool>()).prop_map(|(tls, pipe, hidden)| ServerTransport::Spipe(
             SpipeServer { tls, pipe, hidden }
@@ -94,6 +97,9 @@ fn client_transport() -> impl Strategy<Value = ClientTransport> {
         }),
         (range(), host(), any::<bool>()).prop_map(|(port, server, ip_version_6)| {
             ClientTransport::TcpReverse(TcpReverseClient { port, server, ip_version_6 })
+        }),
+        "[ -~]{0,20}[!-~]".prop_map(|text| {
+            ClientTransport::Exec(ShellCommand::new(&text).expect("a command"))
         }),
         line().prop_map(ClientTransport::Com),
         (tls(), host(), pipe()).prop_map(|(tls, server, pipe)| {
@@ -126,8 +132,13 @@ fn nearly() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn servers(transport in server_transport(), password in password()) {
-        let unprotected = matches!(&transport, ServerTransport::Tcp(tcp) if tcp.unprotected);
-        let password = if unprotected { None } else { password };
+        let takes_password = match &transport {
+            ServerTransport::Tcp(tcp) => !tcp.unprotected,
+            ServerTransport::TcpReverse(tcp) => !tcp.unprotected,
+            ServerTransport::Stdio => false,
+            _ => true,
+        };
+        let password = password.filter(|_| takes_password);
         let endpoint = ServerEndpoint { transport, password };
         let text = endpoint.to_connect_string();
         let read = text.parse::<ServerEndpoint>();
@@ -136,6 +147,8 @@ proptest! {
 
     #[test]
     fn clients(transport in client_transport(), password in password()) {
+        let takes_password = !matches!(transport, ClientTransport::Exec(_));
+        let password = password.filter(|_| takes_password);
         let endpoint = ClientEndpoint { transport, password };
         let text = endpoint.to_connect_string();
         let read = text.parse::<ClientEndpoint>();

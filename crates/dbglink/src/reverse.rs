@@ -1,0 +1,160 @@
+//! `clicon`: connections in the other direction. The client listens and waits; the server calls it,
+//! and calls again for a while if nobody is there yet. It knows sockets and names, and no protocol.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::num::NonZeroU16;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
+
+use crate::connect::Way;
+use crate::connect_string::{ClientTransport, HostName, PortRange};
+use crate::error::socket_error;
+use crate::{ClientEndpoint, Link, LinkError, PeerInfo, tcp, unix};
+
+/// How long a server waits before it calls again: at first, and at most.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(4));
+
+/// How long a server that has called may take to say who it is.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client that listens may take to accept a call.
+const ACCEPT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait before looking again whether it has.
+const ACCEPT_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
+
+/// A client's place at which its server calls.
+pub struct Awaited {
+    socket: OwnedFd,
+    port: PortRange,
+    server: HostName,
+    way: Way,
+}
+
+/// Listens for the server of an endpoint with `clicon=`. `None` for one without: there the client
+/// connects.
+///
+/// **Errors**: [`LinkError`], of ports and certificates.
+pub fn await_server(endpoint: &ClientEndpoint) -> Result<Option<Awaited>, LinkError> {
+    let (port, server) = match &endpoint.transport {
+        ClientTransport::TcpReverse(tcp) => (tcp.port, &tcp.server),
+        ClientTransport::SslReverse(ssl) => (ssl.port, &ssl.server),
+        _ => return Ok(None),
+    };
+    let way = Way::new(endpoint, HANDSHAKE_PATIENCE)?;
+    let (socket, port) = tcp::listen_at(port)?;
+    Ok(Some(Awaited { socket, port, server: server.clone(), way }))
+}
+
+impl Awaited {
+    /// The port in use: what the server's `port=` has to say.
+    pub fn port(&self) -> u16 {
+        self.port.low()
+    }
+
+    /// Whose call is awaited.
+    pub fn server(&self) -> &HostName {
+        &self.server
+    }
+
+    /// Waits for the server. Whoever else calls is turned away without a word.
+    ///
+    /// **Errors**: [`LinkError`]; [`LinkError::NotCalled`] if it has not called in time.
+    pub fn accept(&self, timeout: Duration) -> Result<Link, LinkError> {
+        let deadline = Instant::now() + timeout;
+        let mut stranger = None;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let not_called = || LinkError::NotCalled {
+                server: self.server.to_string(),
+                port: self.port(),
+                stranger,
+                timeout,
+            };
+            if left.is_zero() {
+                return Err(not_called());
+            }
+            let left = Timespec::try_from(left).map_err(|_| not_called())?;
+            let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
+            match rustix::event::poll(&mut fds, Some(&left)) {
+                Ok(0) => return Err(not_called()),
+                Ok(_) => {}
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(socket_error("wait for the server")(errno)),
+            }
+            let socket = match accept_with(&self.socket, SocketFlags::CLOEXEC) {
+                Ok(socket) if tcp::tune(socket.as_fd()).is_ok() => socket,
+                // It has gone already.
+                Ok(_) | Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => continue,
+                Err(errno) => return Err(socket_error("accept the server's call")(errno)),
+            };
+            let link = Link::from(socket);
+            let Ok(PeerInfo::Tcp { peer, local }) = link.peer() else { continue };
+            if !self.is_expected(peer, local) {
+                stranger = Some(peer.ip());
+                continue;
+            }
+            return self.way.encrypt(link, &self.server);
+        }
+    }
+
+    /// Whether a caller has an address of the machine that was named.
+    fn is_expected(&self, peer: SocketAddr, local: SocketAddr) -> bool {
+        if unix::is_this_machine(self.server.as_str()) {
+            return peer.ip().is_loopback() || peer.ip() == local.ip();
+        }
+        let found = (self.server.as_str(), peer.port()).to_socket_addrs();
+        let found: Vec<IpAddr> =
+            found.into_iter().flatten().map(|address| address.ip().to_canonical()).collect();
+        found.contains(&peer.ip().to_canonical())
+    }
+}
+
+/// Waits a moment until a client of this machine has accepted the call: before that it is nobody's
+/// (`same_user`). Of another machine nothing can be known.
+fn wait_until_accepted(link: &Link) {
+    let Ok(peer) = link.peer() else { return };
+    let is_here = matches!(peer, PeerInfo::Tcp { peer, local } if peer.ip() == local.ip());
+    let deadline = Instant::now() + ACCEPT_PATIENCE;
+    while is_here && peer.local_uid().is_none() && Instant::now() < deadline {
+        let _ = rustix::event::poll(&mut [], Some(&ACCEPT_INTERVAL));
+    }
+}
+
+/// Calls a client that waits at this port of a machine, again and again until `patience` is over.
+///
+/// **Errors**: [`LinkError`] of the last try; at once for a name that nobody knows.
+pub fn call_client(
+    client: &HostName,
+    port: NonZeroU16,
+    patience: Duration,
+) -> Result<Link, LinkError> {
+    let deadline = Instant::now() + patience;
+    let (mut pause, pause_max) = PAUSE;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let error = match tcp::connect_to(client, port, left) {
+            Ok(link) => {
+                wait_until_accepted(&link);
+                return Ok(link);
+            }
+            Err(error @ LinkError::Resolve { .. }) => return Err(error),
+            Err(error) => error,
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(LinkError::NoClient {
+                client: client.to_string(),
+                port: port.get(),
+                patience,
+                reason: Box::new(error),
+            });
+        }
+        // Nobody tells when it begins to listen.
+        let wait = Timespec::try_from(pause.min(left)).ok();
+        let _ = rustix::event::poll(&mut [], wait.as_ref());
+        pause = (pause * 2).min(pause_max);
+    }
+}
