@@ -7,8 +7,9 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use dbglink::{LinkReader, LinkWriter, RunDir, ServerEndpoint};
-use dbgsrv::listener::{self, Admission};
+use dbglink::{Link, RunDir, ServerEndpoint};
+use dbgsrv::listener::{self, Admission, Source};
+use dbgsrv::login::{Passage, Turned};
 use dbgsrv::logins::LoginLimits;
 
 /// What a client says, in front of its name.
@@ -29,21 +30,27 @@ fn main() -> ExitCode {
         .map_err(dbgsrv::ServerError::from)
         .and_then(|listener| {
             let termination = listener::prepare()?;
-            listener::run(&listener, &termination, Admission::Login(limits), Vec::new())
+            let task = Box::new(|| Some(GREETING.as_bytes().to_vec()));
+            let admission = Admission::Login { limits, task };
+            listener::run(Source::Listener(listener), &termination, admission, Vec::new())
         });
     if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Reads one line, byte by byte, as what follows it is the session's.
-fn ask(reader: &mut LinkReader, writer: &mut LinkWriter) -> Option<String> {
+/// Reads one line, byte by byte, as what follows it is the session's. `greeting` is what a client
+/// has to say in front of its name.
+fn ask(link: Link, greeting: &[u8], _wait: Duration) -> Result<Passage, Turned> {
+    let turned = |error: std::io::Error| Turned::because(error.to_string());
+    let (mut reader, mut writer) = link.split();
     let mut line = Vec::new();
     let mut byte = [0];
     while byte != [b'\n'] && line.len() < LINE_LEN_MAX {
-        reader.read_exact(&mut byte).ok()?;
+        reader.read_exact(&mut byte).map_err(turned)?;
         line.extend(byte);
     }
-    let line = String::from_utf8(line).ok()?;
-    let name = line.strip_suffix('\n')?.strip_prefix(GREETING)?;
-    writer.write_all(b"welcome\n").ok()?;
-    Some(name.to_owned())
+    let name = line.strip_suffix(b"\n").and_then(|line| line.strip_prefix(greeting));
+    let name = name.and_then(|name| String::from_utf8(name.to_vec()).ok());
+    let name = name.ok_or_else(|| Turned::because("it did not say the words".to_owned()))?;
+    writer.write_all(b"welcome\n").map_err(turned)?;
+    Ok(Passage::plain(name, reader, writer))
 }

@@ -48,6 +48,18 @@ usage: dbgsrv -t <transport> [[-sifeo <image>] -c[s] <command line>]
   -t tcp:port=<port>[:<last port>][,hidden][,unprotected]
         serve at a TCP port, the first free one of a range; without
         'unprotected' only to this machine's own user and root
+  -t tcp:port=<port>,clicon=<client>[,unprotected]
+        connect to a client that waits at this port, and serve only that one
+  -t spipe:proto=tls1,certuser=<certificate>,pipe=<name>[,hidden]
+  -t ssl:proto=tls1,certuser=<certificate>,port=<port>[,hidden]
+  -t ssl:proto=tls1,certuser=<certificate>,port=<port>,clicon=<client>
+        the same with TLS, to clients whose certificates are trusted; machuser=
+        takes the machine's store; 'dbgsrvctl cert' makes and trusts them
+  -t stdio
+        serve whoever has its standard input and output, and end with them
+  ,password=<password>
+        with any of these but the last: to whoever knows it, encrypted; file:<path> and
+        env:<name> say where a longer one is kept
   -c <command line>
         start this program, which is not debugged; clients attach to it. The
         rest of the line is the program and its arguments; a single word is
@@ -64,6 +76,7 @@ usage: dbgsrv -t <transport> [[-sifeo <image>] -c[s] <command line>]
 A client connects with the same transport and the server's name, as
   cdb -premote npipe:server=localhost,pipe=<name> -p <pid>
   cdb -premote tcp:server=<machine>,port=<port> <program>
+  cdb -premote 'exec:ssh <machine> dbgsrv -t stdio' <program>
 ";
 
 /// Reads the arguments behind the program's name.

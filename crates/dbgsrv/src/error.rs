@@ -17,6 +17,9 @@ pub enum ServerError {
         /// Which, and why.
         reason: String,
     },
+    /// The client that was called has gone, and a server with `clicon=` has no other.
+    #[error("the client has gone; start this server again for the next one")]
+    ClientGone,
     /// This machine's CPU is none that is supported.
     #[error("this server does not know the CPU it was compiled for")]
     UnknownCpu,

@@ -20,9 +20,11 @@ pub mod command_line;
 mod control;
 mod description;
 pub mod dispatch;
+pub mod entrance;
 pub mod error;
 mod files;
 pub mod guardian;
+mod guesses;
 #[expect(unsafe_code, reason = "the journal's shared memory is read and written as atomics")]
 pub mod journal;
 pub mod listener;
@@ -35,10 +37,12 @@ mod processes;
 #[expect(unsafe_code, reason = "ptrace(2), waitpid(2), fork and exec of debuggees")]
 pub mod ptrace;
 mod ranges;
+mod sandbox;
 pub mod session;
 mod sessions;
 #[expect(unsafe_code, reason = "adopting the descriptors that a session process inherits")]
 pub mod spawn;
+mod task;
 mod terminal;
 
 pub use backend::Backend;

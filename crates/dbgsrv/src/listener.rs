@@ -18,7 +18,6 @@ use crate::spawn::ClientWords;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Who may connect without having shown a password or certificate.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Admission {
     /// Processes of this machine that run as the server's user or as root.
     SameUser,
@@ -26,7 +25,24 @@ pub enum Admission {
     Unprotected,
     /// Whom a login process lets in. The program must call
     /// [`run_if_login`](crate::login::run_if_login) first thing in `main`.
-    Login(LoginLimits),
+    Login {
+        /// What clients may cost meanwhile.
+        limits: LoginLimits,
+        /// What a login process is told. It is asked for each of them; if there is nothing now,
+        /// what was told before counts.
+        task: TaskSource,
+    },
+}
+
+/// What is asked for what a login process is told.
+pub type TaskSource = Box<dyn Fn() -> Option<Vec<u8>>>;
+
+/// Where clients come from.
+pub enum Source {
+    /// They connect.
+    Listener(Listener),
+    /// The only one was called. The server ends when it is gone.
+    Call(Link),
 }
 
 /// Prepares the process for being asked to end.
@@ -37,29 +53,42 @@ pub fn prepare() -> Result<Termination, ServerError> {
     Termination::open().map_err(system("prepare for signals"))
 }
 
-/// Serves clients until a session ends the server, or the process is asked to end. All sessions
-/// have ended then.
+/// Serves clients until a session ends the server, the process is asked to end, or the client that
+/// was called is gone. All sessions have ended then.
 ///
 /// A client that cannot be given a session, because the system has no more processes or
 /// descriptors, is turned away, and the server goes on. `implicit` are the words of the implicit
 /// command line, none if there is none.
 ///
-/// **Errors**: [`ServerError`] if clients cannot be waited for at all.
+/// **Errors**: [`ServerError`] if clients cannot be waited for at all;
+/// [`ServerError::ClientGone`].
 pub fn run(
-    listener: &Listener,
+    source: Source,
     termination: &Termination,
     admission: Admission,
     implicit: Vec<Vec<u8>>,
 ) -> Result<(), ServerError> {
     let mut sessions = Sessions::new(|report| warn(&report.to_string()), implicit);
-    let mut logins = match admission {
-        Admission::Login(limits) => Some(Logins::new(limits)),
-        Admission::SameUser | Admission::Unprotected => None,
+    let (admission, mut logins) = match admission {
+        Admission::Login { limits, task } => (Admission::SameUser, Some(Logins::new(limits, task))),
+        other => (other, None),
     };
+    let (listener, called) = match source {
+        Source::Listener(listener) => (Some(listener), None),
+        Source::Call(link) => (None, Some(link)),
+    };
+    if let Some(link) = called {
+        begin(link, &admission, &mut logins, &mut sessions)?;
+    }
     let mut is_accepting = true;
     loop {
-        let woken =
-            wait(termination, is_accepting.then_some(listener), &sessions, logins.as_ref())?;
+        let is_idle = sessions.is_empty() && logins.as_ref().is_none_or(Logins::is_empty);
+        if listener.is_none() && is_idle {
+            return Err(ServerError::ClientGone);
+        }
+        let accepting = listener.as_ref().filter(|_| is_accepting);
+        let retries = listener.is_some() && !is_accepting;
+        let woken = wait(termination, accepting, retries, &sessions, logins.as_ref())?;
         is_accepting = true;
         sessions.attend();
         if woken.is_terminated || sessions.want_end() {
@@ -70,18 +99,10 @@ pub fn run(
         for Entrant { link, words } in logins.as_mut().map(Logins::attend).unwrap_or_default() {
             sessions.start(link, &words).unwrap_or_else(|error| complain(&error));
         }
-        if !woken.has_client {
-            continue;
-        }
+        let Some(listener) = listener.as_ref().filter(|_| woken.has_client) else { continue };
         match listener.try_accept() {
             Ok(Some(link)) => {
-                let begun = match &mut logins {
-                    Some(logins) => {
-                        let words = client_words(None, link.peer().ok());
-                        logins.start(link, words.peer)
-                    }
-                    None => admit(link, admission, &mut sessions),
-                };
+                let begun = begin(link, &admission, &mut logins, &mut sessions);
                 begun.unwrap_or_else(|error| complain(&error));
             }
             Ok(None) => {}
@@ -95,8 +116,24 @@ pub fn run(
     }
 }
 
+/// Begins with a client.
+fn begin(
+    link: Link,
+    admission: &Admission,
+    logins: &mut Option<Logins>,
+    sessions: &mut Sessions,
+) -> Result<(), ServerError> {
+    match logins {
+        Some(logins) => {
+            let words = client_words(None, link.peer().ok());
+            logins.start(link, words.peer)
+        }
+        None => admit(link, admission, sessions),
+    }
+}
+
 /// Gives a client a session, or tells it why not.
-fn admit(link: Link, admission: Admission, sessions: &mut Sessions) -> Result<(), ServerError> {
+fn admit(link: Link, admission: &Admission, sessions: &mut Sessions) -> Result<(), ServerError> {
     let peer = link.peer().ok();
     let uid = peer.as_ref().and_then(PeerInfo::local_uid);
     if let Some(reason) = refusal(uid, admission) {
@@ -132,6 +169,7 @@ struct Woken {
 fn wait(
     termination: &Termination,
     listener: Option<&Listener>,
+    retries: bool,
     sessions: &Sessions,
     logins: Option<&Logins>,
 ) -> Result<Woken, ServerError> {
@@ -141,7 +179,7 @@ fn wait(
     fds.extend(listener.map(|listener| PollFd::new(listener, PollFlags::IN)));
     let deadline = logins.and_then(Logins::deadline);
     let login_left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-    let retry = listener.is_none().then_some(RETRY);
+    let retry = retries.then_some(RETRY);
     // Both are far below what a Timespec holds.
     let timeout = [login_left, retry].into_iter().flatten().min();
     let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
@@ -157,8 +195,8 @@ fn wait(
 }
 
 /// Why a peer is not let in, if it is not. `uid` is the user of a peer of this machine.
-fn refusal(uid: Option<u32>, admission: Admission) -> Option<String> {
-    if admission != Admission::SameUser {
+fn refusal(uid: Option<u32>, admission: &Admission) -> Option<String> {
+    if !matches!(admission, Admission::SameUser) {
         return None;
     }
     let ours = rustix::process::geteuid().as_raw();
@@ -205,14 +243,14 @@ mod tests {
     fn only_the_servers_user_and_root_are_let_in() {
         let ours = rustix::process::geteuid().as_raw();
         let other = if ours == 4321 { 4322 } else { 4321 };
-        assert_eq!(refusal(Some(ours), Admission::SameUser), None);
-        assert_eq!(refusal(Some(0), Admission::SameUser), None);
-        let text = refusal(Some(other), Admission::SameUser).expect("a stranger");
+        assert_eq!(refusal(Some(ours), &Admission::SameUser), None);
+        assert_eq!(refusal(Some(0), &Admission::SameUser), None);
+        let text = refusal(Some(other), &Admission::SameUser).expect("a stranger");
         assert!(text.contains(&format!("you are uid {other}")), "{text}");
-        let text = refusal(None, Admission::SameUser).expect("another machine");
+        let text = refusal(None, &Admission::SameUser).expect("another machine");
         assert!(text.contains("ssh -L") && text.contains(",unprotected"), "{text}");
         assert!(!text.contains('\n'), "it is one line");
-        assert_eq!(refusal(None, Admission::Unprotected), None);
-        assert_eq!(refusal(Some(other), Admission::Unprotected), None);
+        assert_eq!(refusal(None, &Admission::Unprotected), None);
+        assert_eq!(refusal(Some(other), &Admission::Unprotected), None);
     }
 }

@@ -12,20 +12,60 @@
 //! ```
 
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use dbglink::{Link, LinkReader, LinkWriter};
 
 use crate::control::{Admitted, Control, Message};
 use crate::error::{ServerError, system};
-use crate::spawn;
+use crate::{spawn, task};
 
 /// How much is passed on at once.
 const CHUNK_LEN: usize = 64 * 1024;
 
-/// Decides who is let in: exchanges what it takes with the peer, and names the user as whom the
-/// client is let in. `None`: it is not; what there was to say has been said.
-pub type Authenticate = fn(&mut LinkReader, &mut LinkWriter) -> Option<String>;
+/// A client that is let in.
+pub struct Passage {
+    /// As whom.
+    pub user: String,
+    /// Passes bytes on between the client and the session, whose end of a socket pair it is given,
+    /// until either of them ends.
+    pub carry: Box<dyn FnOnce(OwnedFd)>,
+}
+
+impl Passage {
+    /// One on which nothing is encrypted.
+    pub fn plain(user: String, reader: LinkReader, writer: LinkWriter) -> Passage {
+        let carry = Box::new(|inner: OwnedFd| relay(reader, writer, Link::from(inner)));
+        Passage { user, carry }
+    }
+}
+
+/// Why a client is not let in. What there was to say to it has been said.
+pub struct Turned {
+    /// For the person who runs the server.
+    pub why: String,
+    /// Whether it has shown a wrong password, and is to wait longer next time.
+    pub is_guess: bool,
+}
+
+impl Turned {
+    /// A reason that is no guess.
+    pub fn because(why: String) -> Turned {
+        Turned { why, is_guess: false }
+    }
+}
+
+/// Decides who is let in, on the link that a client has opened, by what the listener has said
+/// ([`Admission::Login`](crate::listener::Admission)), and how long that client is to be kept
+/// waiting first.
+///
+/// **Errors**: why the client is not let in.
+pub type Authenticate = fn(Link, &[u8], Duration) -> Result<Passage, Turned>;
+
+/// The exit status of a login process whose client has shown a wrong password.
+pub(crate) const GUESSED: u8 = 3;
 
 /// Serves as a login process, if that is what this process was started for; otherwise `None`, at
 /// once.
@@ -37,30 +77,52 @@ pub fn run_if_login(authenticate: Authenticate) -> Option<ExitCode> {
         return None;
     }
     match run(&arguments, authenticate) {
-        Ok(()) => Some(ExitCode::SUCCESS),
+        Ok(None) => Some(ExitCode::SUCCESS),
+        Ok(Some((complaint, code))) => {
+            complain(&complaint);
+            Some(code)
+        }
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "a login process has nowhere else to say it")]
-            {
-                eprintln!("dbgsrv: {error}");
-            }
+            complain(&error.to_string());
             Some(ExitCode::FAILURE)
         }
     }
 }
 
-fn run(arguments: &[std::ffi::OsString], authenticate: Authenticate) -> Result<(), ServerError> {
+/// Says something on standard error, in one piece: others may be saying something, too.
+fn complain(text: &str) {
+    let line = format!("dbgsrv: {text}\n");
+    // Nobody may be there to hear it.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// Why the client was not let in, if it was not, and the exit status for that.
+fn run(
+    arguments: &[std::ffi::OsString],
+    authenticate: Authenticate,
+) -> Result<Option<(String, ExitCode)>, ServerError> {
     let inheritance = spawn::adopt_login(arguments)?;
     let listener = Control::adopt(inheritance.control);
-    let (mut reader, mut writer) = Link::from(inheritance.link).split();
-    let Some(user) = authenticate(&mut reader, &mut writer) else { return Ok(()) };
+    let told = task::read(&inheritance.task).map_err(system("read the task of a login process"))?;
+    drop(inheritance.task);
+    let link = Link::from(inheritance.link);
+    let peer = link.peer().map_or_else(|_| "a client".to_owned(), |peer| peer.to_string());
+    let passage = match authenticate(link, &told, inheritance.wait) {
+        Ok(passage) => passage,
+        Err(Turned { why, is_guess }) => {
+            let code = if is_guess { ExitCode::from(GUESSED) } else { ExitCode::SUCCESS };
+            return Ok(Some((format!("{peer} was not let in: {why}"), code)));
+        }
+    };
+    drop(told);
     let (inner, theirs) = Link::pair()?;
-    let admitted = Admitted { user, link: theirs.into_fd()? };
+    let admitted = Admitted { user: passage.user, link: theirs.into_fd()? };
     listener
         .send(&Message::Admitted(admitted))
         .map_err(system("tell the listener of a client that was let in"))?;
     drop(listener);
-    relay(reader, writer, inner);
-    Ok(())
+    (passage.carry)(inner.into_fd()?);
+    Ok(None)
 }
 
 /// Passes bytes on in both directions, until either side ends.

@@ -12,12 +12,16 @@ use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::control::{Control, Message};
 use crate::error::{ServerError, system};
+use crate::guesses::{Guesser, Guesses};
+use crate::listener::TaskSource;
+use crate::login::GUESSED;
 use crate::spawn::{self, ClientWords, LoginInheritance};
+use crate::task;
 
 /// What clients may cost that have not been let in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LoginLimits {
-    /// How many there may be at once. One more makes the oldest go.
+    /// How many there may be at once. One more makes the oldest go of whoever has most.
     pub at_once: usize,
     /// How long one may take.
     pub patience: Duration,
@@ -31,6 +35,7 @@ struct Login {
     control: Option<Control>,
     deadline: Instant,
     peer: Option<String>,
+    guesser: Option<Guesser>,
 }
 
 /// A client that was let in.
@@ -44,24 +49,52 @@ pub(crate) struct Entrant {
 /// The login processes of one server, the oldest first.
 pub(crate) struct Logins {
     limits: LoginLimits,
+    task: TaskSource,
+    /// What was told last.
+    last_task: Vec<u8>,
+    guesses: Guesses,
     logins: VecDeque<Login>,
 }
 
 impl Logins {
-    /// None yet.
-    pub(crate) fn new(limits: LoginLimits) -> Logins {
-        Logins { limits, logins: VecDeque::new() }
+    /// None yet. Each will be told what `task` says.
+    pub(crate) fn new(limits: LoginLimits, task: TaskSource) -> Logins {
+        Logins {
+            limits,
+            task,
+            last_task: Vec::new(),
+            guesses: Guesses::default(),
+            logins: VecDeque::new(),
+        }
+    }
+
+    /// Whether there is no login process.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.logins.is_empty()
     }
 
     /// Starts one for a client, which is called `peer` for people.
     ///
     /// **Errors**: [`ServerError`].
     pub(crate) fn start(&mut self, link: Link, peer: Option<String>) -> Result<(), ServerError> {
+        let guesser = link.peer().ok().map(|peer| Guesser::of(&peer));
+        let wait = guesser.map(|guesser| self.guesses.wait(guesser, Instant::now()));
+        let wait = wait.unwrap_or_default();
+        // Who guesses does so one by one.
+        let is_same = |login: &&Login| login.guesser.is_some() && login.guesser == guesser;
+        if !wait.is_zero() && self.waiting().any(|login| is_same(&login)) {
+            return Ok(());
+        }
         if self.waiting().count() >= self.limits.at_once {
             self.end_oldest();
         }
         let (control, theirs) = Control::pair().map_err(system("make a control socket"))?;
-        let inheritance = LoginInheritance { link: link.into_fd()?, control: theirs.into_fd() };
+        if let Some(task) = (self.task)() {
+            self.last_task = task;
+        }
+        let task = task::keep(&self.last_task).map_err(system("tell a login process its task"))?;
+        let inheritance =
+            LoginInheritance { link: link.into_fd()?, control: theirs.into_fd(), task, wait };
         let mut child = spawn::start_login(inheritance)?;
         let pid = rustix::process::Pid::from_child(&child);
         match pidfd_open(pid, PidfdFlags::empty()) {
@@ -73,6 +106,7 @@ impl Logins {
                     control: Some(control),
                     deadline,
                     peer,
+                    guesser,
                 });
                 Ok(())
             }
@@ -108,13 +142,24 @@ impl Logins {
             let Some(control) = &login.control else { continue };
             if let Some(Message::Admitted(admitted)) = control.try_receive() {
                 login.control = None;
+                if let Some(guesser) = login.guesser {
+                    self.guesses.forgive(guesser);
+                }
                 let words = ClientWords { user: Some(admitted.user), peer: login.peer.take() };
                 entrants.push(Entrant { link: Link::from(admitted.link), words });
             } else if login.deadline <= now {
                 end(&mut login.child);
             }
         }
-        self.logins.retain_mut(|login| matches!(login.child.try_wait(), Ok(None)));
+        let guesses = &mut self.guesses;
+        self.logins.retain_mut(|login| {
+            let Ok(ended) = login.child.try_wait() else { return false };
+            let has_guessed = ended.and_then(|status| status.code()) == Some(GUESSED.into());
+            if let Some(guesser) = login.guesser.filter(|_| has_guessed) {
+                guesses.note(guesser, now);
+            }
+            ended.is_none()
+        });
         entrants
     }
 
@@ -122,9 +167,15 @@ impl Logins {
         self.logins.iter().filter(|login| login.control.is_some())
     }
 
+    /// Ends the oldest of whoever has most of them, so that a crowd keeps only itself out.
     fn end_oldest(&mut self) {
-        if let Some(index) = self.logins.iter().position(|login| login.control.is_some())
-            && let Some(mut login) = self.logins.remove(index)
+        let count =
+            |login: &Login| self.waiting().filter(|other| other.guesser == login.guesser).count();
+        let waiting = self.logins.iter().enumerate().filter(|(_, login)| login.control.is_some());
+        // Of equals the first, which is the oldest.
+        let chosen = waiting.rev().max_by_key(|(_, login)| count(login));
+        if let Some(mut login) =
+            chosen.map(|(index, _)| index).and_then(|at| self.logins.remove(at))
         {
             end(&mut login.child);
         }

@@ -5,18 +5,28 @@
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a program speaks to its user")]
 
 use std::ffi::OsString;
+use std::num::NonZeroU16;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use dbglink::connect_string::ServerTransport;
+use dbglink::connect_string::{HostName, Password, PasswordSource, ServerTransport};
 use dbglink::{RunDir, registry};
 use dbgsrv::args::{self, Invocation, Service};
-use dbgsrv::listener::{self, Admission};
+use dbgsrv::listener::{self, Admission, Source};
+use dbgsrv::{ServerError, entrance, spawn};
+
+/// How long a client with `clicon=` is called that is not there yet.
+const CALL_PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
-    if let Some(code) = dbgsrv::local::run_if_session() {
+    let started = dbgsrv::local::run_if_session();
+    if let Some(code) = started.or_else(|| dbgsrv::login::run_if_login(entrance::authenticate)) {
         return code;
     }
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let Err(error) = dbglink::hide_passwords() {
+        eprintln!("dbgsrv: passwords on the command line can be seen by others: {error}");
+    }
     let service = match args::parse(&arguments) {
         Ok(Invocation::Help) => {
             print!("{}", args::USAGE);
@@ -28,35 +38,61 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let Service { endpoint, program, implicit } = service;
-    let admission = match &endpoint.transport {
-        ServerTransport::Tcp(tcp) if tcp.unprotected => Admission::Unprotected,
-        _ => Admission::SameUser,
-    };
-    if endpoint.password.is_some() {
-        eprintln!(
-            "dbgsrv: password= is not available yet; without it the server is open to its own \
-             user and root only"
-        );
-        return ExitCode::FAILURE;
-    }
-    let run_dir = RunDir::of_this_user();
-    let result = dbglink::listen(&endpoint, &run_dir).map_err(dbgsrv::ServerError::from).and_then(
-        |listener| {
-            let termination = listener::prepare()?;
-            if let Some(program) = &program {
-                dbgsrv::ptrace::start(program)?;
-            }
-            // A server that cannot be listed works all the same.
-            let _registration = registry::register(listener.endpoint(), &run_dir);
-            listener::run(&listener, &termination, admission, implicit)
-        },
-    );
-    match result {
+    match serve(service) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("dbgsrv: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn serve(service: Service) -> Result<(), ServerError> {
+    let Service { endpoint, program, implicit } = service;
+    if let Some(PasswordSource::Environment(name)) =
+        endpoint.password.as_ref().map(Password::source)
+    {
+        spawn::keep_from_children(name);
+    }
+    let task = entrance::task(&endpoint)?;
+    let admission = match (&endpoint.transport, task) {
+        (_, Some(task)) => Admission::Login { limits: entrance::LIMITS, task },
+        (ServerTransport::Tcp(tcp), _) if tcp.unprotected => Admission::Unprotected,
+        (ServerTransport::TcpReverse(tcp), _) if tcp.unprotected => Admission::Unprotected,
+        // Who has started it has its ends, and whoever that gave them to.
+        (ServerTransport::Stdio, _) => Admission::Unprotected,
+        _ => Admission::SameUser,
+    };
+    let run_dir = RunDir::of_this_user();
+    if endpoint.transport == ServerTransport::Stdio {
+        let termination = listener::prepare()?;
+        if let Some(program) = &program {
+            dbgsrv::ptrace::start(program)?;
+        }
+        let source = Source::Call(dbglink::adopt_stdio()?);
+        return match listener::run(source, &termination, admission, implicit) {
+            // That is how it is to end.
+            Err(ServerError::ClientGone) => Ok(()),
+            other => other,
+        };
+    }
+    let source = match &endpoint.transport {
+        ServerTransport::TcpReverse(tcp) => call(&tcp.client, tcp.port)?,
+        ServerTransport::SslReverse(ssl) => call(&ssl.client, ssl.port)?,
+        _ => Source::Listener(dbglink::listen(&endpoint, &run_dir)?),
+    };
+    let termination = listener::prepare()?;
+    if let Some(program) = &program {
+        dbgsrv::ptrace::start(program)?;
+    }
+    let _registration = match &source {
+        // A server that cannot be listed works all the same.
+        Source::Listener(listener) => registry::register(listener.endpoint(), &run_dir).ok(),
+        Source::Call(_) => None,
+    };
+    listener::run(source, &termination, admission, implicit)
+}
+
+fn call(client: &HostName, port: NonZeroU16) -> Result<Source, ServerError> {
+    Ok(Source::Call(dbglink::call_client(client, port, CALL_PATIENCE)?))
 }

@@ -53,6 +53,11 @@ impl Sessions {
         self.end_wanted
     }
 
+    /// Whether there is no session process.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
     /// Starts one for a client.
     ///
     /// **Errors**: [`ServerError`]; there is no session process then.

@@ -11,7 +11,8 @@
 //!     WORDS                   the implicit command line, if there is one
 //! ```
 //!
-//! `dbgsrv @login LINK CONTROL` is a login process; `dbgsrv @terminal SCORE` keeps the terminal on
+//! `dbgsrv @login LINK CONTROL TASK WAIT` is a login process, TASK what it is told, and WAIT for
+//! how many milliseconds its client is kept waiting; `dbgsrv @terminal SCORE` keeps the terminal on
 //! its standard input, with this score when memory is short.
 //!
 //! The last two of a session process are for people, who see them in ps(1) and `dbgsrvctl list`
@@ -22,6 +23,8 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use dbglink::registry::{NOTHING, SESSION_MARK as MARK};
 use rustix::io::FdFlags;
@@ -84,7 +87,28 @@ pub(crate) fn start(inheritance: Inheritance, client: &ClientWords) -> Result<Ch
         command.arg("--");
         command.args(inheritance.implicit.iter().map(|word| OsStr::from_bytes(word)));
     }
+    forget_password(&mut command);
     command.spawn().map_err(system("start a session process"))
+}
+
+/// The environment variable from which this server has its password.
+static PASSWORD_VARIABLE: OnceLock<String> = OnceLock::new();
+
+/// Keeps the variable of a password from every process that is started from now on.
+pub fn keep_from_children(variable: &str) {
+    // It is said once, when the server starts.
+    let _ = PASSWORD_VARIABLE.set(variable.to_owned());
+}
+
+/// The variable that children do not get.
+pub(crate) fn kept_variable() -> Option<&'static str> {
+    PASSWORD_VARIABLE.get().map(String::as_str)
+}
+
+fn forget_password(command: &mut Command) {
+    if let Some(variable) = kept_variable() {
+        command.env_remove(variable);
+    }
 }
 
 /// What a login process inherits.
@@ -93,6 +117,10 @@ pub(crate) struct LoginInheritance {
     pub(crate) link: OwnedFd,
     /// The way to the listener.
     pub(crate) control: OwnedFd,
+    /// What it is told: memory that nobody can change.
+    pub(crate) task: OwnedFd,
+    /// How long its client is kept waiting.
+    pub(crate) wait: Duration,
 }
 
 /// Starts a login process. The descriptors are closed in this one.
@@ -104,6 +132,8 @@ pub(crate) fn start_login(inheritance: LoginInheritance) -> Result<Child, Server
     let mut command = Command::new(SELF);
     command.arg0("dbgsrv").arg(LOGIN_MARK);
     command.arg(inherit(&inheritance.link)?).arg(inherit(&inheritance.control)?);
+    command.arg(inherit(&inheritance.task)?).arg(inheritance.wait.as_millis().to_string());
+    forget_password(&mut command);
     command.spawn().map_err(system("start a login process"))
 }
 
@@ -149,10 +179,15 @@ pub(crate) fn is_login(arguments: &[OsString]) -> bool {
 /// **Errors**, **Threads**: as [`adopt`].
 pub(crate) fn adopt_login(arguments: &[OsString]) -> Result<LoginInheritance, ServerError> {
     let text: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
-    let [_, LOGIN_MARK, link, control] = text.as_slice() else {
+    let [_, LOGIN_MARK, link, control, task, wait] = text.as_slice() else {
         return Err(ServerError::NotASession);
     };
-    Ok(LoginInheritance { link: adopt_fd(link)?, control: adopt_fd(control)? })
+    Ok(LoginInheritance {
+        link: adopt_fd(link)?,
+        control: adopt_fd(control)?,
+        task: adopt_fd(task)?,
+        wait: Duration::from_millis(wait.parse().map_err(|_| ServerError::NotASession)?),
+    })
 }
 
 /// Whether this process was started as a session process.

@@ -15,6 +15,7 @@ use rustix::fs::{Access, Mode, OFlags};
 use rustix::pipe::PipeFlags;
 
 use crate::memory_shortage;
+use crate::spawn::kept_variable;
 
 /// A program ready to be executed: everything the child needs, allocated before the fork.
 struct Plan {
@@ -294,7 +295,8 @@ fn environment(launch: &Launch) -> Result<Vec<CString>, Fault> {
     let changed = launch.environment.iter().map(|entry| name(entry));
     let gone: HashSet<&[u8]> = changed.chain(launch.unset.iter().map(Vec::as_slice)).collect();
     let own = std::env::vars_os()
-        .filter(|(name, _)| !launch.clear_environment && !gone.contains(name.as_bytes()));
+        .filter(|(name, _)| !launch.clear_environment && !gone.contains(name.as_bytes()))
+        .filter(|(name, _)| kept_variable().is_none_or(|kept| name != kept));
     let kept = own.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
     kept.chain(launch.environment.iter().cloned()).map(c_string).collect()
 }
