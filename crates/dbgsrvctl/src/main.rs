@@ -1,10 +1,11 @@
 //! dbgsrvctl: what concerns process servers and is not needed in one. It asks no server anything;
-//! what it shows comes from the registry and from /proc.
+//! what it shows comes from the registry, from /proc, and from the stores of certificates.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stderr, reason = "a program speaks to its user")]
 
 mod args;
+mod certificates;
 mod list;
 mod procfs;
 mod sessions;
@@ -29,6 +30,13 @@ fn main() -> ExitCode {
             let is_complete = listing.errors.is_empty();
             (listing.text, if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Ok(Invocation::Cert(command)) => match certificates::run(&command) {
+            Ok(text) => (text, ExitCode::SUCCESS),
+            Err(error) => {
+                eprintln!("dbgsrvctl: {error}");
+                return ExitCode::FAILURE;
+            }
+        },
         Err(error) => {
             eprint!("dbgsrvctl: {error}\n\n{}", args::USAGE);
             return ExitCode::from(2);

@@ -22,6 +22,12 @@ pub(crate) fn date_and_time(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
 }
 
+/// The day of a time in seconds since 1970, as `2026-11-21`.
+pub(crate) fn date(seconds: u64) -> String {
+    let text = date_and_time(seconds);
+    text.split(' ').next().unwrap_or_default().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

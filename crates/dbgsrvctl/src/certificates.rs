@@ -1,0 +1,234 @@
+//! `dbgsrvctl cert`: makes certificates, shows them, trusts those of others, removes them. It works
+//! on the files of a store, which `dbglink` describes.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use dbglink::connect_string::{Certificate, CertificateStore};
+use dbglink::tls::{Store, StoredCertificate, read_certificates};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, SanType};
+
+use crate::args::{Action, CertCommand};
+use crate::{table, utc};
+
+/// What one file of others' certificates may have.
+const FILE_LEN_MAX: u64 = 1024 * 1024;
+
+/// Does what a command asks for. The text to print.
+///
+/// **Errors**: a sentence that names the file or certificate and what is wrong with it.
+pub(crate) fn run(command: &CertCommand) -> Result<String, String> {
+    let which = match command.is_machine {
+        true => CertificateStore::Machine,
+        false => CertificateStore::User,
+    };
+    let store = Store::of(which);
+    match &command.action {
+        Action::New { name, hosts, days } => make(&store, command, name, hosts, *days),
+        Action::List => list(&store),
+        Action::Show { name } => show(&store, name),
+        Action::Trust { file } => trust(&store, Path::new(file)),
+        Action::Remove { name } => remove(&store, name),
+    }
+}
+
+fn make(
+    store: &Store,
+    command: &CertCommand,
+    name: &str,
+    hosts: &[String],
+    days: u32,
+) -> Result<String, String> {
+    let file_name = file_name(name)
+        .ok_or_else(|| format!("{name:?} cannot be a file's name; use letters, digits, - and ."))?;
+    let path = store.path().join(file_name);
+    let hosts = if hosts.is_empty() { own_hosts() } else { hosts.to_vec() };
+    let pem = certificate(name, &hosts, days).map_err(|error| format!("{name}: {error}"))?;
+    prepare(store.path())?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    let written = file.and_then(|mut file| file.write_all(pem.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => format!(
+            "{} exists; choose another name, or remove it first (dbgsrvctl cert remove)",
+            path.display()
+        ),
+        _ => format!("cannot write {}: {error}", path.display()),
+    })?;
+    let (option, parameter) = match command.is_machine {
+        true => (" -machine", "machuser"),
+        false => ("", "certuser"),
+    };
+    let (made, _) = parse(&pem).ok_or("what was made cannot be read")?;
+    Ok(format!(
+        "made {}, for {}, valid for {days} days\nthumbprint {}\n\nin connection strings: \
+         {parameter}={name}\nfor those who are to trust it: dbgsrvctl cert show {name}{option} > \
+         {name}.pem\nand on their machines:          dbgsrvctl cert trust {name}.pem\n",
+        path.display(),
+        hosts.join(", "),
+        made.thumbprint(),
+    ))
+}
+
+fn parse(pem: &str) -> Option<(dbglink::tls::CertificateFacts, String)> {
+    read_certificates(pem.as_bytes())?.into_iter().next()
+}
+
+/// A certificate that signs itself, for servers and clients, and its private key.
+fn certificate(name: &str, hosts: &[String], days: u32) -> Result<String, rcgen::Error> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    for host in hosts {
+        params.subject_alt_names.push(match host.parse::<IpAddr>() {
+            Ok(address) => SanType::IpAddress(address),
+            Err(_) => SanType::DnsName(host.as_str().try_into()?),
+        });
+    }
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    // Clocks differ a little.
+    params.not_before = time::OffsetDateTime::now_utc() - time::Duration::hours(1);
+    params.not_after = time::OffsetDateTime::now_utc() + time::Duration::days(days.into());
+    let key = KeyPair::generate()?;
+    Ok(format!("{}{}", params.self_signed(&key)?.pem(), key.serialize_pem()))
+}
+
+/// What clients may call this machine.
+fn own_hosts() -> Vec<String> {
+    let uname = rustix::system::uname();
+    let name = uname.nodename().to_str().unwrap_or_default();
+    let short = name.split('.').next().unwrap_or_default();
+    let mut hosts = vec![name.to_owned(), short.to_owned(), "localhost".to_owned()];
+    hosts.dedup();
+    hosts.retain(|host| !host.is_empty());
+    hosts.extend(["127.0.0.1".to_owned(), "::1".to_owned()]);
+    hosts
+}
+
+fn list(store: &Store) -> Result<String, String> {
+    let own = store.own().map_err(|error| error.to_string())?;
+    let trusted = store.trusted().map_err(|error| error.to_string())?;
+    let row = |stored: &StoredCertificate| {
+        let facts = &stored.facts;
+        let until = u64::try_from(facts.valid_until_s).map_or_else(|_| "-".to_owned(), utc::date);
+        let machines = facts.machines.join(",");
+        let machines = if machines.is_empty() { "-".to_owned() } else { machines };
+        [facts.title(), until, machines, facts.thumbprint()]
+    };
+    let heading = ["NAME", "UNTIL", "MACHINES", "THUMBPRINT"];
+    let section = |title: String, rows: Vec<[String; 4]>| match rows.as_slice() {
+        [] => format!("{title}: none\n"),
+        rows => format!("{title}:\n{}", table::text(heading, rows)),
+    };
+    let own = section(
+        format!("certificates in {}", store.path().display()),
+        own.iter().map(row).collect(),
+    );
+    let trusted = section(
+        format!("trusted in {}", store.trusted_path().display()),
+        trusted.iter().map(row).collect(),
+    );
+    Ok(format!("{own}\n{trusted}"))
+}
+
+fn show(store: &Store, name: &str) -> Result<String, String> {
+    let found = find(store.own(), name, store.path())?;
+    let text = read(&found.path)?;
+    let certificates = read_certificates(&text).unwrap_or_default();
+    Ok(certificates.into_iter().map(|(_, pem)| pem).collect())
+}
+
+fn trust(store: &Store, file: &Path) -> Result<String, String> {
+    let text = match file == Path::new("-") {
+        true => {
+            let mut text = Vec::new();
+            let read = io::stdin().take(FILE_LEN_MAX).read_to_end(&mut text);
+            read.map_err(|error| format!("cannot read standard input: {error}"))?;
+            text
+        }
+        false => read(file)?,
+    };
+    let certificates = read_certificates(&text).filter(|found| !found.is_empty());
+    let certificates = certificates.ok_or_else(|| {
+        format!("{} holds no certificate in PEM form; nothing is trusted", file.display())
+    })?;
+    prepare(store.path())?;
+    prepare(&store.trusted_path())?;
+    let mut said = String::new();
+    for (facts, pem) in certificates {
+        let thumbprint = facts.thumbprint();
+        let title = facts.title();
+        let stem = file_name(&title).map_or_else(String::new, |_| format!("{title}-"));
+        let short = thumbprint.get(..16).unwrap_or_default();
+        let path = store.trusted_path().join(format!("{stem}{short}.pem"));
+        let written = fs::write(&path, pem);
+        written.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        said += &format!("{title} is trusted now, thumbprint {thumbprint}\n");
+    }
+    Ok(said)
+}
+
+fn remove(store: &Store, name: &str) -> Result<String, String> {
+    let own = find(store.own(), name, store.path());
+    let trusted = find(store.trusted(), name, &store.trusted_path());
+    let found = match (own, trusted) {
+        (Ok(own), Ok(trusted)) => {
+            return Err(format!(
+                "{} and {} are both {name}; give a thumbprint",
+                own.path.display(),
+                trusted.path.display()
+            ));
+        }
+        (Ok(found), Err(_)) | (Err(_), Ok(found)) => found,
+        (Err(error), Err(_)) => return Err(error),
+    };
+    let removed = fs::remove_file(&found.path);
+    removed.map_err(|error| format!("cannot remove {}: {error}", found.path.display()))?;
+    Ok(format!("removed {}\n", found.path.display()))
+}
+
+/// The one certificate that is called so.
+fn find(
+    stored: Result<Vec<StoredCertificate>, dbglink::tls::StoreError>,
+    name: &str,
+    place: &Path,
+) -> Result<StoredCertificate, String> {
+    let wanted = Certificate::new(name).map_err(|kind| format!("{name}: {kind:?}"))?;
+    let mut found = stored.map_err(|error| error.to_string())?;
+    found.retain(|stored| stored.facts.is_called(&wanted));
+    if let [one, other, ..] = found.as_slice() {
+        return Err(format!(
+            "{} and {} are both {name}; give a thumbprint",
+            one.path.display(),
+            other.path.display()
+        ));
+    }
+    found.pop().ok_or_else(|| {
+        format!("no certificate {name} is in {}; dbgsrvctl cert list shows all", place.display())
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let failed = |error: io::Error| format!("cannot read {}: {error}", path.display());
+    let metadata = fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() || metadata.len() > FILE_LEN_MAX {
+        return Err(format!("{} is no file of certificates", path.display()));
+    }
+    fs::read(path).map_err(failed)
+}
+
+/// Makes a directory of a store, which only its owner may change.
+fn prepare(directory: &Path) -> Result<(), String> {
+    let made = DirBuilder::new().recursive(true).mode(0o755).create(directory);
+    made.map_err(|error| format!("cannot make {}: {error}", directory.display()))
+}
+
+/// The file of a certificate with this name. `None` if it can be none.
+fn file_name(name: &str) -> Option<PathBuf> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let is_name = !name.is_empty() && !name.starts_with('.') && name.len() <= 64;
+    (is_name && name.chars().all(is_plain)).then(|| PathBuf::from(format!("{name}.pem")))
+}
