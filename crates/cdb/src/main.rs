@@ -27,6 +27,9 @@ fn main() -> ExitCode {
         return code;
     }
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let Err(error) = dbglink::hide_passwords() {
+        eprintln!("cdb: passwords on the command line can be seen by others: {error}");
+    }
     let options = match args::parse(&words) {
         Ok(Invocation::Debug(options)) => options,
         Ok(Invocation::Help) => {

@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use dbgeng::{Engine, hresult};
 use dbglink::{ClientEndpoint, RunDir};
 
 /// How long a process server may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a server's call is awaited: somebody may have to start it on another machine.
+const CALL_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 /// What the server's log calls this program.
 const PROGRAM: &str = concat!("cdb ", env!("CARGO_PKG_VERSION"));
 
@@ -22,12 +24,16 @@ pub(crate) struct Connection {
 
 /// Connects to a server.
 pub(crate) fn connect(endpoint: &ClientEndpoint) -> Result<Connection> {
-    if endpoint.password.is_some() {
-        bail!("-premote {endpoint}: password= is not available yet");
-    }
     let what = || format!("cannot connect to {endpoint}");
-    let link =
-        dbglink::connect(endpoint, &RunDir::of_this_user(), CONNECT_TIMEOUT).with_context(what)?;
+    let link = match dbglink::await_server(endpoint).with_context(what)? {
+        Some(awaited) => {
+            let (server, port) = (awaited.server(), awaited.port());
+            eprintln!("Waiting for the process server on {server} to connect to port {port}...");
+            awaited.accept(CALL_TIMEOUT)
+        }
+        None => dbglink::connect(endpoint, &RunDir::of_this_user(), CONNECT_TIMEOUT),
+    };
+    let link = link.with_context(what)?;
     let engine = Engine::connect(link, PROGRAM).map_err(numbered).with_context(what)?;
     Ok(Connection { engine, server: Some(endpoint.to_string()) })
 }

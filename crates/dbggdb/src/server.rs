@@ -6,13 +6,12 @@ use dbglink::{ClientEndpoint, Link, LinkError, RunDir};
 
 /// How long a process server may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a server's call is awaited: somebody may have to start it on another machine.
+const CALL_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
-    /// The connection string asks for what is not there yet.
-    #[error("-premote {0}: password= is not available yet")]
-    Password(Box<ClientEndpoint>),
     /// The server cannot be reached.
     #[error("cannot connect to {0}: {1}")]
     Unreachable(Box<ClientEndpoint>, LinkError),
@@ -27,9 +26,16 @@ pub(crate) fn connect(endpoint: Option<&ClientEndpoint>) -> Result<Link, Connect
         let report = |report: dbgsrv::local::Report| eprintln!("dbggdb: {report}");
         return Ok(dbgsrv::local::start(report)?);
     };
-    if endpoint.password.is_some() {
-        return Err(ConnectError::Password(Box::new(endpoint.clone())));
-    }
-    dbglink::connect(endpoint, &RunDir::of_this_user(), CONNECT_TIMEOUT)
-        .map_err(|error| ConnectError::Unreachable(Box::new(endpoint.clone()), error))
+    let unreachable = |error| ConnectError::Unreachable(Box::new(endpoint.clone()), error);
+    let link = match dbglink::await_server(endpoint).map_err(unreachable)? {
+        Some(awaited) => {
+            let (server, port) = (awaited.server(), awaited.port());
+            eprintln!(
+                "dbggdb: waiting for the process server on {server} to connect to port {port}"
+            );
+            awaited.accept(CALL_TIMEOUT)
+        }
+        None => dbglink::connect(endpoint, &RunDir::of_this_user(), CONNECT_TIMEOUT),
+    };
+    link.map_err(unreachable)
 }

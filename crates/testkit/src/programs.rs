@@ -14,6 +14,15 @@ pub fn dbgsrv() -> PathBuf {
     PATH.get_or_init(|| build("dbgsrv", ["--bin", "dbgsrv"]).join("dbgsrv")).clone()
 }
 
+/// What looks after process servers.
+///
+/// **Panics** if it cannot be built.
+#[track_caller]
+pub fn dbgsrvctl() -> PathBuf {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| build("dbgsrvctl", ["--bin", "dbgsrvctl"]).join("dbgsrvctl")).clone()
+}
+
 /// The process server that asks its clients who they are: an example of the crate dbgsrv.
 ///
 /// **Panics** if it cannot be built.

@@ -31,6 +31,8 @@ struct Traffic {
     /// How often the server sent after the client had.
     turns: AtomicU64,
     was_client: AtomicBool,
+    /// Everything, if it is kept.
+    kept: Option<Mutex<Vec<u8>>>,
 }
 
 /// Bytes on their way, each piece with the time at which it arrives.
@@ -52,11 +54,25 @@ impl Relay {
     /// **Panics** if there can be none.
     #[track_caller]
     pub fn start(server: SocketAddr, round_trip: Duration) -> Relay {
+        Relay::carrying(server, round_trip, Traffic::default())
+    }
+
+    /// One without delay that keeps what goes through, for [`bytes_seen`](Relay::bytes_seen).
+    ///
+    /// **Panics** if there can be none.
+    #[track_caller]
+    pub fn listening_in(server: SocketAddr) -> Relay {
+        let traffic = Traffic { kept: Some(Mutex::default()), ..Traffic::default() };
+        Relay::carrying(server, Duration::ZERO, traffic)
+    }
+
+    #[track_caller]
+    fn carrying(server: SocketAddr, round_trip: Duration, traffic: Traffic) -> Relay {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a relay has a port");
         let address = listener.local_addr().expect("a port has an address");
         let relay = Relay {
             address,
-            traffic: Arc::default(),
+            traffic: Arc::new(traffic),
             streams: Arc::default(),
             has_ended: Arc::default(),
         };
@@ -84,6 +100,12 @@ impl Relay {
     pub fn bytes(&self) -> (u64, u64) {
         let [to, from] = &self.traffic.bytes;
         (to.load(Ordering::SeqCst), from.load(Ordering::SeqCst))
+    }
+
+    /// What has gone through, in both directions; nothing if it is not kept.
+    pub fn bytes_seen(&self) -> Vec<u8> {
+        let kept = self.traffic.kept.as_ref();
+        kept.map(|kept| kept.lock().expect("a relay's record").clone()).unwrap_or_default()
     }
 
     /// How often the server sent something after the client had: so many round trips were waited
@@ -147,6 +169,9 @@ fn carry_one_way(
         let mut buffer = vec![0; 65536];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             traffic.note(count as u64, is_client);
+            if let Some(kept) = &traffic.kept {
+                kept.lock().expect("a relay's record").extend_from_slice(&buffer[..count]);
+            }
             wire.put(Some((Instant::now() + delay, buffer[..count].to_vec())));
         }
         wire.put(None);

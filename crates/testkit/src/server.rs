@@ -56,14 +56,27 @@ impl Server {
     /// The same with further parameters, as `,unprotected`.
     #[track_caller]
     pub fn tcp_with(guard: &Guard, program: impl AsRef<OsStr>, parameters: &str) -> Server {
+        let transport = format!("tcp:port=0{parameters}");
+        Server::at_port(guard, program, &transport, "tcp:server=localhost", |_| ())
+    }
+
+    /// A server of any transport with ports, at one that the system chooses. `client` is the string
+    /// of its clients without the port.
+    #[track_caller]
+    pub fn at_port(
+        guard: &Guard,
+        program: impl AsRef<OsStr>,
+        transport: &str,
+        client: &str,
+        change: impl FnOnce(&mut Command),
+    ) -> Server {
         let run_dir = guard.directory().join("run");
         let mut command = guard.command(program);
-        let transport = format!("tcp:port=0{parameters}");
-        command.args(["-t", &transport]).env("DBGSRV_RUN_DIR", &run_dir);
+        command.args(["-t", transport]).env("DBGSRV_RUN_DIR", &run_dir);
+        change(&mut command);
         let process = Process::spawn(&mut command);
         let port = until("the server's port", || listening_port(process.pid()));
-        let endpoint = format!("tcp:server=localhost,port={port}");
-        let endpoint = endpoint.parse().expect("a port's endpoint");
+        let endpoint = format!("{client},port={port}").parse().expect("a port's endpoint");
         Server { process, run_dir, endpoint }
     }
 

@@ -62,5 +62,7 @@ mod terminal;
 mod members;
 // Steps by line of source.
 mod stepping;
+// The same session over every transport.
+mod transports;
 // Stacks at every instruction.
 mod unwinding;

@@ -1,0 +1,455 @@
+//! The same session over every transport, with certificates as dbgsrvctl makes them, and what both
+//! sides say where they do not come together.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use dbgbase::Pid;
+use testkit::{Guard, Process, Relay, Server, Testee, procfs, programs, until};
+
+use crate::console::Console;
+
+/// Where certificates of the user are.
+const STORE: &str = "DBGSRV_USER_CERTIFICATES";
+/// Who has no rights.
+const NOBODY: &str = "65534";
+
+/// A side with a store of its own.
+struct Side {
+    store: PathBuf,
+}
+
+impl Side {
+    /// One with a certificate of this name, for `localhost`.
+    fn new(guard: &Guard, name: &str) -> Side {
+        let side = Side { store: guard.directory().join(name) };
+        side.control(guard, &["new", name, "-host", "localhost"]);
+        side
+    }
+
+    /// What dbgsrvctl says of its certificates.
+    fn control(&self, guard: &Guard, words: &[&str]) -> String {
+        let mut command = guard.command(programs::dbgsrvctl());
+        let output = command.arg("cert").args(words).env(STORE, &self.store).output();
+        let output = output.expect("it starts");
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// Trusts the other's certificate.
+    fn trust(&self, guard: &Guard, other: &Side, name: &str) {
+        let file = guard.directory().join(format!("{name}.shown"));
+        std::fs::write(&file, other.control(guard, &["show", name])).expect("a file");
+        self.control(guard, &["trust", file.to_str().expect("a path of text")]);
+    }
+}
+
+/// Two sides that trust each other.
+fn friends(guard: &Guard) -> (Side, Side) {
+    let (server, client) = (Side::new(guard, "box"), Side::new(guard, "me"));
+    server.trust(guard, &client, "me");
+    client.trust(guard, &server, "box");
+    (server, client)
+}
+
+fn cdb(guard: &Guard, store: &Path, run_dir: &Path, premote: &str, rest: &[&str]) -> Command {
+    let mut command = guard.command(env!("CARGO_BIN_EXE_cdb"));
+    command.env(STORE, store).env("DBGSRV_RUN_DIR", run_dir);
+    command.args(["-premote", premote]).args(rest);
+    command
+}
+
+/// A session that takes all kinds of messages.
+fn debug(cdb: &mut Console) {
+    cdb.command("bp inner");
+    for _ in 0..3 {
+        let stop = cdb.command("g");
+        assert!(stop.contains("Breakpoint 0 hit"), "{stop}");
+        let stack = cdb.command("kn");
+        assert!(stack.contains("!inner") && stack.contains("!main"), "{stack}");
+    }
+    assert_eq!(cdb.command("db /c 10 @rsp-8 L8").lines().count(), 1);
+    let end = cdb.command("g");
+    assert!(end.contains("exited") && end.contains("19"), "{end}");
+}
+
+fn program(testee: &Testee) -> &str {
+    testee.path().to_str().expect("a path in the target folder")
+}
+
+#[test]
+fn a_program_is_debugged_over_tls() {
+    let guard = Guard::new();
+    let testee = Testee::build("depths", &[]);
+    let (box_, me) = friends(&guard);
+    for proto in ["tls1", "tls12", "tls13"] {
+        let transport = format!("ssl:proto={proto},certuser=box,port=0");
+        let client = format!("ssl:proto={proto},certuser=me,server=localhost");
+        let at_port = Server::at_port(&guard, programs::dbgsrv(), &transport, &client, |command| {
+            command.env(STORE, &box_.store);
+        });
+        let premote = at_port.endpoint().to_connect_string();
+        let words = [program(&testee)];
+        let run = || cdb(&guard, &me.store, at_port.run_dir(), &premote, &words);
+        let mut first = Console::spawn(run());
+        let mut second = Console::spawn(run());
+        debug(&mut first);
+        first.finish("q");
+        debug(&mut second);
+        second.finish("q");
+        at_port.wait_until_idle();
+    }
+}
+
+#[test]
+fn a_program_is_debugged_at_a_secure_pipe() {
+    let guard = Guard::new();
+    let testee = Testee::build("depths", &[]);
+    let (box_, me) = friends(&guard);
+    let server = Server::npipe_with(&guard, programs::dbgsrv(), |command| {
+        *command = guard.command(programs::dbgsrv());
+        command.args(["-t", "spipe:proto=tls1,certuser=box,pipe=test"]);
+        command.env("DBGSRV_RUN_DIR", guard.directory().join("run")).env(STORE, &box_.store);
+    });
+    until("the socket", || server.socket_path().exists().then_some(()));
+    let premote = "spipe:proto=tls1,certuser=me,server=localhost,pipe=test";
+    let words = [program(&testee)];
+    let mut cdb = Console::spawn(cdb(&guard, &me.store, server.run_dir(), premote, &words));
+    debug(&mut cdb);
+    cdb.finish("q");
+}
+
+/// A server that calls its client.
+fn calling(guard: &Guard, store: &Path, transport: &str) -> Process {
+    let mut command = guard.command(programs::dbgsrv());
+    command.args(["-t", transport]).env("DBGSRV_RUN_DIR", guard.directory().join("run"));
+    Process::spawn(command.env(STORE, store))
+}
+
+/// A port that nobody uses at the moment.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("localhost:0").expect("there are ports");
+    listener.local_addr().expect("a port has an address").port()
+}
+
+#[test]
+fn a_server_calls_its_client_whoever_is_started_first() {
+    let guard = Guard::new();
+    let testee = Testee::build("depths", &[]);
+    let (box_, me) = friends(&guard);
+    let run_dir = guard.directory().join("run");
+    for (server, client) in
+        [("tcp:", "tcp:"), ("ssl:proto=tls1,certuser=box,", "ssl:proto=tls1,certuser=me,")]
+    {
+        for is_server_first in [true, false] {
+            let port = free_port();
+            let transport = format!("{server}clicon=localhost,port={port}");
+            let premote = format!("{client}clicon=localhost,port={port}:65535");
+            let words = [program(&testee)];
+            let command = cdb(&guard, &me.store, &run_dir, &premote, &words);
+            let (mut cdb, mut process) = std::thread::scope(|scope| {
+                let start = || calling(&guard, &box_.store, &transport);
+                let process = match is_server_first {
+                    true => Ok(start()),
+                    false => Err(scope.spawn(move || {
+                        until("the client to listen", || is_listening(port).then_some(()));
+                        start()
+                    })),
+                };
+                let cdb = Console::spawn(command);
+                (cdb, process.unwrap_or_else(|thread| thread.join().expect("it starts")))
+            });
+            debug(&mut cdb);
+            cdb.finish("q");
+            // It has no other client.
+            assert_eq!(process.wait(), dbgbase::ExitStatus::Exited(1));
+        }
+    }
+}
+
+/// Whether somebody listens at a port of this machine.
+fn is_listening(port: u16) -> bool {
+    let text = std::fs::read_to_string("/proc/net/tcp6").expect("a table");
+    let place = format!(":{port:04X}");
+    text.lines().any(|line| {
+        let columns: Vec<&str> = line.split_ascii_whitespace().collect();
+        columns.get(1).is_some_and(|local| local.ends_with(&place)) && columns.get(3) == Some(&"0A")
+    })
+}
+
+/// What a command says on standard error, and that it fails.
+fn complaint(mut command: Command) -> String {
+    let output = command.output().expect("it starts");
+    assert!(!output.status.success());
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn who_is_not_trusted_is_told_and_let_in_once_it_is() {
+    let guard = Guard::new();
+    let testee = Testee::build("depths", &[]);
+    let (box_, me) = (Side::new(&guard, "box"), Side::new(&guard, "me"));
+    let transport = "ssl:proto=tls1,certuser=box,port=0";
+    let client = "ssl:proto=tls1,certuser=me,server=localhost";
+    let heard = guard.directory().join("heard");
+    let server = Server::at_port(&guard, programs::dbgsrv(), transport, client, |command| {
+        command.env(STORE, &box_.store);
+        command.stderr(std::fs::File::create(&heard).expect("a file"));
+    });
+    let premote = server.endpoint().to_connect_string();
+    let run_dir = server.run_dir().to_owned();
+    let words = [program(&testee)];
+    let run = || cdb(&guard, &me.store, &run_dir, &premote, &words);
+    let hears = |text: &str| {
+        let heard = || std::fs::read_to_string(&heard).is_ok_and(|heard| heard.contains(text));
+        until(text, || heard().then_some(()));
+    };
+    let said = complaint(run());
+    assert!(said.contains("certificate box is not trusted here"), "{said}");
+    assert!(said.contains("dbgsrvctl cert trust"), "{said}");
+    hears("was not let in: the other side does not trust our certificate");
+    me.trust(&guard, &box_, "box");
+    let said = complaint(run());
+    assert!(said.contains("the other side does not trust our certificate"), "{said}");
+    hears("certificate me is not trusted here");
+    // The server need not be started again.
+    box_.trust(&guard, &me, "me");
+    let mut console = Console::spawn(run());
+    debug(&mut console);
+    console.finish("q");
+    // Nor to forget somebody.
+    box_.control(&guard, &["remove", "me"]);
+    let said = complaint(run());
+    assert!(said.contains("the other side does not trust our certificate"), "{said}");
+    // A plain client is told as well, and so is one of the wrong certificate.
+    let plain = premote.replace("ssl:proto=tls1,certuser=me,", "tcp:");
+    let said = complaint(cdb(&guard, &me.store, &run_dir, &plain, &words));
+    assert!(said.contains("cannot connect"), "{said}");
+    let unknown = premote.replace("certuser=me", "certuser=you");
+    let said = complaint(cdb(&guard, &me.store, &run_dir, &unknown, &words));
+    assert!(said.contains("no certificate you is in"), "{said}");
+}
+
+#[test]
+fn a_login_process_has_no_rights() {
+    let guard = Guard::new();
+    let testee = Testee::build("depths", &[]);
+    let (box_, me) = friends(&guard);
+    let transport = "ssl:proto=tls1,certuser=box,port=0";
+    let client = "ssl:proto=tls1,certuser=me,server=localhost";
+    let server = Server::at_port(&guard, programs::dbgsrv(), transport, client, |command| {
+        command.env(STORE, &box_.store);
+    });
+    let premote = server.endpoint().to_connect_string();
+    let words = [program(&testee)];
+    let command = cdb(&guard, &me.store, server.run_dir(), &premote, &words);
+    let mut console = Console::spawn(command);
+    let is_login = |pid: &Pid| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).nth(1) == Some(b"@login")
+    };
+    let children = server.sessions();
+    let login = children.iter().copied().find(is_login).expect("it stands between");
+    let status = |field| procfs::status(login, login.into(), field);
+    assert_eq!(status("Seccomp").as_deref(), Some("2"));
+    assert_eq!(status("NoNewPrivs").as_deref(), Some("1"));
+    assert_eq!(status("Threads").as_deref(), Some("1"));
+    if rustix::process::geteuid().is_root() {
+        let ids = format!("{NOBODY}\t{NOBODY}\t{NOBODY}\t{NOBODY}");
+        assert_eq!((status("Uid"), status("Gid")), (Some(ids.clone()), Some(ids)));
+        assert_eq!(status("CapEff").as_deref(), Some("0000000000000000"));
+    }
+    debug(&mut console);
+    console.finish("q");
+}
+
+/// A server with these parameters behind its transport's, and its clients' string.
+fn protected(guard: &Guard, side: &Side, transport: &str, client: &str, rest: &str) -> Server {
+    let transport = format!("{transport}port=0{rest}");
+    Server::at_port(guard, programs::dbgsrv(), &transport, client, |command| {
+        command.env(STORE, &side.store).env("PHRASE", "open sesame, please");
+    })
+}
+
+#[test]
+fn a_password_is_asked_for_and_proved() {
+    let guard = Guard::new();
+    let testee = Testee::build("depths", &[]);
+    let (box_, me) = friends(&guard);
+    for (transport, client) in [
+        ("tcp:", "tcp:server=localhost"),
+        ("ssl:proto=tls1,certuser=box,", "ssl:proto=tls1,certuser=me,server=localhost"),
+        ("ssl:proto=tls12,certuser=box,", "ssl:proto=tls12,certuser=me,server=localhost"),
+    ] {
+        let server = protected(&guard, &box_, transport, client, ",password=sesame7");
+        let line = std::fs::read(format!("/proc/{}/cmdline", server.pid())).expect("it lives");
+        let line = String::from_utf8_lossy(&line);
+        assert!(line.contains("password=*******"), "{line}");
+        let premote = server.endpoint().to_connect_string();
+        let words = [program(&testee)];
+        let run = |password: &str| {
+            let premote = format!("{premote}{password}");
+            cdb(&guard, &me.store, server.run_dir(), &premote, &words)
+        };
+        for (password, said) in [
+            ("", "wants a password (password=); error 0x80004005"),
+            (",password=Sesame7", "the password is wrong; error 0x80004005"),
+        ] {
+            let heard = complaint(run(password));
+            assert!(heard.contains(said), "{transport} {password}: {heard}");
+        }
+        let mut console = Console::spawn(run(",password=sesame7"));
+        debug(&mut console);
+        console.finish("q");
+    }
+    // A client that has one does not go on where nobody asks for it.
+    let server = protected(&guard, &box_, "ssl:proto=tls1,certuser=box,", SSL_CLIENT, "");
+    let premote = format!("{},password=sesame7", server.endpoint().to_connect_string());
+    let said = complaint(cdb(&guard, &me.store, server.run_dir(), &premote, &["/bin/true"]));
+    assert!(said.contains("asks for no password"), "{said}");
+}
+
+/// Clients of `localhost` with the certificate `me`.
+const SSL_CLIENT: &str = "ssl:proto=tls1,certuser=me,server=localhost";
+
+#[test]
+fn a_passphrase_comes_from_a_file_or_a_variable() {
+    let guard = Guard::new();
+    let testee = Testee::build("depths", &[]);
+    let side = Side { store: guard.directory().join("none") };
+    let client = "tcp:server=localhost";
+    let server = protected(&guard, &side, "tcp:", client, ",password=env:PHRASE");
+    let file = guard.directory().join("phrase");
+    std::fs::write(&file, "open sesame, please\n").expect("a file");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&file, mode).expect("its mode");
+    let string = server.endpoint().to_connect_string();
+    let premote = format!("{string},password=file:{}", file.display());
+    let words = [program(&testee)];
+    let mut console = Console::spawn(cdb(&guard, &side.store, server.run_dir(), &premote, &words));
+    // What is debugged does not get it, nor does anything between.
+    for pid in server.sessions() {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        assert!(!environment.windows(6).any(|word| word == b"PHRASE"), "{pid}");
+    }
+    debug(&mut console);
+    console.finish("q");
+    let premote = format!("{string},password=file:/nonexistent");
+    let said = complaint(cdb(&guard, &side.store, server.run_dir(), &premote, &words));
+    assert!(said.contains("password=file:/nonexistent: No such file"), "{said}");
+}
+
+#[test]
+fn the_wire_shows_nothing_where_there_is_a_password() {
+    let guard = Guard::new();
+    let testee = Testee::build("depths", &[]);
+    let side = Side { store: guard.directory().join("none") };
+    for (rest, is_secret) in [("", false), (",password=sesame7", true)] {
+        let server = protected(&guard, &side, "tcp:", "tcp:server=localhost", rest);
+        let text = server.endpoint().to_connect_string();
+        let port = text.rsplit_once("port=").expect("a port").1.parse().expect("a port");
+        let relay = Relay::listening_in((std::net::Ipv4Addr::LOCALHOST, port).into());
+        let premote = format!("tcp:server=127.0.0.1,port={}{rest}", relay.address().port());
+        let words = [program(&testee)];
+        let run_dir = server.run_dir();
+        let mut console = Console::spawn(cdb(&guard, &side.store, run_dir, &premote, &words));
+        debug(&mut console);
+        console.finish("q");
+        let seen = relay.bytes_seen();
+        let has = |text: &[u8]| seen.windows(text.len()).any(|piece| piece == text);
+        assert!(seen.len() > 2000, "{} bytes", seen.len());
+        assert!(!has(b"sesame7"));
+        let path = program(&testee).as_bytes();
+        assert_eq!(has(path), !is_secret, "{rest}");
+    }
+}
+
+#[test]
+fn a_crowd_that_says_nothing_or_nonsense_keeps_nobody_out() {
+    use std::io::Write as _;
+
+    let guard = Guard::new();
+    let testee = Testee::build("depths", &[]);
+    let side = Side { store: guard.directory().join("none") };
+    let rest = ",password=sesame7";
+    let server = protected(&guard, &side, "tcp:", "tcp:server=localhost", rest);
+    let text = server.endpoint().to_connect_string();
+    let port: u16 = text.rsplit_once("port=").expect("a port").1.parse().expect("a port");
+    let crowd: Vec<std::net::TcpStream> = (0..200_u8)
+        .map(|number| {
+            let mut stream = std::net::TcpStream::connect(("localhost", port)).expect("it accepts");
+            // Silence, the beginning of a handshake, and what is none. It may be gone already.
+            let words: &[u8] = match number % 3 {
+                0 => b"",
+                1 => &[22, 3, 1, 0xff, 0xff],
+                _ => &[0xff; 4096],
+            };
+            let _ = stream.write_all(words);
+            stream
+        })
+        .collect();
+    let premote = format!("{text}{rest}");
+    let words = [program(&testee)];
+    let mut console = Console::spawn(cdb(&guard, &side.store, server.run_dir(), &premote, &words));
+    debug(&mut console);
+    assert!(server.sessions().len() <= 35, "{:?}", server.sessions());
+    drop(crowd);
+    console.finish("q");
+    server.wait_until_idle();
+}
+
+#[test]
+fn a_called_client_that_is_not_served_ends_the_server() {
+    if !rustix::process::geteuid().is_root() {
+        return; // Only root can play somebody else.
+    }
+    let guard = Guard::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there are ports");
+    let port = listener.local_addr().expect("an address").port();
+    drop(listener);
+    let run_dir = guard.directory().join("run");
+    let premote = format!("tcp:clicon=localhost,port={port}");
+    let mut command = cdb(&guard, guard.directory(), &run_dir, &premote, &["/bin/true"]);
+    std::os::unix::process::CommandExt::uid(&mut command, 65_534);
+    let heard = std::thread::spawn(move || complaint(command));
+    let transport = format!("tcp:clicon=localhost,port={port}");
+    let mut server = calling(&guard, guard.directory(), &transport);
+    assert_eq!(server.wait(), dbgbase::ExitStatus::Exited(1));
+    let heard = heard.join().expect("no panic");
+    assert!(heard.contains("you are uid 65534"), "{heard}");
+}
+
+/// As by `ssh box17 dbgsrv -t stdio`: what lies between does not matter to either side.
+#[test]
+fn a_server_is_reached_by_a_command() {
+    let guard = Guard::new();
+    let testee = Testee::build("depths", &[]);
+    let run_dir = guard.directory().join("run");
+    let server = programs::dbgsrv();
+    let server = server.display();
+    for command in [
+        format!("exec:{server} -t stdio"),
+        // Pipes instead of a socket, and a command that says something on standard error.
+        format!("exec:echo hello >&2; cat | {server} -t stdio | cat"),
+    ] {
+        let words = [program(&testee)];
+        let mut console =
+            Console::spawn(cdb(&guard, guard.directory(), &run_dir, &command, &words));
+        debug(&mut console);
+        console.finish("q");
+    }
+    // A command that is none, and one whose server is something else.
+    for (command, said) in [
+        ("exec:/nonexistent/ssh box17", "/nonexistent/ssh"),
+        ("exec:echo nonsense", "cannot connect to exec:echo nonsense"),
+    ] {
+        let heard = complaint(cdb(&guard, guard.directory(), &run_dir, command, &["/bin/true"]));
+        assert!(heard.contains(said), "{heard}");
+        assert!(heard.contains("cdb: cannot connect"), "{heard}");
+    }
+    let is_server = |pid: &Pid| {
+        std::fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| line.windows(8).any(|word| word == b"-t\0stdio"))
+    };
+    until("all servers to end", || (!procfs::pids().iter().any(is_server)).then_some(()));
+}
