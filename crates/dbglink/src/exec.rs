@@ -6,6 +6,7 @@
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 
 use crate::connect_string::ShellCommand;
 use crate::{Link, LinkError};
@@ -43,11 +44,12 @@ pub(crate) fn start(command: &ShellCommand) -> Result<Link, LinkError> {
 }
 
 /// This process's standard input and output as a link: `stdio`. From then on its input is empty,
-/// and what is written to its output goes to standard error.
+/// and what is written to its output goes to standard error. Also the thread that writes, which
+/// ends when the link has and all is written.
 ///
 /// **Errors**: [`LinkError::Socket`].
 /// **Threads**: starts two that pass bytes on.
-pub fn adopt_stdio() -> Result<Link, LinkError> {
+pub fn adopt_stdio() -> Result<(Link, JoinHandle<()>), LinkError> {
     let failed = |reason: io::Error| LinkError::Socket { what: "take over stdio", reason };
     let copy = |fd: rustix::fd::BorrowedFd<'_>| fd.try_clone_to_owned().map_err(failed);
     let (input, output) = (copy(rustix::stdio::stdin())?, copy(rustix::stdio::stdout())?);
@@ -60,7 +62,7 @@ pub fn adopt_stdio() -> Result<Link, LinkError> {
     let (reader, writer) = inner.split();
     let start = |name: &str, pump: Box<dyn FnOnce() + Send>| {
         let thread = std::thread::Builder::new().name(name.to_owned());
-        thread.spawn(pump).map(drop).map_err(failed)
+        thread.spawn(pump).map_err(failed)
     };
     start(
         "stdin",
@@ -70,8 +72,8 @@ pub fn adopt_stdio() -> Result<Link, LinkError> {
             let _ = end.shutdown();
         }),
     )?;
-    start("stdout", Box::new(move || pass_on(reader, Raw(output))))?;
-    Ok(link)
+    let writing = start("stdout", Box::new(move || pass_on(reader, Raw(output))))?;
+    Ok((link, writing))
 }
 
 /// A descriptor as a stream.

@@ -25,12 +25,13 @@ fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_default();
     let endpoint: Result<ServerEndpoint, _> = format!("npipe:pipe={name}").parse();
     let Ok(endpoint) = endpoint else { return ExitCode::from(2) };
-    let limits = LoginLimits { at_once: 4, patience: Duration::from_secs(1) };
+    let limits =
+        LoginLimits { at_once: 4, patience: Duration::from_secs(1), counts_unfinished: false };
     let served = dbglink::listen(&endpoint, &RunDir::of_this_user())
         .map_err(dbgsrv::ServerError::from)
         .and_then(|listener| {
             let termination = listener::prepare()?;
-            let task = Box::new(|| Some(GREETING.as_bytes().to_vec()));
+            let task = Box::new(|| Ok(GREETING.as_bytes().to_vec()));
             let admission = Admission::Login { limits, task };
             listener::run(Source::Listener(listener), &termination, admission, Vec::new())
         });

@@ -20,8 +20,13 @@ use crate::login::{Passage, Turned};
 use crate::logins::LoginLimits;
 use crate::sandbox;
 
-/// What clients may cost that have not been let in.
-pub const LIMITS: LoginLimits = LoginLimits { at_once: 32, patience: Duration::from_secs(30) };
+/// What clients may cost that have not been let in. Where a password is asked for, who does not
+/// finish has had a guess.
+pub fn limits(endpoint: &ServerEndpoint) -> LoginLimits {
+    let counts_unfinished = endpoint.password.is_some();
+    LoginLimits { at_once: 32, patience: Duration::from_secs(45), counts_unfinished }
+}
+
 /// How long a handshake may take: less, so that there is time to wait before it, and to say so.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(15);
 /// The first byte of a client that speaks TLS: a handshake record (RFC 8446, 5.1).
@@ -58,11 +63,11 @@ pub fn task(endpoint: &ServerEndpoint) -> Result<Option<TaskSource>, ServerError
     let verifier = verifier.map(|verifier| verifier.to_bytes()).unwrap_or_default();
     Ok(Some(Box::new(move || {
         let credentials = match &tls {
-            Some(tls) => Credentials::load(tls).ok()?.to_bytes(),
+            Some(tls) => Credentials::load(tls).map_err(|error| error.to_string())?.to_bytes(),
             None => Vec::new(),
         };
         let len = (credentials.len() as u32).to_le_bytes();
-        Some([&len[..], &credentials, &verifier].concat())
+        Ok([&len[..], &credentials, &verifier].concat())
     })))
 }
 

@@ -17,6 +17,9 @@ pub enum ServerError {
         /// Which, and why.
         reason: String,
     },
+    /// What a login process has to know cannot be had.
+    #[error("{0}")]
+    NoTask(String),
     /// The client that was called has gone, and a server with `clicon=` has no other.
     #[error("the client has gone; start this server again for the next one")]
     ClientGone,

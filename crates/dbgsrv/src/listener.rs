@@ -28,14 +28,14 @@ pub enum Admission {
     Login {
         /// What clients may cost meanwhile.
         limits: LoginLimits,
-        /// What a login process is told. It is asked for each of them; if there is nothing now,
-        /// what was told before counts.
+        /// What a login process is told. It is asked for each of them; if it cannot be had now, the
+        /// client is turned away.
         task: TaskSource,
     },
 }
 
 /// What is asked for what a login process is told.
-pub type TaskSource = Box<dyn Fn() -> Option<Vec<u8>>>;
+pub type TaskSource = Box<dyn Fn() -> Result<Vec<u8>, String>>;
 
 /// Where clients come from.
 pub enum Source {

@@ -25,6 +25,8 @@ pub struct LoginLimits {
     pub at_once: usize,
     /// How long one may take.
     pub patience: Duration,
+    /// Whether one that is ended counts as a wrong password.
+    pub counts_unfinished: bool,
 }
 
 /// One login process.
@@ -50,8 +52,6 @@ pub(crate) struct Entrant {
 pub(crate) struct Logins {
     limits: LoginLimits,
     task: TaskSource,
-    /// What was told last.
-    last_task: Vec<u8>,
     guesses: Guesses,
     logins: VecDeque<Login>,
 }
@@ -59,13 +59,7 @@ pub(crate) struct Logins {
 impl Logins {
     /// None yet. Each will be told what `task` says.
     pub(crate) fn new(limits: LoginLimits, task: TaskSource) -> Logins {
-        Logins {
-            limits,
-            task,
-            last_task: Vec::new(),
-            guesses: Guesses::default(),
-            logins: VecDeque::new(),
-        }
+        Logins { limits, task, guesses: Guesses::default(), logins: VecDeque::new() }
     }
 
     /// Whether there is no login process.
@@ -89,10 +83,8 @@ impl Logins {
             self.end_oldest();
         }
         let (control, theirs) = Control::pair().map_err(system("make a control socket"))?;
-        if let Some(task) = (self.task)() {
-            self.last_task = task;
-        }
-        let task = task::keep(&self.last_task).map_err(system("tell a login process its task"))?;
+        let told = (self.task)().map_err(ServerError::NoTask)?;
+        let task = task::keep(&told).map_err(system("tell a login process its task"))?;
         let inheritance =
             LoginInheritance { link: link.into_fd()?, control: theirs.into_fd(), task, wait };
         let mut child = spawn::start_login(inheritance)?;
@@ -149,6 +141,9 @@ impl Logins {
                 entrants.push(Entrant { link: Link::from(admitted.link), words });
             } else if login.deadline <= now {
                 end(&mut login.child);
+                if let Some(guesser) = login.guesser.filter(|_| self.limits.counts_unfinished) {
+                    self.guesses.note(guesser, now);
+                }
             }
         }
         let guesses = &mut self.guesses;
@@ -178,6 +173,9 @@ impl Logins {
             chosen.map(|(index, _)| index).and_then(|at| self.logins.remove(at))
         {
             end(&mut login.child);
+            if let Some(guesser) = login.guesser.filter(|_| self.limits.counts_unfinished) {
+                self.guesses.note(guesser, Instant::now());
+            }
         }
     }
 

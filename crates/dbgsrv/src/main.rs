@@ -23,6 +23,8 @@ fn main() -> ExitCode {
     if let Some(code) = started.or_else(|| dbgsrv::login::run_if_login(entrance::authenticate)) {
         return code;
     }
+    // What it was started with by mistake is neither its own nor its login processes'.
+    spawn::close_inherited();
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     if let Err(error) = dbglink::hide_passwords() {
         eprintln!("dbgsrv: passwords on the command line can be seen by others: {error}");
@@ -56,7 +58,7 @@ fn serve(service: Service) -> Result<(), ServerError> {
     }
     let task = entrance::task(&endpoint)?;
     let admission = match (&endpoint.transport, task) {
-        (_, Some(task)) => Admission::Login { limits: entrance::LIMITS, task },
+        (_, Some(task)) => Admission::Login { limits: entrance::limits(&endpoint), task },
         (ServerTransport::Tcp(tcp), _) if tcp.unprotected => Admission::Unprotected,
         (ServerTransport::TcpReverse(tcp), _) if tcp.unprotected => Admission::Unprotected,
         // Who has started it has its ends, and whoever that gave them to.
@@ -66,11 +68,15 @@ fn serve(service: Service) -> Result<(), ServerError> {
     let run_dir = RunDir::of_this_user();
     if endpoint.transport == ServerTransport::Stdio {
         let termination = listener::prepare()?;
+        let (link, writing) = dbglink::adopt_stdio()?;
+        // Its output is not the link any more.
         if let Some(program) = &program {
             dbgsrv::ptrace::start(program)?;
         }
-        let source = Source::Call(dbglink::adopt_stdio()?);
-        return match listener::run(source, &termination, admission, implicit) {
+        let served = listener::run(Source::Call(link), &termination, admission, implicit);
+        // What the session said last is still on its way.
+        let _ = writing.join();
+        return match served {
             // That is how it is to end.
             Err(ServerError::ClientGone) => Ok(()),
             other => other,

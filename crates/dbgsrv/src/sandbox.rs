@@ -6,14 +6,17 @@ use std::collections::BTreeMap;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, geteuid};
 use rustix::thread::{Gid, Uid};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
 
 /// The user and group without rights (`nobody`, in every distribution).
 const NOBODY: u32 = 65_534;
 /// How many descriptors it may have: what it was started with, a socket pair, and some to spare.
 const DESCRIPTORS_MAX: u64 = 32;
 
-/// The system calls that it may make.
+/// The system calls that it may make, whatever their arguments.
 const ALLOWED: &[libc::c_long] = &[
     // Bytes.
     libc::SYS_read,
@@ -30,16 +33,12 @@ const ALLOWED: &[libc::c_long] = &[
     // The descriptors that it has, and the pair that leads to the session.
     libc::SYS_close,
     libc::SYS_dup,
-    libc::SYS_fcntl,
-    libc::SYS_ioctl,
     libc::SYS_shutdown,
     libc::SYS_socketpair,
     // Its own memory, time, random numbers, signals.
     libc::SYS_brk,
-    libc::SYS_mmap,
     libc::SYS_munmap,
     libc::SYS_mremap,
-    libc::SYS_mprotect,
     libc::SYS_madvise,
     libc::SYS_futex,
     libc::SYS_clock_gettime,
@@ -73,22 +72,50 @@ pub(crate) fn enter() -> Result<(), String> {
         // A root without that right, as in some containers, has little else; and what follows takes
         // that, too.
         let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-        let _ = rustix::thread::set_thread_groups(&[])
-            .and_then(|()| rustix::thread::set_thread_res_gid(group, group, group))
-            .and_then(|()| rustix::thread::set_thread_res_uid(user, user, user));
+        let _ = rustix::thread::set_thread_groups(&[]);
+        let _ = rustix::thread::set_thread_res_gid(group, group, group);
+        let _ = rustix::thread::set_thread_res_uid(user, user, user);
     }
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|errno| failed("hide the memory of a login process", &errno))?;
     rustix::thread::set_no_new_privs(true)
         .map_err(|errno| failed("give up all rights to come", &errno))?;
+    // The C library may open a file for its first random number (glibc 2.41).
+    let _ = std::collections::hash_map::RandomState::new();
     let filter = filter().map_err(|error| failed("make a filter of system calls", &error))?;
     seccompiler::apply_filter(&filter)
         .map_err(|error| failed("filter the system calls of a login process", &error))
 }
 
+/// A call, the number of an argument, and what that may be.
+type Restricted = (libc::c_long, u8, Vec<(SeccompCmpOp, u64)>);
+
+/// The calls that it may make with some arguments. A terminal could be typed into by ioctl(2), and
+/// code made by mmap(2).
+fn restricted() -> [Restricted; 4] {
+    let is = |values: &[libc::c_int]| {
+        values.iter().map(|value| (SeccompCmpOp::Eq, u64::from(value.unsigned_abs()))).collect()
+    };
+    let no_code = || vec![(SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0)];
+    let flags = [libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL];
+    [
+        (libc::SYS_ioctl, 1, vec![(SeccompCmpOp::Eq, libc::FIONBIO)]),
+        (libc::SYS_fcntl, 1, is(&flags)),
+        (libc::SYS_mmap, 2, no_code()),
+        (libc::SYS_mprotect, 2, no_code()),
+    ]
+}
+
 fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
-    let rules: BTreeMap<i64, Vec<_>> = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
+    let mut rules: BTreeMap<i64, Vec<_>> = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
+    for (call, argument, values) in restricted() {
+        let rule = |(operator, value)| {
+            let width = SeccompCmpArgLen::Dword;
+            SeccompRule::new(vec![SeccompCondition::new(argument, width, operator, value)?])
+        };
+        rules.insert(call, values.into_iter().map(rule).collect::<Result<_, _>>()?);
+    }
     SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, arch)?.try_into()
 }
 

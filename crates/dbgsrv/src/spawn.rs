@@ -133,6 +133,8 @@ pub(crate) fn start_login(inheritance: LoginInheritance) -> Result<Child, Server
     command.arg0("dbgsrv").arg(LOGIN_MARK);
     command.arg(inherit(&inheritance.link)?).arg(inherit(&inheritance.control)?);
     command.arg(inherit(&inheritance.task)?).arg(inheritance.wait.as_millis().to_string());
+    // What it complains of it may say; no terminal is its to read.
+    command.stdin(Stdio::null()).stdout(Stdio::null());
     forget_password(&mut command);
     command.spawn().map_err(system("start a login process"))
 }
@@ -163,7 +165,7 @@ pub(crate) fn keeper_score(arguments: &[OsString]) -> Option<&[u8]> {
 /// Closes every descriptor but 0, 1 and 2: those that the server was started with.
 ///
 /// **Threads**: before anything in this process has opened a descriptor.
-pub(crate) fn close_inherited() {
+pub fn close_inherited() {
     // SAFETY: nothing in this process owns a descriptor yet. Kernels before 5.9 know no such call,
     // and keep them.
     unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };

@@ -49,7 +49,10 @@ fn make(
     let pem = certificate(name, &hosts, days).map_err(|error| format!("{name}: {error}"))?;
     prepare(store.path())?;
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-    let written = file.and_then(|mut file| file.write_all(pem.as_bytes()));
+    let written = file.and_then(|mut file| {
+        // Half a certificate would make the whole store unreadable.
+        file.write_all(pem.as_bytes()).inspect_err(|_| drop(fs::remove_file(&path)))
+    });
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => format!(
             "{} exists; choose another name, or remove it first (dbgsrvctl cert remove)",
@@ -164,7 +167,12 @@ fn trust(store: &Store, file: &Path) -> Result<String, String> {
         let stem = file_name(&title).map_or_else(String::new, |_| format!("{title}-"));
         let short = thumbprint.get(..16).unwrap_or_default();
         let path = store.trusted_path().join(format!("{stem}{short}.pem"));
-        let written = fs::write(&path, pem);
+        // Servers that look at the store meanwhile find it whole.
+        let begun = path.with_extension("new");
+        let _ = fs::remove_file(&begun);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&begun);
+        let written = file.and_then(|mut file| file.write_all(pem.as_bytes()));
+        let written = written.and_then(|()| fs::rename(&begun, &path));
         written.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         said += &format!("{title} is trusted now, thumbprint {thumbprint}\n");
     }

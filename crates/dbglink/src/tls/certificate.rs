@@ -100,7 +100,7 @@ impl CertificateFacts {
 
 fn machine(name: &GeneralName<'_>) -> Option<String> {
     match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::DNSName(name) => Some(name.escape_debug().to_string()),
         GeneralName::IPAddress(bytes) => match <[u8; 4]>::try_from(*bytes) {
             Ok(bytes) => Some(std::net::Ipv4Addr::from(bytes).to_string()),
             Err(_) => <[u8; 16]>::try_from(*bytes)

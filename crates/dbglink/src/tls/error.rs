@@ -55,7 +55,7 @@ pub enum CertificateFault {
         title: String,
     },
     /// It is neither for servers nor for clients.
-    #[error("the other side's certificate {title} is not for authentication in TLS")]
+    #[error("the other side's certificate {title} is not for client authentication")]
     NotForTls {
         /// Its name.
         title: String,
@@ -88,8 +88,10 @@ pub enum Refused {
     /// Our certificate is not for the machine that it has asked for.
     #[error("the other side refuses our certificate: it is for another machine than was asked for")]
     WrongName,
-    /// Our certificate is not for servers.
-    #[error("the other side refuses our certificate: it is not for server authentication")]
+    /// Our certificate is not for what we do.
+    #[error(
+        "the other side refuses our certificate: it is not for server or client authentication"
+    )]
     NotForServers,
     /// We have shown none.
     #[error("the other side wants a certificate (certuser= or machuser=)")]
@@ -147,7 +149,10 @@ pub enum TlsError {
     #[error("the password is wrong; error 0x80004005")]
     Password,
     /// It has gone in the middle of the handshake.
-    #[error("the other side went away during the TLS handshake; are the transports the same?")]
+    #[error(
+        "the other side went away during the TLS handshake; are the transports the same, or have \
+         wrong passwords come from here?"
+    )]
     Ended,
     /// It did not do its part in time.
     #[error("the other side did not finish the TLS handshake within {} s", .0.as_secs_f32())]

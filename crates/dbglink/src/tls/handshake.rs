@@ -84,12 +84,10 @@ pub fn accept(
         let first = shaking.receive_message()?;
         let answered = Checker::begin(verifier, &first, &binding);
         let (checker, second) = answered.ok_or(TlsError::Password)?;
-        shaking.send_message(&second)?;
-        // A client that has found out that its password is wrong goes without a word.
-        let third = shaking.receive_message().map_err(|error| match error {
-            TlsError::Ended => TlsError::Password,
-            error => error,
-        })?;
+        // Who has seen that has had its guess, however it goes: the client finds out by it.
+        let sent = shaking.send_message(&second);
+        let third = sent.and_then(|()| shaking.receive_message());
+        let third = third.map_err(|_| TlsError::Password)?;
         if !checker.finish(&third) {
             return Err(TlsError::Password);
         }
@@ -151,7 +149,10 @@ fn certified_server(credentials: &Credentials) -> Judged<ServerConfig> {
         .map_err(own)?
         .with_client_cert_verifier(Arc::clone(&judge) as Arc<_>)
         .with_single_cert(credentials.chain(), credentials.key());
-    Ok((without_resumption(config.map_err(own)?), Some(judge)))
+    let mut config = without_resumption(config.map_err(own)?);
+    // Without it what a password is bound to need not be this connection's alone (RFC 7627).
+    config.require_ems = true;
+    Ok((config, Some(judge)))
 }
 
 fn ephemeral_server() -> Result<ServerConfig, TlsError> {
@@ -183,6 +184,7 @@ fn certified_client(credentials: &Credentials, wanted: &str) -> Judged<ClientCon
         .with_custom_certificate_verifier(Arc::clone(&judge) as Arc<_>)
         .with_client_auth_cert(credentials.chain(), credentials.key());
     let mut config = config.map_err(own)?;
+    config.require_ems = true;
     config.resumption = rustls::client::Resumption::disabled();
     Ok((config, Some(judge)))
 }

@@ -98,19 +98,25 @@ impl Judge {
         }
         let parsed = EndEntityCert::try_from(certificate);
         let parsed = parsed.map_err(|_| CertificateFault::Malformed)?;
-        let usage = match facts.is_for_servers {
-            true => KeyUsage::server_auth(),
-            false => KeyUsage::client_auth(),
+        // Every server that such an authority has signed for would be a client otherwise.
+        let usage = if is_server { KeyUsage::server_auth() } else { KeyUsage::client_auth() };
+        // Who is trusted may sign for others only if it says so of itself: a trust anchor is not
+        // asked for that any more (RFC 5280, 6.1.1).
+        let is_authority = |der: &&CertificateDer<'_>| {
+            CertificateFacts::of(der).is_some_and(|facts| {
+                facts.is_authority && facts.is_early_or_late(time) == (false, false)
+            })
         };
-        let anchors: Vec<_> = self
-            .trusted
-            .iter()
-            .filter_map(|der| webpki::anchor_from_trusted_cert(der).ok())
-            .collect();
+        let authorities = self.trusted.iter().filter(is_authority);
+        let anchors: Vec<_> =
+            authorities.filter_map(|der| webpki::anchor_from_trusted_cert(der).ok()).collect();
         let algorithms = webpki::ALL_VERIFICATION_ALGS;
         let chain = parsed.verify_for_usage(algorithms, &anchors, others, now, usage, None, None);
         if let Err(error) = chain {
             return Err(match error {
+                webpki::Error::RequiredEkuNotFoundContext(_) => {
+                    CertificateFault::NotForTls { title }
+                }
                 webpki::Error::UnknownIssuer => CertificateFault::Untrusted {
                     title,
                     trusted: self.trusted_place.clone(),

@@ -39,15 +39,22 @@ impl Write for Raw<'_> {
 
 /// See [`Encrypted::relay`].
 pub(super) fn relay(encrypted: Encrypted, plain: OwnedFd) {
-    let Encrypted { tls, socket } = encrypted;
+    let Encrypted { mut tls, socket } = encrypted;
     if rustix::io::ioctl_fionbio(&plain, true).is_err() {
         return;
     }
+    // No more is read of the plain side than is sent; what TLS says of itself is beside that.
+    tls.set_buffer_limit(None);
     let chunk = vec![0; CHUNK_LEN];
     let mut between = Between { tls, socket, plain, decrypted: Vec::new(), chunk, is_over: false };
-    // The handshake may have read more than its own.
-    if between.collect().is_err() {
-        return;
+    // The handshake may have read more than its own, and even the end.
+    match between.collect() {
+        Ok(false) => {}
+        Ok(true) => {
+            let _ = between.deliver();
+            return;
+        }
+        Err(_) => return,
     }
     // Whatever fails has ended one of the sides, and the other one learns of it by our end.
     while between.pass_on().is_ok_and(|goes_on| goes_on) {}
@@ -75,33 +82,40 @@ impl Between {
         inside.set(PollFlags::OUT, !self.decrypted.is_empty());
         // What has not been sent yet is enough for now.
         inside.set(PollFlags::IN, !self.is_over && !self.tls.wants_write());
-        let mut fds = [
-            PollFd::from_borrowed_fd(self.socket.as_fd(), outside),
-            PollFd::from_borrowed_fd(self.plain.as_fd(), inside),
-        ];
+        // An end is reported also of who is not asked about, again and again.
+        let wanted = [(self.socket.as_fd(), outside), (self.plain.as_fd(), inside)];
+        let wanted = wanted.into_iter().filter(|(_, flags)| !flags.is_empty());
+        let mut fds: Vec<PollFd<'_>> =
+            wanted.map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)).collect();
+        if fds.is_empty() {
+            return Ok(false);
+        }
         match rustix::event::poll(&mut fds, None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        let [outside, inside] = fds.each_ref().map(PollFd::revents);
-        let is_gone = |flags: PollFlags| flags.intersects(PollFlags::ERR | PollFlags::NVAL);
-        if is_gone(outside) || is_gone(inside) {
+        let mut found = fds.iter().map(PollFd::revents);
+        let mut of = |asked: PollFlags| match asked.is_empty() {
+            true => PollFlags::empty(),
+            false => found.next().unwrap_or(PollFlags::empty()),
+        };
+        let (outside, came) = (of(outside), of(inside));
+        // An end may have something before it.
+        let ended = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
+        if outside.intersects(ended) && self.decrypted.is_empty() && !self.decrypt()? {
             return Ok(false);
         }
         if outside.contains(PollFlags::OUT) {
             moved(self.tls.write_tls(&mut Raw(&self.socket)))?;
         }
-        if outside.intersects(PollFlags::IN | PollFlags::HUP)
-            && self.decrypted.is_empty()
-            && !self.decrypt()?
-        {
-            return Ok(false);
+        if !self.decrypted.is_empty() {
+            match moved(Raw(&self.plain).write(&self.decrypted)) {
+                Ok(count) => drop(self.decrypted.drain(..count.unwrap_or(0))),
+                // Nobody hears it; what was said before is still sent.
+                Err(_) => self.decrypted.clear(),
+            }
         }
-        if inside.contains(PollFlags::OUT) || !self.decrypted.is_empty() {
-            let count = moved(Raw(&self.plain).write(&self.decrypted))?.unwrap_or(0);
-            self.decrypted.drain(..count);
-        }
-        if inside.intersects(PollFlags::IN | PollFlags::HUP) && !self.is_over {
+        if inside.contains(PollFlags::IN) && came.intersects(ended) {
             self.encrypt()?;
         }
         Ok(!self.is_over || self.tls.wants_write())
@@ -113,12 +127,17 @@ impl Between {
         let has_closed = self.collect()?;
         // An end without a word is one: messages have lengths, so that none is taken for whole.
         let is_end = count == Some(0) || has_closed;
-        if is_end && !self.decrypted.is_empty() {
-            let bytes = std::mem::take(&mut self.decrypted);
-            rustix::io::ioctl_fionbio(&self.plain, false)?;
-            Raw(&self.plain).write_all(&bytes)?;
+        if is_end {
+            self.deliver()?;
         }
         Ok(!is_end)
+    }
+
+    /// Passes on the last that was decrypted, however long it takes.
+    fn deliver(&mut self) -> io::Result<()> {
+        let bytes = std::mem::take(&mut self.decrypted);
+        rustix::io::ioctl_fionbio(&self.plain, false)?;
+        Raw(&self.plain).write_all(&bytes)
     }
 
     /// Takes what has been read and is decrypted. Whether the other side has said that it was all.
@@ -137,7 +156,8 @@ impl Between {
 
     /// Takes what has come from inside.
     fn encrypt(&mut self) -> io::Result<()> {
-        match moved(Raw(&self.plain).read(&mut self.chunk))? {
+        // Who has gone in the middle has ended.
+        match moved(Raw(&self.plain).read(&mut self.chunk)).unwrap_or(Some(0)) {
             Some(0) => {
                 self.is_over = true;
                 self.tls.send_close_notify();

@@ -244,12 +244,12 @@ fn time_and_use_and_name_are_each_told() {
         (
             |params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
             "certificate server is not for server authentication",
-            "not for server authentication",
+            "not for server or client authentication",
         ),
         (
             |params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning],
             "certificate server is not for server authentication",
-            "not for server authentication",
+            "not for server or client authentication",
         ),
     ];
     for (change, here, there) in cases {
@@ -275,6 +275,21 @@ fn time_and_use_and_name_are_each_told() {
     let (server, client) = with(|_| {}, true);
     let (accepted, connected) = meet(&server, &client);
     accepted.and(connected).expect("its authority is trusted");
+}
+
+/// Who is trusted by itself cannot make others trusted.
+#[test]
+fn who_is_no_authority_signs_for_nobody() {
+    let client = certificate("client", None, |_| {});
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec!["friend".to_owned()]).expect("a name");
+    params.distinguished_name.push(DnType::CommonName, "friend");
+    let friend = params.self_signed(&key).expect("a certificate").pem();
+    let issuer = Issuer::new(params, key);
+    let forged = certificate("server", Some(&issuer), |_| {});
+    let server = Side::new(&forged).trust(&client.0);
+    let (_, said) = quarrel(&server, &Side::new(&client).trust(&friend));
+    assert_says(&said, "certificate server is not trusted here");
 }
 
 #[test]
