@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use dbgeng::client::Return;
 use dbgeng::{Engine, hresult};
-use dbglink::{ClientEndpoint, RunDir};
+use dbglink::{ClientEndpoint, Route, RunDir};
 
 /// How long a process server may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -25,17 +26,26 @@ pub(crate) struct Connection {
 /// Connects to a server.
 pub(crate) fn connect(endpoint: &ClientEndpoint) -> Result<Connection> {
     let what = || format!("cannot connect to {endpoint}");
-    let link = match dbglink::await_server(endpoint).with_context(what)? {
-        Some(awaited) => {
-            let (server, port) = (awaited.server(), awaited.port());
+    let route = Route::new(endpoint, RunDir::of_this_user()).with_context(what)?;
+    let timeout = match route.awaited() {
+        Some((server, port)) => {
             eprintln!("Waiting for the process server on {server} to connect to port {port}...");
-            awaited.accept(CALL_TIMEOUT)
+            CALL_TIMEOUT
         }
-        None => dbglink::connect(endpoint, &RunDir::of_this_user(), CONNECT_TIMEOUT),
+        None => CONNECT_TIMEOUT,
     };
-    let link = link.with_context(what)?;
-    let engine = Engine::connect(link, PROGRAM).map_err(numbered).with_context(what)?;
+    let link = route.open(timeout).with_context(what)?;
+    let engine = Engine::connect(link, PROGRAM, comeback(route));
+    let engine = engine.map_err(numbered).with_context(what)?;
     Ok(Connection { engine, server: Some(endpoint.to_string()) })
+}
+
+/// How the engine takes its session up again when the link is lost, if the route leads back.
+fn comeback(route: Route) -> Option<Return> {
+    route.leads_back().then(|| Return {
+        open: Box::new(move |timeout| route.open(timeout).map_err(|error| error.to_string())),
+        told: Box::new(|news| eprintln!("cdb: {news}")),
+    })
 }
 
 /// Starts an embedded server.
@@ -43,7 +53,7 @@ pub(crate) fn start() -> Result<Connection> {
     let what = "cannot start a process server of its own";
     let report = |report: dbgsrv::local::Report| eprintln!("cdb: {report}");
     let link = dbgsrv::local::start(report).context(what)?;
-    let engine = Engine::connect(link, PROGRAM).map_err(numbered).context(what)?;
+    let engine = Engine::connect(link, PROGRAM, None).map_err(numbered).context(what)?;
     Ok(Connection { engine, server: None })
 }
 

@@ -7,28 +7,41 @@
 //! ```
 //!
 //! Replies are routed by their ids and events are queued in their order. Replies nobody asked for
-//! and events of later versions are passed over.
+//! and events of later versions are passed over. A client that is told how to come again takes its
+//! session up on a new link when the old one is lost (`comeback`), and its owner does not notice.
 
+mod comeback;
 mod error;
 mod frame_reader;
 mod inbox;
+mod outbox;
 
 use std::io::IoSlice;
 use std::marker::PhantomData;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use bytes::Bytes;
-use dbglink::{Link, LinkShutdown, LinkWriter};
+use dbglink::{Link, LinkShutdown};
 use dbgwire::handshake::{Hello, Welcome};
+use dbgwire::verbs::process::Claim;
+use dbgwire::version::Capabilities;
 use dbgwire::{Fault, FrameError, FrameKind, Verb, message};
 
+use comeback::Comeback;
+pub use comeback::{LinkNews, Return};
 pub use error::CallError;
 use frame_reader::{FrameReader, ReadFailure};
 pub use inbox::Arrival;
 use inbox::{Inbox, TakenInstead};
+use outbox::Outbox;
+
+/// After how many frames the server is told that they have arrived.
+const CONFIRMED_FRAMES: u64 = 64;
+/// After how many bytes it is.
+const CONFIRMED_LEN: usize = 256 * 1024;
 
 /// What messages take of a frame beside the bulk bytes, at the very most.
 const MESSAGE_LEN_MAX: u32 = 16 * 1024;
@@ -75,17 +88,11 @@ pub struct Pending<V: Verb> {
 struct Shared {
     inbox: Inbox,
     outbox: Mutex<Outbox>,
-    shutdown: LinkShutdown,
-}
-
-struct Outbox {
-    writer: LinkWriter,
-    /// The id given last. Zero is never given.
-    last_id: u32,
-    /// The last request that was under way when a reply was waited for: waiting for it takes no
-    /// longer than that.
-    waited_to: u32,
-    round_trips: u64,
+    /// Ends the link, also while somebody waits to write to it.
+    shutdown: Mutex<LinkShutdown>,
+    /// How many frames the server is to be told to have arrived; 0 for nothing to tell.
+    to_confirm: AtomicU64,
+    comeback: Comeback,
 }
 
 impl Client {
@@ -96,48 +103,49 @@ impl Client {
     /// in, [`CallError::Stranger`] if it does not speak this protocol, [`CallError::Lost`] if it
     /// hangs up.
     /// **Cost**: one round trip, in which the first request is under way as well.
+    ///
+    /// With a `comeback` the client takes its session up again when the link is lost, if the server
+    /// waits for it: requests, replies and events go on as if nothing had happened, each of them
+    /// exactly once. Only when that fails is the link told to be lost. Dropping the client ends the
+    /// session at once, as far as the server can still be told.
     pub fn connect<V: Verb>(
         link: Link,
         hello: &Hello,
         first: &V,
+        comeback: Option<Return>,
     ) -> Result<(Client, Welcome, Pending<V>), CallError> {
         let shutdown = link.shutdown_handle();
-        let (reader, writer) = link.split();
+        let (reader, mut writer) = link.split();
+        let capabilities = match &comeback {
+            Some(_) => Capabilities(hello.capabilities).with(Capabilities::RESUME),
+            None => Capabilities(hello.capabilities),
+        };
+        let hello = Hello { capabilities: capabilities.0, ..hello.clone() };
+        let lost = |error: std::io::Error| CallError::Lost(format!("greeting the server: {error}"));
+        writer.write_all_vectored(&mut [IoSlice::new(&hello.encode())]).map_err(lost)?;
         let shared = Arc::new(Shared {
             inbox: Inbox::default(),
-            outbox: Mutex::new(Outbox { writer, last_id: 0, waited_to: 0, round_trips: 0 }),
-            shutdown,
+            outbox: Mutex::new(Outbox::new(writer, comeback.is_some())),
+            shutdown: Mutex::new(shutdown),
+            to_confirm: AtomicU64::new(0),
+            comeback: Comeback::new(hello),
         });
-        let lost = |error: std::io::Error| CallError::Lost(format!("greeting the server: {error}"));
-        shared
-            .outbox()
-            .writer
-            .write_all_vectored(&mut [IoSlice::new(&hello.encode())])
-            .map_err(lost)?;
         let pending = send(&shared, first, Bytes::new());
 
         let mut reader = FrameReader::new(reader);
-        let frame = match reader.next() {
-            Ok(Some(frame)) => frame,
-            Err(ReadFailure::NoFrames(FrameError::WrongPreface)) => {
-                return Err(CallError::Stranger);
-            }
-            Err(failure) if !matches!(failure, ReadFailure::CutOff) => {
-                return Err(CallError::Lost(failure.to_string()));
-            }
-            _ => {
-                let reason = "the server closed the connection instead of greeting";
-                return Err(CallError::Lost(reason.to_owned()));
-            }
-        };
-        let welcome = Welcome::decode(&frame).map_err(CallError::Refused)?;
+        let welcome = read_welcome(&mut reader)?;
         let frame_len_max = welcome.frame_len_max();
         reader.set_length_max(frame_len_max);
+        let comeback = comeback.filter(|_| !welcome.resume_token.is_empty());
+        if comeback.is_none() {
+            shared.outbox().forget();
+        }
+        shared.comeback.welcomed(&welcome);
 
         let thread = std::thread::Builder::new().name("dbgeng-reader".to_owned());
         let thread = thread.spawn({
             let shared = Arc::clone(&shared);
-            move || read_frames(reader, &shared)
+            move || read_frames(reader, &shared, comeback)
         });
         let thread = thread.map_err(|error| CallError::Lost(format!("no thread: {error}")))?;
         let client = Client { shared, frame_len_max, reader: Some(thread) };
@@ -220,15 +228,20 @@ impl Client {
     ///
     /// **Cost**: none.
     pub fn round_trips(&self) -> u64 {
-        self.shared.outbox().round_trips
+        self.shared.outbox().round_trips()
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        // If the link cannot be ended it is gone already, and the reader with it.
-        let _ = self.shared.shutdown.shutdown();
-        if let Some(reader) = self.reader.take() {
+        self.shared.comeback.give_up();
+        // Somebody may wait to write: then there is no more to say.
+        if let Ok(mut outbox) = self.shared.outbox.try_lock() {
+            outbox.leave();
+        }
+        self.shared.end_link();
+        // While it takes the session up again it may wait for the server.
+        if let Some(reader) = self.reader.take().filter(|_| !self.shared.comeback.is_under_way()) {
             let _ = reader.join();
         }
     }
@@ -311,28 +324,36 @@ impl<V: Verb> Drop for Pending<V> {
     }
 }
 
-impl Outbox {
-    /// A reply is waited for. Those of requests that are under way by then come with it.
-    fn count_wait(&mut self, id: u32) {
-        let is_later = id.wrapping_sub(self.waited_to).cast_signed() > 0;
-        if is_later {
-            self.waited_to = self.last_id;
-            self.round_trips += 1;
-        }
-    }
-}
-
 impl Shared {
     fn outbox(&self) -> MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Tells the server how many frames have arrived, now or with the next request: the reader must
+    /// not wait for anything.
+    fn confirm(&self, arrived: u64) {
+        let is_done = self.outbox.try_lock().is_ok_and(|mut outbox| outbox.confirm_now(arrived));
+        self.to_confirm.store(if is_done { 0 } else { arrived }, Ordering::Release);
+    }
+
+    /// Ends the link: its reader sees the end, and nobody can write any more.
+    fn end_link(&self) {
+        let shutdown = self.shutdown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // If it cannot be ended it is gone already.
+        let _ = shutdown.shutdown();
+    }
+
+    /// From now on it is this link that is ended.
+    fn set_shutdown(&self, shutdown: LinkShutdown) {
+        *self.shutdown.lock().unwrap_or_else(PoisonError::into_inner) = shutdown;
+    }
+
     /// A request id that nothing is waiting for.
     fn reserve(&self, outbox: &mut Outbox) -> u32 {
         loop {
-            outbox.last_id = outbox.last_id.wrapping_add(1);
-            if outbox.last_id != 0 && self.inbox.is_free(outbox.last_id) {
-                return outbox.last_id;
+            let id = outbox.next_id();
+            if id != 0 && self.inbox.is_free(id) {
+                return id;
             }
         }
     }
@@ -343,11 +364,11 @@ impl Shared {
             Ok(encoded) => encoded,
             Err(error) => return self.inbox.fail(id, CallError::TooLong { verb: V::NAME, error }),
         };
-        let mut buffers = [IoSlice::new(&encoded.head), IoSlice::new(&encoded.tail)];
-        if let Err(error) = outbox.writer.write_all_vectored(&mut buffers) {
+        let receipt = Some(self.to_confirm.swap(0, Ordering::AcqRel)).filter(|count| *count > 0);
+        if let Err(error) = outbox.send(id, encoded, receipt, self.inbox.last_answered()) {
             self.inbox.lose(format!("writing to the server: {error}"));
             // The reader has nothing to wait for any more.
-            let _ = self.shutdown.shutdown();
+            self.end_link();
         }
     }
 }
@@ -360,26 +381,116 @@ fn send<V: Verb>(shared: &Arc<Shared>, verb: &V, tail: Bytes) -> Pending<V> {
     Pending { shared: Arc::clone(shared), id, verb: PhantomData }
 }
 
-/// The reader thread: until the link ends, everything that arrives goes into the inbox.
-fn read_frames(mut reader: FrameReader, shared: &Shared) {
+/// What a server says to a Hello.
+fn read_welcome(reader: &mut FrameReader) -> Result<Welcome, CallError> {
+    let frame = match reader.next() {
+        Ok(Some(frame)) => frame,
+        Err(ReadFailure::NoFrames(FrameError::WrongPreface)) => return Err(CallError::Stranger),
+        Err(failure) if !matches!(failure, ReadFailure::CutOff) => {
+            return Err(CallError::Lost(failure.to_string()));
+        }
+        _ => {
+            let reason = "the server closed the connection instead of greeting";
+            return Err(CallError::Lost(reason.to_owned()));
+        }
+    };
+    Welcome::decode(&frame).map_err(CallError::Refused)
+}
+
+/// The reader thread: until the session ends, everything that arrives goes into the inbox.
+fn read_frames(mut reader: FrameReader, shared: &Arc<Shared>, comeback: Option<Return>) {
+    let mut arrived = 0;
     let reason = loop {
+        let end = read_link(&mut reader, shared, &mut arrived, comeback.is_some());
+        let comeback = comeback.as_ref().filter(|_| !shared.inbox.is_ending());
+        let (reason, comeback) = match (end, comeback) {
+            (LinkEnd::Broken(reason), _) | (LinkEnd::Lost(reason), None) => break reason,
+            (LinkEnd::Lost(reason), Some(comeback)) => (reason, comeback),
+        };
+        match comeback::take_up(shared, comeback, reason, arrived) {
+            Ok(next) => reader = next,
+            Err(reason) => break reason,
+        }
+    };
+    shared.end_link();
+    shared.outbox().forget();
+    shared.inbox.lose(reason);
+}
+
+/// Why no more can be read from a link.
+enum LinkEnd {
+    /// It is lost.
+    Lost(String),
+    /// The conversation cannot go on.
+    Broken(String),
+}
+
+/// Reads what arrives on one link. `arrived` is how many frames have, on all of them; if `confirms`
+/// the server is told now and then.
+fn read_link(
+    reader: &mut FrameReader,
+    shared: &Shared,
+    arrived: &mut u64,
+    confirms: bool,
+) -> LinkEnd {
+    let mut confirmed = Confirmed { frames: *arrived, len: 0 };
+    loop {
         let frame = match reader.next() {
             Ok(Some(frame)) => frame,
-            Ok(None) => break "the server closed the connection".to_owned(),
-            Err(failure) => break failure.to_string(),
+            Ok(None) => return LinkEnd::Lost("the server closed the connection".to_owned()),
+            Err(failure @ ReadFailure::NoFrames(_)) => return LinkEnd::Broken(failure.to_string()),
+            Err(failure) => return LinkEnd::Lost(failure.to_string()),
         };
+        *arrived += 1;
+        if let Some(token) = new_token(&frame) {
+            shared.comeback.set_token(token);
+        }
+        let len = frame.message.len() + frame.tail.len();
         let taken = match frame.kind {
             FrameKind::Reply | FrameKind::Fault => shared.inbox.answered(frame),
             FrameKind::Event => shared.inbox.happened(&frame),
             // Nothing a server says; a later version may have its reasons.
-            FrameKind::Handshake | FrameKind::Request => Ok(()),
+            FrameKind::Handshake
+            | FrameKind::Request
+            | FrameKind::Receipt
+            | FrameKind::Farewell => Ok(()),
         };
         if let Err(reason) = taken {
-            break reason;
+            return LinkEnd::Broken(reason);
         }
-    };
-    shared.inbox.lose(reason);
-    let _ = shared.shutdown.shutdown();
+        if confirms && confirmed.is_due(*arrived, len) {
+            shared.confirm(*arrived);
+        }
+    }
+}
+
+/// What is to be shown for the session from now on, if the frame says so.
+fn new_token(frame: &dbgwire::Frame) -> Option<Vec<u8>> {
+    if frame.kind != FrameKind::Reply || frame.opcode != Claim::OPCODE {
+        return None;
+    }
+    let (reply, _) = message::read_answer::<Claim>(frame.clone()).ok()?.ok()?;
+    Some(reply.resume_token)
+}
+
+/// What the server was told of what has arrived.
+struct Confirmed {
+    frames: u64,
+    /// How many bytes have come since.
+    len: usize,
+}
+
+impl Confirmed {
+    /// Whether it is time to tell it again: seldom enough to cost nothing, often enough that it has
+    /// little to keep.
+    fn is_due(&mut self, frames: u64, len: usize) -> bool {
+        self.len += len;
+        let is_due = frames - self.frames >= CONFIRMED_FRAMES || self.len >= CONFIRMED_LEN;
+        if is_due {
+            *self = Confirmed { frames, len: 0 };
+        }
+        is_due
+    }
 }
 
 /// The fault in a frame, whatever verb it answers; `None` if it is none.

@@ -28,7 +28,7 @@ use dbgwire::handshake::Hello;
 use dbgwire::verbs::server::{EndServer, ServerInfo};
 
 use crate::breakpoints::Breakpoints;
-use crate::client::{CallError, Client};
+use crate::client::{CallError, Client, Return};
 use crate::expr::ExprSettings;
 use crate::interrupt::Interrupter;
 use crate::sources::SourceFinder;
@@ -102,9 +102,12 @@ impl Engine {
     /// **Errors**: `VersionMismatch` and the server's own reasons for letting nobody in, with its
     /// words; `NotConnected`; `Unsupported` for a server of another CPU than x86-64 and aarch64.
     /// **Cost**: one round trip.
-    pub fn connect(link: Link, program: &str) -> Result<Engine, Error> {
+    ///
+    /// With a `comeback` a lost link is taken up again, without anybody noticing but `comeback`'s
+    /// owner.
+    pub fn connect(link: Link, program: &str, comeback: Option<Return>) -> Result<Engine, Error> {
         let hello = Hello::new(program);
-        let (client, welcome, info) = Client::connect(link, &hello, &ServerInfo {})?;
+        let (client, welcome, info) = Client::connect(link, &hello, &ServerInfo {}, comeback)?;
         let (info, _) = info.wait()?;
         let arch = Arch::from_name(&welcome.arch).ok_or_else(|| {
             let message = format!(

@@ -111,7 +111,8 @@ fn begin(options: &Options) -> Result<Session, Box<dyn Error>> {
     let environment = SymbolEnvironment::from_variables(|name| std::env::var_os(name));
     let store = ImageStore::new(&environment);
     let files = FileSettings { allow_writes: options.allow_writes, store };
-    let mut session = Session::connect(server::connect(options.server.as_ref())?, files)?;
+    let (link, comeback) = server::connect(options.server.as_ref())?;
+    let mut session = Session::connect(link, comeback, files)?;
     session.begin(&options.target)?;
     Ok(session)
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use dbglink::{ClientEndpoint, Link, LinkError, RunDir};
+use dbgeng::client::Return;
+use dbglink::{ClientEndpoint, Link, LinkError, Route, RunDir};
 
 /// How long a process server may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -20,22 +21,30 @@ pub(crate) enum ConnectError {
     Embedded(#[from] dbgsrv::error::ServerError),
 }
 
-/// A new link to the server, or to a new embedded one.
-pub(crate) fn connect(endpoint: Option<&ClientEndpoint>) -> Result<Link, ConnectError> {
+/// A new link to the server, or to a new embedded one, and how it is followed by another when it is
+/// lost, if it can be.
+pub(crate) fn connect(
+    endpoint: Option<&ClientEndpoint>,
+) -> Result<(Link, Option<Return>), ConnectError> {
     let Some(endpoint) = endpoint else {
         let report = |report: dbgsrv::local::Report| eprintln!("dbggdb: {report}");
-        return Ok(dbgsrv::local::start(report)?);
+        return Ok((dbgsrv::local::start(report)?, None));
     };
     let unreachable = |error| ConnectError::Unreachable(Box::new(endpoint.clone()), error);
-    let link = match dbglink::await_server(endpoint).map_err(unreachable)? {
-        Some(awaited) => {
-            let (server, port) = (awaited.server(), awaited.port());
+    let route = Route::new(endpoint, RunDir::of_this_user()).map_err(unreachable)?;
+    let timeout = match route.awaited() {
+        Some((server, port)) => {
             eprintln!(
                 "dbggdb: waiting for the process server on {server} to connect to port {port}"
             );
-            awaited.accept(CALL_TIMEOUT)
+            CALL_TIMEOUT
         }
-        None => dbglink::connect(endpoint, &RunDir::of_this_user(), CONNECT_TIMEOUT),
+        None => CONNECT_TIMEOUT,
     };
-    link.map_err(unreachable)
+    let link = route.open(timeout).map_err(unreachable)?;
+    let comeback = route.leads_back().then(|| Return {
+        open: Box::new(move |timeout| route.open(timeout).map_err(|error| error.to_string())),
+        told: Box::new(|news| eprintln!("dbggdb: {news}")),
+    });
+    Ok((link, comeback))
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dbgbase::{Arch, Pid, TargetId, Tid};
-use dbgeng::client::{Arrival, Client};
+use dbgeng::client::{Arrival, Client, Return};
 use dbglink::Link;
 use dbgwire::convert;
 use dbgwire::handshake::Hello;
@@ -152,12 +152,18 @@ pub enum SessionError {
 }
 
 impl Session {
-    /// Greets the server. There is no debugger yet.
+    /// Greets the server. There is no debugger yet. With a `comeback` a lost link is taken up
+    /// again, and no debugger notices.
     ///
     /// **Errors**: [`SessionError`].
     /// **Cost**: one round trip.
-    pub fn connect(link: Link, files: FileSettings) -> Result<Session, SessionError> {
-        let (client, welcome, info) = Client::connect(link, &Hello::new(PROGRAM), &ServerInfo {})?;
+    pub fn connect(
+        link: Link,
+        comeback: Option<Return>,
+        files: FileSettings,
+    ) -> Result<Session, SessionError> {
+        let hello = Hello::new(PROGRAM);
+        let (client, welcome, info) = Client::connect(link, &hello, &ServerInfo {}, comeback)?;
         let (info, _) = info.wait()?;
         let machine = || SessionError::Machine(welcome.arch.clone());
         let arch = Arch::from_name(&welcome.arch).ok_or_else(machine)?;

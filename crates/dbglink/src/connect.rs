@@ -24,7 +24,16 @@ pub fn connect(
     run_dir: &RunDir,
     timeout: Duration,
 ) -> Result<Link, LinkError> {
-    let way = Way::new(endpoint, timeout)?;
+    connect_by(&Way::new(endpoint, timeout)?, endpoint, run_dir, timeout)
+}
+
+/// As [`connect`], with what the way to the endpoint takes.
+pub(crate) fn connect_by(
+    way: &Way,
+    endpoint: &ClientEndpoint,
+    run_dir: &RunDir,
+    timeout: Duration,
+) -> Result<Link, LinkError> {
     match &endpoint.transport {
         ClientTransport::Npipe(npipe) => {
             let link = unix::connect_to(&npipe.server, &npipe.pipe, run_dir, timeout)?;

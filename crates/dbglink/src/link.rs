@@ -3,12 +3,14 @@
 
 use crate::error::socket_error;
 use crate::{LinkError, PeerInfo};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 /// The most buffers that one sendmsg(2) takes (`UIO_MAXIOV`).
 const BUFFERS_MAX: usize = 1024;
@@ -118,6 +120,17 @@ impl Read for LinkReader {
     }
 }
 
+impl LinkReader {
+    /// Bounds how long a read waits from now on; `None` is for ever. A read that waits in vain
+    /// fails with [`io::ErrorKind::WouldBlock`].
+    ///
+    /// **Errors**: [`LinkError::Socket`].
+    pub fn set_patience(&self, patience: Option<Duration>) -> Result<(), LinkError> {
+        set_socket_timeout(&*self.socket, Timeout::Recv, patience)
+            .map_err(socket_error("bound the waiting on a link"))
+    }
+}
+
 impl LinkWriter {
     /// Writes all bytes of all buffers, in order, with as few system calls as the socket allows.
     /// `buffers` is used up in doing so.
@@ -135,6 +148,16 @@ impl LinkWriter {
             }
         }
         Ok(())
+    }
+}
+
+impl LinkWriter {
+    /// Writes as many bytes as the socket has room for, without waiting.
+    ///
+    /// **Errors**: as [`Write::write`]; [`io::ErrorKind::WouldBlock`] if there is no room.
+    pub fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        Ok(rustix::net::send(&*self.socket, bytes, flags)?)
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use dbglink::{Link, RunDir, ServerEndpoint};
-use dbgsrv::listener::{self, Admission, Source};
+use dbgsrv::listener::{self, Admission, SessionOptions, Source};
 use dbgsrv::login::{Passage, Turned};
 use dbgsrv::logins::LoginLimits;
 
@@ -33,7 +33,12 @@ fn main() -> ExitCode {
             let termination = listener::prepare()?;
             let task = Box::new(|| Ok(GREETING.as_bytes().to_vec()));
             let admission = Admission::Login { limits, task };
-            listener::run(Source::Listener(listener), &termination, admission, Vec::new())
+            listener::run(
+                Source::Listener(listener),
+                &termination,
+                admission,
+                SessionOptions::default(),
+            )
         });
     if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -2,10 +2,15 @@
 //! `-cs`, `-pc` and `-x` take the rest of the line. Pure.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use dbglink::ServerEndpoint;
 
 use crate::command_line::words;
+use crate::sessions::SessionOptions;
+
+/// The longest lease: a day.
+const LEASE_MAX_S: u64 = 24 * 60 * 60;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -23,9 +28,8 @@ pub struct Service {
     pub endpoint: ServerEndpoint,
     /// `-c`, `-cs`: a program to be started once the server listens.
     pub program: Option<StartedProgram>,
-    /// `-pc`: the words of what a client gets that asks for the implicit command line; empty if
-    /// there is none.
-    pub implicit: Vec<Vec<u8>>,
+    /// `-pc` and `-lease`.
+    pub sessions: SessionOptions,
 }
 
 /// A program that the server starts and does not debug.
@@ -39,8 +43,8 @@ pub struct StartedProgram {
 
 /// What `-?` shows, and what follows an error.
 pub const USAGE: &str = "\
-usage: dbgsrv -t <transport> [[-sifeo <image>] -c[s] <command line>]
-       dbgsrv -t <transport> [-x | -pc <command line>]
+usage: dbgsrv -t <transport> [-lease <seconds>] [[-sifeo <image>] -c[s] <command line>]
+       dbgsrv -t <transport> [-lease <seconds>] [-x | -pc <command line>]
 
   -t npipe:pipe=<name>[,hidden]
         serve on this machine at a named pipe; %d, %x and the like in the name
@@ -60,6 +64,10 @@ usage: dbgsrv -t <transport> [[-sifeo <image>] -c[s] <command line>]
   ,password=<password>
         with any of these but the last: to whoever knows it, encrypted; file:<path> and
         env:<name> say where a longer one is kept
+  -lease <seconds>
+        how long a session waits for a client of another machine whose link was
+        lost: 60 unless said, 0 for not at all. What was launched stays as it is
+        meanwhile, what was attached to for up to 10 seconds
   -c <command line>
         start this program, which is not debugged; clients attach to it. The
         rest of the line is the program and its arguments; a single word is
@@ -86,7 +94,8 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, String> {
     let mut transport = None;
     let mut image = None;
     let mut program = None;
-    let mut implicit = Vec::new();
+    let mut sessions = SessionOptions::default();
+    let mut has_lease = false;
     let mut rest = arguments;
     while let Some((argument, behind)) = rest.split_first() {
         rest = behind;
@@ -95,6 +104,11 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, String> {
             "-?" => return Ok(Invocation::Help),
             "-t" if transport.is_some() => return Err("-t is given twice".to_owned()),
             "-t" => transport = Some(read_transport(&mut rest)?),
+            "-lease" if has_lease => return Err("-lease is given twice".to_owned()),
+            "-lease" => {
+                sessions.lease = read_lease(&mut rest)?;
+                has_lease = true;
+            }
             "-sifeo" => {
                 let (name, behind) = rest.split_first().ok_or("-sifeo needs an image behind it")?;
                 image = Some(name.to_string_lossy().into_owned());
@@ -103,7 +117,7 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, String> {
             "-c" | "-cs" | "-pc" => {
                 let words = words(rest).map_err(|fault| format!("{text} {fault}"))?;
                 match text.as_ref() {
-                    "-pc" => implicit = words,
+                    "-pc" => sessions.implicit = words,
                     option => {
                         let is_suspended = option == "-cs";
                         program = Some(StartedProgram { words, is_suspended });
@@ -121,7 +135,17 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, String> {
             "-sifeo {image} is about a program that -c or -cs starts, and is alone"
         ));
     }
-    Ok(Invocation::Serve(Box::new(Service { endpoint, program, implicit })))
+    Ok(Invocation::Serve(Box::new(Service { endpoint, program, sessions })))
+}
+
+fn read_lease(rest: &mut &[OsString]) -> Result<Duration, String> {
+    let (value, behind) = rest.split_first().ok_or("-lease needs a number of seconds behind it")?;
+    *rest = behind;
+    let value = value.to_string_lossy();
+    match value.parse() {
+        Ok(seconds @ 0..=LEASE_MAX_S) => Ok(Duration::from_secs(seconds)),
+        _ => Err(format!("-lease {value} is no number of seconds from 0 to {LEASE_MAX_S}")),
+    }
 }
 
 fn read_transport(rest: &mut &[OsString]) -> Result<ServerEndpoint, String> {

@@ -142,6 +142,12 @@ pub trait Backend: Send {
     /// client's end demands: what it created ends, what it attached to runs on. Returns when that
     /// is done.
     fn leave(&mut self);
+    /// The client has no link, and may come again: what targets write and print of themselves waits
+    /// with them, as far as it does not belong to a stop. With `false`, it has come.
+    fn pause_output(&mut self, is_paused: bool);
+    /// Leaves all targets that were attached to and are not abandoned; the client is told, as of
+    /// ends, for this reason. Does not wait for that.
+    fn leave_attached(&mut self, why: &str);
     /// Another client has come, whose stop events carry this much of a stack.
     fn welcome(&mut self, stack_window_len: u64);
     /// Ends the hold on all targets as [`leave`](Backend::leave) does, and on abandoned ones.

@@ -5,15 +5,22 @@
 //!   session ──► listener
 //!     E                              end the whole server
 //!     P  pid*                        parked: it has no client, and keeps these processes stopped
-//!     C  pid, version, stack, bytes  claim: with its client's link
+//!     C  pid, version, stack, sent, requests, bytes
+//!                                    claim: with its client's link
+//!     W                              waiting: its client has lost its link, and may come again
+//!     R  session, secret, arrived    take up a session again: with the new link
 //!   listener ──► session
 //!     C  as above                    to the session that keeps the process
-//!     A                              to the one that claims: its client has been taken over
-//!     N                              nobody keeps the process
+//!     R  as above                    to the session that waits
+//!     A                              to the one that asked: its client has been taken over
+//!     N                              nobody keeps the process, or no such session
 //!   login process ──► listener
 //!     L  user                        the client was let in: with the session's end of a pair
 //!   pid, version, stack: 32 bits, little-endian; stack: how much of it stop events carry;
-//!   bytes: what the client has sent and nobody has read, the request that claims first
+//!   bytes: what the client has sent and nobody has read, the request that claims first;
+//!   sent, requests, arrived: 64 bits, little-endian: how many frames were sent to the client (all
+//!   ones for one that does not come again), how many requests of it were taken, and how many
+//!   frames it has; session: 32 bits; secret: 16 bytes
 //! ```
 
 use std::io::{IoSlice, IoSliceMut};
@@ -47,6 +54,35 @@ pub(crate) enum Message {
     Nobody,
     /// A client was let in.
     Admitted(Admitted),
+    /// The session's client has lost its link, and may come again.
+    Waiting,
+    /// A client takes its session up again.
+    Return(Return),
+}
+
+/// A client that comes again.
+#[derive(Debug)]
+pub(crate) struct Return {
+    /// Which session is its.
+    pub(crate) session: u32,
+    /// What proves that.
+    pub(crate) secret: Secret,
+    /// How many frames of the session it has.
+    pub(crate) arrived: u64,
+    /// Its new link.
+    pub(crate) link: OwnedFd,
+}
+
+/// What only a session and its client know.
+pub(crate) type Secret = [u8; 16];
+
+/// How far a client and its session are that may be taken up again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Progress {
+    /// How many frames were sent to it.
+    pub(crate) sent: u64,
+    /// How many requests of it were taken.
+    pub(crate) requests: u64,
 }
 
 /// A client that a login process has let in.
@@ -67,6 +103,8 @@ pub(crate) struct Claim {
     pub(crate) version: u32,
     /// How much of a stack its stop events carry.
     pub(crate) stack_window_len: u32,
+    /// How far it is, if it is one that comes again after a lost link.
+    pub(crate) progress: Option<Progress>,
     /// What it has sent and nobody has read.
     pub(crate) bytes: Vec<u8>,
     /// Its link.
@@ -108,6 +146,7 @@ impl Control {
         let fds: Vec<BorrowedFd<'_>> = match message {
             Message::Claim(claim) => vec![claim.link.as_fd()],
             Message::Admitted(admitted) => vec![admitted.link.as_fd()],
+            Message::Return(comer) => vec![comer.link.as_fd()],
             _ => Vec::new(),
         };
         if !fds.is_empty() {
@@ -167,11 +206,15 @@ impl AsFd for Control {
     }
 }
 
+/// Stands for the progress of a client that does not come again.
+const NO_PROGRESS: Progress = Progress { sent: u64::MAX, requests: u64::MAX };
+
 fn encode(message: &Message) -> Vec<u8> {
     match message {
         Message::EndServer => b"E".to_vec(),
         Message::Accepted => b"A".to_vec(),
         Message::Nobody => b"N".to_vec(),
+        Message::Waiting => b"W".to_vec(),
         Message::Admitted(admitted) => [b"L", admitted.user.as_bytes()].concat(),
         Message::Parked(pids) => {
             let pids = pids.iter().flat_map(|pid| pid.value().to_le_bytes());
@@ -180,7 +223,14 @@ fn encode(message: &Message) -> Vec<u8> {
         Message::Claim(claim) => {
             let numbers = [claim.pid.value(), claim.version, claim.stack_window_len];
             let numbers = numbers.into_iter().flat_map(u32::to_le_bytes);
-            b"C".iter().copied().chain(numbers).chain(claim.bytes.iter().copied()).collect()
+            let progress = claim.progress.unwrap_or(NO_PROGRESS);
+            let progress =
+                [progress.sent, progress.requests].into_iter().flat_map(u64::to_le_bytes);
+            let head = b"C".iter().copied().chain(numbers).chain(progress);
+            head.chain(claim.bytes.iter().copied()).collect()
+        }
+        Message::Return(Return { session, secret, arrived, .. }) => {
+            [b"R", &session.to_le_bytes()[..], secret, &arrived.to_le_bytes()].concat()
         }
     }
 }
@@ -191,6 +241,7 @@ fn decode(bytes: &[u8], link: Option<OwnedFd>) -> Option<Message> {
         (b'E', None) => Some(Message::EndServer),
         (b'A', None) => Some(Message::Accepted),
         (b'N', None) => Some(Message::Nobody),
+        (b'W', None) => Some(Message::Waiting),
         (b'P', None) => {
             let (pids, []) = rest.as_chunks::<4>() else { return None };
             Some(Message::Parked(
@@ -203,13 +254,28 @@ fn decode(bytes: &[u8], link: Option<OwnedFd>) -> Option<Message> {
             is_name.then_some(Message::Admitted(Admitted { user, link }))
         }
         (b'C', Some(link)) => {
-            let (numbers, bytes) = rest.split_at_checked(12)?;
+            let (numbers, rest) = rest.split_at_checked(12)?;
             let [pid, version, stack] = numbers.as_chunks::<4>().0 else { return None };
+            let (progress, bytes) = rest.split_at_checked(16)?;
+            let [sent, requests] = progress.as_chunks::<8>().0 else { return None };
+            let [sent, requests] = [sent, requests].map(|bytes| u64::from_le_bytes(*bytes));
+            let progress = Progress { sent, requests };
             Some(Message::Claim(Claim {
                 pid: Pid::new(u32::from_le_bytes(*pid)),
                 version: u32::from_le_bytes(*version),
                 stack_window_len: u32::from_le_bytes(*stack),
+                progress: Some(progress).filter(|progress| *progress != NO_PROGRESS),
                 bytes: bytes.to_vec(),
+                link,
+            }))
+        }
+        (b'R', Some(link)) => {
+            let (session, rest) = rest.split_first_chunk::<4>()?;
+            let (secret, arrived) = rest.split_first_chunk::<16>()?;
+            Some(Message::Return(Return {
+                session: u32::from_le_bytes(*session),
+                secret: *secret,
+                arrived: u64::from_le_bytes(arrived.try_into().ok()?),
                 link,
             }))
         }
@@ -242,13 +308,26 @@ mod tests {
         let (link, theirs) = rustix::pipe::pipe().expect("a pipe");
         let bytes = vec![7; BYTES_MAX];
         let pid = Pid::new(42);
-        let claim = Claim { pid, version: 1, stack_window_len: 512, bytes, link };
+        let progress = Some(Progress { sent: 3, requests: 4 });
+        let claim = Claim { pid, version: 1, stack_window_len: 512, progress, bytes, link };
         one.send(&Message::Claim(claim)).expect("room");
         let Some(Message::Claim(claim)) = other.receive() else { panic!("it was sent") };
         assert_eq!((claim.pid, claim.version, claim.stack_window_len), (pid, 1, 512));
-        assert_eq!(claim.bytes, vec![7; BYTES_MAX]);
+        assert_eq!((claim.progress, claim.bytes.clone()), (progress, vec![7; BYTES_MAX]));
         rustix::io::write(&theirs, b"x").expect("the link is open");
         assert_eq!(rustix::io::read(&claim.link, &mut [0; 2]), Ok(1));
+        one.send(&Message::Claim(Claim { progress: None, ..claim })).expect("room");
+        assert!(matches!(other.receive(), Some(Message::Claim(Claim { progress: None, .. }))));
+    }
+
+    #[test]
+    fn a_client_comes_again_with_its_secret_and_its_new_link() {
+        let (one, other) = Control::pair().expect("a socket pair");
+        let (link, _) = rustix::pipe::pipe().expect("a pipe");
+        let comer = Return { session: 7, secret: [9; 16], arrived: 1 << 40, link };
+        one.send(&Message::Return(comer)).expect("room");
+        let Some(Message::Return(comer)) = other.receive() else { panic!("it was sent") };
+        assert_eq!((comer.session, comer.secret, comer.arrived), (7, [9; 16], 1 << 40));
     }
 
     #[test]
@@ -265,7 +344,7 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_nothing() {
-        for bytes in [&b""[..], b"X", b"P12", b"C", b"C12345678901", b"C123456789012"] {
+        for bytes in [&b""[..], b"X", b"P12", b"C", b"C123456789012", b"R12345678"] {
             assert!(decode(bytes, None).is_none(), "{bytes:?}");
         }
     }

@@ -34,6 +34,8 @@ pub(crate) struct Dispatch<'a> {
     listener: Option<&'a Control>,
     /// The words of the implicit command line.
     implicit: &'a [Vec<u8>],
+    /// What the client shows to take this session up again; empty if it cannot.
+    resume_token: Vec<u8>,
 }
 
 impl<'a> Dispatch<'a> {
@@ -43,8 +45,14 @@ impl<'a> Dispatch<'a> {
         outbox: Outbox,
         listener: Option<&'a Control>,
         implicit: &'a [Vec<u8>],
+        resume_token: Vec<u8>,
     ) -> Dispatch<'a> {
-        Dispatch { backend, outbox, files: Files::default(), listener, implicit }
+        Dispatch { backend, outbox, files: Files::default(), listener, implicit, resume_token }
+    }
+
+    /// Whoever carries requests out.
+    pub(crate) fn backend(&mut self) -> &mut dyn Backend {
+        self.backend
     }
 
     /// Whether a process was abandoned in this session.
@@ -78,7 +86,9 @@ impl<'a> Dispatch<'a> {
                 self.send::<Abandon>(id, reply);
             }
             Request::Claim(request) => {
+                let resume_token = self.resume_token.clone();
                 let reply = self.backend.claim(request);
+                let reply = reply.map(|reply| process::ClaimReply { resume_token, ..reply });
                 self.send::<process::Claim>(id, reply);
             }
             Request::ServerInfo(ServerInfo {}) => {

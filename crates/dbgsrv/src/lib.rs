@@ -16,6 +16,7 @@ pub mod agent;
 pub mod answer;
 pub mod args;
 pub mod backend;
+mod calls;
 pub mod command_line;
 mod control;
 mod description;

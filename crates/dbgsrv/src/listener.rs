@@ -8,9 +8,12 @@ use dbgwire::ErrorCode;
 use dbgwire::handshake::Refusal;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
+pub use crate::calls::Call;
+use crate::calls::Calls;
 use crate::error::{ServerError, system};
 use crate::logins::{Entrant, LoginLimits, Logins};
 use crate::ptrace::Termination;
+pub use crate::sessions::SessionOptions;
 use crate::sessions::Sessions;
 use crate::spawn::ClientWords;
 
@@ -41,8 +44,9 @@ pub type TaskSource = Box<dyn Fn() -> Result<Vec<u8>, String>>;
 pub enum Source {
     /// They connect.
     Listener(Listener),
-    /// The only one was called. The server ends when it is gone.
-    Call(Link),
+    /// The only one is here. The server ends when it is gone. If its link is lost it is called
+    /// again, if it can be.
+    Call(Link, Option<Call>),
 }
 
 /// Prepares the process for being asked to end.
@@ -57,8 +61,7 @@ pub fn prepare() -> Result<Termination, ServerError> {
 /// was called is gone. All sessions have ended then.
 ///
 /// A client that cannot be given a session, because the system has no more processes or
-/// descriptors, is turned away, and the server goes on. `implicit` are the words of the implicit
-/// command line, none if there is none.
+/// descriptors, is turned away, and the server goes on.
 ///
 /// **Errors**: [`ServerError`] if clients cannot be waited for at all;
 /// [`ServerError::ClientGone`].
@@ -66,20 +69,20 @@ pub fn run(
     source: Source,
     termination: &Termination,
     admission: Admission,
-    implicit: Vec<Vec<u8>>,
+    options: SessionOptions,
 ) -> Result<(), ServerError> {
-    let mut sessions = Sessions::new(|report| warn(&report.to_string()), implicit);
+    let mut sessions = Sessions::new(|report| warn(&report.to_string()), options);
     let (admission, mut logins) = match admission {
         Admission::Login { limits, task } => (Admission::SameUser, Some(Logins::new(limits, task))),
         other => (other, None),
     };
-    let (listener, called) = match source {
+    let (listener, mut calls) = match source {
         Source::Listener(listener) => (Some(listener), None),
-        Source::Call(link) => (None, Some(link)),
+        Source::Call(link, call) => {
+            begin(link, &admission, &mut logins, &mut sessions)?;
+            (None, call.map(Calls::new).transpose()?)
+        }
     };
-    if let Some(link) = called {
-        begin(link, &admission, &mut logins, &mut sessions)?;
-    }
     let mut is_accepting = true;
     loop {
         let is_idle = sessions.is_empty() && logins.as_ref().is_none_or(Logins::is_empty);
@@ -88,7 +91,10 @@ pub fn run(
         }
         let accepting = listener.as_ref().filter(|_| is_accepting);
         let retries = listener.is_some() && !is_accepting;
-        let woken = wait(termination, accepting, retries, &sessions, logins.as_ref())?;
+        let calling = calls.as_mut().filter(|_| is_lonely(&sessions, logins.as_ref()));
+        calling.into_iter().for_each(Calls::start);
+        let places = Places { listener: accepting, calls: calls.as_ref(), retries };
+        let woken = wait(termination, places, &sessions, logins.as_ref())?;
         is_accepting = true;
         sessions.attend();
         if woken.is_terminated || sessions.want_end() {
@@ -98,6 +104,10 @@ pub fn run(
         }
         for Entrant { link, words } in logins.as_mut().map(Logins::attend).unwrap_or_default() {
             sessions.start(link, &words).unwrap_or_else(|error| complain(&error));
+        }
+        if let Some(link) = calls.as_mut().and_then(Calls::attend) {
+            let begun = begin(link, &admission, &mut logins, &mut sessions);
+            begun.unwrap_or_else(|error| complain(&error));
         }
         let Some(listener) = listener.as_ref().filter(|_| woken.has_client) else { continue };
         match listener.try_accept() {
@@ -114,6 +124,19 @@ pub fn run(
             }
         }
     }
+}
+
+/// Whether all that is left are sessions whose clients have lost their links.
+fn is_lonely(sessions: &Sessions, logins: Option<&Logins>) -> bool {
+    sessions.all_wait() && logins.is_none_or(Logins::is_empty)
+}
+
+/// Where clients come from now.
+struct Places<'a> {
+    listener: Option<&'a Listener>,
+    calls: Option<&'a Calls>,
+    /// Whether the listener is to be looked at again after a while.
+    retries: bool,
 }
 
 /// Begins with a client.
@@ -168,14 +191,14 @@ struct Woken {
 /// no client can be accepted, only for a while.
 fn wait(
     termination: &Termination,
-    listener: Option<&Listener>,
-    retries: bool,
+    Places { listener, calls, retries }: Places<'_>,
     sessions: &Sessions,
     logins: Option<&Logins>,
 ) -> Result<Woken, ServerError> {
     let mut fds = vec![PollFd::new(termination, PollFlags::IN)];
     fds.extend(sessions.poll_fds());
     fds.extend(logins.iter().flat_map(|logins| logins.poll_fds()));
+    fds.extend(calls.map(|calls| PollFd::new(calls, PollFlags::IN)));
     fds.extend(listener.map(|listener| PollFd::new(listener, PollFlags::IN)));
     let deadline = logins.and_then(Logins::deadline);
     let login_left = deadline.map(|at| at.saturating_duration_since(Instant::now()));

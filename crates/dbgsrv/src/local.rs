@@ -3,6 +3,7 @@
 
 use std::os::fd::AsFd;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use dbglink::Link;
 
@@ -39,6 +40,7 @@ pub fn start(report: impl FnOnce(Report) + Send + 'static) -> Result<Link, Serve
         control: None,
         number: 1,
         may_share_terminal: true,
+        lease: Duration::ZERO,
         implicit: Vec::new(),
     };
     let child = spawn::start(inheritance, &ClientWords::default())?;
@@ -78,6 +80,7 @@ fn run_session(arguments: &[std::ffi::OsString]) -> Result<(), ServerError> {
     let settings = SessionSettings {
         number: inheritance.number,
         may_share_terminal: inheritance.may_share_terminal,
+        lease: inheritance.lease,
         implicit: inheritance.implicit,
         listener: inheritance.control.map(Control::adopt),
         termination: Some(termination.map_err(system("watch for the end"))?),

@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::num::NonZeroU16;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dbglink::connect_string::{HostName, Password, PasswordSource, ServerTransport};
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(service: Service) -> Result<(), ServerError> {
-    let Service { endpoint, program, implicit } = service;
+    let Service { endpoint, program, sessions } = service;
     if let Some(PasswordSource::Environment(name)) =
         endpoint.password.as_ref().map(Password::source)
     {
@@ -73,7 +74,7 @@ fn serve(service: Service) -> Result<(), ServerError> {
         if let Some(program) = &program {
             dbgsrv::ptrace::start(program)?;
         }
-        let served = listener::run(Source::Call(link), &termination, admission, implicit);
+        let served = listener::run(Source::Call(link, None), &termination, admission, sessions);
         // What the session said last is still on its way.
         let _ = writing.join();
         return match served {
@@ -94,11 +95,13 @@ fn serve(service: Service) -> Result<(), ServerError> {
     let _registration = match &source {
         // A server that cannot be listed works all the same.
         Source::Listener(listener) => registry::register(listener.endpoint(), &run_dir).ok(),
-        Source::Call(_) => None,
+        Source::Call(..) => None,
     };
-    listener::run(source, &termination, admission, implicit)
+    listener::run(source, &termination, admission, sessions)
 }
 
 fn call(client: &HostName, port: NonZeroU16) -> Result<Source, ServerError> {
-    Ok(Source::Call(dbglink::call_client(client, port, CALL_PATIENCE)?))
+    let client = client.clone();
+    let call = move || dbglink::call_client(&client, port, CALL_PATIENCE);
+    Ok(Source::Call(call()?, Some(Arc::new(call))))
 }

@@ -1,19 +1,23 @@
 //! Everything a session sends: replies and events, one frame at a time, events numbered in the
-//! order in which they leave. It does not know what is in them.
+//! order in which they leave. What a client that may come again has not confirmed is kept for its
+//! next link. It does not know what is in the frames.
 
 use std::io::IoSlice;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
 use dbglink::{LinkShutdown, LinkWriter};
 use dbgwire::event::Ending;
-use dbgwire::{AnyEvent, Encoded, ErrorCode, Fault, FrameError, Verb, message};
+use dbgwire::{AnyEvent, Encoded, ErrorCode, Fault, FrameError, Record, Verb, message};
 
 use crate::answer::{Answer, Outcome};
 
 /// How long a client that is told of the end may take to take it.
 const ENDING_PATIENCE: Duration = Duration::from_secs(1);
+/// The most that is kept for a client's next link: above it the session cannot be taken up again.
+/// While a link works its client confirms far more often.
+const RECORD_LEN_MAX: usize = 64 * 1024 * 1024;
 
 /// The sending side of a session's link. Clones share it.
 #[derive(Clone)]
@@ -23,39 +27,113 @@ pub(crate) struct Outbox {
 }
 
 struct Inner {
-    writer: LinkWriter,
+    /// `None` while there is no link.
+    writer: Option<LinkWriter>,
     last_event: u32,
+    /// What was sent and may not have arrived; `None` if this client does not come again.
+    record: Option<Record>,
 }
 
 impl Outbox {
     /// Sends through `writer`; `shutdown` ends the link.
     pub(crate) fn new(writer: LinkWriter, shutdown: LinkShutdown) -> Outbox {
-        let inner = Arc::new(Mutex::new(Inner { writer, last_event: 0 }));
-        Outbox { inner, shutdown: Arc::new(Mutex::new(shutdown)) }
+        let inner = Inner { writer: Some(writer), last_event: 0, record: None };
+        Outbox { inner: Arc::new(Mutex::new(inner)), shutdown: Arc::new(Mutex::new(shutdown)) }
     }
 
-    /// Sends to another client from now on, which has been sent no event yet.
-    pub(crate) fn reopen(&self, writer: LinkWriter, shutdown: LinkShutdown) {
-        *self.inner.lock().unwrap_or_else(PoisonError::into_inner) =
-            Inner { writer, last_event: 0 };
-        *self.shutdown.lock().unwrap_or_else(PoisonError::into_inner) = shutdown;
+    /// Sends to another client from now on, which has been sent no event yet. `record` is what was
+    /// sent to it, if it is one that may come again.
+    pub(crate) fn reopen(
+        &self,
+        writer: LinkWriter,
+        shutdown: LinkShutdown,
+        record: Option<Record>,
+    ) {
+        *self.inner() = Inner { writer: Some(writer), last_event: 0, record };
+        *self.shutdown() = shutdown;
+    }
+
+    /// From now on keeps what is sent, for the client's next link.
+    pub(crate) fn keep(&self) {
+        self.inner().record = Some(Record::default());
+    }
+
+    /// How many frames were sent to a client that may come again.
+    pub(crate) fn sent(&self) -> Option<u64> {
+        self.inner().record.as_ref().map(Record::sent)
+    }
+
+    /// The client has confirmed so many frames, modulo 2^32.
+    pub(crate) fn confirmed(&self, count: u32) {
+        if let Some(record) = &mut self.inner().record {
+            record.arrived_modulo(count);
+        }
+    }
+
+    /// The client has no link for now: what is sent is kept.
+    ///
+    /// **Shape**: whether it is kept. Otherwise the client cannot come again.
+    pub(crate) fn lose(&self) -> bool {
+        self.close();
+        let mut inner = self.inner();
+        inner.writer = None;
+        inner.record.is_some()
+    }
+
+    /// Whether the client can still come again.
+    pub(crate) fn keeps(&self) -> bool {
+        self.inner().record.is_some()
+    }
+
+    /// The client has come again: `welcome` is sent, and behind it what it has not received, beyond
+    /// the `arrived` frames that it has.
+    ///
+    /// **Shape**: `false` if that is not kept; nothing is sent then.
+    pub(crate) fn resume(
+        &self,
+        mut writer: LinkWriter,
+        shutdown: LinkShutdown,
+        welcome: &[u8],
+        arrived: u64,
+    ) -> bool {
+        let mut inner = self.inner();
+        let Some(record) = &mut inner.record else { return false };
+        let Some(mut frames) = record.behind(arrived) else { return false };
+        // From now on it is this link that is ended when the session is.
+        *self.shutdown() = shutdown;
+        let is_sent = writer.write_all_vectored(&mut [IoSlice::new(welcome)]).is_ok()
+            && frames.all(|frame| write(&mut writer, frame));
+        drop(frames);
+        record.arrived(arrived);
+        if is_sent {
+            inner.writer = Some(writer);
+        } else {
+            self.close();
+        }
+        true
     }
 
     /// Whether the client has been sent any event.
     pub(crate) fn has_sent_events(&self) -> bool {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).last_event != 0
+        self.inner().last_event != 0
     }
 
     /// Sends bytes that are not a frame of a verb or event: those of the handshake.
-    pub(crate) fn send_raw(&self, bytes: Vec<u8>) {
-        self.send(&Encoded { head: bytes, tail: Bytes::new() });
+    pub(crate) fn send_raw(&self, bytes: &[u8]) {
+        let mut inner = self.inner();
+        let slices = &mut [IoSlice::new(bytes)];
+        let is_sent =
+            inner.writer.as_mut().is_some_and(|writer| writer.write_all_vectored(slices).is_ok());
+        if !is_sent {
+            self.close();
+        }
     }
 
     /// Sends what became of a request.
     pub(crate) fn send_outcome<V: Verb>(&self, id: u32, outcome: Outcome<V::Reply>) {
         let fault = match outcome {
             Ok((reply, tail)) => match message::reply::<V>(id, &reply, tail) {
-                Ok(encoded) => return self.send(&encoded),
+                Ok(encoded) => return self.send(&mut self.inner(), encoded),
                 Err(FrameError::TooLong { length, length_max }) => {
                     let detail = format!("the reply has {length} bytes; the limit is {length_max}");
                     Fault::new(ErrorCode::TooLarge, detail)
@@ -69,7 +147,7 @@ impl Outbox {
 
     /// Sends why a request was not carried out.
     pub(crate) fn send_fault(&self, id: u32, opcode: u16, fault: &Fault) {
-        self.send(&message::fault(id, opcode, fault));
+        self.send(&mut self.inner(), message::fault(id, opcode, fault));
     }
 
     /// The duty to answer request `id`, for a backend.
@@ -80,7 +158,7 @@ impl Outbox {
 
     /// Sends an event.
     pub(crate) fn send_event(&self, event: &AnyEvent, tail: Bytes) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner();
         inner.last_event = inner.last_event.wrapping_add(1);
         let number = inner.last_event;
         let encoded = match event {
@@ -96,7 +174,7 @@ impl Outbox {
         // Every event is far below the limit of a frame, whatever a target does: its windows and
         // lists are bounded where they are made.
         if let Ok(encoded) = encoded {
-            self.write(&mut inner, &encoded);
+            self.send(&mut inner, encoded);
         }
     }
 
@@ -117,20 +195,36 @@ impl Outbox {
 
     /// Ends the link: the session's reader sees its end.
     pub(crate) fn close(&self) {
-        let shutdown = self.shutdown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let shutdown = self.shutdown().clone();
         let _ = shutdown.shutdown();
     }
 
-    fn send(&self, encoded: &Encoded) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        self.write(&mut inner, encoded);
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes one frame. A link that takes no more bytes is a lost one.
-    fn write(&self, inner: &mut Inner, encoded: &Encoded) {
-        let mut slices = [IoSlice::new(&encoded.head), IoSlice::new(&encoded.tail)];
-        if inner.writer.write_all_vectored(&mut slices).is_err() {
+    fn shutdown(&self) -> MutexGuard<'_, LinkShutdown> {
+        self.shutdown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes one frame, and keeps it. A link that takes no more bytes is a lost one.
+    fn send(&self, inner: &mut Inner, encoded: Encoded) {
+        if let Some(writer) = &mut inner.writer
+            && !write(writer, &encoded)
+        {
+            inner.writer = None;
             self.close();
         }
+        if let Some(record) = &mut inner.record {
+            record.keep(encoded);
+            if record.byte_len() > RECORD_LEN_MAX {
+                inner.record = None;
+            }
+        }
     }
+}
+
+fn write(writer: &mut LinkWriter, frame: &Encoded) -> bool {
+    let mut slices = [IoSlice::new(&frame.head), IoSlice::new(&frame.tail)];
+    writer.write_all_vectored(&mut slices).is_ok()
 }

@@ -524,6 +524,20 @@ impl Backend for PtraceBackend {
         self.end_targets(true);
     }
 
+    fn pause_output(&mut self, is_paused: bool) {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        for pty in shared.values().filter_map(|target| target.pty.as_ref()) {
+            pty.pause(is_paused);
+        }
+        drop(shared);
+        self.post(move |tracer| tracer.printer.pause(is_paused));
+    }
+
+    fn leave_attached(&mut self, why: &str) {
+        let why = why.to_owned();
+        self.post(move |tracer| tracer.leave_attached(&why));
+    }
+
     fn welcome(&mut self, stack_window_len: u64) {
         self.post(move |tracer| tracer.stack_window_len = stack_window_len);
     }

@@ -1,12 +1,16 @@
-//! One client's session: greets it, takes its requests one after another, and ends its targets when
-//! the link does. It knows frames and the handshake; `dispatch` knows the verbs.
+//! One client's session: greets it, takes its requests one after another, waits for it when the
+//! link is lost, and ends its targets when it is gone. It knows frames and the handshake;
+//! `dispatch` knows the verbs.
 
+mod callers;
 mod hand_over;
+mod lease;
 
 use std::io::{BufReader, Chain, Cursor, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use dbgbase::Pid;
 use dbglink::{Link, LinkReader};
@@ -18,10 +22,12 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::pipe::PipeFlags;
 
 use crate::backend::Backend;
-use crate::control::Control;
+use crate::control::{Control, Message, Return};
 use crate::dispatch::Dispatch;
 use crate::outbox::Outbox;
+use callers::Callers;
 use hand_over::{HandOver, Parking, hand_over, take_over};
+use lease::{Lease, Token, refuse};
 
 /// How much is read from the link at once, for the sake of many small requests.
 const READ_AHEAD: usize = 64 * 1024;
@@ -38,18 +44,22 @@ pub struct SessionSettings {
     pub may_share_terminal: bool,
     /// The way to the listener; `None` if there is no server beyond this session.
     pub listener: Option<Control>,
+    /// How long a client whose link was lost is waited for, if it is one that can come again.
+    pub lease: Duration,
     /// The words of the implicit command line; empty if there is none.
     pub implicit: Vec<Vec<u8>>,
     /// Readable when the process is asked to end.
     pub termination: Option<OwnedFd>,
 }
 
-/// What was settled with a client when it was greeted.
+/// What was settled with a client when it was greeted, and how far it is.
 struct Terms {
     /// The version of the protocol.
     version: u32,
     /// How much of a stopped thread's stack an event carries.
     stack_window_len: u32,
+    /// How many requests of it were taken.
+    requests: u64,
 }
 
 /// What a backend is made with.
@@ -68,7 +78,7 @@ pub struct BackendSettings {
 /// claims a target that was abandoned. All targets have been left or ended when this returns.
 pub fn serve<B: Backend>(
     link: Link,
-    settings: SessionSettings,
+    mut settings: SessionSettings,
     make: impl FnOnce(BackendSettings) -> Result<B, Fault>,
 ) {
     let shutdown = link.shutdown_handle();
@@ -76,9 +86,11 @@ pub fn serve<B: Backend>(
     let outbox = Outbox::new(writer, shutdown);
     let mut frames = Frames::new(Vec::new(), reader);
     let _watch = settings.termination.as_ref().and_then(|fd| Watch::start(fd, &outbox));
-    let Some(mut terms) = greet(&mut frames, &outbox, &settings) else {
+    let Some((mut terms, mut token)) = greet(&mut frames, &outbox, &settings) else {
         return;
     };
+    let callers = settings.listener.take().map(|control| Callers::start(control, &outbox));
+    let Ok(callers) = callers.transpose() else { return };
     let Ok((exited, exits)) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
     else {
         return;
@@ -105,48 +117,113 @@ pub fn serve<B: Backend>(
         }
     };
     let parking = Parking {
-        listener: settings.listener.as_ref(),
+        callers: callers.as_ref(),
         termination: settings.termination.as_ref(),
         exited: &exited,
     };
-    while serve_client(&mut frames, &mut backend, &outbox, &settings, &terms) {
+    let service = Service { outbox: &outbox, settings: &settings, callers: callers.as_ref() };
+    while service.serve_client(&mut frames, &mut backend, &mut terms, token.as_ref()) {
         // Nothing more can be sent; what the backend still reports goes nowhere.
         outbox.close();
         backend.leave();
         let Some(claim) = parking.wait(&mut backend) else { break };
+        // What the last client had to show is worth nothing any more.
+        token = claim.progress.and_then(|_| Token::new(settings.number));
         (frames, terms) = take_over(claim, &mut backend, &outbox);
     }
     backend.end();
 }
 
-/// Takes a client's requests until its link ends. Returns `false` if the client has been handed
-/// over to another session process: the link is that one's then.
-fn serve_client(
-    frames: &mut Frames,
-    backend: &mut dyn Backend,
-    outbox: &Outbox,
-    settings: &SessionSettings,
-    terms: &Terms,
-) -> bool {
-    let listener = settings.listener.as_ref();
-    let mut dispatch = Dispatch::new(backend, outbox.clone(), listener, &settings.implicit);
-    while let Some(frame) = frames.next() {
-        let request = Request::decode(&frame);
-        if let (Ok(Request::Claim(claim)), Some(listener)) = (&request, listener)
-            && !dispatch.keeps(Pid::new(claim.pid))
-        {
-            match hand_over(&frame, claim.pid, frames, outbox, listener, terms) {
-                HandOver::Done => return false,
-                HandOver::Nobody => {}
-                HandOver::Refused(fault) => {
-                    outbox.send_fault(frame.id, frame.opcode, &fault);
-                    continue;
+/// What serves a session's clients.
+struct Service<'a> {
+    outbox: &'a Outbox,
+    settings: &'a SessionSettings,
+    /// The way to the listener; `None` if there is no server beyond this session.
+    callers: Option<&'a Callers>,
+}
+
+impl Service<'_> {
+    /// Takes a client's requests until it is gone. Returns `false` if the client has been handed
+    /// over to another session process: the link is that one's then.
+    fn serve_client(
+        &self,
+        frames: &mut Frames,
+        backend: &mut dyn Backend,
+        terms: &mut Terms,
+        token: Option<&Token>,
+    ) -> bool {
+        let settings = self.settings;
+        let listener = self.callers.map(Callers::control);
+        let lease = self.callers.filter(|_| token.is_some()).map(|callers| {
+            callers.expect(token.map(|token| token.secret));
+            let termination = settings.termination.as_ref();
+            Lease { callers, termination, length: settings.lease }
+        });
+        let resume_token = token.map(Token::encode).unwrap_or_default();
+        let implicit = &settings.implicit;
+        let mut dispatch =
+            Dispatch::new(backend, self.outbox.clone(), listener, implicit, resume_token);
+        loop {
+            match self.take_frames(frames, &mut dispatch, terms) {
+                Stay::Gone => return true,
+                Stay::HandedOver => return false,
+                Stay::Lost => {}
+            }
+            let welcome = |terms: &Terms| welcome(settings, listener.is_some(), terms, token);
+            let again = lease
+                .as_ref()
+                .and_then(|lease| lease.wait(dispatch.backend(), self.outbox, terms, welcome));
+            let Some(again) = again else { return true };
+            *frames = again;
+        }
+    }
+
+    /// Takes a client's requests from one link.
+    fn take_frames(
+        &self,
+        frames: &mut Frames,
+        dispatch: &mut Dispatch<'_>,
+        terms: &mut Terms,
+    ) -> Stay {
+        let outbox = self.outbox;
+        while let Some(frame) = frames.next() {
+            match frame.kind {
+                FrameKind::Request => terms.requests += 1,
+                FrameKind::Receipt => outbox.confirmed(frame.id),
+                FrameKind::Farewell => return Stay::Gone,
+                // A client sends nothing else; a later version's extras are passed over.
+                FrameKind::Handshake | FrameKind::Reply | FrameKind::Fault | FrameKind::Event => {}
+            }
+            if frame.kind != FrameKind::Request {
+                continue;
+            }
+            let request = Request::decode(&frame);
+            if let (Ok(Request::Claim(claim)), Some(callers)) = (&request, self.callers)
+                && !dispatch.keeps(Pid::new(claim.pid))
+            {
+                match hand_over(&frame, claim.pid, frames, outbox, callers, terms) {
+                    HandOver::Done => return Stay::HandedOver,
+                    HandOver::Nobody => {}
+                    HandOver::Refused(fault) => {
+                        outbox.send_fault(frame.id, frame.opcode, &fault);
+                        continue;
+                    }
                 }
             }
+            take_request(dispatch, outbox, &frame, request);
         }
-        take_request(&mut dispatch, outbox, &frame, request);
+        Stay::Lost
     }
-    true
+}
+
+/// How a client's stay on a link ended.
+enum Stay {
+    /// It has said farewell.
+    Gone,
+    /// The link has ended.
+    Lost,
+    /// Another session process serves it.
+    HandedOver,
 }
 
 /// Ends the link when the process is asked to end, also if the client has not greeted us yet, or
@@ -191,9 +268,6 @@ fn take_request(
     frame: &Frame,
     request: Result<Request, ErrorCode>,
 ) {
-    if frame.kind != FrameKind::Request {
-        return; // A client sends nothing else; a later version's extras are passed over.
-    }
     match request {
         Ok(request) => dispatch.carry_out(frame.id, frame.opcode, request, frame.tail.clone()),
         Err(code) => {
@@ -208,40 +282,85 @@ fn take_request(
     }
 }
 
-/// Answers the client's Hello. `None` if it is not let in, or is no client.
-fn greet(frames: &mut Frames, outbox: &Outbox, settings: &SessionSettings) -> Option<Terms> {
+/// Answers the client's Hello. `None` if it is not let in, or is no client, or has been handed to
+/// the session that it takes up again. The token is there if it can do so with this one.
+fn greet(
+    frames: &mut Frames,
+    outbox: &Outbox,
+    settings: &SessionSettings,
+) -> Option<(Terms, Option<Token>)> {
     let hello = Hello::decode(&frames.next()?).ok()?;
     let version = match hello.negotiate() {
         Ok(version) => version,
         Err(refusal) => {
-            outbox.send_raw(refusal.encode());
+            outbox.send_raw(&refusal.encode());
             return None;
         }
     };
+    if !hello.resume_token.is_empty() {
+        let link = frames.link().try_clone_to_owned().ok()?;
+        bring_back(&hello, link, settings.listener.as_ref());
+        return None;
+    }
+    let stack_window_len = match hello.stack_window_len {
+        0 => STACK_WINDOW_DEFAULT,
+        wanted => wanted.clamp(*STACK_WINDOW.start(), *STACK_WINDOW.end()),
+    };
+    let terms = Terms { version, stack_window_len, requests: 0 };
+    let has_server = settings.listener.is_some();
+    let comes_again = Capabilities(hello.capabilities).has(Capabilities::RESUME)
+        && has_server
+        && !settings.lease.is_zero();
+    let token = if comes_again { Token::new(settings.number) } else { None };
+    outbox.send_raw(&welcome(settings, has_server, &terms, token.as_ref()).encode());
+    if token.is_some() {
+        outbox.keep();
+    }
+    frames.deframer.set_length_max(dbgwire::frame::FRAME_LEN_MAX);
+    Some((terms, token))
+}
+
+/// Hands a client that comes again to its session.
+fn bring_back(hello: &Hello, link: OwnedFd, listener: Option<&Control>) {
+    let token = Token::decode(&hello.resume_token);
+    let (Some(Token { session, secret }), Some(listener)) = (token, listener) else {
+        return refuse(link);
+    };
+    let arrived = hello.frames_arrived;
+    let Ok(theirs) = link.try_clone() else { return };
+    let comer = Message::Return(Return { session, secret, arrived, link: theirs });
+    let is_taken =
+        listener.send(&comer).is_ok() && matches!(listener.receive(), Some(Message::Accepted));
+    if !is_taken {
+        refuse(link);
+    }
+}
+
+/// What a client is welcomed with.
+fn welcome(
+    settings: &SessionSettings,
+    has_server: bool,
+    terms: &Terms,
+    token: Option<&Token>,
+) -> Welcome {
     let mut capabilities = Capabilities::FILE_WRITE.with(Capabilities::PTY);
-    if settings.listener.is_some() {
+    if has_server {
         capabilities = capabilities.with(Capabilities::END_SERVER);
     }
     if settings.may_share_terminal {
         capabilities = capabilities.with(Capabilities::SHARED_TERMINAL);
     }
-    let welcome = Welcome {
-        version,
+    Welcome {
+        version: terms.version,
         program: concat!("dbgsrv ", env!("CARGO_PKG_VERSION")).to_owned(),
         capabilities: capabilities.0,
         arch: std::env::consts::ARCH.to_owned(),
         frame_len_max: dbgwire::frame::FRAME_LEN_MAX,
         session: settings.number,
-        resume_token: Vec::new(),
-        lease_s: 0,
-    };
-    outbox.send_raw(welcome.encode());
-    frames.deframer.set_length_max(dbgwire::frame::FRAME_LEN_MAX);
-    let stack_window_len = match hello.stack_window_len {
-        0 => STACK_WINDOW_DEFAULT,
-        wanted => wanted.clamp(*STACK_WINDOW.start(), *STACK_WINDOW.end()),
-    };
-    Some(Terms { version, stack_window_len })
+        resume_token: token.map(Token::encode).unwrap_or_default(),
+        lease_s: token.map_or(0, |_| u32::try_from(settings.lease.as_secs()).unwrap_or(u32::MAX)),
+        requests_arrived: terms.requests,
+    }
 }
 
 /// The frames that arrive on a link.
@@ -256,6 +375,15 @@ impl Frames {
         let reader = Cursor::new(first).chain(reader);
         let reader = BufReader::with_capacity(READ_AHEAD, reader);
         Frames { reader, deframer: Deframer::new() }
+    }
+
+    /// Those of a client that was greeted by somebody else, who has read `bytes` behind its Hello.
+    fn greeted(bytes: &[u8], reader: LinkReader) -> Frames {
+        // The preface has been read already.
+        let first = [&dbgwire::version::PREFACE[..], bytes].concat();
+        let mut frames = Frames::new(first, reader);
+        frames.deframer.set_length_max(dbgwire::frame::FRAME_LEN_MAX);
+        frames
     }
 
     /// What has been read and is no frame yet.

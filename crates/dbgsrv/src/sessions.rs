@@ -25,8 +25,31 @@ struct Session {
     child: Child,
     pidfd: OwnedFd,
     control: Control,
+    /// What it is called.
+    number: u32,
+    /// As whom its client was let in.
+    user: Option<String>,
+    /// Whether its client has lost its link, and may come again.
+    is_waiting: bool,
     /// The processes that it keeps stopped for whoever claims one, while it has no client.
     parked: Vec<Pid>,
+}
+
+/// What all sessions of a server have in common.
+#[derive(Clone, Debug)]
+pub struct SessionOptions {
+    /// The words of what they start for a client that asks for the implicit command line; empty if
+    /// there is none.
+    pub implicit: Vec<Vec<u8>>,
+    /// How long they wait for a client whose link was lost, in whole seconds; zero for not at all.
+    pub lease: Duration,
+}
+
+impl Default for SessionOptions {
+    /// No implicit command line, and a lease of a minute.
+    fn default() -> SessionOptions {
+        SessionOptions { implicit: Vec::new(), lease: Duration::from_secs(60) }
+    }
 }
 
 /// The session processes of one server.
@@ -35,17 +58,15 @@ pub(crate) struct Sessions {
     last_number: u32,
     /// Told of what was repaired.
     report: fn(Report),
-    /// What they start for a client that asks for the implicit command line.
-    implicit: Vec<Vec<u8>>,
+    options: SessionOptions,
     /// Whether one of them has asked for the end of the server.
     end_wanted: bool,
 }
 
 impl Sessions {
     /// None yet. `report` is called from a thread when a killed one was repaired.
-    /// They start the words `implicit` for a client that asks for the implicit command line.
-    pub(crate) fn new(report: fn(Report), implicit: Vec<Vec<u8>>) -> Sessions {
-        Sessions { sessions: Vec::new(), last_number: 0, report, implicit, end_wanted: false }
+    pub(crate) fn new(report: fn(Report), options: SessionOptions) -> Sessions {
+        Sessions { sessions: Vec::new(), last_number: 0, report, options, end_wanted: false }
     }
 
     /// Whether one of them has asked for the end of the server.
@@ -56,6 +77,11 @@ impl Sessions {
     /// Whether there is no session process.
     pub(crate) fn is_empty(&self) -> bool {
         self.sessions.is_empty()
+    }
+
+    /// Whether they all wait for clients that have lost their links; not if there are none.
+    pub(crate) fn all_wait(&self) -> bool {
+        !self.is_empty() && self.sessions.iter().all(|session| session.is_waiting)
     }
 
     /// Starts one for a client.
@@ -75,7 +101,8 @@ impl Sessions {
             control: Some(theirs.into_fd()),
             number: self.last_number,
             may_share_terminal: false,
-            implicit: self.implicit.clone(),
+            lease: self.options.lease,
+            implicit: self.options.implicit.clone(),
         };
         let mut child = spawn::start(inheritance, client)?;
         let pid = rustix::process::Pid::from_child(&child);
@@ -84,7 +111,15 @@ impl Sessions {
             .and_then(|pidfd| guardian::watch(&child, journal, self.report).map(|()| pidfd));
         match watched {
             Ok(pidfd) => {
-                self.sessions.push(Session { child, pidfd, control, parked: Vec::new() });
+                self.sessions.push(Session {
+                    child,
+                    pidfd,
+                    control,
+                    number: self.last_number,
+                    user: client.user.clone(),
+                    is_waiting: false,
+                    parked: Vec::new(),
+                });
                 Ok(())
             }
             Err(error) => {
@@ -119,6 +154,11 @@ impl Sessions {
     fn take_message(&mut self, index: usize, message: Message) {
         match message {
             Message::EndServer => self.end_wanted = true,
+            Message::Waiting => {
+                if let Some(session) = self.sessions.get_mut(index) {
+                    session.is_waiting = true;
+                }
+            }
             Message::Parked(pids) => {
                 if let Some(session) = self.sessions.get_mut(index) {
                     session.parked = pids;
@@ -134,14 +174,32 @@ impl Sessions {
                     keeper.parked.retain(|_| !is_sent);
                     is_sent
                 });
-                let answer = if is_taken { Message::Accepted } else { Message::Nobody };
-                if let Some(session) = self.sessions.get(index) {
-                    // One that is gone meanwhile has nobody to answer to.
-                    let _ = session.control.send(&answer);
-                }
+                self.answer(index, is_taken);
+            }
+            Message::Return(comer) => {
+                let user = self.sessions.get(index).map(|session| session.user.clone());
+                let is_its = |session: &Session| {
+                    // Whose secret it has, it must be as well.
+                    session.number == comer.session && Some(&session.user) == user.as_ref()
+                };
+                let session = self.sessions.iter_mut().find(|session| is_its(session));
+                let is_taken = session.is_some_and(|session| {
+                    session.is_waiting = false;
+                    session.control.send(&Message::Return(comer)).is_ok()
+                });
+                self.answer(index, is_taken);
             }
             // A listener says these, and a login process that.
             Message::Accepted | Message::Nobody | Message::Admitted(_) => {}
+        }
+    }
+
+    /// Tells a session process whether another one has taken its client over.
+    fn answer(&self, index: usize, is_taken: bool) {
+        let answer = if is_taken { Message::Accepted } else { Message::Nobody };
+        if let Some(session) = self.sessions.get(index) {
+            // One that is gone meanwhile has nobody to answer to.
+            let _ = session.control.send(&answer);
         }
     }
 

@@ -3,11 +3,12 @@
 //! and command lines, not what a session does.
 //!
 //! ```text
-//!   dbgsrv @session LINK JOURNAL CONTROL NUMBER TERMINAL USER PEER [-- WORDS]
+//!   dbgsrv @session LINK JOURNAL CONTROL NUMBER TERMINAL USER PEER LEASE [-- WORDS]
 //!     LINK, JOURNAL, CONTROL  descriptors; CONTROL is - for a session without a listener
 //!     NUMBER                  what the server calls the session
 //!     TERMINAL                1 if programs may be launched on its terminal, otherwise 0
 //!     USER, PEER              as whom the client was let in, and who it is; - if not known
+//!     LEASE                   for how many seconds it waits for a client whose link was lost
 //!     WORDS                   the implicit command line, if there is one
 //! ```
 //!
@@ -15,7 +16,7 @@
 //! how many milliseconds its client is kept waiting; `dbgsrv @terminal SCORE` keeps the terminal on
 //! its standard input, with this score when memory is short.
 //!
-//! The last two of a session process are for people, who see them in ps(1) and `dbgsrvctl list`
+//! USER and PEER of a session process are for people, who see them in ps(1) and `dbgsrvctl list`
 //! ([`dbglink::registry::SessionLine`]); a session process itself does not look at them.
 
 use std::ffi::{OsStr, OsString};
@@ -35,7 +36,7 @@ use crate::memory_shortage;
 /// The program that runs, whatever became of its file.
 const SELF: &str = "/proc/self/exe";
 /// Where the words of the implicit command line begin among the arguments of a session process.
-const IMPLICIT_INDEX: usize = 10;
+const IMPLICIT_INDEX: usize = 11;
 /// The first argument of a login process.
 const LOGIN_MARK: &str = "@login";
 
@@ -54,6 +55,8 @@ pub(crate) struct Inheritance {
     pub(crate) number: u32,
     /// Whether programs may be launched on its terminal.
     pub(crate) may_share_terminal: bool,
+    /// How long it waits for a client whose link was lost, in whole seconds.
+    pub(crate) lease: Duration,
     /// The words of the implicit command line; empty if there is none.
     pub(crate) implicit: Vec<Vec<u8>>,
 }
@@ -83,6 +86,7 @@ pub(crate) fn start(inheritance: Inheritance, client: &ClientWords) -> Result<Ch
     command.arg(control).arg(inheritance.number.to_string());
     command.arg(if inheritance.may_share_terminal { "1" } else { "0" });
     command.args([&client.user, &client.peer].map(|word| word.as_deref().unwrap_or(NOTHING)));
+    command.arg(inheritance.lease.as_secs().to_string());
     if !inheritance.implicit.is_empty() {
         command.arg("--");
         command.args(inheritance.implicit.iter().map(|word| OsStr::from_bytes(word)));
@@ -204,7 +208,8 @@ pub(crate) fn is_session(arguments: &[OsString]) -> bool {
 /// **Threads**: to be called once, before anything else opens descriptors.
 pub(crate) fn adopt(arguments: &[OsString]) -> Result<Inheritance, ServerError> {
     let text: Vec<&str> = arguments.iter().map_while(|argument| argument.to_str()).collect();
-    let [_, MARK, link, journal, control, number, terminal, _, _, ..] = text.as_slice() else {
+    let [_, MARK, link, journal, control, number, terminal, _, _, lease, ..] = text.as_slice()
+    else {
         return Err(ServerError::NotASession);
     };
     let implicit = match arguments.get(IMPLICIT_INDEX - 1) {
@@ -222,6 +227,7 @@ pub(crate) fn adopt(arguments: &[OsString]) -> Result<Inheritance, ServerError> 
         control,
         number: number.parse().map_err(|_| ServerError::NotASession)?,
         may_share_terminal: *terminal == "1",
+        lease: Duration::from_secs(lease.parse().map_err(|_| ServerError::NotASession)?),
         implicit: implicit.iter().map(|word| word.as_bytes().to_vec()).collect(),
     })
 }

@@ -12,6 +12,7 @@ mod keeper;
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -88,6 +89,7 @@ impl Terminal {
             door: Mutex::default(),
             flow: Mutex::new(Flow::Held),
             input: Mutex::default(),
+            is_paused: AtomicBool::new(false),
         });
         let pumped = Arc::clone(&pty);
         let pump = move || {
@@ -176,6 +178,9 @@ pub(crate) struct Pty {
     flow: Mutex<Flow>,
     /// What was typed and the terminal has not taken.
     input: Mutex<VecDeque<u8>>,
+    /// Whether output waits for its time: the pump thread leaves it where it is, which holds up the
+    /// target once the terminal is full.
+    is_paused: AtomicBool,
 }
 
 impl Pty {
@@ -206,10 +211,19 @@ impl Pty {
         rustix::termios::tcsetwinsize(&self.master, size(rows, columns)?).map_err(failed)
     }
 
+    /// Has output wait, but for what was written before a stop or an end that is told.
+    pub(crate) fn pause(&self, is_paused: bool) {
+        self.is_paused.store(is_paused, Ordering::Release);
+        self.wake();
+    }
+
     /// Moves output and input until the terminal is let go of.
     fn run(&self) {
         loop {
-            let taken = self.take_output();
+            let taken = match self.is_paused.load(Ordering::Acquire) {
+                true if !matches!(*self.lock(), Flow::Over) => Taken::Held,
+                _ => self.take_output(),
+            };
             let mut wanted = PollFlags::IN;
             if !matches!(taken, Taken::Held | Taken::Over) && self.put_input() {
                 wanted |= PollFlags::OUT;

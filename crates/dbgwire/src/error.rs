@@ -113,6 +113,8 @@ error_codes! {
     Ending = 23,
     /// A call that a thread was made to make did not come to its end; the thread is as before.
     CallUnwound = 24,
+    /// The session that was to be taken up again has ended, or is another user's.
+    NoSuchSession = 25,
 }
 
 /// Why a request was not carried out.

@@ -37,6 +37,11 @@ pub enum FrameKind {
     Fault,
     /// Server to client: this happened.
     Event,
+    /// Client to server: so many frames have arrived; the id is their number modulo 2^32. They need
+    /// not be kept for a new link any more.
+    Receipt,
+    /// Client to server: it ends the session, and will not come again.
+    Farewell,
 }
 
 impl FrameKind {
@@ -47,6 +52,8 @@ impl FrameKind {
             FrameKind::Reply => 2,
             FrameKind::Fault => 3,
             FrameKind::Event => 4,
+            FrameKind::Receipt => 5,
+            FrameKind::Farewell => 6,
         }
     }
 
@@ -57,6 +64,8 @@ impl FrameKind {
             2 => Some(FrameKind::Reply),
             3 => Some(FrameKind::Fault),
             4 => Some(FrameKind::Event),
+            5 => Some(FrameKind::Receipt),
+            6 => Some(FrameKind::Farewell),
             _ => None,
         }
     }

@@ -36,9 +36,9 @@ pub struct Hello {
     /// The token of a session whose link was lost, to take it up again; empty for a new session.
     #[prost(bytes = "vec", tag = "6")]
     pub resume_token: Vec<u8>,
-    /// With a token: the number of the last event that arrived.
-    #[prost(uint32, tag = "7")]
-    pub last_event: u32,
+    /// With a token: how many frames of the session have arrived, the Welcome not counted.
+    #[prost(uint64, tag = "7")]
+    pub frames_arrived: u64,
 }
 
 /// The server lets the client in.
@@ -68,6 +68,9 @@ pub struct Welcome {
     /// How long a lost session waits to be taken up.
     #[prost(uint32, tag = "8")]
     pub lease_s: u32,
+    /// To a client that takes its session up again: how many of its requests have arrived.
+    #[prost(uint64, tag = "9")]
+    pub requests_arrived: u64,
 }
 
 /// The server does not let the client in.

@@ -107,6 +107,17 @@ pub fn event<E: WireEvent>(number: u32, event: &E, tail: Bytes) -> Result<Encode
     encode(FrameKind::Event, E::OPCODE, number, event, tail)
 }
 
+/// The frame that says how many frames have arrived since the session began.
+pub fn receipt(arrived: u64) -> [u8; frame::HEADER_LEN] {
+    // The server knows the upper half: it cannot be 2^32 frames ahead.
+    frame::header(FrameKind::Receipt, 0, (arrived & 0xffff_ffff) as u32, 0, 0)
+}
+
+/// The frame with which a client ends the session.
+pub fn farewell() -> [u8; frame::HEADER_LEN] {
+    frame::header(FrameKind::Farewell, 0, 0, 0, 0)
+}
+
 /// The frame of a handshake message. **Errors**: [`FrameError::TooLong`] for one that the peer
 /// would not take, because the small limit is in force until the handshake is done.
 pub(crate) fn handshake(opcode: u16, message: &impl Message) -> Result<Encoded, FrameError> {

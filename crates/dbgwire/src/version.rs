@@ -31,6 +31,9 @@ impl Capabilities {
     /// Launched programs can have a pseudo-terminal whose other side is the client's.
     pub const PTY: Capabilities = Capabilities(1 << 3);
 
+    /// The client gives receipts, says farewell, and may take its session up again on a new link.
+    pub const RESUME: Capabilities = Capabilities(1 << 4);
+
     /// Both sets together.
     pub const fn with(self, other: Capabilities) -> Capabilities {
         Capabilities(self.0 | other.0)

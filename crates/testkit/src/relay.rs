@@ -33,6 +33,38 @@ struct Traffic {
     was_client: AtomicBool,
     /// Everything, if it is kept.
     kept: Option<Mutex<Vec<u8>>>,
+    /// When connections are cut, if they are.
+    fuse: Option<Mutex<Fuse>>,
+}
+
+/// What cuts a connection after a random number of bytes, again and again.
+struct Fuse {
+    random: fastrand::Rng,
+    /// The most bytes between two cuts.
+    len_max: u64,
+    /// How many are left until the next.
+    left: u64,
+    cuts: u64,
+}
+
+impl Fuse {
+    fn new(seed: u64, len_max: u64) -> Fuse {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let left = random.u64(1..=len_max);
+        Fuse { random, len_max, left, cuts: 0 }
+    }
+
+    /// How many of so many bytes still pass, and whether the connection is cut behind them.
+    fn burn(&mut self, count: usize) -> (usize, bool) {
+        let passing = self.left.min(count as u64);
+        self.left -= passing;
+        let is_burnt = self.left == 0;
+        if is_burnt {
+            self.left = self.random.u64(1..=self.len_max);
+            self.cuts += 1;
+        }
+        (passing as usize, is_burnt)
+    }
 }
 
 /// Bytes on their way, each piece with the time at which it arrives.
@@ -64,6 +96,22 @@ impl Relay {
     pub fn listening_in(server: SocketAddr) -> Relay {
         let traffic = Traffic { kept: Some(Mutex::default()), ..Traffic::default() };
         Relay::carrying(server, Duration::ZERO, traffic)
+    }
+
+    /// One without delay that cuts its connections after random numbers of bytes, up to `len_max`:
+    /// what was under way behind the cut is gone.
+    ///
+    /// **Panics** if there can be none.
+    #[track_caller]
+    pub fn cutting(server: SocketAddr, seed: u64, len_max: u64) -> Relay {
+        let fuse = Some(Mutex::new(Fuse::new(seed, len_max)));
+        Relay::carrying(server, Duration::ZERO, Traffic { fuse, ..Traffic::default() })
+    }
+
+    /// How often connections were cut after random numbers of bytes.
+    pub fn cuts(&self) -> u64 {
+        let fuse = self.traffic.fuse.as_ref();
+        fuse.map_or(0, |fuse| fuse.lock().expect("a relay's fuse").cuts)
     }
 
     #[track_caller]
@@ -172,7 +220,14 @@ fn carry_one_way(
             if let Some(kept) = &traffic.kept {
                 kept.lock().expect("a relay's record").extend_from_slice(&buffer[..count]);
             }
-            wire.put(Some((Instant::now() + delay, buffer[..count].to_vec())));
+            let fuse = traffic.fuse.as_ref();
+            let burn = |fuse: &Mutex<Fuse>| fuse.lock().expect("a relay's fuse").burn(count);
+            let (passing, is_cut) = fuse.map_or((count, false), burn);
+            wire.put(Some((Instant::now() + delay, buffer[..passing].to_vec())));
+            if is_cut {
+                let _ = from.shutdown(Shutdown::Both);
+                break;
+            }
         }
         wire.put(None);
     });

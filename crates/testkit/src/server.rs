@@ -2,6 +2,7 @@
 //! uses. It knows how to reach it, not what it says.
 
 use std::ffi::OsStr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -137,6 +138,14 @@ impl Server {
     /// Where clients connect.
     pub fn endpoint(&self) -> &ClientEndpoint {
         &self.endpoint
+    }
+
+    /// Where a server at a port of this machine is.
+    #[track_caller]
+    pub fn address(&self) -> SocketAddr {
+        let text = self.endpoint.to_string();
+        let port = text.rsplit_once("port=").and_then(|(_, port)| port.parse().ok());
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port.expect("a server at a port")))
     }
 
     /// The socket file of a server at a pipe.

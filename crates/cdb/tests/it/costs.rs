@@ -26,7 +26,7 @@ fn go() -> Execution {
 /// first.
 fn at_marker(server: &Server, testee: &Testee, marker: &str) -> Engine {
     let program = testee.path().to_str().expect("a path in the target folder");
-    let mut engine = Engine::connect(server.link(), "costs").expect("welcome");
+    let mut engine = Engine::connect(server.link(), "costs", None).expect("welcome");
     engine.launch(&LaunchOptions::new(program)).expect("launched");
     engine.wait_for_event(None).expect("connected").expect("its first stop");
     let line = format!("`{}:{}`", testee.source().display(), testee.line(marker));
@@ -108,7 +108,7 @@ fn steps_by_line_cost_one_round_trip() {
         let testee = Testee::build(name, flags);
         let program = testee.path().to_str().expect("a path in the target folder");
         for is_into in [false, true] {
-            let mut engine = Engine::connect(server.link(), "costs").expect("welcome");
+            let mut engine = Engine::connect(server.link(), "costs", None).expect("welcome");
             engine.launch(&LaunchOptions::new(program)).expect("launched");
             engine.wait_for_event(None).expect("connected").expect("its first stop");
             let location = BreakpointLocation::Symbol("walk".to_owned());

@@ -8,6 +8,8 @@ mod bulk;
 mod agreement;
 // Functions of the program that are called, and memory that is allocated in it.
 mod calls;
+// Sessions that go on after a lost link.
+mod comeback;
 // A dialogue with the program; used by all others.
 mod console;
 // Which servers are listed.

@@ -51,6 +51,11 @@ impl<R: Read> FrameReader<R> {
         FrameReader { link, deframer: Deframer::new(), buffer, start: 0, end: 0 }
     }
 
+    /// What the frames come from.
+    pub(super) fn link(&self) -> &R {
+        &self.link
+    }
+
     /// Sets how long frames may be from the next on.
     pub(super) fn set_length_max(&mut self, length_max: u32) {
         self.deframer.set_length_max(length_max);

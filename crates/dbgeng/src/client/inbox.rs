@@ -2,7 +2,7 @@
 //! and kinds of frames, not the link.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -38,6 +38,10 @@ pub(super) struct Inbox {
     state: Mutex<State>,
     changed: Condvar,
     waker: OnceLock<Waker>,
+    /// The last of the requests that were answered, in the order in which they were sent.
+    last_answered: AtomicU32,
+    /// Whether the server has said that it ends the session.
+    is_ending: AtomicBool,
 }
 
 /// What is called when something has arrived.
@@ -100,10 +104,25 @@ impl Inbox {
         self.changed.notify_all();
     }
 
+    /// The last of the requests that were answered, in the order in which they were sent; 0 if none
+    /// was.
+    pub(super) fn last_answered(&self) -> u32 {
+        self.last_answered.load(Ordering::Acquire)
+    }
+
+    /// Whether the server has said that it ends the session.
+    pub(super) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Acquire)
+    }
+
     /// An answer has come. One that nobody expects is passed over, and nobody is woken for it.
     pub(super) fn answered(&self, frame: Frame) -> Result<(), String> {
         let mut state = self.state();
         let id = frame.id;
+        let last = self.last_answered.load(Ordering::Relaxed);
+        if id.wrapping_sub(last).cast_signed() > 0 {
+            self.last_answered.store(id, Ordering::Release);
+        }
         match state.slots.get_mut(&id) {
             Some(slot @ Slot::Expected) => *slot = Slot::Come(Ok(frame)),
             Some(Slot::FaultOnly) => {
@@ -129,6 +148,9 @@ impl Inbox {
         let event = AnyEvent::decode(frame)
             .map_err(|error| format!("event {:#06x} of the server: {error}", frame.opcode))?;
         let Some(event) = event else { return Ok(()) };
+        if matches!(event, AnyEvent::Ending(_)) {
+            self.is_ending.store(true, Ordering::Release);
+        }
         self.state().push(Arrival::Event(Box::new(event), frame.tail.clone()))?;
         self.arrived();
         Ok(())

@@ -99,7 +99,7 @@ fn replies_find_their_requests_in_any_order() {
     let (ours, theirs) = Link::pair().expect("a socket pair");
     let server = std::thread::spawn(|| answer_backwards(theirs));
     let (client, _, first) =
-        Client::connect(ours, &Hello::new("test"), &Ping {}).expect("the server greets");
+        Client::connect(ours, &Hello::new("test"), &Ping {}, None).expect("the server greets");
     first.wait().expect("answered");
     let requests: Vec<_> = (0..4).map(|_| client.send(&Ping {}, Bytes::new())).collect();
     let posted = client.post(&EndServer {});

@@ -65,7 +65,7 @@ pub(crate) fn connect(
     let (ours, theirs) = Link::pair().expect("a socket pair");
     let mut peer = Peer::new(theirs);
     let server = std::thread::spawn(move || script(&mut peer));
-    (Engine::connect(ours, "test 1.0"), server)
+    (Engine::connect(ours, "test 1.0", None), server)
 }
 
 impl<V> Got<V> {

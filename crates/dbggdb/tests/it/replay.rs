@@ -40,7 +40,8 @@ pub(crate) fn check_packets(input: &[u8]) {
     let received = Received::default();
     let store = ImageStore::new(&SymbolEnvironment::from_variables(|_| None));
     let files = FileSettings { allow_writes: false, store };
-    let mut session = Session::connect(ours, files).expect("a server that welcomes everybody");
+    let mut session =
+        Session::connect(ours, None, files).expect("a server that welcomes everybody");
     // The debugger leaves when it has sent everything: that is no failure.
     let (input, mut output) = std::io::pipe().expect("a pipe");
     let debugger = std::thread::spawn(move || output.write_all(&sent));

@@ -27,7 +27,7 @@ pub struct SessionLine {
 impl SessionLine {
     /// Reads a file `/proc/PID/cmdline`; `None` if it is not a session process's.
     ///
-    /// **Shape**: `NAME @session LINK JOURNAL CONTROL NUMBER TERMINAL USER PEER`, each word ended
+    /// **Shape**: `NAME @session LINK JOURNAL CONTROL NUMBER TERMINAL USER PEER …`, each word ended
     /// by a zero byte; words behind these are skipped.
     pub fn parse(cmdline: &[u8]) -> Option<SessionLine> {
         let mut words = cmdline.split(|byte| *byte == 0).skip(1);

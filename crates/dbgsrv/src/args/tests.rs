@@ -35,7 +35,7 @@ fn the_manual_page_has_the_options_of_the_usage_text() {
 fn a_transport_is_served_and_help_is_help() {
     let service = service(&["-t", "tcp:port=1025:1030"]);
     assert_eq!(service.endpoint.to_string(), "tcp:port=1025:1030");
-    assert_eq!((service.program, service.implicit.len()), (None, 0));
+    assert_eq!((service.program, service.sessions.implicit.len()), (None, 0));
     assert!(matches!(read(&["-?"]), Ok(Invocation::Help)));
     assert!(matches!(read(&["-t", "tcp:port=1", "-?"]), Ok(Invocation::Help)));
 }
@@ -60,7 +60,7 @@ fn the_implicit_command_line_is_kept() {
     let implicit = |rest: &[&str]| {
         let service = service(&[&["-t", "tcp:port=1025"], rest].concat());
         assert_eq!(service.program, None);
-        service.implicit
+        service.sessions.implicit
     };
     assert_eq!(implicit(&["-pc", "MyTarget"]), bytes(&["MyTarget"]));
     assert_eq!(implicit(&["-pc", "MyTarget", "-c", "x"]), bytes(&["MyTarget", "-c", "x"]));
@@ -71,7 +71,7 @@ fn the_implicit_command_line_is_kept() {
 fn what_is_behind_x_is_not_read() {
     for rest in [&["-x"][..], &["-x", "-t"], &["-x", "rubbish", "-c"]] {
         let service = service(&[&["-t", "tcp:port=1025"], rest].concat());
-        assert_eq!((service.program, service.implicit.len()), (None, 0));
+        assert_eq!((service.program, service.sessions.implicit.len()), (None, 0));
     }
     assert!(error(&["-x", "-t", "tcp:port=1025"]).contains("-t is missing"));
 }

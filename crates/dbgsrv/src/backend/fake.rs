@@ -311,7 +311,7 @@ impl Backend for FakeBackend {
     fn claim(&mut self, request: Claim) -> Result<ClaimReply, Fault> {
         self.note(format!("claim {}", request.pid));
         match std::mem::take(&mut self.is_abandoned) {
-            true => Ok(ClaimReply { target: TARGET, created: false }),
+            true => Ok(ClaimReply { target: TARGET, ..ClaimReply::default() }),
             false => Err(Fault::new(ErrorCode::NoSuchProcess, "nothing is abandoned")),
         }
     }
@@ -322,6 +322,14 @@ impl Backend for FakeBackend {
 
     fn leave(&mut self) {
         self.note("leave");
+    }
+
+    fn pause_output(&mut self, is_paused: bool) {
+        self.note(if is_paused { "pause" } else { "go on" });
+    }
+
+    fn leave_attached(&mut self, why: &str) {
+        self.note(format!("leave attached: {why}"));
     }
 
     fn welcome(&mut self, stack_window_len: u64) {

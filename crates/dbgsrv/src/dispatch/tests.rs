@@ -22,6 +22,7 @@ fn begin() -> (Client, Log) {
         number: 1,
         may_share_terminal: false,
         listener: None,
+        lease: std::time::Duration::ZERO,
         implicit: Vec::new(),
         termination: None,
     };

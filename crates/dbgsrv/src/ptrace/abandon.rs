@@ -63,7 +63,7 @@ impl Tracer {
         let (id, created) = (target.id, target.is_created);
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).insert(id, shared);
         self.tell_stop(id, StopReason::Attached);
-        Ok(ClaimReply { target: id.value(), created })
+        Ok(ClaimReply { target: id.value(), created, ..ClaimReply::default() })
     }
 
     /// The processes that were abandoned here.

@@ -148,6 +148,16 @@ impl Tracer {
         }
     }
 
+    /// Has all targets left that were attached to, and the client told why. Abandoned ones stay.
+    pub(super) fn leave_attached(&mut self, why: &str) {
+        let goes = |target: &&Target| !target.is_created && !target.is_abandoned;
+        let ids: Vec<TargetId> =
+            self.targets.values().filter(goes).map(|target| target.id).collect();
+        for id in ids {
+            self.let_go(id, Unwanted::Told(why.to_owned()));
+        }
+    }
+
     /// Leaves every target as it is, because some do not stop or the tracer can go on no longer:
     /// code is restored and threads that stand still are let go properly. The kernel lets the
     /// others go with the tracer thread.

@@ -45,6 +45,8 @@ struct Queue {
     len: usize,
     /// The last text that was dropped since one was taken in, and how many were. Its text is gone.
     lost: Option<Printed>,
+    /// Whether texts wait for a flush.
+    is_paused: bool,
     is_over: bool,
 }
 
@@ -112,6 +114,12 @@ impl Printer {
         }
     }
 
+    /// Has texts wait, but for those in front of another event.
+    pub(super) fn pause(&self, is_paused: bool) {
+        self.shared.lock().is_paused = is_paused;
+        self.shared.news.notify_one();
+    }
+
     /// Sends all that waits. When this returns nothing of it is on its way any more.
     pub(super) fn flush(&self) {
         if self.has_thread || !self.shared.lock().texts.is_empty() {
@@ -136,7 +144,8 @@ impl Shared {
         loop {
             let queue = self.lock();
             let is_idle = |queue: &mut Queue| {
-                queue.texts.is_empty() && queue.lost.is_none() && !queue.is_over
+                let is_empty = queue.texts.is_empty() && queue.lost.is_none();
+                (is_empty || queue.is_paused) && !queue.is_over
             };
             let queue = self.news.wait_while(queue, is_idle);
             if queue.unwrap_or_else(PoisonError::into_inner).is_over {

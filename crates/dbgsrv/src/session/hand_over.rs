@@ -7,12 +7,13 @@ use bytes::Bytes;
 use dbgbase::Pid;
 use dbglink::Link;
 use dbgwire::verbs::process::Claim as ClaimVerb;
-use dbgwire::{ErrorCode, Fault, Frame, message};
+use dbgwire::{ErrorCode, Fault, Frame, Record, message};
 use rustix::event::{PollFd, PollFlags};
 
+use super::callers::Callers;
 use super::{Frames, Terms};
 use crate::backend::Backend;
-use crate::control::{BYTES_MAX, Claim, Control, Message};
+use crate::control::{BYTES_MAX, Claim, Message, Progress};
 use crate::outbox::Outbox;
 
 /// What came of handing a client over.
@@ -32,7 +33,7 @@ pub(super) fn hand_over(
     pid: u32,
     frames: &Frames,
     outbox: &Outbox,
-    listener: &Control,
+    callers: &Callers,
     terms: &Terms,
 ) -> HandOver {
     if outbox.has_sent_events() {
@@ -55,15 +56,15 @@ pub(super) fn hand_over(
             return HandOver::Refused(Fault::new(ErrorCode::SystemError, detail));
         }
     };
-    let Terms { version, stack_window_len } = *terms;
-    let claim = Claim { pid: Pid::new(pid), version, stack_window_len, bytes, link };
+    let Terms { version, stack_window_len, requests } = *terms;
+    // The request that claims is taken by the other session.
+    let progress = outbox.sent().map(|sent| Progress { sent, requests: requests - 1 });
+    let pid = Pid::new(pid);
+    let claim = Claim { pid, version, stack_window_len, progress, bytes, link };
     // A listener that is gone knows of no other session.
-    if listener.send(&Message::Claim(claim)).is_err() {
-        return HandOver::Nobody;
-    }
-    match listener.receive() {
-        Some(Message::Accepted) => HandOver::Done,
-        _ => HandOver::Nobody,
+    match callers.ask(&Message::Claim(claim)) {
+        true => HandOver::Done,
+        false => HandOver::Nobody,
     }
 }
 
@@ -73,23 +74,20 @@ pub(super) fn take_over(
     backend: &mut dyn Backend,
     outbox: &Outbox,
 ) -> (Frames, Terms) {
-    let Claim { version, stack_window_len, bytes, link, .. } = claim;
+    let Claim { version, stack_window_len, progress, bytes, link, .. } = claim;
     let link = Link::from(link);
     let shutdown = link.shutdown_handle();
     let (reader, writer) = link.split();
-    outbox.reopen(writer, shutdown);
+    outbox.reopen(writer, shutdown, progress.map(|progress| Record::after(progress.sent)));
     backend.welcome(u64::from(stack_window_len));
-    // The other session process has read the preface already.
-    let first = [&dbgwire::version::PREFACE[..], &bytes].concat();
-    let mut frames = Frames::new(first, reader);
-    frames.deframer.set_length_max(dbgwire::frame::FRAME_LEN_MAX);
-    (frames, Terms { version, stack_window_len })
+    let requests = progress.map_or(0, |progress| progress.requests);
+    (Frames::greeted(&bytes, reader), Terms { version, stack_window_len, requests })
 }
 
 /// A session without a client, which keeps abandoned targets.
 pub(super) struct Parking<'a> {
     /// Where clients come from.
-    pub(super) listener: Option<&'a Control>,
+    pub(super) callers: Option<&'a Callers>,
     /// Readable when the process is asked to end.
     pub(super) termination: Option<&'a OwnedFd>,
     /// Readable when a target has ended.
@@ -100,25 +98,23 @@ impl Parking<'_> {
     /// Waits for a client that claims a target. `None` if none is abandoned, or all have ended, or
     /// the process is asked to end, or nobody can come any more.
     pub(super) fn wait(&self, backend: &mut dyn Backend) -> Option<Claim> {
-        let listener = self.listener?;
+        let callers = self.callers?;
         loop {
             let abandoned = backend.abandoned();
-            if abandoned.is_empty() || listener.send(&Message::Parked(abandoned)).is_err() {
+            let is_told = || callers.control().send(&Message::Parked(abandoned.clone())).is_ok();
+            if abandoned.is_empty() || callers.are_gone() || !is_told() {
                 return None;
             }
             let wanted = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
-            let mut fds = vec![wanted(listener.as_fd()), wanted(self.exited.as_fd())];
+            let mut fds = vec![wanted(callers.as_fd()), wanted(self.exited.as_fd())];
             fds.extend(self.termination.map(|fd| wanted(fd.as_fd())));
             while rustix::event::poll(&mut fds, None) == Err(rustix::io::Errno::INTR) {}
             let is_ready = |index: usize| fds.get(index).is_some_and(|fd| !fd.revents().is_empty());
             if is_ready(2) {
                 return None;
             }
-            if is_ready(0) {
-                match listener.receive()? {
-                    Message::Claim(claim) => return Some(claim),
-                    _ => continue,
-                }
+            if let Some(claim) = callers.take_claim() {
+                return Some(claim);
             }
             while matches!(rustix::io::read(self.exited, &mut [0; 64]), Ok(1..)) {}
         }

@@ -36,6 +36,7 @@ impl Scene {
             number: 7,
             may_share_terminal: false,
             listener: Some(theirs_control),
+            lease: Duration::ZERO,
             implicit: Vec::new(),
             termination: Some(asked),
         };
@@ -112,6 +113,7 @@ fn requests_may_follow_the_greeting_at_once() {
             number: 1,
             may_share_terminal: true,
             listener: None,
+            lease: Duration::ZERO,
             implicit: Vec::new(),
             termination: None,
         };
@@ -200,6 +202,7 @@ fn a_backend_that_cannot_be_made_is_told() {
         number: 1,
         may_share_terminal: false,
         listener: None,
+        lease: Duration::ZERO,
         implicit: Vec::new(),
         termination: None,
     };

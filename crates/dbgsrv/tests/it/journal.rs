@@ -216,6 +216,7 @@ fn probed_session() {
         number: 1,
         may_share_terminal: false,
         listener: None,
+        lease: std::time::Duration::ZERO,
         implicit: Vec::new(),
         termination: None,
     };

@@ -9,6 +9,7 @@ mod bulk; // searching, filling, comparing, copying
 mod calls; // sites and steps on system calls
 mod carried; // instructions that are executed in another place
 mod children; // what a target makes runs clean, and what it becomes is told
+mod comeback; // sessions that wait for a client whose link is lost
 mod command_line; // what dbgsrv is told, and the programs that it starts
 mod conditions; // sites that stop only when a condition holds
 mod crowds; // a thousand threads and more

@@ -14,7 +14,7 @@ fn hello() -> Hello {
         capabilities: Capabilities::SHARED_TERMINAL.0,
         stack_window_len: 4096,
         resume_token: vec![0xaa, 0xbb],
-        last_event: 12,
+        frames_arrived: 12,
     }
 }
 
@@ -28,6 +28,7 @@ fn welcome() -> Welcome {
         session: 3,
         resume_token: vec![0xaa, 0xbb],
         lease_s: 60,
+        requests_arrived: 0,
     }
 }
 

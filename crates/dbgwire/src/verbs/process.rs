@@ -223,7 +223,7 @@ pub struct Claim {
 }
 
 /// The process is a target.
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+#[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct ClaimReply {
     /// What the session calls it.
     #[prost(uint32, tag = "1")]
@@ -231,4 +231,8 @@ pub struct ClaimReply {
     /// Whether it was launched for debugging; otherwise it was attached to.
     #[prost(bool, tag = "2")]
     pub created: bool,
+    /// What to show from now on to take the session up again, instead of the Welcome's
+    /// `resume_token`; empty if that cannot be.
+    #[prost(bytes = "vec", tag = "3")]
+    pub resume_token: Vec<u8>,
 }

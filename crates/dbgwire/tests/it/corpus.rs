@@ -89,7 +89,7 @@ fn greetings() -> Files {
         capabilities: u64::MAX,
         stack_window_len: 4096,
         resume_token: vec![7; 16],
-        last_event: 9,
+        frames_arrived: 9,
         ..Hello::new("cdb 0.1.0")
     };
     let later = Hello { version_min: 1, version_max: 9, ..hello.clone() };
@@ -103,6 +103,7 @@ fn greetings() -> Files {
         session: 1,
         resume_token: vec![7; 16],
         lease_s: 60,
+        requests_arrived: 9,
     };
     let other_version = Welcome { version: 2, ..welcome.clone() };
     let unknown = Refusal { code: 999, detail: "later".into(), ..Refusal::default() };

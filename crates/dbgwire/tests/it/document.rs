@@ -234,7 +234,7 @@ fn greetings() -> (Hello, Welcome, Refusal) {
         capabilities: Capabilities::SHARED_TERMINAL.0,
         stack_window_len: 4096,
         resume_token: vec![0xaa, 0xbb],
-        last_event: 12,
+        frames_arrived: 12,
         ..Hello::new("cdb 0.1.0")
     };
     let welcome = Welcome {
@@ -246,6 +246,7 @@ fn greetings() -> (Hello, Welcome, Refusal) {
         session: 3,
         resume_token: vec![0xaa, 0xbb],
         lease_s: 60,
+        requests_arrived: 9,
     };
     let refusal = Refusal {
         code: ErrorCode::NotPermitted.number(),
@@ -281,6 +282,7 @@ fn the_handshake_is_documented() {
         (Capabilities::FILE_WRITE, "FILE_WRITE"),
         (Capabilities::SHARED_TERMINAL, "SHARED_TERMINAL"),
         (Capabilities::PTY, "PTY"),
+        (Capabilities::RESUME, "RESUME"),
     ];
     let bit = |capability: Capabilities| u64::from(capability.0.trailing_zeros());
     assert_eq!(bits, expected.map(|(capability, name)| (bit(capability), name)));
@@ -377,6 +379,8 @@ fn errors_and_enumerations_have_their_numbers() {
         FrameKind::Reply,
         FrameKind::Fault,
         FrameKind::Event,
+        FrameKind::Receipt,
+        FrameKind::Farewell,
     ];
     let kinds = (0..).zip(kinds.map(|kind| format!("{kind:?}")));
     assert_eq!(numbers(&tables(section("Frames"))[0]), kinds.collect::<Vec<_>>());

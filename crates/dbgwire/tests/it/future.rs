@@ -158,7 +158,13 @@ fn events_of_a_later_version_are_passed_over() {
 
 #[test]
 fn only_requests_are_requests_and_only_events_are_events() {
-    let kinds = [FrameKind::Handshake, FrameKind::Reply, FrameKind::Fault];
+    let kinds = [
+        FrameKind::Handshake,
+        FrameKind::Reply,
+        FrameKind::Fault,
+        FrameKind::Receipt,
+        FrameKind::Farewell,
+    ];
     for sample in samples::all() {
         for kind in kinds {
             let other = Frame { kind, ..sample.frame() };

@@ -424,7 +424,10 @@ fn injected(all: &mut Collection) {
 
 fn abandoned(all: &mut Collection) {
     all.verb((Abandon { target: 1 }, b""), (AbandonReply {}, b""));
-    all.verb((Claim { pid: 4711 }, b""), (ClaimReply { target: 1, created: true }, b""));
+    all.verb(
+        (Claim { pid: 4711 }, b""),
+        (ClaimReply { target: 1, created: true, resume_token: vec![0xaa; 4] }, b""),
+    );
 }
 
 /// A condition's fault with every field.

@@ -1,0 +1,74 @@
+//! The route to one process server, for a client that needs more than one link: another one when
+//! the first is lost. It reads certificates and passwords once, and listens once. It does not know
+//! what is said on a link.
+
+use std::time::Duration;
+
+use crate::connect::{Way, connect_by};
+use crate::connect_string::{ClientTransport, HostName};
+use crate::reverse::Awaited;
+use crate::{ClientEndpoint, Link, LinkError, RunDir, await_server, unix};
+
+/// How long a server that has been reached may take to say who it is.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The route to one process server.
+pub struct Route {
+    endpoint: ClientEndpoint,
+    run_dir: RunDir,
+    by: By,
+}
+
+/// Who opens the links.
+enum By {
+    /// The client.
+    Us(Way),
+    /// The server: it calls.
+    Server(Awaited),
+}
+
+impl Route {
+    /// The route to the server of an endpoint. `run_dir` is where pipes are looked for. With
+    /// `clicon=` the client listens from now on.
+    ///
+    /// **Errors**: [`LinkError`], of ports, certificates and passwords.
+    pub fn new(endpoint: &ClientEndpoint, run_dir: RunDir) -> Result<Route, LinkError> {
+        let by = match await_server(endpoint)? {
+            Some(awaited) => By::Server(awaited),
+            None => By::Us(Way::new(endpoint, HANDSHAKE_PATIENCE)?),
+        };
+        Ok(Route { endpoint: endpoint.clone(), run_dir, by })
+    }
+
+    /// Whose call the route begins with, and at which port it is awaited; `None` if it is the
+    /// client that connects.
+    pub fn awaited(&self) -> Option<(&HostName, u16)> {
+        match &self.by {
+            By::Us(_) => None,
+            By::Server(awaited) => Some((awaited.server(), awaited.port())),
+        }
+    }
+
+    /// Opens a link, as [`connect`](crate::connect) does.
+    ///
+    /// **Errors**: [`LinkError`].
+    pub fn open(&self, timeout: Duration) -> Result<Link, LinkError> {
+        match &self.by {
+            By::Us(way) => connect_by(way, &self.endpoint, &self.run_dir, timeout),
+            By::Server(awaited) => awaited.accept(timeout),
+        }
+    }
+
+    /// Whether a link may be lost that another one, to the same server, can follow. A socket
+    /// between two processes of one machine is lost only with one of them, and a command is started
+    /// anew with a server of its own.
+    pub fn leads_back(&self) -> bool {
+        match &self.endpoint.transport {
+            ClientTransport::Exec(_) => false,
+            ClientTransport::Npipe(npipe) => {
+                self.endpoint.password.is_some() || !unix::is_this_machine(npipe.server.as_str())
+            }
+            _ => true,
+        }
+    }
+}
