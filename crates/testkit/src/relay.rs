@@ -15,6 +15,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use rustix::event::Timespec;
+
+/// How long a server is waited for.
+const SERVER_PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait before trying again.
+const SERVER_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+
 /// A relay. Connections end when it is dropped.
 pub struct Relay {
     address: SocketAddr,
@@ -49,9 +56,8 @@ struct Fuse {
 
 impl Fuse {
     fn new(seed: u64, len_max: u64) -> Fuse {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let left = random.u64(1..=len_max);
-        Fuse { random, len_max, left, cuts: 0 }
+        // The first time is long enough for a greeting.
+        Fuse { random: fastrand::Rng::with_seed(seed), len_max, left: len_max, cuts: 0 }
     }
 
     /// How many of so many bytes still pass, and whether the connection is cut behind them.
@@ -98,8 +104,8 @@ impl Relay {
         Relay::carrying(server, Duration::ZERO, traffic)
     }
 
-    /// One without delay that cuts its connections after random numbers of bytes, up to `len_max`:
-    /// what was under way behind the cut is gone.
+    /// One without delay that cuts its connections after random numbers of bytes, up to `len_max`,
+    /// the first time after all of that: what was under way behind the cut is gone.
     ///
     /// **Panics** if there can be none.
     #[track_caller]
@@ -132,7 +138,7 @@ impl Relay {
                     return;
                 }
                 let Ok(client) = client else { return };
-                let Ok(server) = TcpStream::connect(server) else { continue };
+                let Some(server) = connect(server) else { continue };
                 carry(client, server, round_trip / 2, &traffic, &streams);
             }
         });
@@ -177,6 +183,19 @@ impl Drop for Relay {
         self.cut();
         // Wakes the listener.
         let _ = TcpStream::connect(self.address);
+    }
+}
+
+/// Connects to a server that may have to be started yet.
+fn connect(server: SocketAddr) -> Option<TcpStream> {
+    let deadline = Instant::now() + SERVER_PATIENCE;
+    loop {
+        match TcpStream::connect(server) {
+            Ok(stream) => return Some(stream),
+            Err(_) if Instant::now() > deadline => return None,
+            // Nobody tells when it begins to listen.
+            Err(_) => drop(rustix::event::poll(&mut [], Some(&SERVER_INTERVAL))),
+        }
     }
 }
 

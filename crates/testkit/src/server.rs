@@ -201,7 +201,7 @@ impl Embedded {
         let kept = journal.try_clone().expect("a descriptor");
         // A shell gives the descriptors the numbers that the command line names, so that no process
         // that another test starts in this moment inherits them.
-        let script = r#"exec "$@" @session 3 4 - 1 1 - - 3<&0 4>&2 </dev/null 2>/dev/null"#;
+        let script = r#"exec "$@" @session 3 4 - 1 1 - - 0 3<&0 4>&2 </dev/null 2>/dev/null"#;
         let mut command = guard.command("sh");
         command.args(["-c", script, "sh"]).args(starter).arg(program.as_ref());
         command.stdin(theirs.into_fd().expect("nobody shares it"));

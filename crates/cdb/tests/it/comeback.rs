@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use dbgbase::{Address, x86_64};
+use dbgbase::{Address, Pid, x86_64};
 use dbgeng::client::{LinkNews, Return};
 use dbgeng::{
     BreakpointLocation, BreakpointSpec, Engine, EventKind, Execution, LaunchOptions, SignalAction,
     StopCause,
 };
 use dbglink::{ClientEndpoint, Link, RunDir};
-use testkit::{Guard, Relay, Server, Testee, programs};
+use testkit::{Guard, Relay, Server, Testee, programs, until};
+
+use crate::console::Console;
 
 /// How often the link is cut.
 const CUTS: u64 = 1000;
@@ -32,22 +34,18 @@ fn open(address: SocketAddr, timeout: Duration) -> Result<Link, String> {
 /// An engine that comes again through `address`, and how often it has.
 fn connect(address: SocketAddr) -> (Engine, Arc<AtomicU64>) {
     let resumed = Arc::new(AtomicU64::new(0));
-    loop {
-        let count = Arc::clone(&resumed);
-        let comeback = Return {
-            open: Box::new(move |timeout| open(address, timeout)),
-            told: Box::new(move |news| {
-                if matches!(news, LinkNews::Resumed { .. }) {
-                    count.fetch_add(1, Ordering::SeqCst);
-                }
-            }),
-        };
-        // Nothing is taken up again before the server's welcome.
-        let link = open(address, testkit::DEADLINE).expect("a relay that listens");
-        if let Ok(engine) = Engine::connect(link, "test", Some(comeback)) {
-            return (engine, resumed);
-        }
-    }
+    let count = Arc::clone(&resumed);
+    let comeback = Return {
+        open: Box::new(move |timeout| open(address, timeout)),
+        told: Box::new(move |news| {
+            if matches!(news, LinkNews::Resumed { .. }) {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        }),
+    };
+    let link = open(address, testkit::DEADLINE).expect("a relay that listens");
+    let engine = Engine::connect(link, "test", Some(comeback)).expect("welcome");
+    (engine, resumed)
 }
 
 fn run(engine: &mut Engine, execution: Execution) -> EventKind {
@@ -99,4 +97,95 @@ fn a_thousand_cuts_change_nothing() {
         assert_eq!(path.get_or_insert_with(|| steps.clone()), &steps, "round {round}");
     }
     assert!(resumed.load(Ordering::SeqCst) > CUTS / 2, "most cuts hit a session");
+}
+
+/// cdb with its standard error in a file.
+fn cdb(guard: &Guard, premote: &str, program: &str) -> (Console, std::path::PathBuf) {
+    let said = guard.directory().join("said");
+    let shell = "exec \"$0\" -premote \"$1\" \"$2\" 2>\"$3\"";
+    let mut command = guard.command("/bin/sh");
+    command.args(["-c", shell, env!("CARGO_BIN_EXE_cdb"), premote, program]).arg(&said);
+    (Console::spawn(command), said)
+}
+
+/// Runs from one breakpoint to the next, and says what is printed.
+fn round(cdb: &mut Console, round: u64) {
+    let stop = cdb.command("g");
+    assert!(stop.contains("Breakpoint 0 hit"), "{stop}");
+    let argument = cdb.command("r rdi");
+    assert!(argument.contains(&format!("rdi={round:016x}")), "{argument}");
+}
+
+#[test]
+fn the_user_sees_one_line() {
+    let guard = Guard::new();
+    let server = Server::tcp(&guard, programs::dbgsrv());
+    let relay = Relay::start(server.address(), Duration::ZERO);
+    let testee = Testee::build("rounds", &[]);
+    let premote = endpoint(relay.address()).to_connect_string();
+    let (mut cdb, said) = cdb(&guard, &premote, testee.path().to_str().expect("text"));
+    cdb.command("bp once");
+    round(&mut cdb, 1);
+    relay.cut();
+    round(&mut cdb, 2);
+    // A cut that nobody is waiting at is as good.
+    relay.cut();
+    let lines = || std::fs::read_to_string(&said).expect("a file");
+    until("the second line", || (lines().lines().count() == 2).then_some(()));
+    round(&mut cdb, 3);
+    for line in lines().lines() {
+        assert!(
+            line.starts_with("cdb: the connection to the process server was lost for"),
+            "{line}"
+        );
+        assert!(line.ends_with("the session goes on"), "{line}");
+    }
+    assert_eq!(cdb.finish("q").1, 0);
+    server.wait_until_idle();
+}
+
+#[test]
+fn a_server_that_calls_calls_again() {
+    let guard = Guard::new();
+    let testee = Testee::build("rounds", &[]);
+    // The relay stands where the client seems to be.
+    let client_port = crate::transports::free_port();
+    let relay = Relay::start(([127, 0, 0, 1], client_port).into(), Duration::ZERO);
+    let transport = format!("tcp:port={},clicon=127.0.0.1", relay.address().port());
+    let mut server = guard.start(programs::dbgsrv(), &["-t", &transport]);
+    let premote = format!("tcp:clicon=127.0.0.1,port={client_port}");
+    let (mut cdb, _) = cdb(&guard, &premote, testee.path().to_str().expect("text"));
+    cdb.command("bp once");
+    for number in 1..=3 {
+        round(&mut cdb, number);
+        relay.cut();
+    }
+    round(&mut cdb, 4);
+    assert_eq!(cdb.finish("q").1, 0);
+    // Its only client has gone.
+    server.wait();
+}
+
+#[test]
+fn a_session_that_cannot_go_on_is_told() {
+    let guard = Guard::new();
+    let testee = Testee::build("rounds", &[]);
+    let server = Server::tcp(&guard, programs::dbgsrv());
+    let relay = Relay::start(server.address(), Duration::ZERO);
+    let premote = endpoint(relay.address()).to_connect_string();
+    let (mut cdb, _) = cdb(&guard, &premote, testee.path().to_str().expect("text"));
+    cdb.command("bp once");
+    round(&mut cdb, 1);
+    // Its guardian repairs the program, which then runs on; nobody is left to be asked for it.
+    let session = server.sessions();
+    testkit::send_signal(session[0], dbgbase::Signal::SIGKILL);
+    let said = cdb.command("g");
+    assert!(said.contains("the session has ended"), "{said}");
+    assert_eq!(cdb.finish("q").1, 1);
+    let is_program = |pid: &Pid| {
+        std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|file| file == testee.path())
+    };
+    for program in guard.processes().into_iter().filter(is_program) {
+        testkit::send_signal(program, dbgbase::Signal::SIGKILL);
+    }
 }

@@ -127,7 +127,7 @@ fn calling(guard: &Guard, store: &Path, transport: &str) -> Process {
 }
 
 /// A port that nobody uses at the moment.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("localhost:0").expect("there are ports");
     listener.local_addr().expect("a port has an address").port()
 }

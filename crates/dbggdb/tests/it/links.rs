@@ -1,6 +1,5 @@
 //! The same session over every kind of link, and several debuggers on one server at once.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use testkit::{Guard, Relay, Server, Testee};
@@ -58,11 +57,6 @@ fn session_by(guard: &Guard, command: &str) {
     assert!(!target.has_ended(), "the target runs on");
 }
 
-fn tcp_port(server: &Server) -> u16 {
-    let text = server.endpoint().to_string();
-    text.rsplit_once("port=").expect("a port").1.parse().expect("a port")
-}
-
 #[test]
 fn on_a_server_of_its_own() {
     session(&Guard::new(), "");
@@ -82,12 +76,23 @@ fn through_a_pipe() {
 }
 
 #[test]
+fn through_a_line_that_is_cut_again_and_again() {
+    let guard = Guard::new();
+    let server = Server::tcp(&guard, testkit::programs::dbgsrv());
+    let relay = Relay::cutting(server.address(), 11, 90_000);
+    let port = relay.address().port();
+    session(&guard, &format!("-premote tcp:server=127.0.0.1,port={port}"));
+    assert!(relay.cuts() > 1, "it was cut {} times", relay.cuts());
+    drop(relay);
+    server.wait_until_idle();
+}
+
+#[test]
 fn through_a_port_and_a_slow_line() {
     let guard = Guard::new();
     let server = Server::tcp(&guard, testkit::programs::dbgsrv());
     session(&guard, &format!("-premote {}", server.endpoint()));
-    let there = SocketAddr::from((Ipv4Addr::LOCALHOST, tcp_port(&server)));
-    let relay = Relay::start(there, Duration::from_millis(20));
+    let relay = Relay::start(server.address(), Duration::from_millis(20));
     let port = relay.address().port();
     session(&guard, &format!("-premote tcp:server=127.0.0.1,port={port}"));
     drop(relay);
