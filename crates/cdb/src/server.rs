@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use dbgeng::{Engine, hresult};
-use dbglink::{ClientEndpoint, RunDir};
+use dbglink::{ClientEndpoint, LinkError, RunDir};
 
 /// How long a process server may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -29,7 +29,8 @@ pub(crate) fn connect(endpoint: &ClientEndpoint) -> Result<Connection> {
         Some(awaited) => {
             let (server, port) = (awaited.server(), awaited.port());
             eprintln!("Waiting for the process server on {server} to connect to port {port}...");
-            awaited.accept(CALL_TIMEOUT)
+            let report = |error: &LinkError| eprintln!("cdb: {error}; still waiting for {server}");
+            awaited.accept(CALL_TIMEOUT, report)
         }
         None => dbglink::connect(endpoint, &RunDir::of_this_user(), CONNECT_TIMEOUT),
     };

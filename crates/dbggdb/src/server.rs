@@ -33,7 +33,9 @@ pub(crate) fn connect(endpoint: Option<&ClientEndpoint>) -> Result<Link, Connect
             eprintln!(
                 "dbggdb: waiting for the process server on {server} to connect to port {port}"
             );
-            awaited.accept(CALL_TIMEOUT)
+            let report =
+                |error: &LinkError| eprintln!("dbggdb: {error}; still waiting for {server}");
+            awaited.accept(CALL_TIMEOUT, report)
         }
         None => dbglink::connect(endpoint, &RunDir::of_this_user(), CONNECT_TIMEOUT),
     };

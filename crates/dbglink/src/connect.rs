@@ -4,7 +4,7 @@ use crate::connect_string::{ClientTransport, HostName};
 use crate::reverse::await_server;
 use crate::secret::{Secret, read_password};
 use crate::tls::{self, Credentials, Identity};
-use crate::{ClientEndpoint, Link, LinkError, RunDir, exec, tcp, unix};
+use crate::{ClientEndpoint, Link, LinkError, RunDir, exec, relays, tcp, unix};
 use std::time::Duration;
 
 /// Connects to a process server, and proves to it what the endpoint says: a certificate, a
@@ -42,7 +42,7 @@ pub fn connect(
         }
         ClientTransport::TcpReverse(_) | ClientTransport::SslReverse(_) => {
             match await_server(endpoint)? {
-                Some(awaited) => awaited.accept(timeout),
+                Some(awaited) => awaited.accept(timeout, |_| ()),
                 None => Err(LinkError::NotAvailable { transport: endpoint.transport() }),
             }
         }
@@ -93,10 +93,7 @@ impl Way {
         let encrypted = encrypted.map_err(failed)?;
         let (link, inner) = Link::pair()?;
         let inner = inner.into_fd()?;
-        let thread = std::thread::Builder::new().name("tls".to_owned());
-        match thread.spawn(move || encrypted.relay(inner)) {
-            Ok(_) => Ok(link),
-            Err(reason) => Err(LinkError::Socket { what: "start a thread that encrypts", reason }),
-        }
+        relays::start(&link, move || encrypted.relay(inner))?;
+        Ok(link)
     }
 }

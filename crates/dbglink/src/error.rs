@@ -162,6 +162,14 @@ pub enum LinkError {
         /// The system's answer.
         reason: io::Error,
     },
+    /// A socket that was opened by somebody else is not what the connection string says.
+    #[error("the socket that was handed over {fault}; the connection string is {wanted}")]
+    Handed {
+        /// What is wrong with it.
+        fault: HandedFault,
+        /// The connection string.
+        wanted: String,
+    },
     /// A system call on a socket that was open already failed.
     #[error("cannot {what}: {reason}")]
     Socket {
@@ -170,6 +178,44 @@ pub enum LinkError {
         /// The system's answer.
         reason: io::Error,
     },
+}
+
+/// What is wrong with a socket that somebody else has opened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HandedFault {
+    /// It is none, or does not wait for connections.
+    NotListening,
+    /// It listens elsewhere.
+    Elsewhere {
+        /// Where.
+        found: String,
+    },
+    /// It is not where clients look for the pipe.
+    NotThere {
+        /// Where it is.
+        found: String,
+        /// Where they look.
+        path: PathBuf,
+    },
+    /// The transport listens nowhere.
+    Unwanted,
+}
+
+impl fmt::Display for HandedFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HandedFault::NotListening => f.write_str(
+                "does not wait for connections (ListenStream= and Accept=no make one that does)",
+            ),
+            HandedFault::Elsewhere { found } => {
+                write!(f, "is at {found} (port=0 takes whatever port it has)")
+            }
+            HandedFault::NotThere { found, path } => {
+                write!(f, "is at {found}, and clients look for the pipe at {}", path.display())
+            }
+            HandedFault::Unwanted => f.write_str("is of no use to a transport that waits nowhere"),
+        }
+    }
 }
 
 /// What is wrong with the directory of the sockets.

@@ -74,7 +74,7 @@ fn bind_and_listen(family: AddressFamily, address: SocketAddr) -> rustix::io::Re
     Ok(socket)
 }
 
-fn port_of(socket: BorrowedFd<'_>) -> rustix::io::Result<NonZeroU16> {
+pub(crate) fn port_of(socket: BorrowedFd<'_>) -> rustix::io::Result<NonZeroU16> {
     let address = SocketAddr::try_from(net::getsockname(socket)?)?;
     NonZeroU16::new(address.port()).ok_or(Errno::ADDRNOTAVAIL)
 }

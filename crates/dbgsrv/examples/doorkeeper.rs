@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use dbglink::{Link, RunDir, ServerEndpoint};
 use dbgsrv::listener::{self, Admission, Source};
-use dbgsrv::login::{Passage, Turned};
+use dbgsrv::login::{Passage, Turn, Turned};
 use dbgsrv::logins::LoginLimits;
+use dbgsrv::manager::Manager;
 
 /// What a client says, in front of its name.
 const GREETING: &str = "let me in as ";
@@ -33,14 +34,20 @@ fn main() -> ExitCode {
             let termination = listener::prepare()?;
             let task = Box::new(|| Ok(GREETING.as_bytes().to_vec()));
             let admission = Admission::Login { limits, task };
-            listener::run(Source::Listener(listener), &termination, admission, Vec::new())
+            listener::run(
+                Source::Listener(listener),
+                &termination,
+                admission,
+                Vec::new(),
+                Manager::default(),
+            )
         });
     if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Reads one line, byte by byte, as what follows it is the session's. `greeting` is what a client
 /// has to say in front of its name.
-fn ask(link: Link, greeting: &[u8], _wait: Duration) -> Result<Passage, Turned> {
+fn ask(link: Link, greeting: &[u8], _turn: Turn) -> Result<Passage, Turned> {
     let turned = |error: std::io::Error| Turned::because(error.to_string());
     let (mut reader, mut writer) = link.split();
     let mut line = Vec::new();

@@ -20,6 +20,9 @@ pub enum ServerError {
     /// What a login process has to know cannot be had.
     #[error("{0}")]
     NoTask(String),
+    /// What a service manager has handed over cannot be used.
+    #[error("{0}")]
+    Handed(String),
     /// The client that was called has gone, and a server with `clicon=` has no other.
     #[error("the client has gone; start this server again for the next one")]
     ClientGone,

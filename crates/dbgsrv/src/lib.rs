@@ -31,6 +31,7 @@ pub mod listener;
 pub mod local;
 pub mod login;
 pub mod logins;
+pub mod manager;
 mod memory_shortage;
 mod outbox;
 mod processes;

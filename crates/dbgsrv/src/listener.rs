@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::error::{ServerError, system};
 use crate::logins::{Entrant, LoginLimits, Logins};
+use crate::manager::Manager;
 use crate::ptrace::Termination;
 use crate::sessions::Sessions;
 use crate::spawn::ClientWords;
@@ -58,7 +59,7 @@ pub fn prepare() -> Result<Termination, ServerError> {
 ///
 /// A client that cannot be given a session, because the system has no more processes or
 /// descriptors, is turned away, and the server goes on. `implicit` are the words of the implicit
-/// command line, none if there is none.
+/// command line, none if there is none. `manager` is told how the server is.
 ///
 /// **Errors**: [`ServerError`] if clients cannot be waited for at all;
 /// [`ServerError::ClientGone`].
@@ -67,6 +68,7 @@ pub fn run(
     termination: &Termination,
     admission: Admission,
     implicit: Vec<Vec<u8>>,
+    mut manager: Manager,
 ) -> Result<(), ServerError> {
     let mut sessions = Sessions::new(|report| warn(&report.to_string()), implicit);
     let (admission, mut logins) = match admission {
@@ -81,7 +83,10 @@ pub fn run(
         begin(link, &admission, &mut logins, &mut sessions)?;
     }
     let mut is_accepting = true;
+    let place = listener.as_ref().map_or_else(|| "calling".to_owned(), place_in_words);
+    manager.ready(&status(&place, &sessions)).unwrap_or_else(|why| warn(&why));
     loop {
+        manager.status(&status(&place, &sessions)).unwrap_or_else(|why| warn(&why));
         let is_idle = sessions.is_empty() && logins.as_ref().is_none_or(Logins::is_empty);
         if listener.is_none() && is_idle {
             return Err(ServerError::ClientGone);
@@ -92,6 +97,7 @@ pub fn run(
         is_accepting = true;
         sessions.attend();
         if woken.is_terminated || sessions.want_end() {
+            manager.stopping("leaving all targets").unwrap_or_else(|why| warn(&why));
             logins.into_iter().for_each(Logins::end);
             sessions.end();
             return Ok(());
@@ -113,6 +119,20 @@ pub fn run(
                 is_accepting = false;
             }
         }
+    }
+}
+
+/// Where clients connect, for people.
+fn place_in_words(listener: &Listener) -> String {
+    format!("listening at {}", listener.endpoint())
+}
+
+/// What the server does, for people.
+fn status(place: &str, sessions: &Sessions) -> String {
+    match sessions.count() {
+        0 => format!("{place}; no session"),
+        1 => format!("{place}; 1 session"),
+        count => format!("{place}; {count} sessions"),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-use dbglink::Link;
+use dbglink::{Arguments, Link};
 
 use crate::control::Control;
 use crate::error::{ServerError, system};
@@ -51,7 +51,7 @@ pub fn start(report: impl FnOnce(Report) + Send + 'static) -> Result<Link, Serve
 ///
 /// **Threads**: first thing in `main`.
 pub fn run_if_session() -> Option<ExitCode> {
-    let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let arguments = Arguments::of_this_process();
     if !spawn::is_session(&arguments) {
         return terminal::run_if_keeper(&arguments);
     }

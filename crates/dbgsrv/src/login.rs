@@ -16,7 +16,7 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use dbglink::{Link, LinkReader, LinkWriter};
+use dbglink::{Arguments, Link, LinkReader, LinkWriter};
 
 use crate::control::{Admitted, Control, Message};
 use crate::error::{ServerError, system};
@@ -57,12 +57,21 @@ impl Turned {
     }
 }
 
+/// When a client may show who it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// After this time, for which it is kept waiting.
+    After(Duration),
+    /// Not this time: another one from the same place is kept waiting. It is to be told to come
+    /// again after so long.
+    NotBefore(Duration),
+}
+
 /// Decides who is let in, on the link that a client has opened, by what the listener has said
-/// ([`Admission::Login`](crate::listener::Admission)), and how long that client is to be kept
-/// waiting first.
+/// ([`Admission::Login`](crate::listener::Admission)), and when that client has its turn.
 ///
 /// **Errors**: why the client is not let in.
-pub type Authenticate = fn(Link, &[u8], Duration) -> Result<Passage, Turned>;
+pub type Authenticate = fn(Link, &[u8], Turn) -> Result<Passage, Turned>;
 
 /// The exit status of a login process whose client has shown a wrong password.
 pub(crate) const GUESSED: u8 = 3;
@@ -72,7 +81,7 @@ pub(crate) const GUESSED: u8 = 3;
 ///
 /// **Threads**: first thing in `main`.
 pub fn run_if_login(authenticate: Authenticate) -> Option<ExitCode> {
-    let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let arguments = Arguments::of_this_process();
     if !spawn::is_login(&arguments) {
         return None;
     }
@@ -107,7 +116,7 @@ fn run(
     drop(inheritance.task);
     let link = Link::from(inheritance.link);
     let peer = link.peer().map_or_else(|_| "a client".to_owned(), |peer| peer.to_string());
-    let passage = match authenticate(link, &told, inheritance.wait) {
+    let passage = match authenticate(link, &told, inheritance.turn) {
         Ok(passage) => passage,
         Err(Turned { why, is_guess }) => {
             let code = if is_guess { ExitCode::from(GUESSED) } else { ExitCode::SUCCESS };

@@ -14,7 +14,7 @@ use crate::control::{Control, Message};
 use crate::error::{ServerError, system};
 use crate::guesses::{Guesser, Guesses};
 use crate::listener::TaskSource;
-use crate::login::GUESSED;
+use crate::login::{GUESSED, Turn};
 use crate::spawn::{self, ClientWords, LoginInheritance};
 use crate::task;
 
@@ -29,6 +29,10 @@ pub struct LoginLimits {
     pub counts_unfinished: bool,
 }
 
+/// How many clients of one guesser, whose try another one is waiting for, are told so at once.
+/// More go without a word: a crowd is not worth a process each.
+const TOLD_AT_ONCE: usize = 4;
+
 /// One login process.
 struct Login {
     child: Child,
@@ -38,6 +42,16 @@ struct Login {
     deadline: Instant,
     peer: Option<String>,
     guesser: Option<Guesser>,
+    /// When its client may try; `None` if it is only told when to come again.
+    turn_at: Option<Instant>,
+}
+
+impl Login {
+    /// Whose guess it was, if that counts, when it is ended before it has come to an end itself.
+    fn unfinished_guess(&self, limits: &LoginLimits) -> Option<Guesser> {
+        let counts = limits.counts_unfinished && self.turn_at.is_some();
+        self.guesser.filter(|_| counts)
+    }
 }
 
 /// A client that was let in.
@@ -71,14 +85,10 @@ impl Logins {
     ///
     /// **Errors**: [`ServerError`].
     pub(crate) fn start(&mut self, link: Link, peer: Option<String>) -> Result<(), ServerError> {
+        let now = Instant::now();
         let guesser = link.peer().ok().map(|peer| Guesser::of(&peer));
-        let wait = guesser.map(|guesser| self.guesses.wait(guesser, Instant::now()));
-        let wait = wait.unwrap_or_default();
-        // Who guesses does so one by one.
-        let is_same = |login: &&Login| login.guesser.is_some() && login.guesser == guesser;
-        if !wait.is_zero() && self.waiting().any(|login| is_same(&login)) {
-            return Ok(());
-        }
+        let turn = guesser.map_or(Some(Turn::After(Duration::ZERO)), |it| self.turn_of(it, now));
+        let Some(turn) = turn else { return Ok(()) };
         if self.waiting().count() >= self.limits.at_once {
             self.end_oldest();
         }
@@ -86,12 +96,16 @@ impl Logins {
         let told = (self.task)().map_err(ServerError::NoTask)?;
         let task = task::keep(&told).map_err(system("tell a login process its task"))?;
         let inheritance =
-            LoginInheritance { link: link.into_fd()?, control: theirs.into_fd(), task, wait };
+            LoginInheritance { link: link.into_fd()?, control: theirs.into_fd(), task, turn };
         let mut child = spawn::start_login(inheritance)?;
         let pid = rustix::process::Pid::from_child(&child);
         match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => {
-                let deadline = Instant::now() + self.limits.patience;
+                let deadline = now + self.limits.patience;
+                let turn_at = match turn {
+                    Turn::After(wait) => Some(now + wait),
+                    Turn::NotBefore(_) => None,
+                };
                 self.logins.push_back(Login {
                     child,
                     pidfd,
@@ -99,6 +113,7 @@ impl Logins {
                     deadline,
                     peer,
                     guesser,
+                    turn_at,
                 });
                 Ok(())
             }
@@ -141,7 +156,7 @@ impl Logins {
                 entrants.push(Entrant { link: Link::from(admitted.link), words });
             } else if login.deadline <= now {
                 end(&mut login.child);
-                if let Some(guesser) = login.guesser.filter(|_| self.limits.counts_unfinished) {
+                if let Some(guesser) = login.unfinished_guess(&self.limits) {
                     self.guesses.note(guesser, now);
                 }
             }
@@ -156,6 +171,22 @@ impl Logins {
             ended.is_none()
         });
         entrants
+    }
+
+    /// When a client has its turn. Who guesses does so one by one; `None` if so many of them are
+    /// being told so that one more is not.
+    fn turn_of(&self, guesser: Guesser, now: Instant) -> Option<Turn> {
+        let wait = self.guesses.wait(guesser, now);
+        let same = || self.waiting().filter(|login| login.guesser == Some(guesser));
+        let before = same().filter_map(|login| login.turn_at).max();
+        match before.filter(|_| !wait.is_zero()) {
+            None => Some(Turn::After(wait)),
+            Some(at) => {
+                let told = same().filter(|login| login.turn_at.is_none()).count();
+                let later = Turn::NotBefore(at.saturating_duration_since(now));
+                (told < TOLD_AT_ONCE).then_some(later)
+            }
+        }
     }
 
     fn waiting(&self) -> impl Iterator<Item = &Login> {
@@ -173,7 +204,7 @@ impl Logins {
             chosen.map(|(index, _)| index).and_then(|at| self.logins.remove(at))
         {
             end(&mut login.child);
-            if let Some(guesser) = login.guesser.filter(|_| self.limits.counts_unfinished) {
+            if let Some(guesser) = login.unfinished_guess(&self.limits) {
                 self.guesses.note(guesser, Instant::now());
             }
         }

@@ -4,16 +4,20 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a program speaks to its user")]
 
-use std::ffi::OsString;
 use std::num::NonZeroU16;
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dbglink::connect_string::{HostName, Password, PasswordSource, ServerTransport};
-use dbglink::{RunDir, registry};
+use dbglink::{Arguments, RunDir, ServerEndpoint, registry};
 use dbgsrv::args::{self, Invocation, Service};
 use dbgsrv::listener::{self, Admission, Source};
-use dbgsrv::{ServerError, entrance, spawn};
+use dbgsrv::manager::Manager;
+use dbgsrv::ptrace::Termination;
+use dbgsrv::spawn::{self, Handed, Inherited};
+use dbgsrv::{ServerError, entrance};
 
 /// How long a client with `clicon=` is called that is not there yet.
 const CALL_PATIENCE: Duration = Duration::from_secs(60);
@@ -23,13 +27,13 @@ fn main() -> ExitCode {
     if let Some(code) = started.or_else(|| dbgsrv::login::run_if_login(entrance::authenticate)) {
         return code;
     }
-    // What it was started with by mistake is neither its own nor its login processes'.
-    spawn::close_inherited();
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    // What it was started with is neither its sessions' nor its login processes'.
+    let inherited = spawn::take_inherited();
+    let arguments = Arguments::of_this_process();
     if let Err(error) = dbglink::hide_passwords() {
         eprintln!("dbgsrv: passwords on the command line can be seen by others: {error}");
     }
-    let service = match args::parse(&arguments) {
+    let service = match args::parse(arguments.get(1..).unwrap_or_default()) {
         Ok(Invocation::Help) => {
             print!("{}", args::USAGE);
             return ExitCode::SUCCESS;
@@ -40,7 +44,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match serve(service) {
+    drop(arguments);
+    match inherited.and_then(|inherited| serve(service, inherited)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("dbgsrv: {error}");
@@ -49,8 +54,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(service: Service) -> Result<(), ServerError> {
-    let Service { endpoint, program, implicit } = service;
+fn serve(service: Service, inherited: Inherited) -> Result<(), ServerError> {
+    let Service { mut endpoint, program, implicit } = service;
     if let Some(PasswordSource::Environment(name)) =
         endpoint.password.as_ref().map(Password::source)
     {
@@ -65,29 +70,13 @@ fn serve(service: Service) -> Result<(), ServerError> {
         (ServerTransport::Stdio, _) => Admission::Unprotected,
         _ => Admission::SameUser,
     };
-    let run_dir = RunDir::of_this_user();
-    if endpoint.transport == ServerTransport::Stdio {
-        let termination = listener::prepare()?;
-        let (link, writing) = dbglink::adopt_stdio()?;
-        // Its output is not the link any more.
-        if let Some(program) = &program {
-            dbgsrv::ptrace::start(program)?;
-        }
-        let served = listener::run(Source::Call(link), &termination, admission, implicit);
-        // What the session said last is still on its way.
-        let _ = writing.join();
-        return match served {
-            // That is how it is to end.
-            Err(ServerError::ClientGone) => Ok(()),
-            other => other,
-        };
+    // What recognises it is enough from here on.
+    if let Some(password) = &mut endpoint.password {
+        password.forget();
     }
-    let source = match &endpoint.transport {
-        ServerTransport::TcpReverse(tcp) => call(&tcp.client, tcp.port)?,
-        ServerTransport::SslReverse(ssl) => call(&ssl.client, ssl.port)?,
-        _ => Source::Listener(dbglink::listen(&endpoint, &run_dir)?),
-    };
-    let termination = listener::prepare()?;
+    let run_dir = RunDir::of_this_user();
+    let manager = Manager::at(inherited.notify).map_err(ServerError::Handed)?;
+    let Opened { source, termination, writing } = open(&endpoint, inherited.sockets, &run_dir)?;
     if let Some(program) = &program {
         dbgsrv::ptrace::start(program)?;
     }
@@ -96,7 +85,63 @@ fn serve(service: Service) -> Result<(), ServerError> {
         Source::Listener(listener) => registry::register(listener.endpoint(), &run_dir).ok(),
         Source::Call(_) => None,
     };
-    listener::run(source, &termination, admission, implicit)
+    let served = listener::run(source, &termination, admission, implicit, manager);
+    let Some(writing) = writing else { return served };
+    // What the session said last is still on its way.
+    let _ = writing.join();
+    match served {
+        // That is how it is to end.
+        Err(ServerError::ClientGone) => Ok(()),
+        other => other,
+    }
+}
+
+/// Where clients come from, and what goes with it.
+struct Opened {
+    source: Source,
+    termination: Termination,
+    /// Of `stdio`: the thread that writes.
+    writing: Option<JoinHandle<()>>,
+}
+
+/// Opens what the connection string says.
+fn open(
+    endpoint: &ServerEndpoint,
+    handed: Vec<Handed>,
+    run_dir: &RunDir,
+) -> Result<Opened, ServerError> {
+    if let Some(socket) = the_one(handed)? {
+        let listener = dbglink::listen_on(endpoint, socket, run_dir)?;
+        let (source, termination) = (Source::Listener(listener), listener::prepare()?);
+        return Ok(Opened { source, termination, writing: None });
+    }
+    if endpoint.transport == ServerTransport::Stdio {
+        // Before there are threads. From here on its output is not the link any more.
+        let termination = listener::prepare()?;
+        let (link, writing) = dbglink::adopt_stdio()?;
+        return Ok(Opened { source: Source::Call(link), termination, writing: Some(writing) });
+    }
+    let source = match &endpoint.transport {
+        ServerTransport::TcpReverse(tcp) => call(&tcp.client, tcp.port)?,
+        ServerTransport::SslReverse(ssl) => call(&ssl.client, ssl.port)?,
+        _ => Source::Listener(dbglink::listen(endpoint, run_dir)?),
+    };
+    // Behind the calls: until a client has answered, a signal ends the server at once.
+    Ok(Opened { source, termination: listener::prepare()?, writing: None })
+}
+
+/// The socket that a service manager has handed over, if it has.
+fn the_one(mut handed: Vec<Handed>) -> Result<Option<OwnedFd>, ServerError> {
+    if let [_, _, ..] = handed.as_slice() {
+        let names: Vec<String> = handed.into_iter().map(|handed| handed.name).collect();
+        return Err(ServerError::Handed(format!(
+            "{} sockets are handed over ({}), and a server has one; a port alone, as in \
+             ListenStream=1025, is one for IPv4 and IPv6",
+            names.len(),
+            names.join(", ")
+        )));
+    }
+    Ok(handed.pop().map(|handed| handed.fd))
 }
 
 fn call(client: &HostName, port: NonZeroU16) -> Result<Source, ServerError> {

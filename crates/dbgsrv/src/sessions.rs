@@ -53,6 +53,11 @@ impl Sessions {
         self.end_wanted
     }
 
+    /// How many session processes there are.
+    pub(crate) fn count(&self) -> usize {
+        self.sessions.len()
+    }
+
     /// Whether there is no session process.
     pub(crate) fn is_empty(&self) -> bool {
         self.sessions.is_empty()

@@ -2,6 +2,7 @@
 //! debuggees.
 
 mod abandon; // targets that are left stopped, and taken over
+mod activation; // servers that a service manager starts
 mod alone; // threads that stop while others run
 mod attach; // every thread of a running process, and what may not be attached to
 mod breakpoints; // sites: hit, counted, hidden, moved, filtered
@@ -14,6 +15,7 @@ mod conditions; // sites that stop only when a condition holds
 mod crowds; // a thousand threads and more
 mod description; // what a process is, and what may be seen of one
 mod detach; // leaving a target as it was found, at any moment
+mod doors; // who guesses, who calls and is nobody, and what is kept of a password
 mod endings; // the table: what ends, and what becomes of targets
 mod ends; // exits, kills, threads and leaders that end
 mod events; // what stops a target because its client wants to know
