@@ -5,6 +5,7 @@ use std::ffi::OsString;
 
 use dbglink::ServerEndpoint;
 
+use crate::audit::Place;
 use crate::command_line::words;
 
 /// What the command line asks for.
@@ -26,6 +27,8 @@ pub struct Service {
     /// `-pc`: the words of what a client gets that asks for the implicit command line; empty if
     /// there is none.
     pub implicit: Vec<Vec<u8>>,
+    /// `-audit`: where it is written who was let in and what was done; `None` if nothing is said.
+    pub audit: Option<Place>,
 }
 
 /// A program that the server starts and does not debug.
@@ -39,8 +42,8 @@ pub struct StartedProgram {
 
 /// What `-?` shows, and what follows an error.
 pub const USAGE: &str = "\
-usage: dbgsrv -t <transport> [[-sifeo <image>] -c[s] <command line>]
-       dbgsrv -t <transport> [-x | -pc <command line>]
+usage: dbgsrv -t <transport> [-audit <place>] [[-sifeo <image>] -c[s] <command line>]
+       dbgsrv -t <transport> [-audit <place>] [-x | -pc <command line>]
 
   -t npipe:pipe=<name>[,hidden]
         serve on this machine at a named pipe; %d, %x and the like in the name
@@ -60,6 +63,10 @@ usage: dbgsrv -t <transport> [[-sifeo <image>] -c[s] <command line>]
   ,password=<password>
         with any of these but the last: to whoever knows it, encrypted; file:<path> and
         env:<name> say where a longer one is kept
+  -audit journal | none | <file>
+        where a line is written for each login, and for each request that uses the
+        server's rights: the systemd journal, which it is where there is one; a
+        file, which is appended to; nowhere
   -c <command line>
         start this program, which is not debugged; clients attach to it. The
         rest of the line is the program and its arguments; a single word is
@@ -87,6 +94,7 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, String> {
     let mut image = None;
     let mut program = None;
     let mut implicit = Vec::new();
+    let mut audit = None;
     let mut rest = arguments;
     while let Some((argument, behind)) = rest.split_first() {
         rest = behind;
@@ -95,6 +103,8 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, String> {
             "-?" => return Ok(Invocation::Help),
             "-t" if transport.is_some() => return Err("-t is given twice".to_owned()),
             "-t" => transport = Some(read_transport(&mut rest)?),
+            "-audit" if audit.is_some() => return Err("-audit is given twice".to_owned()),
+            "-audit" => audit = Some(read_audit(&mut rest)?),
             "-sifeo" => {
                 let (name, behind) = rest.split_first().ok_or("-sifeo needs an image behind it")?;
                 image = Some(name.to_string_lossy().into_owned());
@@ -121,7 +131,7 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, String> {
             "-sifeo {image} is about a program that -c or -cs starts, and is alone"
         ));
     }
-    Ok(Invocation::Serve(Box::new(Service { endpoint, program, implicit })))
+    Ok(Invocation::Serve(Box::new(Service { endpoint, program, implicit, audit })))
 }
 
 fn read_transport(rest: &mut &[OsString]) -> Result<ServerEndpoint, String> {
@@ -130,6 +140,13 @@ fn read_transport(rest: &mut &[OsString]) -> Result<ServerEndpoint, String> {
     let value = value.to_string_lossy();
     let endpoint = value.parse::<ServerEndpoint>();
     endpoint.map_err(|error| format!("-t {}", error.explain(&value)))
+}
+
+fn read_audit(rest: &mut &[OsString]) -> Result<Place, String> {
+    let needs = "-audit needs journal, none or a file behind it";
+    let (value, behind) = rest.split_first().ok_or(needs)?;
+    *rest = behind;
+    Place::read(value).map_err(|error| format!("-audit {error}"))
 }
 
 #[cfg(test)]

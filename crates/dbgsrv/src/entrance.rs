@@ -130,8 +130,16 @@ pub fn authenticate(link: Link, task: &[u8], turn: Turn) -> Result<Passage, Turn
         is_guess: matches!(error, TlsError::Password),
         why: error.to_string(),
     })?;
-    let user = encrypted.peer().map_or_else(|| BY_PASSWORD.to_owned(), |facts| facts.title());
-    Ok(Passage { user, carry: Box::new(move |inner| encrypted.relay(inner)) })
+    let (user, how) = match (encrypted.peer(), &told.verifier) {
+        (None, _) => (BY_PASSWORD.to_owned(), "password".to_owned()),
+        (Some(facts), verifier) => {
+            let besides = if verifier.is_some() { " and password" } else { "" };
+            let (title, thumbprint) = (facts.title(), facts.thumbprint());
+            let how = format!("certificate {title}, thumbprint {thumbprint}{besides}");
+            (title, how)
+        }
+    };
+    Ok(Passage { user, how, carry: Box::new(move |inner| encrypted.relay(inner)) })
 }
 
 /// Whether the client speaks TLS, by its first byte. One that says nothing is left to the handshake

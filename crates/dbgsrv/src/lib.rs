@@ -15,6 +15,7 @@
 pub mod agent;
 pub mod answer;
 pub mod args;
+pub mod audit;
 pub mod backend;
 pub mod command_line;
 mod control;

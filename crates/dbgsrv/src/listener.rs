@@ -8,6 +8,7 @@ use dbgwire::ErrorCode;
 use dbgwire::handshake::Refusal;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
+use crate::audit::{self, How};
 use crate::error::{ServerError, system};
 use crate::logins::{Entrant, LoginLimits, Logins};
 use crate::manager::Manager;
@@ -89,6 +90,7 @@ pub fn run(
         manager.status(&status(&place, &sessions)).unwrap_or_else(|why| warn(&why));
         let is_idle = sessions.is_empty() && logins.as_ref().is_none_or(Logins::is_empty);
         if listener.is_none() && is_idle {
+            audit::end("its client has gone");
             return Err(ServerError::ClientGone);
         }
         let accepting = listener.as_ref().filter(|_| is_accepting);
@@ -97,13 +99,16 @@ pub fn run(
         is_accepting = true;
         sessions.attend();
         if woken.is_terminated || sessions.want_end() {
+            audit::end(if woken.is_terminated { "signal" } else { "asked for" });
             manager.stopping("leaving all targets").unwrap_or_else(|why| warn(&why));
             logins.into_iter().for_each(Logins::end);
             sessions.end();
             return Ok(());
         }
-        for Entrant { link, words } in logins.as_mut().map(Logins::attend).unwrap_or_default() {
-            sessions.start(link, &words).unwrap_or_else(|error| complain(&error));
+        for Entrant { link, words, how } in logins.as_mut().map(Logins::attend).unwrap_or_default()
+        {
+            let started = start(link, &words, &How::Login(how), &mut sessions);
+            started.unwrap_or_else(|error| complain(&error));
         }
         let Some(listener) = listener.as_ref().filter(|_| woken.has_client) else { continue };
         match listener.try_accept() {
@@ -156,11 +161,37 @@ fn begin(
 fn admit(link: Link, admission: &Admission, sessions: &mut Sessions) -> Result<(), ServerError> {
     let peer = link.peer().ok();
     let uid = peer.as_ref().and_then(PeerInfo::local_uid);
+    let words = client_words(uid, peer);
     if let Some(reason) = refusal(uid, admission) {
+        audit::turned_away(words.user.as_deref(), words.peer.as_deref(), &reason);
         refuse(link, reason);
         return Ok(());
     }
-    sessions.start(link, &client_words(uid, peer))
+    let how = match (admission, uid) {
+        (Admission::Unprotected, _) => How::Unprotected,
+        (_, Some(0)) if !rustix::process::geteuid().is_root() => How::Root,
+        _ => How::SameUser,
+    };
+    start(link, &words, &how, sessions)
+}
+
+/// Starts the session of a client that is let in.
+fn start(
+    link: Link,
+    words: &ClientWords,
+    how: &How,
+    sessions: &mut Sessions,
+) -> Result<(), ServerError> {
+    match sessions.start(link, words) {
+        Ok(number) => {
+            audit::let_in(number, words, how);
+            Ok(())
+        }
+        Err(error) => {
+            audit::turned_away(words.user.as_deref(), words.peer.as_deref(), &error.to_string());
+            Err(error)
+        }
+    }
 }
 
 /// Says on standard error what a client could not be given.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use dbglink::{Arguments, Link};
 
+use crate::audit;
 use crate::control::Control;
 use crate::error::{ServerError, system};
 use crate::guardian;
@@ -69,6 +70,7 @@ pub fn run_if_session() -> Option<ExitCode> {
 
 fn run_session(arguments: &[std::ffi::OsString]) -> Result<(), ServerError> {
     let inheritance = spawn::adopt(arguments)?;
+    audit::go_on(spawn::take_audit(), inheritance.number, spawn::client_of(arguments));
     memory_shortage::be_spared();
     let signals = ProcessSignals::prepare()?;
     let journal = Journal::open(inheritance.journal).map_err(system("open the journal"))?;
@@ -86,5 +88,6 @@ fn run_session(arguments: &[std::ffi::OsString]) -> Result<(), ServerError> {
         PtraceBackend::start(settings, journal, signals, None)
             .map_err(|error| dbgwire::Fault::new(dbgwire::ErrorCode::Internal, error.to_string()))
     });
+    audit::session_over();
     Ok(())
 }

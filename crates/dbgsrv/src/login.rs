@@ -29,6 +29,8 @@ const CHUNK_LEN: usize = 64 * 1024;
 pub struct Passage {
     /// As whom.
     pub user: String,
+    /// How it has shown that, for people.
+    pub how: String,
     /// Passes bytes on between the client and the session, whose end of a socket pair it is given,
     /// until either of them ends.
     pub carry: Box<dyn FnOnce(OwnedFd)>,
@@ -38,7 +40,7 @@ impl Passage {
     /// One on which nothing is encrypted.
     pub fn plain(user: String, reader: LinkReader, writer: LinkWriter) -> Passage {
         let carry = Box::new(|inner: OwnedFd| relay(reader, writer, Link::from(inner)));
-        Passage { user, carry }
+        Passage { user, how: "words".to_owned(), carry }
     }
 }
 
@@ -119,13 +121,15 @@ fn run(
     let passage = match authenticate(link, &told, inheritance.turn) {
         Ok(passage) => passage,
         Err(Turned { why, is_guess }) => {
+            // A listener that is gone does not keep count of it.
+            let _ = listener.send(&Message::Turned(why.clone()));
             let code = if is_guess { ExitCode::from(GUESSED) } else { ExitCode::SUCCESS };
             return Ok(Some((format!("{peer} was not let in: {why}"), code)));
         }
     };
     drop(told);
     let (inner, theirs) = Link::pair()?;
-    let admitted = Admitted { user: passage.user, link: theirs.into_fd()? };
+    let admitted = Admitted { user: passage.user, how: passage.how, link: theirs.into_fd()? };
     listener
         .send(&Message::Admitted(admitted))
         .map_err(system("tell the listener of a client that was let in"))?;

@@ -10,6 +10,7 @@ use dbglink::Link;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{PidfdFlags, pidfd_open};
 
+use crate::audit;
 use crate::control::{Control, Message};
 use crate::error::{ServerError, system};
 use crate::guesses::{Guesser, Guesses};
@@ -41,6 +42,8 @@ struct Login {
     control: Option<Control>,
     deadline: Instant,
     peer: Option<String>,
+    /// Why its client is not let in, once that is so.
+    why: Option<String>,
     guesser: Option<Guesser>,
     /// When its client may try; `None` if it is only told when to come again.
     turn_at: Option<Instant>,
@@ -52,6 +55,17 @@ impl Login {
         let counts = limits.counts_unfinished && self.turn_at.is_some();
         self.guesser.filter(|_| counts)
     }
+
+    /// Tells the audit trail of a client that was not let in, if it was not.
+    fn tell_end(&mut self) {
+        let Some(control) = &self.control else { return };
+        // What it said last may not have been looked at.
+        if let Some(Message::Turned(why)) = control.try_receive() {
+            self.why = Some(why);
+        }
+        let why = self.why.as_deref().unwrap_or("its login process died");
+        audit::turned_away(None, self.peer.as_deref(), why);
+    }
 }
 
 /// A client that was let in.
@@ -60,6 +74,8 @@ pub(crate) struct Entrant {
     pub(crate) link: Link,
     /// Who it is.
     pub(crate) words: ClientWords,
+    /// How it has shown that.
+    pub(crate) how: String,
 }
 
 /// The login processes of one server, the oldest first.
@@ -88,7 +104,10 @@ impl Logins {
         let now = Instant::now();
         let guesser = link.peer().ok().map(|peer| Guesser::of(&peer));
         let turn = guesser.map_or(Some(Turn::After(Duration::ZERO)), |it| self.turn_of(it, now));
-        let Some(turn) = turn else { return Ok(()) };
+        let Some(turn) = turn else {
+            audit::turned_away(None, peer.as_deref(), "too many from there wait for their turn");
+            return Ok(());
+        };
         if self.waiting().count() >= self.limits.at_once {
             self.end_oldest();
         }
@@ -112,6 +131,7 @@ impl Logins {
                     control: Some(control),
                     deadline,
                     peer,
+                    why: None,
                     guesser,
                     turn_at,
                 });
@@ -147,15 +167,20 @@ impl Logins {
         let mut entrants = Vec::new();
         for login in &mut self.logins {
             let Some(control) = &login.control else { continue };
-            if let Some(Message::Admitted(admitted)) = control.try_receive() {
+            let told = control.try_receive();
+            if let Some(Message::Turned(why)) = told {
+                login.why = Some(why);
+            } else if let Some(Message::Admitted(admitted)) = told {
                 login.control = None;
                 if let Some(guesser) = login.guesser {
                     self.guesses.forgive(guesser);
                 }
                 let words = ClientWords { user: Some(admitted.user), peer: login.peer.take() };
-                entrants.push(Entrant { link: Link::from(admitted.link), words });
+                let (link, how) = (Link::from(admitted.link), admitted.how);
+                entrants.push(Entrant { link, words, how });
             } else if login.deadline <= now {
                 end(&mut login.child);
+                login.why = Some("it took too long".to_owned());
                 if let Some(guesser) = login.unfinished_guess(&self.limits) {
                     self.guesses.note(guesser, now);
                 }
@@ -167,6 +192,9 @@ impl Logins {
             let has_guessed = ended.and_then(|status| status.code()) == Some(GUESSED.into());
             if let Some(guesser) = login.guesser.filter(|_| has_guessed) {
                 guesses.note(guesser, now);
+            }
+            if ended.is_some() {
+                login.tell_end();
             }
             ended.is_none()
         });
@@ -204,6 +232,8 @@ impl Logins {
             chosen.map(|(index, _)| index).and_then(|at| self.logins.remove(at))
         {
             end(&mut login.child);
+            login.why = Some("too many were on their way in".to_owned());
+            login.tell_end();
             if let Some(guesser) = login.unfinished_guess(&self.limits) {
                 self.guesses.note(guesser, Instant::now());
             }

@@ -17,7 +17,7 @@ use dbgsrv::listener::{self, Admission, Source};
 use dbgsrv::manager::Manager;
 use dbgsrv::ptrace::Termination;
 use dbgsrv::spawn::{self, Handed, Inherited};
-use dbgsrv::{ServerError, entrance};
+use dbgsrv::{ServerError, audit, entrance};
 
 /// How long a client with `clicon=` is called that is not there yet.
 const CALL_PATIENCE: Duration = Duration::from_secs(60);
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(service: Service, inherited: Inherited) -> Result<(), ServerError> {
-    let Service { mut endpoint, program, implicit } = service;
+    let Service { mut endpoint, program, implicit, audit: place } = service;
     if let Some(PasswordSource::Environment(name)) =
         endpoint.password.as_ref().map(Password::source)
     {
@@ -77,6 +77,7 @@ fn serve(service: Service, inherited: Inherited) -> Result<(), ServerError> {
     let run_dir = RunDir::of_this_user();
     let manager = Manager::at(inherited.notify).map_err(ServerError::Handed)?;
     let Opened { source, termination, writing } = open(&endpoint, inherited.sockets, &run_dir)?;
+    audit::begin(place, endpoint.transport().word(), &place_of(&source, &endpoint))?;
     if let Some(program) = &program {
         dbgsrv::ptrace::start(program)?;
     }
@@ -93,6 +94,14 @@ fn serve(service: Service, inherited: Inherited) -> Result<(), ServerError> {
         // That is how it is to end.
         Err(ServerError::ClientGone) => Ok(()),
         other => other,
+    }
+}
+
+/// Where clients connect, in words.
+fn place_of(source: &Source, endpoint: &ServerEndpoint) -> String {
+    match source {
+        Source::Listener(listener) => listener.endpoint().to_string(),
+        Source::Call(_) => endpoint.to_string(),
     }
 }
 

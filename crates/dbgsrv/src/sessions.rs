@@ -65,8 +65,10 @@ impl Sessions {
 
     /// Starts one for a client.
     ///
+    /// Its number.
+    ///
     /// **Errors**: [`ServerError`]; there is no session process then.
-    pub(crate) fn start(&mut self, link: Link, client: &ClientWords) -> Result<(), ServerError> {
+    pub(crate) fn start(&mut self, link: Link, client: &ClientWords) -> Result<u32, ServerError> {
         let journal = Journal::create().map_err(system("create a journal"))?;
         let (control, theirs) = Control::pair().map_err(system("make a control socket"))?;
         let theirs_journal = journal
@@ -90,7 +92,7 @@ impl Sessions {
         match watched {
             Ok(pidfd) => {
                 self.sessions.push(Session { child, pidfd, control, parked: Vec::new() });
-                Ok(())
+                Ok(self.last_number)
             }
             Err(error) => {
                 // Nobody would repair what it does.
@@ -146,7 +148,8 @@ impl Sessions {
                 }
             }
             // A listener says these, and a login process that.
-            Message::Accepted | Message::Nobody | Message::Admitted(_) => {}
+            Message::Accepted | Message::Nobody => {}
+            Message::Admitted(_) | Message::Turned(_) => {}
         }
     }
 

@@ -32,6 +32,7 @@ use std::time::Duration;
 use dbglink::registry::{NOTHING, SESSION_MARK as MARK};
 use rustix::io::FdFlags;
 
+use crate::audit;
 use crate::error::{ServerError, system};
 use crate::login::Turn;
 use crate::memory_shortage;
@@ -42,6 +43,8 @@ pub use inherited::{Handed, Inherited, take_inherited};
 const SELF: &str = "/proc/self/exe";
 /// Where the words of the implicit command line begin among the arguments of a session process.
 const IMPLICIT_INDEX: usize = 10;
+/// Where the user stands among them, and behind it the peer.
+const USER_INDEX: usize = 7;
 /// The first argument of a login process.
 const LOGIN_MARK: &str = "@login";
 /// How a login process is told when its client has its turn.
@@ -69,7 +72,7 @@ pub(crate) struct Inheritance {
 }
 
 /// Who a session is for, in words for people.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct ClientWords {
     /// The user as whom the client was let in, if that is known.
     pub(crate) user: Option<String>,
@@ -97,6 +100,10 @@ pub(crate) fn start(inheritance: Inheritance, client: &ClientWords) -> Result<Ch
         command.arg("--");
         command.args(inheritance.implicit.iter().map(|word| OsStr::from_bytes(word)));
     }
+    match audit::for_sessions() {
+        Some(place) => command.env(audit::VARIABLE, place),
+        None => command.env_remove(audit::VARIABLE),
+    };
     forget_password(&mut command);
     command.spawn().map_err(system("start a session process"))
 }
@@ -234,6 +241,22 @@ pub(crate) fn adopt(arguments: &[OsString]) -> Result<Inheritance, ServerError> 
         may_share_terminal: *terminal == "1",
         implicit: implicit.iter().map(|word| word.as_bytes().to_vec()).collect(),
     })
+}
+
+/// Where what is done in this session process is to be written, if it is.
+///
+/// **Threads**: before this process has another one.
+pub(crate) fn take_audit() -> Option<OsString> {
+    inherited::take_variable(audit::VARIABLE)
+}
+
+/// Who the client of a session process is, by its command line.
+pub(crate) fn client_of(arguments: &[OsString]) -> ClientWords {
+    let word = |index: usize| {
+        let word = arguments.get(index)?.to_str()?;
+        Some(word.to_owned()).filter(|word| word != NOTHING)
+    };
+    ClientWords { user: word(USER_INDEX), peer: word(USER_INDEX + 1) }
 }
 
 /// Lets the next process that is started inherit a descriptor. Its number, for that one's command

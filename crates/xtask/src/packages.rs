@@ -32,6 +32,7 @@ const PACKAGES: &[Package] = &[
         program: "python3",
         reason: "a program that nobody built for debugging",
     },
+    Package { name: "systemd", program: "systemd-analyze", reason: "what it says of our units" },
     Package { name: "xz-utils", program: "xz", reason: "symbols packed into stripped programs" },
 ];
 

@@ -11,6 +11,7 @@ use dbgwire::{ErrorCode, Fault, Frame, message};
 use rustix::event::{PollFd, PollFlags};
 
 use super::{Frames, Terms};
+use crate::audit;
 use crate::backend::Backend;
 use crate::control::{BYTES_MAX, Claim, Control, Message};
 use crate::outbox::Outbox;
@@ -62,7 +63,10 @@ pub(super) fn hand_over(
         return HandOver::Nobody;
     }
     match listener.receive() {
-        Some(Message::Accepted) => HandOver::Done,
+        Some(Message::Accepted) => {
+            audit::handed_over(pid);
+            HandOver::Done
+        }
         _ => HandOver::Nobody,
     }
 }
@@ -73,6 +77,7 @@ pub(super) fn take_over(
     backend: &mut dyn Backend,
     outbox: &Outbox,
 ) -> (Frames, Terms) {
+    audit::took_over(claim.pid);
     let Claim { version, stack_window_len, bytes, link, .. } = claim;
     let link = Link::from(link);
     let shutdown = link.shutdown_handle();

@@ -42,11 +42,7 @@ pub struct Handed {
 /// **Threads**: before this process has another one, and before anything in it has opened a
 /// descriptor.
 pub fn take_inherited() -> Result<Inherited, ServerError> {
-    let [pid, count, names, _, notify] = VARIABLES.map(std::env::var_os);
-    for name in VARIABLES {
-        // SAFETY: this process has no other thread that could read the environment meanwhile.
-        unsafe { std::env::remove_var(name) };
-    }
+    let [pid, count, names, _, notify] = VARIABLES.map(take_variable);
     let read = count_of(pid, count);
     let count = *read.as_ref().unwrap_or(&0);
     close_from(FIRST + count);
@@ -63,6 +59,16 @@ pub fn take_inherited() -> Result<Inherited, ServerError> {
         Ok(Handed { name, fd })
     });
     Ok(Inherited { sockets: sockets.collect::<Result<_, ServerError>>()?, notify })
+}
+
+/// A variable of the environment that no process is to have that this one starts.
+///
+/// **Threads**: before this process has another one.
+pub(super) fn take_variable(name: &str) -> Option<OsString> {
+    let value = std::env::var_os(name);
+    // SAFETY: this process has no other thread that could read the environment meanwhile.
+    unsafe { std::env::remove_var(name) };
+    value
 }
 
 /// How many descriptors are handed over to this process.

@@ -5,6 +5,7 @@ mod abandon; // targets that are left stopped, and taken over
 mod activation; // servers that a service manager starts
 mod alone; // threads that stop while others run
 mod attach; // every thread of a running process, and what may not be attached to
+mod audit; // what is written of who was let in and what was done
 mod breakpoints; // sites: hit, counted, hidden, moved, filtered
 mod bulk; // searching, filling, comparing, copying
 mod calls; // sites and steps on system calls
@@ -37,6 +38,7 @@ mod memory; // reading, writing, what is mapped
 mod namespaces; // targets in other namespaces than the server
 mod overview; // what one request tells of all threads
 mod own_files; // targets that see other files than the server does
+mod packaging; // units of systemd, and the rights that they leave
 mod peculiar; // programs that do what debuggers do, or may do next to nothing
 mod refusals; // what may not be attached to, by which rule, and the way out
 mod registers; // floating point, vectors, debug registers
