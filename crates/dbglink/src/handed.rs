@@ -11,10 +11,11 @@ use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, SocketType, gets
 
 use crate::connect_string::{
     NpipeServer, PipeTemplate, PortRange, ServerTransport, SpipeServer, SslServer, TcpServer,
+    VsockPort, VsockServer,
 };
 use crate::error::{HandedFault, socket_error};
 use crate::listen::{Accepts, Listener, expand};
-use crate::{LinkError, RunDir, ServerEndpoint, tcp, unix};
+use crate::{LinkError, RunDir, ServerEndpoint, tcp, unix, vsock};
 
 /// Listens on a socket that listens already, if it is where the endpoint says: at a port of its
 /// range, or of any number with `port=0`, or at the pipe's path in the run directory. What the
@@ -56,6 +57,13 @@ pub fn listen_on(
             let port = port(ssl.port)?;
             (Accepts::Tcp, ServerTransport::Ssl(SslServer { port, ..ssl.clone() }))
         }
+        ServerTransport::Vsock(vsock) => {
+            let Place::Vsock(port) = place else { return Err(fail(place.elsewhere())) };
+            if vsock.port != VsockPort::ANY && vsock.port != port {
+                return Err(fail(place.elsewhere()));
+            }
+            (Accepts::Vsock, ServerTransport::Vsock(VsockServer { port, ..vsock.clone() }))
+        }
         ServerTransport::TcpReverse(_)
         | ServerTransport::SslReverse(_)
         | ServerTransport::Com { .. }
@@ -70,6 +78,7 @@ pub fn listen_on(
 enum Place {
     Port(std::num::NonZeroU16),
     Path(PathBuf),
+    Vsock(VsockPort),
     Elsewhere,
 }
 
@@ -83,6 +92,7 @@ impl Place {
         let address = getsockname(socket).ok()?;
         Some(match address.address_family() {
             AddressFamily::INET | AddressFamily::INET6 => Place::Port(tcp::port_of(socket).ok()?),
+            AddressFamily::VSOCK => Place::Vsock(vsock::own_port(socket)?),
             AddressFamily::UNIX => path_of(address).map_or(Place::Elsewhere, Place::Path),
             _ => Place::Elsewhere,
         })
@@ -111,6 +121,7 @@ impl std::fmt::Display for Place {
         match self {
             Place::Port(port) => write!(f, "tcp port {port}"),
             Place::Path(path) => write!(f, "{}", path.display()),
+            Place::Vsock(port) => write!(f, "vsock port {port}"),
             Place::Elsewhere => f.write_str("an address of another kind"),
         }
     }

@@ -4,8 +4,8 @@
 //!
 //! Reading order: [`connect_string`] (the written form, pure), [`Link`] (a pipe and its two
 //! halves), [`connect`] and [`listen`] (from the written form to a pipe), [`LinkError`]. Then one
-//! file for each transport: `unix` for `npipe:`, `tcp` for `tcp:`, `reverse` for `clicon=`, `exec`
-//! for `exec:` and `stdio`, [`tls`] for what is put around them as `spipe:` and `ssl:`, `pair` for
+//! file for each transport: `unix` for `npipe:`, `tcp` for `tcp:`, `reverse` for `clicon=`, `vsock`,
+//! `exec` for `exec:` and `stdio`, [`tls`] for what is put around them as `spipe:` and `ssl:`, `pair` for
 //! a pipe within one machine without a name. [`registry`] is beside all that: which servers there
 //! are.
 //!
@@ -52,6 +52,7 @@ mod tcp;
 pub mod tls;
 mod unix;
 mod user_name;
+mod vsock;
 
 pub use command_line::{Arguments, hide_passwords};
 pub use connect::connect;

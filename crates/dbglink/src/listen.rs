@@ -2,10 +2,11 @@
 
 use crate::connect_string::{
     NpipeServer, PipeName, PipeTemplate, ServerTransport, SpipeServer, SslServer, TcpServer,
+    VsockServer,
 };
 use crate::error::socket_error;
 use crate::unix::{Access, SocketFile};
-use crate::{Link, LinkError, RunDir, ServerEndpoint, tcp, unix};
+use crate::{Link, LinkError, RunDir, ServerEndpoint, tcp, unix, vsock};
 use dbgbase::{Pid, Tid};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -59,6 +60,12 @@ pub fn listen(endpoint: &ServerEndpoint, run_dir: &RunDir) -> Result<Listener, L
             let endpoint = ServerEndpoint { transport, password };
             Ok(Listener::new(Accepts::Tcp, socket, endpoint))
         }
+        ServerTransport::Vsock(vsock) => {
+            let (socket, port) = vsock::listen_at(vsock.cid, vsock.port)?;
+            let transport = ServerTransport::Vsock(VsockServer { port, ..vsock.clone() });
+            let endpoint = ServerEndpoint { transport, password };
+            Ok(Listener::new(Accepts::Vsock, socket, endpoint))
+        }
         ServerTransport::TcpReverse(_)
         | ServerTransport::Com { .. }
         | ServerTransport::SslReverse(_)
@@ -88,6 +95,7 @@ pub(crate) enum Accepts {
     /// With the socket's file, if it is ours.
     Unix(#[expect(dead_code, reason = "held for its drop")] Option<SocketFile>),
     Tcp,
+    Vsock,
 }
 
 impl Listener {
@@ -131,7 +139,7 @@ impl Listener {
             Err(errno) => return Err(socket_error("accept a client")(errno)),
         };
         match self.accepts {
-            Accepts::Unix(_) => {}
+            Accepts::Unix(_) | Accepts::Vsock => {}
             Accepts::Tcp => match tcp::tune(socket.as_fd()) {
                 // The client has gone already.
                 Err(Errno::INVAL | Errno::NOTCONN) => return Ok(None),

@@ -106,7 +106,7 @@ pub(crate) fn connect_to(
     let to = format!("{host} port {port}");
     Err(match failure.kind() {
         io::ErrorKind::ConnectionRefused => {
-            LinkError::Refused { host: host.to_string(), port: port.get() }
+            LinkError::Refused { host: host.to_string(), port: port.get().into() }
         }
         io::ErrorKind::TimedOut => LinkError::TimedOut { to, timeout },
         _ => LinkError::Connect { to, reason: failure },

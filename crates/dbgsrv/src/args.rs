@@ -58,6 +58,8 @@ usage: dbgsrv -t <transport> [-audit <place>] [[-sifeo <image>] -c[s] <command l
   -t ssl:proto=tls1,certuser=<certificate>,port=<port>,clicon=<client>
         the same with TLS, to clients whose certificates are trusted; machuser=
         takes the machine's store; 'dbgsrvctl cert' makes and trusts them
+  -t vsock:port=<port>[,cid=<number>][,hidden],password=<password> | unprotected
+        serve virtual machines and their host (vsock); ports are its own, 0 for any
   -t stdio
         serve whoever has its standard input and output, and end with them
   ,password=<password>

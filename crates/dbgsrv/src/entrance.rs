@@ -49,6 +49,7 @@ pub fn task(endpoint: &ServerEndpoint) -> Result<Option<TaskSource>, ServerError
         | ServerTransport::Tcp(_)
         | ServerTransport::TcpReverse(_)
         | ServerTransport::Com { .. }
+        | ServerTransport::Vsock(_)
         | ServerTransport::Stdio => None,
     };
     if tls.is_none() && endpoint.password.is_none() {

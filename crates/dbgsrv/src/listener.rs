@@ -268,7 +268,7 @@ fn refusal(uid: Option<u32>, admission: &Admission) -> Option<String> {
 fn client_words(uid: Option<u32>, peer: Option<PeerInfo>) -> ClientWords {
     let peer = peer.and_then(|peer| match peer {
         PeerInfo::Process { pid, .. } => pid.map(|pid| format!("process {pid}")),
-        PeerInfo::Tcp { peer, .. } => Some(peer.to_string()),
+        PeerInfo::Machine { .. } | PeerInfo::Tcp { .. } => Some(peer.to_string()),
     });
     ClientWords { user: uid.map(dbglink::user_name), peer }
 }

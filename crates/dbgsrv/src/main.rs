@@ -66,6 +66,7 @@ fn serve(service: Service, inherited: Inherited) -> Result<(), ServerError> {
         (_, Some(task)) => Admission::Login { limits: entrance::limits(&endpoint), task },
         (ServerTransport::Tcp(tcp), _) if tcp.unprotected => Admission::Unprotected,
         (ServerTransport::TcpReverse(tcp), _) if tcp.unprotected => Admission::Unprotected,
+        (ServerTransport::Vsock(vsock), _) if vsock.unprotected => Admission::Unprotected,
         // Who has started it has its ends, and whoever that gave them to.
         (ServerTransport::Stdio, _) => Admission::Unprotected,
         _ => Admission::SameUser,

@@ -18,7 +18,7 @@ use crate::PROGRAM;
 /// A command that runs dbgsrv as a service manager does, with these descriptors from 3 on. They are
 /// the command's standard input and error at first, and a shell moves them, so that no process that
 /// another test starts in this moment inherits them.
-fn handing(guard: &Guard, sockets: Vec<OwnedFd>, transport: &str) -> Command {
+pub(crate) fn handing(guard: &Guard, sockets: Vec<OwnedFd>, transport: &str) -> Command {
     let count = sockets.len();
     let script = "exec 3<&0 4<&2 </dev/null; [ $0 -lt 2 ] && exec 4<&-; [ $0 -lt 1 ] && exec 3<&-; \
                   export LISTEN_PID=${LISTEN_PID-$$}; exec \"$@\" 2>&1";

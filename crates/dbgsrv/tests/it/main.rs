@@ -50,6 +50,7 @@ mod signals; // told, passed, dropped, and never twice
 mod stepping; // one instruction at a time
 mod terminal; // a target's own pseudo-terminal, and what becomes of it
 mod threads; // sites and many threads
+mod vsock; // servers that virtual machines reach
 mod watchpoints; // what the CPU watches, in every thread
 mod windows; // what stops bring along by their client's wish
 
