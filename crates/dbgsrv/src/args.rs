@@ -48,9 +48,10 @@ usage: dbgsrv -t <transport> [-audit <place>] [[-sifeo <image>] -c[s] <command l
   -t npipe:pipe=<name>[,hidden]
         serve on this machine at a named pipe; %d, %x and the like in the name
         stand for the server's process id, a second one for its thread id
-  -t tcp:port=<port>[:<last port>][,hidden][,unprotected]
+  -t tcp:port=<port>[:<last port>][,hidden][,unprotected][,IcfEnable]
         serve at a TCP port, the first free one of a range; without
-        'unprotected' only to this machine's own user and root
+        'unprotected' only to this machine's own user and root; IcfEnable opens
+        the firewall for the port
   -t tcp:port=<port>,clicon=<client>[,unprotected]
         connect to a client that waits at this port, and serve only that one
   -t spipe:proto=tls1,certuser=<certificate>,pipe=<name>[,hidden]

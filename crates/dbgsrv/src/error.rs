@@ -23,6 +23,9 @@ pub enum ServerError {
     /// What a service manager has handed over cannot be used.
     #[error("{0}")]
     Handed(String),
+    /// The firewall cannot be opened.
+    #[error("{0}")]
+    Firewall(String),
     /// The audit trail cannot be written.
     #[error("cannot write {place}: {reason}; -audit says where else, or none")]
     Audit {

@@ -24,6 +24,7 @@ pub mod dispatch;
 pub mod entrance;
 pub mod error;
 mod files;
+pub mod firewall;
 pub mod guardian;
 mod guesses;
 #[expect(unsafe_code, reason = "the journal's shared memory is read and written as atomics")]

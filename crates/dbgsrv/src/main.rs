@@ -17,7 +17,7 @@ use dbgsrv::listener::{self, Admission, Source};
 use dbgsrv::manager::Manager;
 use dbgsrv::ptrace::Termination;
 use dbgsrv::spawn::{self, Handed, Inherited};
-use dbgsrv::{ServerError, audit, entrance};
+use dbgsrv::{ServerError, audit, entrance, firewall};
 
 /// How long a client with `clicon=` is called that is not there yet.
 const CALL_PATIENCE: Duration = Duration::from_secs(60);
@@ -78,6 +78,7 @@ fn serve(service: Service, inherited: Inherited) -> Result<(), ServerError> {
     let run_dir = RunDir::of_this_user();
     let manager = Manager::at(inherited.notify).map_err(ServerError::Handed)?;
     let Opened { source, termination, writing } = open(&endpoint, inherited.sockets, &run_dir)?;
+    open_firewall(&source)?;
     audit::begin(place, endpoint.transport().word(), &place_of(&source, &endpoint))?;
     if let Some(program) = &program {
         dbgsrv::ptrace::start(program)?;
@@ -95,6 +96,21 @@ fn serve(service: Service, inherited: Inherited) -> Result<(), ServerError> {
         // That is how it is to end.
         Err(ServerError::ClientGone) => Ok(()),
         other => other,
+    }
+}
+
+/// Opens the firewall for where clients connect, if the connection string asks for that.
+fn open_firewall(source: &Source) -> Result<(), ServerError> {
+    let Source::Listener(listener) = source else { return Ok(()) };
+    match &listener.endpoint().transport {
+        ServerTransport::Tcp(tcp) if tcp.icf_enable => {
+            firewall::open(tcp.port.low()).map_err(ServerError::Firewall)
+        }
+        ServerTransport::Npipe(npipe) if npipe.icf_enable => {
+            eprintln!("dbgsrv: IcfEnable: a pipe is a unix socket, which no firewall filters");
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -22,6 +22,7 @@ mod ends; // exits, kills, threads and leaders that end
 mod events; // what stops a target because its client wants to know
 mod file_names; // what files are, where links lead, and names that are removed
 mod files; // files of the server's machine, and as a target sees them
+mod firewall; // a port is opened where it is filtered
 mod following; // processes that a target makes become targets
 mod functions; // functions that a thread is made to call
 mod guardian; // a session process that is killed
