@@ -25,8 +25,8 @@
 //!   It takes other parameters, see [`Transport`].
 //! * A listening server may give `port=0` for any free port. Everybody else names a real one.
 //! * Names of pipes are file names, so upper and lower case differ in them. See [`PipeTemplate`].
-//! * `unprotected` (server, `tcp` and `vsock`) is ours: it lets peers of other machines in without a password.
-//!   `password=file:PATH` and `password=env:NAME` are ours too. See [`Password`].
+//! * `unprotected` (server, `tcp` and `vsock`) is ours: it lets peers of other machines in without
+//!   a password. `password=file:PATH` and `password=env:NAME` are ours too. See [`Password`].
 
 mod certificate;
 mod com;

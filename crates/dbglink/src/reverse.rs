@@ -60,8 +60,8 @@ impl Awaited {
     }
 
     /// Waits for the server. Whoever else calls is turned away without a word. One that calls from
-    /// its machine and is not it, or does not want us, is reported, and the waiting goes on: whoever
-    /// can call from there must not be able to end it.
+    /// its machine and is not it, or does not want us, is reported, and the waiting goes on:
+    /// whoever can call from there must not be able to end it.
     ///
     /// **Errors**: [`LinkError`]; [`LinkError::NotCalled`] if it has not called in time.
     pub fn accept(

@@ -11,7 +11,7 @@ use dbglink::{Link, RunDir, ServerEndpoint};
 use dbgsrv::listener::{self, Admission, Source};
 use dbgsrv::login::{Passage, Turn, Turned};
 use dbgsrv::logins::LoginLimits;
-use dbgsrv::manager::Manager;
+use dbgsrv::supervisor::Supervisor;
 
 /// What a client says, in front of its name.
 const GREETING: &str = "let me in as ";
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
                 &termination,
                 admission,
                 Vec::new(),
-                Manager::default(),
+                Supervisor::default(),
             )
         });
     if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

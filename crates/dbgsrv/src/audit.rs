@@ -14,6 +14,7 @@ mod trail;
 
 use std::ffi::OsString;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 pub use place::Place;
 pub(crate) use session::{answered, asked, followed, handed_over, took_over};
@@ -91,7 +92,7 @@ pub(crate) fn let_in(session: u32, client: &ClientWords, how: &How) {
 /// Tells of a client that was not let in, and why. A crowd of them is told of as a number.
 pub(crate) fn turned_away(user: Option<&str>, peer: Option<&str>, why: &str) {
     if let Some(trail) = TRAIL.get() {
-        trail.write_some(|| {
+        trail.write_some(Instant::now(), || {
             login(user, peer).text("result", "turned away").text("why", why).refused()
         });
     }

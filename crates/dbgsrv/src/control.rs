@@ -269,10 +269,8 @@ mod tests {
             let admitted = Admitted { user: user.to_owned(), how: "x y".to_owned(), link };
             one.send(&Message::Admitted(admitted)).expect("room");
             let told = other.try_receive();
-            assert_eq!(
-                matches!(told, Some(Message::Admitted(told)) if told.user == user && told.how == "x y"),
-                is_told
-            );
+            let is_it = |told: &Admitted| told.user == user && told.how == "x y";
+            assert_eq!(matches!(told, Some(Message::Admitted(told)) if is_it(&told)), is_told);
         }
     }
 

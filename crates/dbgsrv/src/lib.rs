@@ -33,7 +33,6 @@ pub mod listener;
 pub mod local;
 pub mod login;
 pub mod logins;
-pub mod manager;
 mod memory_shortage;
 mod outbox;
 mod processes;
@@ -45,6 +44,7 @@ pub mod session;
 mod sessions;
 #[expect(unsafe_code, reason = "adopting the descriptors that a session process inherits")]
 pub mod spawn;
+pub mod supervisor;
 mod task;
 mod terminal;
 

@@ -11,10 +11,10 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use crate::audit::{self, How};
 use crate::error::{ServerError, system};
 use crate::logins::{Entrant, LoginLimits, Logins};
-use crate::manager::Manager;
 use crate::ptrace::Termination;
 use crate::sessions::Sessions;
 use crate::spawn::ClientWords;
+use crate::supervisor::Supervisor;
 
 /// How long a client that cannot be accepted, for want of descriptors, waits for the next attempt.
 const RETRY: Duration = Duration::from_secs(1);
@@ -60,7 +60,7 @@ pub fn prepare() -> Result<Termination, ServerError> {
 ///
 /// A client that cannot be given a session, because the system has no more processes or
 /// descriptors, is turned away, and the server goes on. `implicit` are the words of the implicit
-/// command line, none if there is none. `manager` is told how the server is.
+/// command line, none if there is none. `supervisor` is told how the server is.
 ///
 /// **Errors**: [`ServerError`] if clients cannot be waited for at all;
 /// [`ServerError::ClientGone`].
@@ -69,7 +69,7 @@ pub fn run(
     termination: &Termination,
     admission: Admission,
     implicit: Vec<Vec<u8>>,
-    mut manager: Manager,
+    mut supervisor: Supervisor,
 ) -> Result<(), ServerError> {
     let mut sessions = Sessions::new(|report| warn(&report.to_string()), implicit);
     let (admission, mut logins) = match admission {
@@ -85,9 +85,9 @@ pub fn run(
     }
     let mut is_accepting = true;
     let place = listener.as_ref().map_or_else(|| "calling".to_owned(), place_in_words);
-    manager.ready(&status(&place, &sessions)).unwrap_or_else(|why| warn(&why));
+    supervisor.ready(&status(&place, &sessions)).unwrap_or_else(|why| warn(&why));
     loop {
-        manager.status(&status(&place, &sessions)).unwrap_or_else(|why| warn(&why));
+        supervisor.status(&status(&place, &sessions)).unwrap_or_else(|why| warn(&why));
         let is_idle = sessions.is_empty() && logins.as_ref().is_none_or(Logins::is_empty);
         if listener.is_none() && is_idle {
             audit::end("its client has gone");
@@ -100,7 +100,7 @@ pub fn run(
         sessions.attend();
         if woken.is_terminated || sessions.want_end() {
             audit::end(if woken.is_terminated { "signal" } else { "asked for" });
-            manager.stopping("leaving all targets").unwrap_or_else(|why| warn(&why));
+            supervisor.stopping("leaving all targets").unwrap_or_else(|why| warn(&why));
             logins.into_iter().for_each(Logins::end);
             sessions.end();
             return Ok(());

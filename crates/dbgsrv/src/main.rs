@@ -14,9 +14,9 @@ use dbglink::connect_string::{HostName, Password, PasswordSource, ServerTranspor
 use dbglink::{Arguments, RunDir, ServerEndpoint, registry};
 use dbgsrv::args::{self, Invocation, Service};
 use dbgsrv::listener::{self, Admission, Source};
-use dbgsrv::manager::Manager;
 use dbgsrv::ptrace::Termination;
 use dbgsrv::spawn::{self, Handed, Inherited};
+use dbgsrv::supervisor::Supervisor;
 use dbgsrv::{ServerError, audit, entrance, firewall};
 
 /// How long a client with `clicon=` is called that is not there yet.
@@ -76,7 +76,7 @@ fn serve(service: Service, inherited: Inherited) -> Result<(), ServerError> {
         password.forget();
     }
     let run_dir = RunDir::of_this_user();
-    let manager = Manager::at(inherited.notify).map_err(ServerError::Handed)?;
+    let supervisor = Supervisor::at(inherited.notify).map_err(ServerError::Handed)?;
     let Opened { source, termination, writing } = open(&endpoint, inherited.sockets, &run_dir)?;
     open_firewall(&source)?;
     audit::begin(place, endpoint.transport().word(), &place_of(&source, &endpoint))?;
@@ -88,7 +88,7 @@ fn serve(service: Service, inherited: Inherited) -> Result<(), ServerError> {
         Source::Listener(listener) => registry::register(listener.endpoint(), &run_dir).ok(),
         Source::Call(_) => None,
     };
-    let served = listener::run(source, &termination, admission, implicit, manager);
+    let served = listener::run(source, &termination, admission, implicit, supervisor);
     let Some(writing) = writing else { return served };
     // What the session said last is still on its way.
     let _ = writing.join();
@@ -156,7 +156,7 @@ fn open(
     Ok(Opened { source, termination: listener::prepare()?, writing: None })
 }
 
-/// The socket that a service manager has handed over, if it has.
+/// The socket that a service supervisor has handed over, if it has.
 fn the_one(mut handed: Vec<Handed>) -> Result<Option<OwnedFd>, ServerError> {
     if let [_, _, ..] = handed.as_slice() {
         let names: Vec<String> = handed.into_iter().map(|handed| handed.name).collect();

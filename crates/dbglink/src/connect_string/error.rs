@@ -224,8 +224,8 @@ impl ParseErrorKind {
                  or tcp:port=NUMBER"
             }
             ParseErrorKind::OpenVsock => {
-                "a server of vsock needs password=, or `unprotected` to let everybody in; the kernel \
-                 does not say which user is at the other end"
+                "a server of vsock needs password=, or `unprotected` to let everybody in; the \
+                 kernel does not say which user is at the other end"
             }
             ParseErrorKind::ExecIsForClients => {
                 "exec:COMMAND is for clients; the server at the other end of such a command is \

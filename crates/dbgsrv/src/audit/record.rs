@@ -5,9 +5,9 @@
 //!   2026-11-22T01:25:51.123Z dbgsrv[4711]: attach session=3 user=alice pid=77 result=done
 //! ```
 //!
-//! Values are other people's words: names of programs, paths, what a peer says it is. Whatever could
-//! end a line, look like another value or be shown as something else than it is, is escaped, so that
-//! a line is one event, whatever it is about.
+//! Values are other people's words: names of programs, paths, what a peer says it is. Whatever
+//! could end a line, look like another value or be shown as something else than it is, is escaped,
+//! so that a line is one event, whatever it is about.
 
 use std::time::SystemTime;
 
@@ -136,8 +136,8 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_./:@%+,#*~[]".contains(&byte)
 }
 
-/// A value as it is told: letters and digits of any script and what ASCII prints stay, anything else
-/// becomes `\xHH` or `\u{H}`.
+/// A value as it is told: letters and digits of any script and what ASCII prints stay, anything
+/// else becomes `\xHH` or `\u{H}`.
 fn escaped(value: &[u8]) -> String {
     let mut text = String::new();
     for chunk in value.utf8_chunks() {

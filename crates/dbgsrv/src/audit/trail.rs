@@ -1,5 +1,5 @@
-//! Writing entries where they belong, each in one piece, whoever else writes there. It does not know
-//! what they are about.
+//! Writing entries where they belong, each in one piece, whoever else writes there. It does not
+//! know what they are about.
 //!
 //! What cannot be written is lost: a server that stopped because a disk is full would leave its
 //! targets to whoever fills it. It is said once on standard error, and the next entry that can be
@@ -83,10 +83,9 @@ impl Trail {
         self.write_in(&mut self.state(), record);
     }
 
-    /// Writes an entry about somebody who was turned away, unless there are too many of them.
-    pub(super) fn write_some(&self, record: impl FnOnce() -> Record) {
+    /// Writes an entry about somebody who was turned away now, unless there are too many of them.
+    pub(super) fn write_some(&self, now: Instant, record: impl FnOnce() -> Record) {
         let state = &mut *self.state();
-        let now = Instant::now();
         let (began, count) = match state.crowd {
             Some((began, count)) if now.saturating_duration_since(began) < CROWD_TIME => {
                 (began, count)

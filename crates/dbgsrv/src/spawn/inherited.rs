@@ -67,7 +67,10 @@ pub fn take_inherited() -> Result<Inherited, ServerError> {
 pub(super) fn take_variable(name: &str) -> Option<OsString> {
     let value = std::env::var_os(name);
     // SAFETY: this process has no other thread that could read the environment meanwhile.
-    unsafe { std::env::remove_var(name) };
+    #[expect(clippy::disallowed_methods, reason = "whatever is started later is not to have it")]
+    unsafe {
+        std::env::remove_var(name);
+    };
     value
 }
 

@@ -1,5 +1,5 @@
-//! What is written of who was let in and what was done: where it goes, that it is one line for each,
-//! and what no line holds.
+//! What is written of who was let in and what was done: where it goes, that it is one line for
+//! each, and what no line holds.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! Those at the door: who guesses, who calls and is nobody, and what a server keeps of its password.
+//! Those at the door: who guesses, who calls and is nobody, and what a server keeps of its
+//! password.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -60,7 +61,7 @@ fn who_guesses_while_another_one_waits_is_told_how_long() {
     }
     drop(silent);
     until("them to be gone", || (logins(&server) == 0).then_some(()));
-    let mut client = try_password(port, PASSWORD).ok().expect("it is right");
+    let mut client = try_password(port, PASSWORD).expect("it is right");
     client.call(&ServerInfo {}).expect("it answers");
 }
 
@@ -137,7 +138,7 @@ fn a_server_does_not_keep_its_password() {
     let mask = format!("password={}", "*".repeat(PASSWORD.len()));
     assert_eq!(places_in_memory(server.pid(), mask.as_bytes()), ["[stack]"]);
     assert_eq!(places_in_memory(server.pid(), PASSWORD.as_bytes()), [""; 0]);
-    let mut client = try_password(port, PASSWORD).ok().expect("it is right");
+    let mut client = try_password(port, PASSWORD).expect("it is right");
     let session = Pid::new(client.call(&ServerInfo {}).expect("it answers").pid);
     for pid in [server.pid(), session] {
         assert!(procfs::is_alive(pid));

@@ -57,7 +57,8 @@ fn output_in(guard: &Guard, pid: Pid, words: &[&str]) -> String {
 /// Whether a connection to a port of this machine is let through, in the network of a process.
 fn is_open(guard: &Guard, pid: Pid, port: u16) -> bool {
     let script = format!(
-        "import socket; s = socket.socket(); s.settimeout(2); print(s.connect_ex(('127.0.0.1', {port})))"
+        "import socket\ns = socket.socket()\ns.settimeout(2)\n\
+         print(s.connect_ex(('127.0.0.1', {port})))"
     );
     output_in(guard, pid, &["python3", "-c", &script]).trim() == "0"
 }

@@ -1,6 +1,6 @@
 //! Servers that virtual machines reach. A session takes a kernel that leads back to its own machine
-//! (vsock_loopback); where there is none, what can be seen from one side is tested, and what is said
-//! of the rest.
+//! (vsock_loopback); where there is none, what can be seen from one side is tested, and what is
+//! said of the rest.
 
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -66,9 +66,8 @@ fn virtual_machines_are_served() {
         None => {
             let wrong = connect(&format!("vsock:cid=1,port={port},password=wrong"));
             assert!(wrong.err().expect("it is wrong").to_string().contains("0x80004005"));
-            let mut client = connect(&format!("vsock:cid=1,port={port},password=sesame7"))
-                .ok()
-                .expect("it listens");
+            let mut client =
+                connect(&format!("vsock:cid=1,port={port},password=sesame7")).expect("it listens");
             debug(&mut client);
         }
         Some(error) => {
@@ -113,7 +112,7 @@ fn a_port_of_vsock_that_is_taken_or_handed_over_is_told_from_a_free_one() {
     };
     let string = listener.endpoint().to_string();
     let error = dbglink::listen(&string.parse().expect("an endpoint"), &run_dir);
-    let error = error.err().expect("it is taken").to_string();
+    let error = error.expect_err("it is taken").to_string();
     assert!(error.starts_with("vsock port ") && error.contains("already in use"), "{error}");
     for (transport, is_right) in
         [("vsock:port=0,unprotected", true), (&string, true), ("vsock:port=1,unprotected", false)]

@@ -1,5 +1,5 @@
-//! Telling a service manager how the server is: sd_notify(3), datagrams of lines `NAME=VALUE` to the
-//! socket that it names. It knows how things are told, not when.
+//! Telling a service manager how the server is: sd_notify(3), datagrams of lines `NAME=VALUE` to
+//! the socket that it names. It knows how things are told, not when.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
@@ -14,20 +14,20 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who has started the server and wants to know how it is; often nobody.
 #[derive(Default)]
-pub struct Manager {
+pub struct Supervisor {
     place: Option<(OwnedFd, SocketAddrUnix)>,
     /// What it was told last of what the server does.
     status: String,
 }
 
-impl Manager {
+impl Supervisor {
     /// The one at a socket, as `NOTIFY_SOCKET` names it: a path, or `@NAME` in the abstract
     /// namespace.
     ///
     /// **Errors**: a sentence that names it.
-    pub fn at(place: Option<OsString>) -> Result<Manager, String> {
+    pub fn at(place: Option<OsString>) -> Result<Supervisor, String> {
         let Some(place) = place.filter(|place| !place.is_empty()) else {
-            return Ok(Manager::default());
+            return Ok(Supervisor::default());
         };
         let failed = |why: &dyn std::fmt::Display| {
             format!("the service manager at {} cannot be told: {why}", place.display())
@@ -37,7 +37,7 @@ impl Manager {
         let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None);
         let socket = socket.map_err(|errno| failed(&errno))?;
         set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE)).map_err(|it| failed(&it))?;
-        Ok(Manager { place: Some((socket, address)), status: String::new() })
+        Ok(Supervisor { place: Some((socket, address)), status: String::new() })
     }
 
     /// The server is ready for clients.
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn nobody_is_told_nothing() {
         for place in [None, Some(OsString::new())] {
-            let mut nobody = Manager::at(place).expect("there is none");
+            let mut nobody = Supervisor::at(place).expect("there is none");
             nobody.ready("x").and_then(|()| nobody.stopping("y")).expect("nothing to do");
         }
     }
@@ -94,10 +94,10 @@ mod tests {
     #[test]
     fn a_place_that_is_none_is_named() {
         for place in ["vsock:2:1234", "relative", &format!("/{}", "x".repeat(200))] {
-            let said = Manager::at(Some(place.into())).err().expect("no unix socket");
+            let said = Supervisor::at(Some(place.into())).err().expect("no unix socket");
             assert!(said.contains(place), "{said}");
         }
-        let mut gone = Manager::at(Some("/nonexistent/notify".into())).expect("a path");
+        let mut gone = Supervisor::at(Some("/nonexistent/notify".into())).expect("a path");
         assert!(gone.ready("x").expect_err("nobody is there").contains("cannot be told"));
     }
 }
