@@ -1,6 +1,6 @@
 //! The audit trail: one line for each client that asks to be let in, and for each request that a
-//! server carries out with its rights. It knows what is told and when; [`Trail`](trail::Trail)
-//! knows where it goes. docs/security.md has the table of what is told.
+//! server carries out with its rights. It knows what is told and when; `trail` knows where it goes.
+//! docs/security.md has the table of what is told.
 //!
 //! A process of a server has one trail, opened when it starts, and the rest of the server tells it
 //! of what happens by the functions here, which do nothing where there is none. Each process writes
