@@ -156,7 +156,13 @@ fn what_is_handed_to_somebody_else_is_closed() {
     command.env("LISTEN_PID", "1");
     let mut server = Process::spawn(&mut command);
     drop(command);
-    until("the server", || guard.directory().join("run/door").exists().then_some(()));
+    let endpoint: ClientEndpoint = "npipe:server=.,pipe=door".parse().expect("an endpoint");
+    let run_dir = RunDir::at(guard.directory().join("run"));
+    let connect = || dbglink::connect(&endpoint, &run_dir, DEADLINE).ok();
+    let mut client = Client::open(until("the server to listen", connect));
+    // It has prepared for its end by then.
+    client.call(&ServerInfo {}).expect("it answers");
+    drop(client);
     let refused = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port));
     assert_eq!(refused.expect_err("closed").kind(), std::io::ErrorKind::ConnectionRefused);
     server.signal(Signal::SIGTERM);

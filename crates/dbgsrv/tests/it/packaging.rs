@@ -96,10 +96,10 @@ fn the_rights_that_are_left_are_enough_to_attach() {
     command.args(["-t", "npipe:pipe=test,password=sesame7", "-audit", "none"]);
     let run_dir = guard.directory().join("run");
     let mut server = Process::spawn(command.env("DBGSRV_RUN_DIR", &run_dir));
-    until("the server", || run_dir.join("test").exists().then_some(()));
     let endpoint = "npipe:server=.,pipe=test,password=sesame7".parse().expect("an endpoint");
-    let link = dbglink::connect(&endpoint, &dbglink::RunDir::at(&run_dir), DEADLINE);
-    let mut client = Client::open(link.expect("the password is right"));
+    let place = dbglink::RunDir::at(&run_dir);
+    let connect = || dbglink::connect(&endpoint, &place, DEADLINE).ok();
+    let mut client = Client::open(until("the server to listen", connect));
     // A process of somebody else, who has rights that the server has not.
     let testee = Testee::build("ticks", &[]);
     for starter in [&["setpriv", "--reuid=65534", "--clear-groups"][..], &["env"]] {
