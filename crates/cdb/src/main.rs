@@ -17,20 +17,24 @@ mod session;
 mod terminal;
 mod typing;
 
-use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use args::Invocation;
+use dbglink::Arguments;
+
+/// How long what was written last may take to leave.
+const FINISH_PATIENCE: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     if let Some(code) = dbgsrv::local::run_if_session() {
         return code;
     }
-    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let arguments = Arguments::of_this_process();
     if let Err(error) = dbglink::hide_passwords() {
         eprintln!("cdb: passwords on the command line can be seen by others: {error}");
     }
-    let options = match args::parse(&words) {
+    let options = match args::parse(arguments.get(1..).unwrap_or_default()) {
         Ok(Invocation::Debug(options)) => options,
         Ok(Invocation::Help) => {
             print!("{}", options::help());
@@ -50,7 +54,10 @@ fn main() -> ExitCode {
         Some(endpoint) => server::connect(endpoint),
         None => server::start(),
     };
-    report(connection.and_then(|connection| session::run(&options, connection)))
+    let status = report(connection.and_then(|connection| session::run(&options, connection)));
+    // What was said last is still being encrypted.
+    dbglink::finish_links(FINISH_PATIENCE);
+    status
 }
 
 /// The exit status of what went as wanted, did not, or could not be done at all.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use dbgeng::client::Return;
 use dbgeng::{Engine, hresult};
-use dbglink::{ClientEndpoint, Route, RunDir};
+use dbglink::{ClientEndpoint, LinkError, Route, RunDir};
 
 /// How long a process server may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,7 +34,8 @@ pub(crate) fn connect(endpoint: &ClientEndpoint) -> Result<Connection> {
         }
         None => CONNECT_TIMEOUT,
     };
-    let link = route.open(timeout).with_context(what)?;
+    let report = |error: &LinkError| eprintln!("cdb: {error}; still waiting for the server");
+    let link = route.open(timeout, report).with_context(what)?;
     let engine = Engine::connect(link, PROGRAM, comeback(route));
     let engine = engine.map_err(numbered).with_context(what)?;
     Ok(Connection { engine, server: Some(endpoint.to_string()) })
@@ -43,7 +44,9 @@ pub(crate) fn connect(endpoint: &ClientEndpoint) -> Result<Connection> {
 /// How the engine takes its session up again when the link is lost, if the route leads back.
 fn comeback(route: Route) -> Option<Return> {
     route.leads_back().then(|| Return {
-        open: Box::new(move |timeout| route.open(timeout).map_err(|error| error.to_string())),
+        open: Box::new(move |timeout| {
+            route.open(timeout, |_| ()).map_err(|error| error.to_string())
+        }),
         told: Box::new(|news| eprintln!("cdb: {news}")),
     })
 }

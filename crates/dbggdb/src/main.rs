@@ -10,25 +10,29 @@ mod place;
 mod server;
 
 use std::error::Error;
-use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use args::{Invocation, Options};
 use dbgeng::{ImageStore, SymbolEnvironment};
 use dbggdb::{FileSettings, Session, Start};
+use dbglink::Arguments;
 use listen::{Connection, Listener};
+
+/// How long what was written last may take to leave.
+const FINISH_PATIENCE: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     if let Some(code) = dbgsrv::local::run_if_session() {
         return code;
     }
-    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let arguments = Arguments::of_this_process();
     if let Err(error) = dbglink::hide_passwords() {
         eprintln!("dbggdb: passwords on the command line can be seen by others: {error}");
     }
-    let options = match args::parse(&words) {
+    let options = match args::parse(arguments.get(1..).unwrap_or_default()) {
         Ok(Invocation::Serve(options)) => options,
         Ok(Invocation::Help) => {
             print!("{}", args::HELP);
@@ -43,7 +47,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match serve(&options) {
+    let served = serve(&options);
+    // What was said last is still being encrypted.
+    dbglink::finish_links(FINISH_PATIENCE);
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("dbggdb: {error}");

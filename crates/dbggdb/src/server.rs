@@ -41,9 +41,12 @@ pub(crate) fn connect(
         }
         None => CONNECT_TIMEOUT,
     };
-    let link = route.open(timeout).map_err(unreachable)?;
+    let report = |error: &LinkError| eprintln!("dbggdb: {error}; still waiting for the server");
+    let link = route.open(timeout, report).map_err(unreachable)?;
     let comeback = route.leads_back().then(|| Return {
-        open: Box::new(move |timeout| route.open(timeout).map_err(|error| error.to_string())),
+        open: Box::new(move |timeout| {
+            route.open(timeout, |_| ()).map_err(|error| error.to_string())
+        }),
         told: Box::new(|news| eprintln!("dbggdb: {news}")),
     });
     Ok((link, comeback))

@@ -1,8 +1,11 @@
 //! Passwords on command lines: everybody can read those of others (proc_pid_cmdline(5)), so what
 //! stands behind `password=` is overwritten as soon as it has been read.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::ops::Deref;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileExt;
 
 /// Where passwords stand.
@@ -11,6 +14,39 @@ const NAME: &[u8] = b"password=";
 const MASK: u8 = b'*';
 /// No command line is longer.
 const LEN_MAX: u64 = 16 * 1024 * 1024;
+
+/// The arguments of this process, the program first: copies, which are overwritten when they are
+/// dropped, as far as safe code can.
+pub struct Arguments(Vec<OsString>);
+
+impl Arguments {
+    /// Copies them.
+    pub fn of_this_process() -> Arguments {
+        Arguments(std::env::args_os().collect())
+    }
+}
+
+impl Deref for Arguments {
+    type Target = [OsString];
+
+    fn deref(&self) -> &[OsString] {
+        &self.0
+    }
+}
+
+impl Drop for Arguments {
+    fn drop(&mut self) {
+        for argument in self.0.drain(..) {
+            wipe(argument.into_vec());
+        }
+    }
+}
+
+/// Overwrites bytes before their memory is given back.
+fn wipe(mut bytes: Vec<u8>) {
+    bytes.fill(0);
+    std::hint::black_box(&bytes);
+}
 
 /// Overwrites the passwords on this process's own command line. There is a moment before that in
 /// which they can be seen; `password=file:` and `password=env:` have none.
@@ -27,6 +63,7 @@ pub fn hide_passwords() -> io::Result<()> {
         let mask = vec![MASK; place.len()];
         memory.write_all_at(&mask, start + place.start as u64)?;
     }
+    wipe(line);
     Ok(())
 }
 

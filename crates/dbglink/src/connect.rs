@@ -4,7 +4,7 @@ use crate::connect_string::{ClientTransport, HostName};
 use crate::reverse::await_server;
 use crate::secret::{Secret, read_password};
 use crate::tls::{self, Credentials, Identity};
-use crate::{ClientEndpoint, Link, LinkError, RunDir, exec, tcp, unix};
+use crate::{ClientEndpoint, Link, LinkError, RunDir, exec, relays, tcp, unix, vsock};
 use std::time::Duration;
 
 /// Connects to a process server, and proves to it what the endpoint says: a certificate, a
@@ -51,9 +51,13 @@ pub(crate) fn connect_by(
         }
         ClientTransport::TcpReverse(_) | ClientTransport::SslReverse(_) => {
             match await_server(endpoint)? {
-                Some(awaited) => awaited.accept(timeout),
+                Some(awaited) => awaited.accept(timeout, |_| ()),
                 None => Err(LinkError::NotAvailable { transport: endpoint.transport() }),
             }
+        }
+        ClientTransport::Vsock(vsock) => {
+            let link = vsock::connect_to(vsock.cid, vsock.port, timeout)?;
+            way.encrypt_as(link, &format!("vsock cid {}", vsock.cid))
         }
         ClientTransport::Exec(command) => exec::start(command),
         ClientTransport::Com(_) => Err(LinkError::NotAvailable { transport: endpoint.transport() }),
@@ -80,6 +84,7 @@ impl Way {
             | ClientTransport::Tcp(_)
             | ClientTransport::TcpReverse(_)
             | ClientTransport::Com(_)
+            | ClientTransport::Vsock(_)
             | ClientTransport::Exec(_) => None,
         };
         let credentials = tls.map(Credentials::load).transpose()?;
@@ -90,22 +95,23 @@ impl Way {
     /// Speaks TLS on a link with the server on this machine, if it has to. What comes of it is the
     /// end of a socket pair then, at whose other end a thread encrypts.
     pub(crate) fn encrypt(&self, link: Link, server: &HostName) -> Result<Link, LinkError> {
+        self.encrypt_as(link, server.as_str())
+    }
+
+    fn encrypt_as(&self, link: Link, server: &str) -> Result<Link, LinkError> {
         let identity = match &self.credentials {
             Some(credentials) => Identity::Certificate(credentials),
             None if self.password.is_some() => Identity::Ephemeral,
             None => return Ok(link),
         };
         let password = self.password.as_ref().map(Secret::as_bytes);
-        let failed = |reason| LinkError::Tls { with: server.to_string(), reason };
+        let failed = |reason| LinkError::Tls { with: server.to_owned(), reason };
         let socket = link.into_fd()?;
-        let encrypted = tls::connect(socket, identity, server.as_str(), password, self.timeout);
+        let encrypted = tls::connect(socket, identity, server, password, self.timeout);
         let encrypted = encrypted.map_err(failed)?;
         let (link, inner) = Link::pair()?;
         let inner = inner.into_fd()?;
-        let thread = std::thread::Builder::new().name("tls".to_owned());
-        match thread.spawn(move || encrypted.relay(inner)) {
-            Ok(_) => Ok(link),
-            Err(reason) => Err(LinkError::Socket { what: "start a thread that encrypts", reason }),
-        }
+        relays::start(&link, move || encrypted.relay(inner))?;
+        Ok(link)
     }
 }

@@ -5,7 +5,8 @@
 //! string    := transport ":" parameter { "," parameter }
 //! transport := "npipe" | "tcp" | "com" | "spipe" | "ssl"
 //! parameter := name [ "=" value ]
-//! ours      := "exec:" command        (client)  |  "stdio"  (server)
+//! ours      := "vsock:" parameter { "," parameter }
+//!            | "exec:" command        (client)  |  "stdio"  (server)
 //! value     := text without "," and '"'  |  '"' text without '"' '"'
 //! ```
 //!
@@ -24,8 +25,8 @@
 //!   It takes other parameters, see [`Transport`].
 //! * A listening server may give `port=0` for any free port. Everybody else names a real one.
 //! * Names of pipes are file names, so upper and lower case differ in them. See [`PipeTemplate`].
-//! * `unprotected` (server, `tcp`) is ours: it lets peers of other machines in without a password.
-//!   `password=file:PATH` and `password=env:NAME` are ours too. See [`Password`].
+//! * `unprotected` (server, `tcp` and `vsock`) is ours: it lets peers of other machines in without
+//!   a password. `password=file:PATH` and `password=env:NAME` are ours too. See [`Password`].
 
 mod certificate;
 mod com;
@@ -40,13 +41,14 @@ mod port;
 mod print;
 mod shell_command;
 mod split;
+mod vsock;
 
 pub use certificate::{Certificate, CertificateName, CertificateSelector, CertificateStore, Proto};
 pub use com::{Channel, ComLine, ComPort, DevicePath};
 pub use endpoint::{
     ClientEndpoint, ClientTransport, NpipeClient, NpipeServer, ServerEndpoint, ServerTransport,
     SpipeClient, SpipeServer, SslClient, SslReverseClient, SslReverseServer, SslServer, TcpClient,
-    TcpReverseClient, TcpReverseServer, TcpServer, TlsParameters,
+    TcpReverseClient, TcpReverseServer, TcpServer, TlsParameters, VsockClient, VsockServer,
 };
 pub use error::{ParseError, ParseErrorKind, RefusedProto, Span};
 pub use host::HostName;
@@ -56,6 +58,7 @@ pub use pipe_name::{PIPE_NAME_LEN_MAX_BYTES, PipeName, PipeNameFault, PipeTempla
 pub use port::PortRange;
 pub use print::Listing;
 pub use shell_command::ShellCommand;
+pub use vsock::{ContextId, VsockPort};
 
 #[cfg(test)]
 mod tests;

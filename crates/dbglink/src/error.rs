@@ -1,7 +1,7 @@
 //! What can go wrong between an endpoint and an open link, worded for the person who gave the
 //! endpoint. Reading and writing an open link fails with `std::io::Error`, as any stream does.
 
-use crate::connect_string::Transport;
+use crate::connect_string::{ContextId, Transport, VsockPort};
 use crate::secret::SecretError;
 use crate::tls::{StoreError, TlsError};
 use std::fmt;
@@ -17,7 +17,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum LinkError {
     /// The transport is understood but cannot be opened yet. Use another one.
-    #[error("{transport} is not available yet; there are npipe, tcp, spipe and ssl")]
+    #[error("{transport} is not available yet; there are npipe, tcp, spipe, ssl and vsock")]
     NotAvailable {
         /// Which.
         transport: Transport,
@@ -108,6 +108,33 @@ pub enum LinkError {
         /// The longest path possible.
         len_max_bytes: usize,
     },
+    /// The kernel was built without it, or its module cannot be loaded. Use another transport.
+    #[error("this kernel has no vsock; tcp and exec:COMMAND need none")]
+    NoVsock,
+    /// A machine is asked for that this one is not.
+    #[error(
+        "cid {cid} is none of this machine's; without cid= the server listens at all it has (cid=1 \
+         takes the kernel's module vsock_loopback)"
+    )]
+    ForeignContextId {
+        /// Its number.
+        cid: ContextId,
+    },
+    /// No transport of vsock leads to the machine.
+    #[error(
+        "no way leads from here to the machine with cid {cid}; a host reaches its guests with \
+         vhost_vsock, a guest its host (cid=2), and each itself with vsock_loopback"
+    )]
+    NoSuchContextId {
+        /// Its number.
+        cid: ContextId,
+    },
+    /// The port is taken. Choose another one.
+    #[error("vsock port {port} is already in use; give another one, or 0 for any")]
+    VsockPortInUse {
+        /// Which.
+        port: VsockPort,
+    },
     /// The port is taken. Choose another one, or a range.
     #[error("tcp port {port} is already in use; give another one, or a range as in port=51:60")]
     PortInUse {
@@ -136,7 +163,7 @@ pub enum LinkError {
         /// The machine.
         host: String,
         /// The port.
-        port: u16,
+        port: u32,
     },
     /// The other side did not answer in time.
     #[error("{to} did not answer within {} s", .timeout.as_secs_f32())]
@@ -162,6 +189,14 @@ pub enum LinkError {
         /// The system's answer.
         reason: io::Error,
     },
+    /// A socket that was opened by somebody else is not what the connection string says.
+    #[error("the socket that was handed over {fault}; the connection string is {wanted}")]
+    Handed {
+        /// What is wrong with it.
+        fault: HandedFault,
+        /// The connection string.
+        wanted: String,
+    },
     /// A system call on a socket that was open already failed.
     #[error("cannot {what}: {reason}")]
     Socket {
@@ -170,6 +205,44 @@ pub enum LinkError {
         /// The system's answer.
         reason: io::Error,
     },
+}
+
+/// What is wrong with a socket that somebody else has opened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HandedFault {
+    /// It is none, or does not wait for connections.
+    NotListening,
+    /// It listens elsewhere.
+    Elsewhere {
+        /// Where.
+        found: String,
+    },
+    /// It is not where clients look for the pipe.
+    NotThere {
+        /// Where it is.
+        found: String,
+        /// Where they look.
+        path: PathBuf,
+    },
+    /// The transport listens nowhere.
+    Unwanted,
+}
+
+impl fmt::Display for HandedFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HandedFault::NotListening => f.write_str(
+                "does not wait for connections (ListenStream= and Accept=no make one that does)",
+            ),
+            HandedFault::Elsewhere { found } => {
+                write!(f, "is at {found} (port=0 takes whatever port it has)")
+            }
+            HandedFault::NotThere { found, path } => {
+                write!(f, "is at {found}, and clients look for the pipe at {}", path.display())
+            }
+            HandedFault::Unwanted => f.write_str("is of no use to a transport that waits nowhere"),
+        }
+    }
 }
 
 /// What is wrong with the directory of the sockets.

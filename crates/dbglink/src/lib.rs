@@ -4,10 +4,10 @@
 //!
 //! Reading order: [`connect_string`] (the written form, pure), [`Link`] (a pipe and its two
 //! halves), [`connect`] and [`listen`] (from the written form to a pipe), [`LinkError`]. Then one
-//! file for each transport: `unix` for `npipe:`, `tcp` for `tcp:`, `reverse` for `clicon=`, `exec`
-//! for `exec:` and `stdio`, [`tls`] for what is put around them as `spipe:` and `ssl:`, `pair` for
-//! a pipe within one machine without a name. [`registry`] is beside all that: which servers there
-//! are.
+//! file for each transport: `unix` for `npipe:`, `tcp` for `tcp:`, `reverse` for `clicon=`,
+//! `vsock`, `exec` for `exec:` and `stdio`, [`tls`] for what is put around them as `spipe:` and
+//! `ssl:`, `pair` for a pipe within one machine without a name, `handed` for sockets that somebody
+//! else has opened. [`registry`] is beside all that: which servers there are.
 //!
 //! ```no_run
 //! use dbglink::{ClientEndpoint, RunDir, ServerEndpoint};
@@ -37,11 +37,13 @@ mod connect;
 pub mod connect_string;
 mod error;
 mod exec;
+mod handed;
 mod link;
 mod listen;
 mod pair;
 mod peer;
 pub mod registry;
+mod relays;
 mod reverse;
 mod route;
 mod run_dir;
@@ -51,15 +53,18 @@ mod tcp;
 pub mod tls;
 mod unix;
 mod user_name;
+mod vsock;
 
-pub use command_line::hide_passwords;
+pub use command_line::{Arguments, hide_passwords};
 pub use connect::connect;
 pub use connect_string::{ClientEndpoint, ParseError, ServerEndpoint};
-pub use error::{LinkError, RunDirFault};
+pub use error::{HandedFault, LinkError, RunDirFault};
 pub use exec::adopt_stdio;
+pub use handed::listen_on;
 pub use link::{Link, LinkReader, LinkShutdown, LinkWriter};
 pub use listen::{Listener, listen};
 pub use peer::PeerInfo;
+pub use relays::finish_links;
 pub use reverse::{Awaited, await_server, call_client};
 pub use route::Route;
 pub use run_dir::RunDir;

@@ -186,10 +186,22 @@ impl LinkShutdown {
     ///
     /// **Errors**: [`LinkError::Socket`].
     pub fn shutdown(&self) -> Result<(), LinkError> {
+        self.end(Shutdown::Both)
+    }
+
+    /// Ends the link in one direction: a write fails, and the peer reads the end behind what was
+    /// written before.
+    ///
+    /// **Errors**: as [`shutdown`](LinkShutdown::shutdown).
+    pub(crate) fn finish_writing(&self) -> Result<(), LinkError> {
+        self.end(Shutdown::Write)
+    }
+
+    fn end(&self, direction: Shutdown) -> Result<(), LinkError> {
         let Some(socket) = self.socket.upgrade() else {
             return Ok(());
         };
-        match rustix::net::shutdown(&*socket, Shutdown::Both) {
+        match rustix::net::shutdown(&*socket, direction) {
             Err(rustix::io::Errno::NOTCONN) => Ok(()),
             other => other.map_err(socket_error("end a link")),
         }

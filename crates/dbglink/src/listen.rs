@@ -2,10 +2,11 @@
 
 use crate::connect_string::{
     NpipeServer, PipeName, PipeTemplate, ServerTransport, SpipeServer, SslServer, TcpServer,
+    VsockServer,
 };
 use crate::error::socket_error;
 use crate::unix::{Access, SocketFile};
-use crate::{Link, LinkError, RunDir, ServerEndpoint, tcp, unix};
+use crate::{Link, LinkError, RunDir, ServerEndpoint, tcp, unix, vsock};
 use dbgbase::{Pid, Tid};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -36,13 +37,13 @@ pub fn listen(endpoint: &ServerEndpoint, run_dir: &RunDir) -> Result<Listener, L
             let transport =
                 ServerTransport::Npipe(NpipeServer { pipe: pipe.into(), ..npipe.clone() });
             let endpoint = ServerEndpoint { transport, password };
-            Ok(Listener { accepts: Accepts::Unix(file), socket, endpoint })
+            Ok(Listener::new(Accepts::Unix(Some(file)), socket, endpoint))
         }
         ServerTransport::Tcp(tcp) => {
             let (socket, port) = tcp::listen_at(tcp.port)?;
             let transport = ServerTransport::Tcp(TcpServer { port, ..tcp.clone() });
             let endpoint = ServerEndpoint { transport, password };
-            Ok(Listener { accepts: Accepts::Tcp, socket, endpoint })
+            Ok(Listener::new(Accepts::Tcp, socket, endpoint))
         }
         ServerTransport::Spipe(spipe) => {
             let pipe = expand(&spipe.pipe);
@@ -51,13 +52,19 @@ pub fn listen(endpoint: &ServerEndpoint, run_dir: &RunDir) -> Result<Listener, L
             let transport =
                 ServerTransport::Spipe(SpipeServer { pipe: pipe.into(), ..spipe.clone() });
             let endpoint = ServerEndpoint { transport, password };
-            Ok(Listener { accepts: Accepts::Unix(file), socket, endpoint })
+            Ok(Listener::new(Accepts::Unix(Some(file)), socket, endpoint))
         }
         ServerTransport::Ssl(ssl) => {
             let (socket, port) = tcp::listen_at(ssl.port)?;
             let transport = ServerTransport::Ssl(SslServer { port, ..ssl.clone() });
             let endpoint = ServerEndpoint { transport, password };
-            Ok(Listener { accepts: Accepts::Tcp, socket, endpoint })
+            Ok(Listener::new(Accepts::Tcp, socket, endpoint))
+        }
+        ServerTransport::Vsock(vsock) => {
+            let (socket, port) = vsock::listen_at(vsock.cid, vsock.port)?;
+            let transport = ServerTransport::Vsock(VsockServer { port, ..vsock.clone() });
+            let endpoint = ServerEndpoint { transport, password };
+            Ok(Listener::new(Accepts::Vsock, socket, endpoint))
         }
         ServerTransport::TcpReverse(_)
         | ServerTransport::Com { .. }
@@ -69,7 +76,7 @@ pub fn listen(endpoint: &ServerEndpoint, run_dir: &RunDir) -> Result<Listener, L
 }
 
 /// A pipe's name with its codes replaced by this process and thread.
-fn expand(pipe: &PipeTemplate) -> PipeName {
+pub(crate) fn expand(pipe: &PipeTemplate) -> PipeName {
     let tid = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
     pipe.expand(Pid::new(std::process::id()), Tid::new(tid))
 }
@@ -84,12 +91,19 @@ pub struct Listener {
 }
 
 #[derive(Debug)]
-enum Accepts {
-    Unix(#[expect(dead_code, reason = "held for its drop")] SocketFile),
+pub(crate) enum Accepts {
+    /// With the socket's file, if it is ours.
+    Unix(#[expect(dead_code, reason = "held for its drop")] Option<SocketFile>),
     Tcp,
+    Vsock,
 }
 
 impl Listener {
+    /// One with a socket that listens there and does not block.
+    pub(crate) fn new(accepts: Accepts, socket: OwnedFd, endpoint: ServerEndpoint) -> Listener {
+        Listener { accepts, socket, endpoint }
+    }
+
     /// The endpoint with what is really in use: a pipe's final name, a TCP port with the upper end
     /// of its range. This is what is to be listed.
     pub fn endpoint(&self) -> &ServerEndpoint {
@@ -125,7 +139,7 @@ impl Listener {
             Err(errno) => return Err(socket_error("accept a client")(errno)),
         };
         match self.accepts {
-            Accepts::Unix(_) => {}
+            Accepts::Unix(_) | Accepts::Vsock => {}
             Accepts::Tcp => match tcp::tune(socket.as_fd()) {
                 // The client has gone already.
                 Err(Errno::INVAL | Errno::NOTCONN) => return Ok(None),

@@ -2,7 +2,7 @@
 //! elsewhere.
 
 use crate::error::socket_error;
-use crate::{LinkError, same_user};
+use crate::{LinkError, same_user, vsock};
 use dbgbase::Pid;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::net::{AddressFamily, SocketAddrAny, getpeername, getsockname};
@@ -24,6 +24,13 @@ pub enum PeerInfo {
         /// Its effective group.
         gid: u32,
     },
+    /// A virtual machine, or the host of this one, by vsock.
+    Machine {
+        /// Its number: 2 is the host, 1 this machine itself.
+        cid: u32,
+        /// The port at its end.
+        port: u32,
+    },
     /// The two ends of a TCP connection, neither ever an IPv4 address in IPv6 form.
     Tcp {
         /// The peer's.
@@ -40,6 +47,8 @@ impl PeerInfo {
     pub fn local_uid(&self) -> Option<u32> {
         match *self {
             PeerInfo::Process { uid, .. } => Some(uid),
+            // The kernel does not say.
+            PeerInfo::Machine { .. } => None,
             PeerInfo::Tcp { peer, local } => same_user::local_peer_uid(peer, local),
         }
     }
@@ -56,6 +65,11 @@ impl PeerInfo {
             let (uid, gid) = (credentials.uid(), credentials.gid());
             return Ok(PeerInfo::Process { pid: pid.map(Pid::new), uid, gid });
         }
+        if local.address_family() == AddressFamily::VSOCK {
+            let peer = vsock::peer_of(socket).ok_or(rustix::io::Errno::NOTCONN);
+            let (cid, port) = peer.map_err(&failed)?;
+            return Ok(PeerInfo::Machine { cid, port });
+        }
         let peer = getpeername(socket).map_err(&failed)?.ok_or(rustix::io::Errno::NOTCONN);
         let peer = internet(peer.map_err(&failed)?).map_err(&failed)?;
         Ok(PeerInfo::Tcp { peer, local: internet(local).map_err(&failed)? })
@@ -69,6 +83,7 @@ impl fmt::Display for PeerInfo {
                 write!(f, "process {pid} of uid {uid}")
             }
             PeerInfo::Process { pid: None, uid, .. } => write!(f, "a process of uid {uid}"),
+            PeerInfo::Machine { cid, port } => write!(f, "vsock cid {cid} port {port}"),
             PeerInfo::Tcp { peer, .. } => write!(f, "{peer}"),
         }
     }

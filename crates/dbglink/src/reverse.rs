@@ -59,10 +59,16 @@ impl Awaited {
         &self.server
     }
 
-    /// Waits for the server. Whoever else calls is turned away without a word.
+    /// Waits for the server. Whoever else calls is turned away without a word. One that calls from
+    /// its machine and is not it, or does not want us, is reported, and the waiting goes on:
+    /// whoever can call from there must not be able to end it.
     ///
     /// **Errors**: [`LinkError`]; [`LinkError::NotCalled`] if it has not called in time.
-    pub fn accept(&self, timeout: Duration) -> Result<Link, LinkError> {
+    pub fn accept(
+        &self,
+        timeout: Duration,
+        mut report: impl FnMut(&LinkError),
+    ) -> Result<Link, LinkError> {
         let deadline = Instant::now() + timeout;
         let mut stranger = None;
         loop {
@@ -96,7 +102,10 @@ impl Awaited {
                 stranger = Some(peer.ip());
                 continue;
             }
-            return self.way.encrypt(link, &self.server);
+            match self.way.encrypt(link, &self.server) {
+                Ok(link) => return Ok(link),
+                Err(error) => report(&error),
+            }
         }
     }
 

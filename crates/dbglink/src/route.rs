@@ -49,13 +49,18 @@ impl Route {
         }
     }
 
-    /// Opens a link, as [`connect`](crate::connect) does.
+    /// Opens a link, as [`connect`](crate::connect) does. `report` is told of callers that turn out
+    /// not to be the server: it is waited for nevertheless.
     ///
     /// **Errors**: [`LinkError`].
-    pub fn open(&self, timeout: Duration) -> Result<Link, LinkError> {
+    pub fn open(
+        &self,
+        timeout: Duration,
+        report: impl FnMut(&LinkError),
+    ) -> Result<Link, LinkError> {
         match &self.by {
             By::Us(way) => connect_by(way, &self.endpoint, &self.run_dir, timeout),
-            By::Server(awaited) => awaited.accept(timeout),
+            By::Server(awaited) => awaited.accept(timeout, report),
         }
     }
 

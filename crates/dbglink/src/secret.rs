@@ -57,6 +57,9 @@ pub enum SecretError {
         /// Which.
         name: String,
     },
+    /// It was forgotten ([`Password::forget`]).
+    #[error("the password was forgotten")]
+    Forgotten,
     /// What is there can be no password.
     #[error(
         "password={place}: a passphrase has 1 to {LEN_MAX} printable ASCII characters in one line"
@@ -72,6 +75,7 @@ pub enum SecretError {
 /// **Errors**: [`SecretError`].
 pub fn read_password(password: &Password) -> Result<Secret, SecretError> {
     let (bytes, place) = match password.source() {
+        PasswordSource::Forgotten => return Err(SecretError::Forgotten),
         PasswordSource::Literal(text) => return Ok(Secret(text.as_bytes().to_vec())),
         PasswordSource::File(path) => (read_file(path)?, format!("file:{}", path.display())),
         PasswordSource::Environment(name) => {

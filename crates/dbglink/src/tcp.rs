@@ -74,7 +74,7 @@ fn bind_and_listen(family: AddressFamily, address: SocketAddr) -> rustix::io::Re
     Ok(socket)
 }
 
-fn port_of(socket: BorrowedFd<'_>) -> rustix::io::Result<NonZeroU16> {
+pub(crate) fn port_of(socket: BorrowedFd<'_>) -> rustix::io::Result<NonZeroU16> {
     let address = SocketAddr::try_from(net::getsockname(socket)?)?;
     NonZeroU16::new(address.port()).ok_or(Errno::ADDRNOTAVAIL)
 }
@@ -106,7 +106,7 @@ pub(crate) fn connect_to(
     let to = format!("{host} port {port}");
     Err(match failure.kind() {
         io::ErrorKind::ConnectionRefused => {
-            LinkError::Refused { host: host.to_string(), port: port.get() }
+            LinkError::Refused { host: host.to_string(), port: port.get().into() }
         }
         io::ErrorKind::TimedOut => LinkError::TimedOut { to, timeout },
         _ => LinkError::Connect { to, reason: failure },

@@ -25,9 +25,11 @@ mod store;
 pub use certificate::CertificateFacts;
 pub use credentials::Credentials;
 pub use error::{CertificateFault, Refused, TlsError};
-pub use handshake::{Encrypted, Identity, accept, connect};
+pub use handshake::{Encrypted, Identity, accept, connect, turn_away};
 pub use password::Verifier;
-pub use store::{Store, StoreError, StoredCertificate, read_certificates};
+pub use store::{
+    PEM_LEN_MAX, Store, StoreError, StoredCertificate, read_certificates, read_pem_file,
+};
 
 #[cfg(test)]
 #[path = "tls/tests.rs"]

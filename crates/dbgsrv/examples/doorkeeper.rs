@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use dbglink::{Link, RunDir, ServerEndpoint};
 use dbgsrv::listener::{self, Admission, SessionOptions, Source};
-use dbgsrv::login::{Passage, Turned};
+use dbgsrv::login::{Passage, Turn, Turned};
 use dbgsrv::logins::LoginLimits;
+use dbgsrv::supervisor::Supervisor;
 
 /// What a client says, in front of its name.
 const GREETING: &str = "let me in as ";
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
                 &termination,
                 admission,
                 SessionOptions::default(),
+                Supervisor::default(),
             )
         });
     if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
 
 /// Reads one line, byte by byte, as what follows it is the session's. `greeting` is what a client
 /// has to say in front of its name.
-fn ask(link: Link, greeting: &[u8], _wait: Duration) -> Result<Passage, Turned> {
+fn ask(link: Link, greeting: &[u8], _turn: Turn) -> Result<Passage, Turned> {
     let turned = |error: std::io::Error| Turned::because(error.to_string());
     let (mut reader, mut writer) = link.split();
     let mut line = Vec::new();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dbglink::ServerEndpoint;
 
+use crate::audit::Place;
 use crate::command_line::words;
 use crate::sessions::SessionOptions;
 
@@ -30,6 +31,8 @@ pub struct Service {
     pub program: Option<StartedProgram>,
     /// `-pc` and `-lease`.
     pub sessions: SessionOptions,
+    /// `-audit`: where it is written who was let in and what was done; `None` if nothing is said.
+    pub audit: Option<Place>,
 }
 
 /// A program that the server starts and does not debug.
@@ -43,15 +46,18 @@ pub struct StartedProgram {
 
 /// What `-?` shows, and what follows an error.
 pub const USAGE: &str = "\
-usage: dbgsrv -t <transport> [-lease <seconds>] [[-sifeo <image>] -c[s] <command line>]
-       dbgsrv -t <transport> [-lease <seconds>] [-x | -pc <command line>]
+usage: dbgsrv -t <transport> [-lease <seconds>] [-audit <place>]
+              [[-sifeo <image>] -c[s] <command line>]
+       dbgsrv -t <transport> [-lease <seconds>] [-audit <place>]
+              [-x | -pc <command line>]
 
   -t npipe:pipe=<name>[,hidden]
         serve on this machine at a named pipe; %d, %x and the like in the name
         stand for the server's process id, a second one for its thread id
-  -t tcp:port=<port>[:<last port>][,hidden][,unprotected]
+  -t tcp:port=<port>[:<last port>][,hidden][,unprotected][,IcfEnable]
         serve at a TCP port, the first free one of a range; without
-        'unprotected' only to this machine's own user and root
+        'unprotected' only to this machine's own user and root; IcfEnable opens
+        the firewall for the port
   -t tcp:port=<port>,clicon=<client>[,unprotected]
         connect to a client that waits at this port, and serve only that one
   -t spipe:proto=tls1,certuser=<certificate>,pipe=<name>[,hidden]
@@ -59,6 +65,8 @@ usage: dbgsrv -t <transport> [-lease <seconds>] [[-sifeo <image>] -c[s] <command
   -t ssl:proto=tls1,certuser=<certificate>,port=<port>,clicon=<client>
         the same with TLS, to clients whose certificates are trusted; machuser=
         takes the machine's store; 'dbgsrvctl cert' makes and trusts them
+  -t vsock:port=<port>[,cid=<number>][,hidden],password=<password> | unprotected
+        serve virtual machines and their host (vsock); ports are its own, 0 for any
   -t stdio
         serve whoever has its standard input and output, and end with them
   ,password=<password>
@@ -68,6 +76,10 @@ usage: dbgsrv -t <transport> [-lease <seconds>] [[-sifeo <image>] -c[s] <command
         how long a session waits for a client of another machine whose link was
         lost: 60 unless said, 0 for not at all. What was launched stays as it is
         meanwhile, what was attached to for up to 10 seconds
+  -audit journal | none | <file>
+        where a line is written for each login, and for each request that uses the
+        server's rights: the systemd journal, which it is where there is one; a
+        file, which is appended to; nowhere
   -c <command line>
         start this program, which is not debugged; clients attach to it. The
         rest of the line is the program and its arguments; a single word is
@@ -96,6 +108,7 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, String> {
     let mut program = None;
     let mut sessions = SessionOptions::default();
     let mut has_lease = false;
+    let mut audit = None;
     let mut rest = arguments;
     while let Some((argument, behind)) = rest.split_first() {
         rest = behind;
@@ -109,6 +122,8 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, String> {
                 sessions.lease = read_lease(&mut rest)?;
                 has_lease = true;
             }
+            "-audit" if audit.is_some() => return Err("-audit is given twice".to_owned()),
+            "-audit" => audit = Some(read_audit(&mut rest)?),
             "-sifeo" => {
                 let (name, behind) = rest.split_first().ok_or("-sifeo needs an image behind it")?;
                 image = Some(name.to_string_lossy().into_owned());
@@ -135,7 +150,7 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, String> {
             "-sifeo {image} is about a program that -c or -cs starts, and is alone"
         ));
     }
-    Ok(Invocation::Serve(Box::new(Service { endpoint, program, sessions })))
+    Ok(Invocation::Serve(Box::new(Service { endpoint, program, sessions, audit })))
 }
 
 fn read_lease(rest: &mut &[OsString]) -> Result<Duration, String> {
@@ -154,6 +169,13 @@ fn read_transport(rest: &mut &[OsString]) -> Result<ServerEndpoint, String> {
     let value = value.to_string_lossy();
     let endpoint = value.parse::<ServerEndpoint>();
     endpoint.map_err(|error| format!("-t {}", error.explain(&value)))
+}
+
+fn read_audit(rest: &mut &[OsString]) -> Result<Place, String> {
+    let needs = "-audit needs journal, none or a file behind it";
+    let (value, behind) = rest.split_first().ok_or(needs)?;
+    *rest = behind;
+    Place::read(value).map_err(|error| format!("-audit {error}"))
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@
 //!     A                              to the one that asked: its client has been taken over
 //!     N                              nobody keeps the process, or no such session
 //!   login process ──► listener
-//!     L  user                        the client was let in: with the session's end of a pair
+//!     L  user, 0, how                the client was let in: with the session's end of a pair
+//!     T  why                         it was not let in
 //!   pid, version, stack: 32 bits, little-endian; stack: how much of it stop events carry;
 //!   bytes: what the client has sent and nobody has read, the request that claims first;
 //!   sent, requests, arrived: 64 bits, little-endian: how many frames were sent to the client (all
@@ -54,6 +55,8 @@ pub(crate) enum Message {
     Nobody,
     /// A client was let in.
     Admitted(Admitted),
+    /// A client was not let in, for this reason.
+    Turned(String),
     /// The session's client has lost its link, and may come again.
     Waiting,
     /// A client takes its session up again.
@@ -90,6 +93,8 @@ pub(crate) struct Progress {
 pub(crate) struct Admitted {
     /// As whom.
     pub(crate) user: String,
+    /// How it has shown who it is, for people.
+    pub(crate) how: String,
     /// The link on which its frames come, for a session process.
     pub(crate) link: OwnedFd,
 }
@@ -215,7 +220,10 @@ fn encode(message: &Message) -> Vec<u8> {
         Message::Accepted => b"A".to_vec(),
         Message::Nobody => b"N".to_vec(),
         Message::Waiting => b"W".to_vec(),
-        Message::Admitted(admitted) => [b"L", admitted.user.as_bytes()].concat(),
+        Message::Admitted(Admitted { user, how, .. }) => {
+            [b"L", user.as_bytes(), &[0], how.as_bytes()].concat()
+        }
+        Message::Turned(why) => [b"T", why.as_bytes()].concat(),
         Message::Parked(pids) => {
             let pids = pids.iter().flat_map(|pid| pid.value().to_le_bytes());
             b"P".iter().copied().chain(pids).collect()
@@ -242,6 +250,7 @@ fn decode(bytes: &[u8], link: Option<OwnedFd>) -> Option<Message> {
         (b'A', None) => Some(Message::Accepted),
         (b'N', None) => Some(Message::Nobody),
         (b'W', None) => Some(Message::Waiting),
+        (b'T', None) => Some(Message::Turned(String::from_utf8_lossy(rest).into_owned())),
         (b'P', None) => {
             let (pids, []) = rest.as_chunks::<4>() else { return None };
             Some(Message::Parked(
@@ -249,9 +258,10 @@ fn decode(bytes: &[u8], link: Option<OwnedFd>) -> Option<Message> {
             ))
         }
         (b'L', Some(link)) => {
-            let user = String::from_utf8(rest.to_vec()).ok()?;
+            let (user, how) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
+            let (user, how) = (user.to_owned(), how.to_owned());
             let is_name = !user.is_empty() && !user.contains(char::is_control);
-            is_name.then_some(Message::Admitted(Admitted { user, link }))
+            is_name.then_some(Message::Admitted(Admitted { user, how, link }))
         }
         (b'C', Some(link)) => {
             let (numbers, rest) = rest.split_at_checked(12)?;
@@ -335,16 +345,17 @@ mod tests {
         for (user, is_told) in [("alice", true), ("", false), ("a\nb", false)] {
             let (one, other) = Control::pair().expect("a socket pair");
             let (link, _) = rustix::pipe::pipe().expect("a pipe");
-            let admitted = Admitted { user: user.to_owned(), link };
+            let admitted = Admitted { user: user.to_owned(), how: "x y".to_owned(), link };
             one.send(&Message::Admitted(admitted)).expect("room");
             let told = other.try_receive();
-            assert_eq!(matches!(told, Some(Message::Admitted(told)) if told.user == user), is_told);
+            let is_it = |told: &Admitted| told.user == user && told.how == "x y";
+            assert_eq!(matches!(told, Some(Message::Admitted(told)) if is_it(&told)), is_told);
         }
     }
 
     #[test]
     fn what_is_no_message_is_nothing() {
-        for bytes in [&b""[..], b"X", b"P12", b"C", b"C123456789012", b"R12345678"] {
+        for bytes in [&b""[..], b"L", b"X", b"P12", b"C", b"C123456789012", b"R12345678"] {
             assert!(decode(bytes, None).is_none(), "{bytes:?}");
         }
     }

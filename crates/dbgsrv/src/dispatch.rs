@@ -18,6 +18,7 @@ use dbgwire::verbs::{
 use dbgwire::{ErrorCode, Fault, Request, Verb};
 
 use crate::answer::Outcome;
+use crate::audit;
 use crate::backend::Backend;
 use crate::control::{Control, Message};
 use crate::description;
@@ -62,6 +63,7 @@ impl<'a> Dispatch<'a> {
 
     /// Carries out one request. A panic in it is answered as a fault, and the session goes on.
     pub(crate) fn carry_out(&mut self, id: u32, opcode: u16, request: Request, tail: Bytes) {
+        audit::asked(id, &request, tail.len());
         let done = catch_unwind(AssertUnwindSafe(|| self.route(id, request, tail)));
         if !matches!(done, Ok(true)) {
             let detail = "the server has a defect; the session goes on";

@@ -16,7 +16,7 @@ use rustix::net::RecvFlags;
 
 use crate::error::ServerError;
 use crate::listener::TaskSource;
-use crate::login::{Passage, Turned};
+use crate::login::{Passage, Turn, Turned};
 use crate::logins::LoginLimits;
 use crate::sandbox;
 
@@ -49,6 +49,7 @@ pub fn task(endpoint: &ServerEndpoint) -> Result<Option<TaskSource>, ServerError
         | ServerTransport::Tcp(_)
         | ServerTransport::TcpReverse(_)
         | ServerTransport::Com { .. }
+        | ServerTransport::Vsock(_)
         | ServerTransport::Stdio => None,
     };
     if tls.is_none() && endpoint.password.is_none() {
@@ -93,15 +94,17 @@ impl Told {
 }
 
 /// Lets a client in that shows a certificate which is trusted, and proves the password, whichever
-/// of them there is. It is kept waiting for `wait` first.
+/// of them there is, when it has its turn.
 ///
 /// **Errors**: why it is not let in.
-pub fn authenticate(link: Link, task: &[u8], wait: Duration) -> Result<Passage, Turned> {
+pub fn authenticate(link: Link, task: &[u8], turn: Turn) -> Result<Passage, Turned> {
     let told = Told::read(task).ok_or_else(|| Turned::because("its task is none".to_owned()))?;
     let socket = link.into_fd().map_err(|error| Turned::because(error.to_string()))?;
     // From here on it reads what a peer sends.
     sandbox::enter().map_err(Turned::because)?;
-    if !wait.is_zero() {
+    if let Turn::After(wait) = turn
+        && !wait.is_zero()
+    {
         let wait = Timespec::try_from(wait).ok();
         let _ = rustix::event::poll(&mut [], wait.as_ref());
     }
@@ -117,13 +120,27 @@ pub fn authenticate(link: Link, task: &[u8], wait: Duration) -> Result<Passage, 
         Some(credentials) => Identity::Certificate(credentials),
         None => Identity::Ephemeral,
     };
+    if let Turn::NotBefore(wait) = turn {
+        // One that is gone need not be told.
+        let _ = tls::turn_away(socket, identity, wait, HANDSHAKE_PATIENCE);
+        let why = "another one from there is kept waiting for its wrong passwords".to_owned();
+        return Err(Turned::because(why));
+    }
     let accepted = tls::accept(socket, identity, told.verifier.as_ref(), HANDSHAKE_PATIENCE);
     let encrypted = accepted.map_err(|error| Turned {
         is_guess: matches!(error, TlsError::Password),
         why: error.to_string(),
     })?;
-    let user = encrypted.peer().map_or_else(|| BY_PASSWORD.to_owned(), |facts| facts.title());
-    Ok(Passage { user, carry: Box::new(move |inner| encrypted.relay(inner)) })
+    let (user, how) = match (encrypted.peer(), &told.verifier) {
+        (None, _) => (BY_PASSWORD.to_owned(), "password".to_owned()),
+        (Some(facts), verifier) => {
+            let besides = if verifier.is_some() { " and password" } else { "" };
+            let (title, thumbprint) = (facts.title(), facts.thumbprint());
+            let how = format!("certificate {title}, thumbprint {thumbprint}{besides}");
+            (title, how)
+        }
+    };
+    Ok(Passage { user, how, carry: Box::new(move |inner| encrypted.relay(inner)) })
 }
 
 /// Whether the client speaks TLS, by its first byte. One that says nothing is left to the handshake

@@ -20,6 +20,20 @@ pub enum ServerError {
     /// What a login process has to know cannot be had.
     #[error("{0}")]
     NoTask(String),
+    /// What a service manager has handed over cannot be used.
+    #[error("{0}")]
+    Handed(String),
+    /// The firewall cannot be opened.
+    #[error("{0}")]
+    Firewall(String),
+    /// The audit trail cannot be written.
+    #[error("cannot write {place}: {reason}; -audit says where else, or none")]
+    Audit {
+        /// Which.
+        place: String,
+        /// The system's answer.
+        reason: std::io::Error,
+    },
     /// The client that was called has gone, and a server with `clicon=` has no other.
     #[error("the client has gone; start this server again for the next one")]
     ClientGone,

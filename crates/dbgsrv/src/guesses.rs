@@ -22,6 +22,8 @@ pub(crate) enum Guesser {
     /// A machine; of IPv6 addresses the part that names a network, as a machine may choose the
     /// rest.
     Machine(IpAddr),
+    /// A virtual machine, or the host of this one.
+    Guest(u32),
     /// A user of this machine.
     User(u32),
 }
@@ -31,6 +33,7 @@ impl Guesser {
     pub(crate) fn of(peer: &PeerInfo) -> Guesser {
         match peer {
             PeerInfo::Process { uid, .. } => Guesser::User(*uid),
+            PeerInfo::Machine { cid, .. } => Guesser::Guest(*cid),
             PeerInfo::Tcp { peer, .. } => Guesser::Machine(match peer.ip() {
                 IpAddr::V6(ip) if !ip.is_loopback() => {
                     let network = u128::from(ip) & !u128::from(u64::MAX);

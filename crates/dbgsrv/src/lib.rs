@@ -15,6 +15,7 @@
 pub mod agent;
 pub mod answer;
 pub mod args;
+pub mod audit;
 pub mod backend;
 mod calls;
 pub mod command_line;
@@ -24,6 +25,7 @@ pub mod dispatch;
 pub mod entrance;
 pub mod error;
 mod files;
+pub mod firewall;
 pub mod guardian;
 mod guesses;
 #[expect(unsafe_code, reason = "the journal's shared memory is read and written as atomics")]
@@ -43,6 +45,7 @@ pub mod session;
 mod sessions;
 #[expect(unsafe_code, reason = "adopting the descriptors that a session process inherits")]
 pub mod spawn;
+pub mod supervisor;
 mod task;
 mod terminal;
 

@@ -8,6 +8,7 @@ use dbgwire::ErrorCode;
 use dbgwire::handshake::Refusal;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
+use crate::audit::{self, How};
 pub use crate::calls::Call;
 use crate::calls::Calls;
 use crate::error::{ServerError, system};
@@ -16,6 +17,7 @@ use crate::ptrace::Termination;
 pub use crate::sessions::SessionOptions;
 use crate::sessions::Sessions;
 use crate::spawn::ClientWords;
+use crate::supervisor::Supervisor;
 
 /// How long a client that cannot be accepted, for want of descriptors, waits for the next attempt.
 const RETRY: Duration = Duration::from_secs(1);
@@ -61,7 +63,7 @@ pub fn prepare() -> Result<Termination, ServerError> {
 /// was called is gone. All sessions have ended then.
 ///
 /// A client that cannot be given a session, because the system has no more processes or
-/// descriptors, is turned away, and the server goes on.
+/// descriptors, is turned away, and the server goes on. `supervisor` is told how the server is.
 ///
 /// **Errors**: [`ServerError`] if clients cannot be waited for at all;
 /// [`ServerError::ClientGone`].
@@ -70,6 +72,7 @@ pub fn run(
     termination: &Termination,
     admission: Admission,
     options: SessionOptions,
+    mut supervisor: Supervisor,
 ) -> Result<(), ServerError> {
     let mut sessions = Sessions::new(|report| warn(&report.to_string()), options);
     let (admission, mut logins) = match admission {
@@ -84,9 +87,13 @@ pub fn run(
         }
     };
     let mut is_accepting = true;
+    let place = listener.as_ref().map_or_else(|| "calling".to_owned(), place_in_words);
+    supervisor.ready(&status(&place, &sessions)).unwrap_or_else(|why| warn(&why));
     loop {
+        supervisor.status(&status(&place, &sessions)).unwrap_or_else(|why| warn(&why));
         let is_idle = sessions.is_empty() && logins.as_ref().is_none_or(Logins::is_empty);
         if listener.is_none() && is_idle {
+            audit::end("its client has gone");
             return Err(ServerError::ClientGone);
         }
         let accepting = listener.as_ref().filter(|_| is_accepting);
@@ -98,12 +105,16 @@ pub fn run(
         is_accepting = true;
         sessions.attend();
         if woken.is_terminated || sessions.want_end() {
+            audit::end(if woken.is_terminated { "signal" } else { "asked for" });
+            supervisor.stopping("leaving all targets").unwrap_or_else(|why| warn(&why));
             logins.into_iter().for_each(Logins::end);
             sessions.end();
             return Ok(());
         }
-        for Entrant { link, words } in logins.as_mut().map(Logins::attend).unwrap_or_default() {
-            sessions.start(link, &words).unwrap_or_else(|error| complain(&error));
+        for Entrant { link, words, how } in logins.as_mut().map(Logins::attend).unwrap_or_default()
+        {
+            let started = start(link, &words, &How::Login(how), &mut sessions);
+            started.unwrap_or_else(|error| complain(&error));
         }
         if let Some(link) = calls.as_mut().and_then(Calls::attend) {
             let begun = begin(link, &admission, &mut logins, &mut sessions);
@@ -139,6 +150,20 @@ struct Places<'a> {
     retries: bool,
 }
 
+/// Where clients connect, for people.
+fn place_in_words(listener: &Listener) -> String {
+    format!("listening at {}", listener.endpoint())
+}
+
+/// What the server does, for people.
+fn status(place: &str, sessions: &Sessions) -> String {
+    match sessions.count() {
+        0 => format!("{place}; no session"),
+        1 => format!("{place}; 1 session"),
+        count => format!("{place}; {count} sessions"),
+    }
+}
+
 /// Begins with a client.
 fn begin(
     link: Link,
@@ -159,11 +184,37 @@ fn begin(
 fn admit(link: Link, admission: &Admission, sessions: &mut Sessions) -> Result<(), ServerError> {
     let peer = link.peer().ok();
     let uid = peer.as_ref().and_then(PeerInfo::local_uid);
+    let words = client_words(uid, peer);
     if let Some(reason) = refusal(uid, admission) {
+        audit::turned_away(words.user.as_deref(), words.peer.as_deref(), &reason);
         refuse(link, reason);
         return Ok(());
     }
-    sessions.start(link, &client_words(uid, peer))
+    let how = match (admission, uid) {
+        (Admission::Unprotected, _) => How::Unprotected,
+        (_, Some(0)) if !rustix::process::geteuid().is_root() => How::Root,
+        _ => How::SameUser,
+    };
+    start(link, &words, &how, sessions)
+}
+
+/// Starts the session of a client that is let in.
+fn start(
+    link: Link,
+    words: &ClientWords,
+    how: &How,
+    sessions: &mut Sessions,
+) -> Result<(), ServerError> {
+    match sessions.start(link, words) {
+        Ok(number) => {
+            audit::let_in(number, words, how);
+            Ok(())
+        }
+        Err(error) => {
+            audit::turned_away(words.user.as_deref(), words.peer.as_deref(), &error.to_string());
+            Err(error)
+        }
+    }
 }
 
 /// Says on standard error what a client could not be given.
@@ -240,7 +291,7 @@ fn refusal(uid: Option<u32>, admission: &Admission) -> Option<String> {
 fn client_words(uid: Option<u32>, peer: Option<PeerInfo>) -> ClientWords {
     let peer = peer.and_then(|peer| match peer {
         PeerInfo::Process { pid, .. } => pid.map(|pid| format!("process {pid}")),
-        PeerInfo::Tcp { peer, .. } => Some(peer.to_string()),
+        PeerInfo::Machine { .. } | PeerInfo::Tcp { .. } => Some(peer.to_string()),
     });
     ClientWords { user: uid.map(dbglink::user_name), peer }
 }

@@ -5,8 +5,9 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use dbglink::Link;
+use dbglink::{Arguments, Link};
 
+use crate::audit;
 use crate::control::Control;
 use crate::error::{ServerError, system};
 use crate::guardian;
@@ -53,7 +54,7 @@ pub fn start(report: impl FnOnce(Report) + Send + 'static) -> Result<Link, Serve
 ///
 /// **Threads**: first thing in `main`.
 pub fn run_if_session() -> Option<ExitCode> {
-    let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let arguments = Arguments::of_this_process();
     if !spawn::is_session(&arguments) {
         return terminal::run_if_keeper(&arguments);
     }
@@ -71,6 +72,7 @@ pub fn run_if_session() -> Option<ExitCode> {
 
 fn run_session(arguments: &[std::ffi::OsString]) -> Result<(), ServerError> {
     let inheritance = spawn::adopt(arguments)?;
+    audit::go_on(spawn::take_audit(), inheritance.number, spawn::client_of(arguments));
     memory_shortage::be_spared();
     let signals = ProcessSignals::prepare()?;
     let journal = Journal::open(inheritance.journal).map_err(system("open the journal"))?;
@@ -89,5 +91,6 @@ fn run_session(arguments: &[std::ffi::OsString]) -> Result<(), ServerError> {
         PtraceBackend::start(settings, journal, signals, None)
             .map_err(|error| dbgwire::Fault::new(dbgwire::ErrorCode::Internal, error.to_string()))
     });
+    audit::session_over();
     Ok(())
 }

@@ -16,7 +16,7 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use dbglink::{Link, LinkReader, LinkWriter};
+use dbglink::{Arguments, Link, LinkReader, LinkWriter};
 
 use crate::control::{Admitted, Control, Message};
 use crate::error::{ServerError, system};
@@ -29,6 +29,8 @@ const CHUNK_LEN: usize = 64 * 1024;
 pub struct Passage {
     /// As whom.
     pub user: String,
+    /// How it has shown that, for people.
+    pub how: String,
     /// Passes bytes on between the client and the session, whose end of a socket pair it is given,
     /// until either of them ends.
     pub carry: Box<dyn FnOnce(OwnedFd)>,
@@ -38,7 +40,7 @@ impl Passage {
     /// One on which nothing is encrypted.
     pub fn plain(user: String, reader: LinkReader, writer: LinkWriter) -> Passage {
         let carry = Box::new(|inner: OwnedFd| relay(reader, writer, Link::from(inner)));
-        Passage { user, carry }
+        Passage { user, how: "words".to_owned(), carry }
     }
 }
 
@@ -57,12 +59,21 @@ impl Turned {
     }
 }
 
+/// When a client may show who it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// After this time, for which it is kept waiting.
+    After(Duration),
+    /// Not this time: another one from the same place is kept waiting. It is to be told to come
+    /// again after so long.
+    NotBefore(Duration),
+}
+
 /// Decides who is let in, on the link that a client has opened, by what the listener has said
-/// ([`Admission::Login`](crate::listener::Admission)), and how long that client is to be kept
-/// waiting first.
+/// ([`Admission::Login`](crate::listener::Admission)), and when that client has its turn.
 ///
 /// **Errors**: why the client is not let in.
-pub type Authenticate = fn(Link, &[u8], Duration) -> Result<Passage, Turned>;
+pub type Authenticate = fn(Link, &[u8], Turn) -> Result<Passage, Turned>;
 
 /// The exit status of a login process whose client has shown a wrong password.
 pub(crate) const GUESSED: u8 = 3;
@@ -72,7 +83,7 @@ pub(crate) const GUESSED: u8 = 3;
 ///
 /// **Threads**: first thing in `main`.
 pub fn run_if_login(authenticate: Authenticate) -> Option<ExitCode> {
-    let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let arguments = Arguments::of_this_process();
     if !spawn::is_login(&arguments) {
         return None;
     }
@@ -107,16 +118,18 @@ fn run(
     drop(inheritance.task);
     let link = Link::from(inheritance.link);
     let peer = link.peer().map_or_else(|_| "a client".to_owned(), |peer| peer.to_string());
-    let passage = match authenticate(link, &told, inheritance.wait) {
+    let passage = match authenticate(link, &told, inheritance.turn) {
         Ok(passage) => passage,
         Err(Turned { why, is_guess }) => {
+            // A listener that is gone does not keep count of it.
+            let _ = listener.send(&Message::Turned(why.clone()));
             let code = if is_guess { ExitCode::from(GUESSED) } else { ExitCode::SUCCESS };
             return Ok(Some((format!("{peer} was not let in: {why}"), code)));
         }
     };
     drop(told);
     let (inner, theirs) = Link::pair()?;
-    let admitted = Admitted { user: passage.user, link: theirs.into_fd()? };
+    let admitted = Admitted { user: passage.user, how: passage.how, link: theirs.into_fd()? };
     listener
         .send(&Message::Admitted(admitted))
         .map_err(system("tell the listener of a client that was let in"))?;

@@ -10,11 +10,12 @@ use dbglink::Link;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{PidfdFlags, pidfd_open};
 
+use crate::audit;
 use crate::control::{Control, Message};
 use crate::error::{ServerError, system};
 use crate::guesses::{Guesser, Guesses};
 use crate::listener::TaskSource;
-use crate::login::GUESSED;
+use crate::login::{GUESSED, Turn};
 use crate::spawn::{self, ClientWords, LoginInheritance};
 use crate::task;
 
@@ -29,6 +30,10 @@ pub struct LoginLimits {
     pub counts_unfinished: bool,
 }
 
+/// How many clients of one guesser, whose try another one is waiting for, are told so at once.
+/// More go without a word: a crowd is not worth a process each.
+const TOLD_AT_ONCE: usize = 4;
+
 /// One login process.
 struct Login {
     child: Child,
@@ -37,7 +42,30 @@ struct Login {
     control: Option<Control>,
     deadline: Instant,
     peer: Option<String>,
+    /// Why its client is not let in, once that is so.
+    why: Option<String>,
     guesser: Option<Guesser>,
+    /// When its client may try; `None` if it is only told when to come again.
+    turn_at: Option<Instant>,
+}
+
+impl Login {
+    /// Whose guess it was, if that counts, when it is ended before it has come to an end itself.
+    fn unfinished_guess(&self, limits: &LoginLimits) -> Option<Guesser> {
+        let counts = limits.counts_unfinished && self.turn_at.is_some();
+        self.guesser.filter(|_| counts)
+    }
+
+    /// Tells the audit trail of a client that was not let in, if it was not.
+    fn tell_end(&mut self) {
+        let Some(control) = &self.control else { return };
+        // What it said last may not have been looked at.
+        if let Some(Message::Turned(why)) = control.try_receive() {
+            self.why = Some(why);
+        }
+        let why = self.why.as_deref().unwrap_or("its login process died");
+        audit::turned_away(None, self.peer.as_deref(), why);
+    }
 }
 
 /// A client that was let in.
@@ -46,6 +74,8 @@ pub(crate) struct Entrant {
     pub(crate) link: Link,
     /// Who it is.
     pub(crate) words: ClientWords,
+    /// How it has shown that.
+    pub(crate) how: String,
 }
 
 /// The login processes of one server, the oldest first.
@@ -71,14 +101,13 @@ impl Logins {
     ///
     /// **Errors**: [`ServerError`].
     pub(crate) fn start(&mut self, link: Link, peer: Option<String>) -> Result<(), ServerError> {
+        let now = Instant::now();
         let guesser = link.peer().ok().map(|peer| Guesser::of(&peer));
-        let wait = guesser.map(|guesser| self.guesses.wait(guesser, Instant::now()));
-        let wait = wait.unwrap_or_default();
-        // Who guesses does so one by one.
-        let is_same = |login: &&Login| login.guesser.is_some() && login.guesser == guesser;
-        if !wait.is_zero() && self.waiting().any(|login| is_same(&login)) {
+        let turn = guesser.map_or(Some(Turn::After(Duration::ZERO)), |it| self.turn_of(it, now));
+        let Some(turn) = turn else {
+            audit::turned_away(None, peer.as_deref(), "too many from there wait for their turn");
             return Ok(());
-        }
+        };
         if self.waiting().count() >= self.limits.at_once {
             self.end_oldest();
         }
@@ -86,19 +115,25 @@ impl Logins {
         let told = (self.task)().map_err(ServerError::NoTask)?;
         let task = task::keep(&told).map_err(system("tell a login process its task"))?;
         let inheritance =
-            LoginInheritance { link: link.into_fd()?, control: theirs.into_fd(), task, wait };
+            LoginInheritance { link: link.into_fd()?, control: theirs.into_fd(), task, turn };
         let mut child = spawn::start_login(inheritance)?;
         let pid = rustix::process::Pid::from_child(&child);
         match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => {
-                let deadline = Instant::now() + self.limits.patience;
+                let deadline = now + self.limits.patience;
+                let turn_at = match turn {
+                    Turn::After(wait) => Some(now + wait),
+                    Turn::NotBefore(_) => None,
+                };
                 self.logins.push_back(Login {
                     child,
                     pidfd,
                     control: Some(control),
                     deadline,
                     peer,
+                    why: None,
                     guesser,
+                    turn_at,
                 });
                 Ok(())
             }
@@ -132,16 +167,21 @@ impl Logins {
         let mut entrants = Vec::new();
         for login in &mut self.logins {
             let Some(control) = &login.control else { continue };
-            if let Some(Message::Admitted(admitted)) = control.try_receive() {
+            let told = control.try_receive();
+            if let Some(Message::Turned(why)) = told {
+                login.why = Some(why);
+            } else if let Some(Message::Admitted(admitted)) = told {
                 login.control = None;
                 if let Some(guesser) = login.guesser {
                     self.guesses.forgive(guesser);
                 }
                 let words = ClientWords { user: Some(admitted.user), peer: login.peer.take() };
-                entrants.push(Entrant { link: Link::from(admitted.link), words });
+                let (link, how) = (Link::from(admitted.link), admitted.how);
+                entrants.push(Entrant { link, words, how });
             } else if login.deadline <= now {
                 end(&mut login.child);
-                if let Some(guesser) = login.guesser.filter(|_| self.limits.counts_unfinished) {
+                login.why = Some("it took too long".to_owned());
+                if let Some(guesser) = login.unfinished_guess(&self.limits) {
                     self.guesses.note(guesser, now);
                 }
             }
@@ -153,9 +193,28 @@ impl Logins {
             if let Some(guesser) = login.guesser.filter(|_| has_guessed) {
                 guesses.note(guesser, now);
             }
+            if ended.is_some() {
+                login.tell_end();
+            }
             ended.is_none()
         });
         entrants
+    }
+
+    /// When a client has its turn. Who guesses does so one by one; `None` if so many of them are
+    /// being told so that one more is not.
+    fn turn_of(&self, guesser: Guesser, now: Instant) -> Option<Turn> {
+        let wait = self.guesses.wait(guesser, now);
+        let same = || self.waiting().filter(|login| login.guesser == Some(guesser));
+        let before = same().filter_map(|login| login.turn_at).max();
+        match before.filter(|_| !wait.is_zero()) {
+            None => Some(Turn::After(wait)),
+            Some(at) => {
+                let told = same().filter(|login| login.turn_at.is_none()).count();
+                let later = Turn::NotBefore(at.saturating_duration_since(now));
+                (told < TOLD_AT_ONCE).then_some(later)
+            }
+        }
     }
 
     fn waiting(&self) -> impl Iterator<Item = &Login> {
@@ -173,7 +232,9 @@ impl Logins {
             chosen.map(|(index, _)| index).and_then(|at| self.logins.remove(at))
         {
             end(&mut login.child);
-            if let Some(guesser) = login.guesser.filter(|_| self.limits.counts_unfinished) {
+            login.why = Some("too many were on their way in".to_owned());
+            login.tell_end();
+            if let Some(guesser) = login.unfinished_guess(&self.limits) {
                 self.guesses.note(guesser, Instant::now());
             }
         }

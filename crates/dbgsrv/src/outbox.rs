@@ -12,6 +12,7 @@ use dbgwire::event::Ending;
 use dbgwire::{AnyEvent, Encoded, ErrorCode, Fault, FrameError, Record, Verb, message};
 
 use crate::answer::{Answer, Outcome};
+use crate::audit;
 
 /// How long a client that is told of the end may take to take it.
 const ENDING_PATIENCE: Duration = Duration::from_secs(1);
@@ -131,6 +132,7 @@ impl Outbox {
 
     /// Sends what became of a request.
     pub(crate) fn send_outcome<V: Verb>(&self, id: u32, outcome: Outcome<V::Reply>) {
+        audit::answered(id, outcome.as_ref().map(|(reply, _)| reply as &dyn std::any::Any));
         let fault = match outcome {
             Ok((reply, tail)) => match message::reply::<V>(id, &reply, tail) {
                 Ok(encoded) => return self.send(&mut self.inner(), encoded),
@@ -147,6 +149,7 @@ impl Outbox {
 
     /// Sends why a request was not carried out.
     pub(crate) fn send_fault(&self, id: u32, opcode: u16, fault: &Fault) {
+        audit::answered(id, Err(fault));
         self.send(&mut self.inner(), message::fault(id, opcode, fault));
     }
 
@@ -158,6 +161,7 @@ impl Outbox {
 
     /// Sends an event.
     pub(crate) fn send_event(&self, event: &AnyEvent, tail: Bytes) {
+        audit::followed(event);
         let mut inner = self.inner();
         inner.last_event = inner.last_event.wrapping_add(1);
         let number = inner.last_event;

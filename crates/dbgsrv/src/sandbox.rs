@@ -98,8 +98,10 @@ fn restricted() -> [Restricted; 4] {
     };
     let no_code = || vec![(SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0)];
     let flags = [libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL];
+    // C libraries differ in the type of this constant, and agree on its 32 bits.
+    let fionbio = u64::from(libc::FIONBIO as u32);
     [
-        (libc::SYS_ioctl, 1, vec![(SeccompCmpOp::Eq, libc::FIONBIO)]),
+        (libc::SYS_ioctl, 1, vec![(SeccompCmpOp::Eq, fionbio)]),
         (libc::SYS_fcntl, 1, is(&flags)),
         (libc::SYS_mmap, 2, no_code()),
         (libc::SYS_mprotect, 2, no_code()),

@@ -74,6 +74,11 @@ impl Sessions {
         self.end_wanted
     }
 
+    /// How many session processes there are.
+    pub(crate) fn count(&self) -> usize {
+        self.sessions.len()
+    }
+
     /// Whether there is no session process.
     pub(crate) fn is_empty(&self) -> bool {
         self.sessions.is_empty()
@@ -86,8 +91,10 @@ impl Sessions {
 
     /// Starts one for a client.
     ///
+    /// Its number.
+    ///
     /// **Errors**: [`ServerError`]; there is no session process then.
-    pub(crate) fn start(&mut self, link: Link, client: &ClientWords) -> Result<(), ServerError> {
+    pub(crate) fn start(&mut self, link: Link, client: &ClientWords) -> Result<u32, ServerError> {
         let journal = Journal::create().map_err(system("create a journal"))?;
         let (control, theirs) = Control::pair().map_err(system("make a control socket"))?;
         let theirs_journal = journal
@@ -120,7 +127,7 @@ impl Sessions {
                     is_waiting: false,
                     parked: Vec::new(),
                 });
-                Ok(())
+                Ok(self.last_number)
             }
             Err(error) => {
                 // Nobody would repair what it does.
@@ -190,7 +197,8 @@ impl Sessions {
                 self.answer(index, is_taken);
             }
             // A listener says these, and a login process that.
-            Message::Accepted | Message::Nobody | Message::Admitted(_) => {}
+            Message::Accepted | Message::Nobody => {}
+            Message::Admitted(_) | Message::Turned(_) => {}
         }
     }
 

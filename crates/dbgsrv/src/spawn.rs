@@ -12,12 +12,15 @@
 //!     WORDS                   the implicit command line, if there is one
 //! ```
 //!
-//! `dbgsrv @login LINK CONTROL TASK WAIT` is a login process, TASK what it is told, and WAIT for
-//! how many milliseconds its client is kept waiting; `dbgsrv @terminal SCORE` keeps the terminal on
+//! `dbgsrv @login LINK CONTROL TASK TURN MS` is a login process, TASK what it is told; with `after`
+//! for TURN its client is kept waiting for so many milliseconds, with `not-before` it is to come
+//! again in as many. `dbgsrv @terminal SCORE` keeps the terminal on
 //! its standard input, with this score when memory is short.
 //!
 //! USER and PEER of a session process are for people, who see them in ps(1) and `dbgsrvctl list`
 //! ([`dbglink::registry::SessionLine`]); a session process itself does not look at them.
+
+mod inherited;
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -30,15 +33,25 @@ use std::time::Duration;
 use dbglink::registry::{NOTHING, SESSION_MARK as MARK};
 use rustix::io::FdFlags;
 
+use crate::audit;
 use crate::error::{ServerError, system};
+use crate::login::Turn;
 use crate::memory_shortage;
+pub(crate) use inherited::close_inherited;
+pub use inherited::{Handed, Inherited, take_inherited};
 
 /// The program that runs, whatever became of its file.
 const SELF: &str = "/proc/self/exe";
 /// Where the words of the implicit command line begin among the arguments of a session process.
 const IMPLICIT_INDEX: usize = 11;
+/// Where the user stands among them, and behind it the peer.
+const USER_INDEX: usize = 7;
 /// The first argument of a login process.
 const LOGIN_MARK: &str = "@login";
+/// How a login process is told when its client has its turn.
+const AFTER: &str = "after";
+/// The same of a client that has none this time.
+const NOT_BEFORE: &str = "not-before";
 
 /// The first argument of a terminal's keeper.
 const KEEPER_MARK: &str = "@terminal";
@@ -62,7 +75,7 @@ pub(crate) struct Inheritance {
 }
 
 /// Who a session is for, in words for people.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct ClientWords {
     /// The user as whom the client was let in, if that is known.
     pub(crate) user: Option<String>,
@@ -91,6 +104,10 @@ pub(crate) fn start(inheritance: Inheritance, client: &ClientWords) -> Result<Ch
         command.arg("--");
         command.args(inheritance.implicit.iter().map(|word| OsStr::from_bytes(word)));
     }
+    match audit::for_sessions() {
+        Some(place) => command.env(audit::VARIABLE, place),
+        None => command.env_remove(audit::VARIABLE),
+    };
     forget_password(&mut command);
     command.spawn().map_err(system("start a session process"))
 }
@@ -123,8 +140,8 @@ pub(crate) struct LoginInheritance {
     pub(crate) control: OwnedFd,
     /// What it is told: memory that nobody can change.
     pub(crate) task: OwnedFd,
-    /// How long its client is kept waiting.
-    pub(crate) wait: Duration,
+    /// When its client has its turn.
+    pub(crate) turn: Turn,
 }
 
 /// Starts a login process. The descriptors are closed in this one.
@@ -136,7 +153,11 @@ pub(crate) fn start_login(inheritance: LoginInheritance) -> Result<Child, Server
     let mut command = Command::new(SELF);
     command.arg0("dbgsrv").arg(LOGIN_MARK);
     command.arg(inherit(&inheritance.link)?).arg(inherit(&inheritance.control)?);
-    command.arg(inherit(&inheritance.task)?).arg(inheritance.wait.as_millis().to_string());
+    let (turn, wait) = match inheritance.turn {
+        Turn::After(wait) => (AFTER, wait),
+        Turn::NotBefore(wait) => (NOT_BEFORE, wait),
+    };
+    command.arg(inherit(&inheritance.task)?).arg(turn).arg(wait.as_millis().to_string());
     // What it complains of it may say; no terminal is its to read.
     command.stdin(Stdio::null()).stdout(Stdio::null());
     forget_password(&mut command);
@@ -166,15 +187,6 @@ pub(crate) fn keeper_score(arguments: &[OsString]) -> Option<&[u8]> {
     }
 }
 
-/// Closes every descriptor but 0, 1 and 2: those that the server was started with.
-///
-/// **Threads**: before anything in this process has opened a descriptor.
-pub fn close_inherited() {
-    // SAFETY: nothing in this process owns a descriptor yet. Kernels before 5.9 know no such call,
-    // and keep them.
-    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
-}
-
 /// Whether this process was started as a login process.
 pub(crate) fn is_login(arguments: &[OsString]) -> bool {
     arguments.get(1).is_some_and(|argument| argument == LOGIN_MARK)
@@ -185,14 +197,19 @@ pub(crate) fn is_login(arguments: &[OsString]) -> bool {
 /// **Errors**, **Threads**: as [`adopt`].
 pub(crate) fn adopt_login(arguments: &[OsString]) -> Result<LoginInheritance, ServerError> {
     let text: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
-    let [_, LOGIN_MARK, link, control, task, wait] = text.as_slice() else {
+    let [_, LOGIN_MARK, link, control, task, turn, wait] = text.as_slice() else {
         return Err(ServerError::NotASession);
     };
+    let wait = Duration::from_millis(wait.parse().map_err(|_| ServerError::NotASession)?);
     Ok(LoginInheritance {
         link: adopt_fd(link)?,
         control: adopt_fd(control)?,
         task: adopt_fd(task)?,
-        wait: Duration::from_millis(wait.parse().map_err(|_| ServerError::NotASession)?),
+        turn: match *turn {
+            AFTER => Turn::After(wait),
+            NOT_BEFORE => Turn::NotBefore(wait),
+            _ => return Err(ServerError::NotASession),
+        },
     })
 }
 
@@ -230,6 +247,22 @@ pub(crate) fn adopt(arguments: &[OsString]) -> Result<Inheritance, ServerError> 
         lease: Duration::from_secs(lease.parse().map_err(|_| ServerError::NotASession)?),
         implicit: implicit.iter().map(|word| word.as_bytes().to_vec()).collect(),
     })
+}
+
+/// Where what is done in this session process is to be written, if it is.
+///
+/// **Threads**: before this process has another one.
+pub(crate) fn take_audit() -> Option<OsString> {
+    inherited::take_variable(audit::VARIABLE)
+}
+
+/// Who the client of a session process is, by its command line.
+pub(crate) fn client_of(arguments: &[OsString]) -> ClientWords {
+    let word = |index: usize| {
+        let word = arguments.get(index)?.to_str()?;
+        Some(word.to_owned()).filter(|word| word != NOTHING)
+    };
+    ClientWords { user: word(USER_INDEX), peer: word(USER_INDEX + 1) }
 }
 
 /// Lets the next process that is started inherit a descriptor. Its number, for that one's command

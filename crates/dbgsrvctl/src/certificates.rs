@@ -8,14 +8,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use dbglink::connect_string::{Certificate, CertificateStore};
-use dbglink::tls::{Store, StoredCertificate, read_certificates};
+use dbglink::tls::{PEM_LEN_MAX, Store, StoredCertificate, read_certificates, read_pem_file};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, SanType};
 
 use crate::args::{Action, CertCommand};
 use crate::{table, utc};
-
-/// What one file of others' certificates may have.
-const FILE_LEN_MAX: u64 = 1024 * 1024;
 
 /// Does what a command asks for. The text to print.
 ///
@@ -138,8 +135,8 @@ fn list(store: &Store) -> Result<String, String> {
 }
 
 fn show(store: &Store, name: &str) -> Result<String, String> {
-    let found = find(store.own(), name, store.path())?;
-    let text = read(&found.path)?;
+    let found = store.find_own(&wanted(name)?).map_err(|error| error.to_string())?;
+    let text = read_pem_file(&found.path).map_err(|error| error.to_string())?;
     let certificates = read_certificates(&text).unwrap_or_default();
     Ok(certificates.into_iter().map(|(_, pem)| pem).collect())
 }
@@ -148,11 +145,11 @@ fn trust(store: &Store, file: &Path) -> Result<String, String> {
     let text = match file == Path::new("-") {
         true => {
             let mut text = Vec::new();
-            let read = io::stdin().take(FILE_LEN_MAX).read_to_end(&mut text);
+            let read = io::stdin().take(PEM_LEN_MAX).read_to_end(&mut text);
             read.map_err(|error| format!("cannot read standard input: {error}"))?;
             text
         }
-        false => read(file)?,
+        false => read_pem_file(file).map_err(|error| error.to_string())?,
     };
     let certificates = read_certificates(&text).filter(|found| !found.is_empty());
     let certificates = certificates.ok_or_else(|| {
@@ -180,52 +177,16 @@ fn trust(store: &Store, file: &Path) -> Result<String, String> {
 }
 
 fn remove(store: &Store, name: &str) -> Result<String, String> {
-    let own = find(store.own(), name, store.path());
-    let trusted = find(store.trusted(), name, &store.trusted_path());
-    let found = match (own, trusted) {
-        (Ok(own), Ok(trusted)) => {
-            return Err(format!(
-                "{} and {} are both {name}; give a thumbprint",
-                own.path.display(),
-                trusted.path.display()
-            ));
-        }
-        (Ok(found), Err(_)) | (Err(_), Ok(found)) => found,
-        (Err(error), Err(_)) => return Err(error),
-    };
+    let found = store.find_any(&wanted(name)?).map_err(|error| error.to_string())?;
     let removed = fs::remove_file(&found.path);
     removed.map_err(|error| format!("cannot remove {}: {error}", found.path.display()))?;
     Ok(format!("removed {}\n", found.path.display()))
 }
 
-/// The one certificate that is called so.
-fn find(
-    stored: Result<Vec<StoredCertificate>, dbglink::tls::StoreError>,
-    name: &str,
-    place: &Path,
-) -> Result<StoredCertificate, String> {
-    let wanted = Certificate::new(name).map_err(|kind| format!("{name}: {kind:?}"))?;
-    let mut found = stored.map_err(|error| error.to_string())?;
-    found.retain(|stored| stored.facts.is_called(&wanted));
-    if let [one, other, ..] = found.as_slice() {
-        return Err(format!(
-            "{} and {} are both {name}; give a thumbprint",
-            one.path.display(),
-            other.path.display()
-        ));
-    }
-    found.pop().ok_or_else(|| {
-        format!("no certificate {name} is in {}; dbgsrvctl cert list shows all", place.display())
-    })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let failed = |error: io::Error| format!("cannot read {}: {error}", path.display());
-    let metadata = fs::metadata(path).map_err(failed)?;
-    if !metadata.is_file() || metadata.len() > FILE_LEN_MAX {
-        return Err(format!("{} is no file of certificates", path.display()));
-    }
-    fs::read(path).map_err(failed)
+/// What a certificate is called, as connection strings call it.
+fn wanted(name: &str) -> Result<Certificate, String> {
+    Certificate::new(name)
+        .map_err(|_| format!("{name:?} is neither a certificate's name nor a thumbprint"))
 }
 
 /// Makes a directory of a store, which only its owner may change.

@@ -20,7 +20,7 @@ pub trait Verb: Message + Default + Sized {
     /// The protocol version that brought it.
     const SINCE: u32;
     /// What a server answers.
-    type Reply: Message + Default + Sized;
+    type Reply: Message + Default + Sized + 'static;
 }
 
 /// An event's message type.

@@ -27,11 +27,13 @@ const PACKAGES: &[Package] = &[
     Package { name: "libc6-dev", program: "gcc", reason: "debuggees' headers" },
     Package { name: "lldb", program: "lldb", reason: "another debugger for the bridge" },
     Package { name: "musl-tools", program: "musl-gcc", reason: "debuggees with another C library" },
+    Package { name: "nftables", program: "nft", reason: "a firewall that is opened" },
     Package {
         name: "python3",
         program: "python3",
         reason: "a program that nobody built for debugging",
     },
+    Package { name: "systemd", program: "systemd-analyze", reason: "what it says of our units" },
     Package { name: "xz-utils", program: "xz", reason: "symbols packed into stripped programs" },
 ];
 

@@ -2,8 +2,8 @@
 //! of a type that holds valid values only, so every endpoint can be printed and read back.
 
 use super::{
-    CertificateSelector, ComLine, HostName, Password, PipeName, PipeTemplate, PortRange, Proto,
-    ShellCommand, Transport,
+    CertificateSelector, ComLine, ContextId, HostName, Password, PipeName, PipeTemplate, PortRange,
+    Proto, ShellCommand, Transport, VsockPort,
 };
 use std::num::NonZeroU16;
 
@@ -42,6 +42,8 @@ pub enum ServerTransport {
     Ssl(SslServer),
     /// `ssl:` with `clicon=`
     SslReverse(SslReverseServer),
+    /// `vsock:` Ours.
+    Vsock(VsockServer),
     /// `stdio`: the server's own standard input and output. Ours.
     Stdio,
 }
@@ -129,6 +131,19 @@ pub struct SslReverseServer {
     pub client: HostName,
 }
 
+/// A server at a port of a virtual machine, or of the host of some.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VsockServer {
+    /// At which of the machine's numbers; at all of them if none is given.
+    pub cid: Option<ContextId>,
+    /// Where to listen.
+    pub port: VsockPort,
+    /// Whether listings leave the server out.
+    pub hidden: bool,
+    /// Whether everybody is let in. Excludes a password in strings, and one of both is needed.
+    pub unprotected: bool,
+}
+
 /// Where a smart client finds its process server: what `-premote` takes.
 ///
 /// Printing works as for [`ServerEndpoint`].
@@ -157,6 +172,8 @@ pub enum ClientTransport {
     Ssl(SslClient),
     /// `ssl:` with `clicon=`
     SslReverse(SslReverseClient),
+    /// `vsock:` Ours.
+    Vsock(VsockClient),
     /// `exec:`: the standard input and output of a command. Ours.
     Exec(ShellCommand),
 }
@@ -225,6 +242,15 @@ pub struct SslReverseClient {
     pub server: HostName,
 }
 
+/// A client of a server at a port of a virtual machine, or of the host of this one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VsockClient {
+    /// The server's machine.
+    pub cid: ContextId,
+    /// The port in use.
+    pub port: VsockPort,
+}
+
 impl ServerEndpoint {
     /// Which transport it is.
     pub const fn transport(&self) -> Transport {
@@ -236,6 +262,7 @@ impl ServerEndpoint {
             ServerTransport::Spipe(_) => Transport::Spipe,
             ServerTransport::Ssl(_) => Transport::Ssl,
             ServerTransport::SslReverse(_) => Transport::SslReverse,
+            ServerTransport::Vsock(_) => Transport::Vsock,
             ServerTransport::Stdio => Transport::Stdio,
         }
     }
@@ -249,6 +276,7 @@ impl ServerEndpoint {
             ServerTransport::Com { hidden, .. } => *hidden,
             ServerTransport::Spipe(spipe) => spipe.hidden,
             ServerTransport::Ssl(ssl) => ssl.hidden,
+            ServerTransport::Vsock(vsock) => vsock.hidden,
             ServerTransport::TcpReverse(_)
             | ServerTransport::SslReverse(_)
             | ServerTransport::Stdio => true,
@@ -267,6 +295,7 @@ impl ClientEndpoint {
             ClientTransport::Spipe(_) => Transport::Spipe,
             ClientTransport::Ssl(_) => Transport::Ssl,
             ClientTransport::SslReverse(_) => Transport::SslReverse,
+            ClientTransport::Vsock(_) => Transport::Vsock,
             ClientTransport::Exec(_) => Transport::Exec,
         }
     }

@@ -37,8 +37,6 @@ pub enum ParseErrorKind {
     NoTransport,
     /// The word before the colon is not a transport.
     UnknownTransport,
-    /// `vsock:`: reserved for a transport of ours that does not exist yet.
-    LaterTransport,
     /// `exec:` in a server's string, or `exec` without a command.
     ExecIsForClients,
     /// `stdio` in a client's string, or with parameters.
@@ -75,6 +73,12 @@ pub enum ParseErrorKind {
     PortRangeWithClicon,
     /// A client that connects gives a range of ports.
     PortRangeOfClient,
+    /// Not the number of a virtual machine.
+    ContextId,
+    /// Not a port of a virtual machine.
+    VsockPort,
+    /// A server of `vsock` with neither a password nor `unprotected`.
+    OpenVsock,
     /// Not a machine's name or address.
     Host,
     /// Not a pipe's name.
@@ -219,8 +223,9 @@ impl ParseErrorKind {
                 "a connection string begins with a transport and a colon, as in npipe:pipe=NAME \
                  or tcp:port=NUMBER"
             }
-            ParseErrorKind::LaterTransport => {
-                "vsock is not available yet; tcp is, and exec:COMMAND goes through other programs"
+            ParseErrorKind::OpenVsock => {
+                "a server of vsock needs password=, or `unprotected` to let everybody in; the \
+                 kernel does not say which user is at the other end"
             }
             ParseErrorKind::ExecIsForClients => {
                 "exec:COMMAND is for clients; the server at the other end of such a command is \
@@ -264,7 +269,7 @@ impl ParseErrorKind {
     fn predicate(self) -> &'static str {
         match self {
             ParseErrorKind::UnknownTransport => {
-                "is not a transport; there are npipe, tcp, com, spipe and ssl"
+                "is not a transport; there are npipe, tcp, com, spipe, ssl and vsock"
             }
             ParseErrorKind::Blank => "has a blank too many; blanks may only stand within values",
             ParseErrorKind::Quote => {
@@ -283,6 +288,10 @@ impl ParseErrorKind {
             ParseErrorKind::PortRangeOfClient => {
                 "is a range; a client names the port in use, the first of the two that are listed"
             }
+            ParseErrorKind::ContextId => {
+                "is not the number of a virtual machine; 2 is the host of this one, 1 this one"
+            }
+            ParseErrorKind::VsockPort => "is not a vsock port; those are 1 to 4294967294",
             ParseErrorKind::Host => "is not the name or address of a machine",
             ParseErrorKind::ComPort => {
                 "is not a serial port; write com2, 2 or a device such as /dev/ttyUSB0"
@@ -309,7 +318,7 @@ impl ParseErrorKind {
                 "is not 6; IPv6 is always tried first and IPv4 after it, so leave it out"
             }
             ParseErrorKind::NoTransport
-            | ParseErrorKind::LaterTransport
+            | ParseErrorKind::OpenVsock
             | ParseErrorKind::ExecIsForClients
             | ParseErrorKind::StdioIsForServers
             | ParseErrorKind::EmptyCommand

@@ -38,6 +38,8 @@ pub enum Transport {
     Ssl,
     /// TLS over what `tcp` opens in reverse.
     SslReverse,
+    /// Sockets between a virtual machine and its host.
+    Vsock,
     /// The standard input and output of a command, for clients.
     Exec,
     /// The server's own standard input and output.
@@ -53,6 +55,7 @@ impl Transport {
             Transport::Com => "com",
             Transport::Spipe => "spipe",
             Transport::Ssl | Transport::SslReverse => "ssl",
+            Transport::Vsock => "vsock",
             Transport::Exec => "exec",
             Transport::Stdio => "stdio",
         }
@@ -72,6 +75,7 @@ impl Transport {
             "com" => (Transport::Com, Transport::Com),
             "spipe" => (Transport::Spipe, Transport::Spipe),
             "ssl" => (Transport::Ssl, Transport::SslReverse),
+            "vsock" => (Transport::Vsock, Transport::Vsock),
             _ => return None,
         };
         Some(if reverse { backward } else { forward })
@@ -85,11 +89,13 @@ impl Transport {
             (Role::Server, Transport::Spipe) => SERVER_SPIPE,
             (Role::Server, Transport::Ssl) => SERVER_SSL,
             (Role::Server, Transport::Com) => SERVER_COM,
+            (Role::Server, Transport::Vsock) => SERVER_VSOCK,
             (Role::Client, Transport::Npipe) => CLIENT_NPIPE,
             (Role::Client, Transport::Tcp) => CLIENT_TCP,
             (Role::Client, Transport::Spipe) => CLIENT_SPIPE,
             (Role::Client, Transport::Ssl) => CLIENT_SSL,
             (Role::Client, Transport::Com) => CLIENT_COM,
+            (Role::Client, Transport::Vsock) => CLIENT_VSOCK,
             (Role::Server, Transport::TcpReverse) => SERVER_TCP_REVERSE,
             (Role::Client, Transport::TcpReverse) => CLIENT_TCP_REVERSE,
             (_, Transport::SslReverse) => SSL_REVERSE,
@@ -125,8 +131,8 @@ const fn takes(name: ParameterName) -> Accepted {
 }
 
 use ParameterName::{
-    Baud, Certuser, Channel, Clicon, Hidden, IcfEnable, IpVersion, Machuser, Password, Pipe, Port,
-    Proto, Server, Unprotected,
+    Baud, Certuser, Channel, Cid, Clicon, Hidden, IcfEnable, IpVersion, Machuser, Password, Pipe,
+    Port, Proto, Server, Unprotected,
 };
 
 const SERVER_NPIPE: &[Accepted] = &[needs(Pipe), takes(Hidden), takes(Password), takes(IcfEnable)];
@@ -144,6 +150,9 @@ const SERVER_SPIPE: &[Accepted] =
     &[needs(Proto), takes(Certuser), takes(Machuser), needs(Pipe), takes(Hidden), takes(Password)];
 const SERVER_SSL: &[Accepted] =
     &[needs(Proto), takes(Certuser), takes(Machuser), needs(Port), takes(Hidden), takes(Password)];
+const SERVER_VSOCK: &[Accepted] =
+    &[needs(Port), takes(Cid), takes(Hidden), takes(Password), takes(Unprotected)];
+const CLIENT_VSOCK: &[Accepted] = &[needs(Cid), needs(Port), takes(Password)];
 const CLIENT_NPIPE: &[Accepted] = &[needs(Server), needs(Pipe), takes(Password)];
 const CLIENT_TCP: &[Accepted] = &[needs(Server), needs(Port), takes(Password), takes(IpVersion)];
 const CLIENT_COM: &[Accepted] = &[needs(Port), needs(Baud), needs(Channel), takes(Password)];
@@ -187,13 +196,15 @@ pub enum ParameterName {
     IpVersion,
     /// `IcfEnable`: asks for the firewall to be opened.
     IcfEnable,
+    /// `cid=`: the number of a virtual machine. Ours.
+    Cid,
     /// `unprotected`: serves peers of other machines without a password. Ours.
     Unprotected,
 }
 
 impl ParameterName {
     /// All of them.
-    pub const ALL: [ParameterName; 14] = [
+    pub const ALL: [ParameterName; 15] = [
         Pipe,
         Port,
         Server,
@@ -207,6 +218,7 @@ impl ParameterName {
         Password,
         IpVersion,
         IcfEnable,
+        Cid,
         Unprotected,
     ];
 
@@ -226,6 +238,7 @@ impl ParameterName {
             Password => "password",
             IpVersion => "ipversion",
             IcfEnable => "IcfEnable",
+            Cid => "cid",
             Unprotected => "unprotected",
         }
     }

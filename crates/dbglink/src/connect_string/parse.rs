@@ -6,11 +6,11 @@ use super::port::parse_fixed_port;
 use super::split::Split;
 use super::{
     Certificate, CertificateSelector, CertificateStore, Channel, ClientEndpoint, ClientTransport,
-    ComLine, ComPort, HostName, NpipeClient, NpipeServer, ParameterName, ParseError,
+    ComLine, ComPort, ContextId, HostName, NpipeClient, NpipeServer, ParameterName, ParseError,
     ParseErrorKind, Password, PipeName, PipeTemplate, PortRange, Proto, Role, ServerEndpoint,
     ServerTransport, ShellCommand, Span, SpipeClient, SpipeServer, SslClient, SslReverseClient,
     SslReverseServer, SslServer, TcpClient, TcpReverseClient, TcpReverseServer, TcpServer,
-    TlsParameters, Transport,
+    TlsParameters, Transport, VsockClient, VsockPort, VsockServer,
 };
 use std::num::NonZeroU16;
 use std::str::FromStr;
@@ -31,6 +31,9 @@ impl FromStr for ServerEndpoint {
         match (split.find(ParameterName::Unprotected), &endpoint.password) {
             (Some(unprotected), Some(_)) => {
                 Err(split.error(ParseErrorKind::UnprotectedWithPassword, unprotected))
+            }
+            (None, None) if split.transport == Transport::Vsock => {
+                Err(split.error_without(ParseErrorKind::OpenVsock, None))
             }
             _ => Ok(endpoint),
         }
@@ -93,6 +96,12 @@ fn server_transport(split: &Split<'_>) -> Result<ServerTransport, ParseError> {
             let port = split.required(ParameterName::Port, PortRange::parse)?;
             ServerTransport::Ssl(SslServer { tls, port, hidden })
         }
+        Transport::Vsock => ServerTransport::Vsock(VsockServer {
+            cid: split.optional(ParameterName::Cid, ContextId::parse)?,
+            port: split.required(ParameterName::Port, VsockPort::parse)?,
+            hidden,
+            unprotected: split.flag(ParameterName::Unprotected),
+        }),
         Transport::Exec | Transport::Stdio => {
             return Err(split.error_without(ParseErrorKind::NoTransport, None));
         }
@@ -132,6 +141,10 @@ fn client_transport(split: &Split<'_>) -> Result<ClientTransport, ParseError> {
         Transport::Ssl => {
             ClientTransport::Ssl(SslClient { tls: split.tls()?, server: server()?, port: port()? })
         }
+        Transport::Vsock => ClientTransport::Vsock(VsockClient {
+            cid: split.required(ParameterName::Cid, ContextId::parse)?,
+            port: split.required(ParameterName::Port, VsockPort::parse_nonzero)?,
+        }),
         Transport::Exec | Transport::Stdio => {
             return Err(split.error_without(ParseErrorKind::NoTransport, None));
         }

@@ -20,6 +20,7 @@ enum Kept {
     Literal(Secret),
     File(String),
     Environment(String),
+    Forgotten,
 }
 
 /// Where a password comes from.
@@ -31,6 +32,8 @@ pub enum PasswordSource<'a> {
     File(&'a Path),
     /// `env:NAME`: in this environment variable.
     Environment(&'a str),
+    /// It stood in the string and was forgotten ([`Password::forget`]).
+    Forgotten,
 }
 
 impl Password {
@@ -69,6 +72,15 @@ impl Password {
             Kept::Literal(secret) => PasswordSource::Literal(&secret.0),
             Kept::File(path) => PasswordSource::File(Path::new(path)),
             Kept::Environment(name) => PasswordSource::Environment(name),
+            Kept::Forgotten => PasswordSource::Forgotten,
+        }
+    }
+
+    /// Overwrites a password that stood in the string, which is not needed any more: what is left
+    /// only says that there is one.
+    pub fn forget(&mut self) {
+        if let Kept::Literal(_) = self.0 {
+            self.0 = Kept::Forgotten;
         }
     }
 
@@ -78,6 +90,7 @@ impl Password {
             Kept::Literal(secret) => secret.0.clone(),
             Kept::File(path) => format!("file:{path}"),
             Kept::Environment(name) => format!("env:{name}"),
+            Kept::Forgotten => "*".to_owned(),
         }
     }
 }
@@ -85,7 +98,7 @@ impl Password {
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kept::Literal(_) => f.write_str("Password(*)"),
+            Kept::Literal(_) | Kept::Forgotten => f.write_str("Password(*)"),
             Kept::File(path) => write!(f, "Password(file:{path:?})"),
             Kept::Environment(name) => write!(f, "Password(env:{name})"),
         }
@@ -96,6 +109,7 @@ impl fmt::Debug for PasswordSource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PasswordSource::Literal(_) => f.write_str("Literal(*)"),
+            PasswordSource::Forgotten => f.write_str("Forgotten"),
             PasswordSource::File(path) => write!(f, "File({path:?})"),
             PasswordSource::Environment(name) => write!(f, "Environment({name:?})"),
         }

@@ -89,6 +89,12 @@ fn write_server(out: &mut dyn Write, endpoint: &ServerEndpoint, form: Form) -> f
             printer.value(ParameterName::Port, &ssl.port)?;
             printer.value(ParameterName::Clicon, &ssl.client)?;
         }
+        ServerTransport::Vsock(vsock) => {
+            if let Some(cid) = &vsock.cid {
+                printer.value(ParameterName::Cid, cid)?;
+            }
+            printer.value(ParameterName::Port, &vsock.port)?;
+        }
         ServerTransport::Stdio => return Ok(()),
     }
     printer.flag(ParameterName::Hidden, endpoint.is_hidden() && !printer.transport.is_reverse())?;
@@ -103,6 +109,9 @@ fn write_server(out: &mut dyn Write, endpoint: &ServerEndpoint, form: Form) -> f
         ServerTransport::TcpReverse(tcp) => {
             printer.ip_version_6(tcp.ip_version_6)?;
             printer.flag(ParameterName::Unprotected, tcp.unprotected)
+        }
+        ServerTransport::Vsock(vsock) => {
+            printer.flag(ParameterName::Unprotected, vsock.unprotected)
         }
         ServerTransport::Com { .. }
         | ServerTransport::Spipe(_)
@@ -145,6 +154,10 @@ fn write_client(out: &mut dyn Write, endpoint: &ClientEndpoint, form: Form) -> f
             printer.tls(&ssl.tls)?;
             printer.value(ParameterName::Clicon, &ssl.server)?;
             printer.value(ParameterName::Port, &ssl.port)?;
+        }
+        ClientTransport::Vsock(vsock) => {
+            printer.value(ParameterName::Cid, &vsock.cid)?;
+            printer.value(ParameterName::Port, &vsock.port)?;
         }
         ClientTransport::Exec(command) => return write!(printer.out, ":{command}"),
     }

@@ -121,13 +121,12 @@ impl<'a> Split<'a> {
     }
 }
 
-/// What is to be said of a transport of ours that does not stand in this place: the other side's,
-/// or one that cannot be opened yet.
+/// What is to be said of a transport of ours that does not stand in this place, but on the other
+/// side.
 fn others(word: &str) -> Option<ParseErrorKind> {
     match word.to_ascii_lowercase().as_str() {
         "exec" => Some(ParseErrorKind::ExecIsForClients),
         "stdio" => Some(ParseErrorKind::StdioIsForServers),
-        "vsock" => Some(ParseErrorKind::LaterTransport),
         _ => None,
     }
 }

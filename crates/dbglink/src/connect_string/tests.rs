@@ -33,7 +33,14 @@ const SERVER_ERRORS: &[(&str, ParseErrorKind)] = &[
     ("1394:channel=3", ParseErrorKind::UnknownTransport),
     ("stdio:", ParseErrorKind::StdioIsForServers),
     ("Exec:ssh box17 dbgsrv", ParseErrorKind::ExecIsForClients),
-    ("vsock:cid=3,port=1025", ParseErrorKind::LaterTransport),
+    ("vsock:cid=3,port=1025", ParseErrorKind::OpenVsock),
+    ("vsock:cid=3,unprotected", ParseErrorKind::Missing),
+    ("vsock:port=1025,cid=host,unprotected", ParseErrorKind::ContextId),
+    ("vsock:port=1025,cid=4294967295,unprotected", ParseErrorKind::ContextId),
+    ("vsock:port=4294967295,unprotected", ParseErrorKind::VsockPort),
+    ("vsock:port=1:5,unprotected", ParseErrorKind::VsockPort),
+    ("vsock:port=1025,unprotected,password=a", ParseErrorKind::UnprotectedWithPassword),
+    ("vsock:port=1025,clicon=a,password=a", ParseErrorKind::ForeignParameter),
     ("tcp:port=1025\n", ParseErrorKind::ControlCharacter),
     ("npipe:pipe=a\0b", ParseErrorKind::ControlCharacter),
     ("tcp:", ParseErrorKind::EmptyParameter),
@@ -185,7 +192,7 @@ fn messages_show_what_was_written_and_the_way_out() {
     );
     assert_eq!(
         explained("udp:port=1"),
-        "`udp` is not a transport; there are npipe, tcp, com, spipe and ssl"
+        "`udp` is not a transport; there are npipe, tcp, com, spipe, ssl and vsock"
     );
     assert_eq!(
         explained("npipe:pipe=a,Port=5"),
@@ -339,6 +346,19 @@ fn listings_have_capital_names_and_keep_the_end_of_a_range() {
     let listing = endpoint.listing().to_string();
     assert_eq!(listing, "tcp:Port=53:60,Password=*,Ipversion=6,IcfEnable");
     assert_eq!(server("npipe:pipe=MainPipe").listing().to_string(), "npipe:Pipe=MainPipe");
+}
+
+#[test]
+fn virtual_machines_have_numbers() {
+    let endpoint = server("vsock:port=70000,password=abc,cid=1,hidden");
+    assert_eq!(endpoint.to_string(), "vsock:cid=1,port=70000,hidden,password=*");
+    assert!(endpoint.is_hidden());
+    assert_eq!(server("vsock:port=0,unprotected").to_string(), "vsock:port=0,unprotected");
+    let text = "vsock:cid=4294967294,port=4294967294";
+    assert_eq!(client(text).to_string(), text);
+    for wrong in ["vsock:port=1", "vsock:cid=3,port=0", "vsock:cid=-1,port=1", "vsock:cid=3"] {
+        assert!(wrong.parse::<ClientEndpoint>().is_err(), "{wrong}");
+    }
 }
 
 #[test]

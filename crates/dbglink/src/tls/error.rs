@@ -148,6 +148,12 @@ pub enum TlsError {
     /// The passwords differ.
     #[error("the password is wrong; error 0x80004005")]
     Password,
+    /// It looks at one try after another, and has others to look at first.
+    #[error(
+        "wrong passwords have come from here, and another try is kept waiting for them; come again \
+         in {0} s; error 0x80004005"
+    )]
+    NotNow(u16),
     /// It has gone in the middle of the handshake.
     #[error(
         "the other side went away during the TLS handshake; are the transports the same, or have \

@@ -28,6 +28,9 @@ use super::relay;
 const CONTENT: u8 = 0;
 /// What it sends when it wants a password.
 const ASKS: u8 = 1;
+/// What it sends to whom it does not listen now, with a number of seconds behind it: `u16`,
+/// little-endian.
+const NOT_NOW: u8 = 2;
 /// What its connection is called where a password is bound to it (RFC 5705).
 const LABEL: &[u8] = b"EXPORTER-dbgsrv-password";
 
@@ -72,12 +75,7 @@ pub fn accept(
     verifier: Option<&Verifier>,
     timeout: Duration,
 ) -> Result<Encrypted, TlsError> {
-    let (config, judge) = match identity {
-        Identity::Certificate(credentials) => certified_server(credentials)?,
-        Identity::Ephemeral => (ephemeral_server()?, None),
-    };
-    let tls = ServerConnection::new(Arc::new(config)).map_err(own)?;
-    let mut shaking = Shaking::begin(tls.into(), socket, judge, timeout)?;
+    let mut shaking = answer(socket, identity, timeout)?;
     if let Some(verifier) = verifier {
         shaking.send(&[ASKS])?;
         let binding = shaking.binding()?;
@@ -94,6 +92,31 @@ pub fn accept(
     }
     shaking.send(&[CONTENT])?;
     Ok(shaking.encrypted)
+}
+
+/// Speaks the server's part to somebody who is only told to come again after `wait`.
+///
+/// **Errors**: [`TlsError`].
+/// **Cost**: two round trips at most.
+pub fn turn_away(
+    socket: OwnedFd,
+    identity: Identity<'_>,
+    wait: Duration,
+    timeout: Duration,
+) -> Result<(), TlsError> {
+    let wait_s = wait.as_secs().saturating_add(1).try_into().unwrap_or(u16::MAX);
+    let [low, high] = u16::to_le_bytes(wait_s);
+    answer(socket, identity, timeout)?.send(&[NOT_NOW, low, high])
+}
+
+/// Shakes hands with a client.
+fn answer(socket: OwnedFd, identity: Identity<'_>, timeout: Duration) -> Result<Shaking, TlsError> {
+    let (config, judge) = match identity {
+        Identity::Certificate(credentials) => certified_server(credentials)?,
+        Identity::Ephemeral => (ephemeral_server()?, None),
+    };
+    let tls = ServerConnection::new(Arc::new(config)).map_err(own)?;
+    Shaking::begin(tls.into(), socket, judge, timeout)
 }
 
 /// Speaks the client's part on a connected socket with a server on the machine `wanted`, and proves
@@ -129,6 +152,11 @@ pub fn connect(
             let second = shaking.receive_message()?;
             let third = prover.finish(&second, &shaking.binding()?);
             shaking.send_message(&third.ok_or(TlsError::Password)?)?;
+        }
+        (NOT_NOW, _) => {
+            let mut wait_s = [0; 2];
+            shaking.receive(&mut wait_s)?;
+            return Err(TlsError::NotNow(u16::from_le_bytes(wait_s)));
         }
         _ => return Err(TlsError::NotTls),
     }

@@ -26,8 +26,8 @@ const USER_OVERRIDE: &str = "DBGSRV_USER_CERTIFICATES";
 const MACHINE_OVERRIDE: &str = "DBGSRV_MACHINE_CERTIFICATES";
 /// The directory of what is trusted.
 const TRUSTED: &str = "trusted";
-/// No certificate's file is longer.
-const FILE_LEN_MAX: u64 = 1024 * 1024;
+/// No file of certificates is longer, in bytes.
+pub const PEM_LEN_MAX: u64 = 1024 * 1024;
 
 /// A directory of certificates.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -68,6 +68,17 @@ pub enum StoreError {
         /// What was asked for.
         wanted: String,
         /// One of them.
+        one: PathBuf,
+        /// Another one.
+        other: PathBuf,
+    },
+    /// Several are the same one.
+    #[error(
+        "{} and {} hold the same certificate; remove one of the files", one.display(),
+        other.display()
+    )]
+    Twice {
+        /// One of the files.
         one: PathBuf,
         /// Another one.
         other: PathBuf,
@@ -162,20 +173,28 @@ impl Store {
         read_directory(&self.trusted_path())
     }
 
-    /// The one certificate that is called so, with its key.
+    /// The one certificate of its owner that is called so.
+    ///
+    /// **Errors**: [`StoreError`].
+    pub fn find_own(&self, wanted: &Certificate) -> Result<StoredCertificate, StoreError> {
+        the_one(self.own()?, wanted, &self.path)
+    }
+
+    /// The one certificate that is called so, of those that are its owner's and those that are
+    /// trusted.
+    ///
+    /// **Errors**: [`StoreError`].
+    pub fn find_any(&self, wanted: &Certificate) -> Result<StoredCertificate, StoreError> {
+        let mut all = self.own()?;
+        all.extend(self.trusted()?);
+        the_one(all, wanted, &self.path)
+    }
+
+    /// The one certificate of its owner that is called so, with its key.
     ///
     /// **Errors**: [`StoreError`].
     pub fn find(&self, wanted: &Certificate) -> Result<StoredCertificate, StoreError> {
-        let mut found = self.own()?;
-        found.retain(|stored| stored.facts.is_called(wanted));
-        if let [one, other, ..] = found.as_slice() {
-            let (one, other) = (one.path.clone(), other.path.clone());
-            return Err(StoreError::Ambiguous { wanted: wanted.to_string(), one, other });
-        }
-        let Some(found) = found.pop() else {
-            let (wanted, store) = (wanted.to_string(), self.path.clone());
-            return Err(StoreError::NotFound { wanted, store });
-        };
+        let found = self.find_own(wanted)?;
         if found.key.is_none() {
             return Err(StoreError::NoKey { path: found.path });
         }
@@ -205,6 +224,25 @@ pub fn read_certificates(text: &[u8]) -> Option<Vec<(CertificateFacts, String)>>
     Some(found)
 }
 
+/// The one of these that is called so. `store` is where they are.
+fn the_one(
+    mut found: Vec<StoredCertificate>,
+    wanted: &Certificate,
+    store: &Path,
+) -> Result<StoredCertificate, StoreError> {
+    found.retain(|stored| stored.facts.is_called(wanted));
+    if let [one, other, ..] = found.as_slice() {
+        let is_same = one.chain.first() == other.chain.first();
+        let (one, other) = (one.path.clone(), other.path.clone());
+        if is_same {
+            return Err(StoreError::Twice { one, other });
+        }
+        return Err(StoreError::Ambiguous { wanted: wanted.to_string(), one, other });
+    }
+    let not_found = || StoreError::NotFound { wanted: wanted.to_string(), store: store.to_owned() };
+    found.pop().ok_or_else(not_found)
+}
+
 fn unreadable(path: &Path, reason: io::Error) -> StoreError {
     StoreError::Unreadable { path: path.to_owned(), reason }
 }
@@ -226,16 +264,25 @@ fn read_directory(directory: &Path) -> Result<Vec<StoredCertificate>, StoreError
     paths.iter().map(|path| read_file(path)).collect()
 }
 
+/// The text of a file of certificates, whatever is in it.
+///
+/// **Errors**: [`StoreError::Unreadable`]; [`StoreError::Malformed`] if it is no file or so long
+/// that it can be none of certificates.
+pub fn read_pem_file(path: &Path) -> Result<Vec<u8>, StoreError> {
+    let metadata = fs::metadata(path).map_err(|reason| unreadable(path, reason))?;
+    if !metadata.is_file() || metadata.len() > PEM_LEN_MAX {
+        let detail = "is no file of certificates";
+        return Err(StoreError::Malformed { path: path.to_owned(), detail });
+    }
+    fs::read(path).map_err(|reason| unreadable(path, reason))
+}
+
 /// Reads a PEM file.
 ///
-/// **Errors**: [`StoreError::Unreadable`]; [`StoreError::Malformed`] if it holds no certificate.
+/// **Errors**: as [`read_pem_file`]; [`StoreError::Malformed`] if it holds no certificate.
 fn read_file(path: &Path) -> Result<StoredCertificate, StoreError> {
     let malformed = |detail| StoreError::Malformed { path: path.to_owned(), detail };
-    let metadata = fs::metadata(path).map_err(|reason| unreadable(path, reason))?;
-    if !metadata.is_file() || metadata.len() > FILE_LEN_MAX {
-        return Err(malformed("is no file of certificates"));
-    }
-    let bytes = fs::read(path).map_err(|reason| unreadable(path, reason))?;
+    let bytes = read_pem_file(path)?;
     let chain: Result<Vec<CertificateDer<'static>>, _> =
         CertificateDer::pem_slice_iter(&bytes).collect();
     let chain = chain.map_err(|_| malformed("is not in PEM form"))?;

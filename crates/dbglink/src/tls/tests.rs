@@ -376,7 +376,7 @@ fn a_store_says_what_it_has_not() {
     fs::set_permissions(&own, fs::Permissions::from_mode(0o644)).expect("its mode");
     assert_says(&named("server").expect_err("it is public").to_string(), "chmod 600");
     fs::copy(&own, side.directory.path().join("copy.pem")).expect("a copy");
-    assert_says(&named("server").expect_err("two").to_string(), "give its thumbprint");
+    assert_says(&named("server").expect_err("two").to_string(), "hold the same certificate");
     fs::remove_file(side.directory.path().join("copy.pem")).expect("it is there");
     fs::write(&own, &side.pem).expect("a file");
     assert_says(&named("server").expect_err("no key").to_string(), "has no private key");

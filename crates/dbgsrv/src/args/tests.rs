@@ -68,6 +68,15 @@ fn the_implicit_command_line_is_kept() {
 }
 
 #[test]
+fn a_trail_is_kept_where_it_is_said() {
+    let audit = |rest: &[&str]| service(&[&["-t", "tcp:port=1025"], rest].concat()).audit;
+    assert_eq!(audit(&[]), None);
+    assert_eq!(audit(&["-audit", "none"]), Some(Place::Nowhere));
+    assert_eq!(audit(&["-audit", "/a b", "-x"]), Some(Place::File("/a b".into())));
+    assert_eq!(audit(&["-c", "app", "-audit", "none"]), None);
+}
+
+#[test]
 fn what_is_behind_x_is_not_read() {
     for rest in [&["-x"][..], &["-x", "-t"], &["-x", "rubbish", "-c"]] {
         let service = service(&[&["-t", "tcp:port=1025"], rest].concat());
@@ -93,5 +102,9 @@ fn what_is_wrong_is_named() {
     assert!(error(&["-t", "tcp:port=1", "-sifeo"]).contains("-sifeo needs"));
     assert!(error(&["-t", "tcp:port=1", "-sifeo", "a.out"]).contains("-sifeo a.out"));
     assert!(error(&["-t", "tcp:port=1", "-sifeo", "a", "-pc", "b"]).contains("-sifeo a"));
+    assert!(error(&["-t", "tcp:port=1", "-audit"]).starts_with("-audit needs"));
+    assert!(error(&["-t", "tcp:port=1", "-audit", "log"]).contains("./log"));
+    let twice = ["-t", "tcp:port=1", "-audit", "none", "-audit", "journal"];
+    assert!(error(&twice).contains("-audit is given twice"));
     assert!(error(&["-t", "tcp:port=1", "app"]).starts_with("app is not"));
 }

@@ -138,7 +138,11 @@ impl Shared {
                 self.outbox.close();
             }
             // A session says these, or a login process.
-            Message::EndServer | Message::Parked(_) | Message::Admitted(_) | Message::Waiting => {}
+            Message::EndServer
+            | Message::Parked(_)
+            | Message::Admitted(_)
+            | Message::Turned(_)
+            | Message::Waiting => {}
         }
         self.tell();
     }

@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::callers::Callers;
 use super::{Frames, Terms};
+use crate::audit;
 use crate::backend::Backend;
 use crate::control::{BYTES_MAX, Claim, Message, Progress};
 use crate::outbox::Outbox;
@@ -63,7 +64,10 @@ pub(super) fn hand_over(
     let claim = Claim { pid, version, stack_window_len, progress, bytes, link };
     // A listener that is gone knows of no other session.
     match callers.ask(&Message::Claim(claim)) {
-        true => HandOver::Done,
+        true => {
+            audit::handed_over(pid.value());
+            HandOver::Done
+        }
         false => HandOver::Nobody,
     }
 }
@@ -74,6 +78,7 @@ pub(super) fn take_over(
     backend: &mut dyn Backend,
     outbox: &Outbox,
 ) -> (Frames, Terms) {
+    audit::took_over(claim.pid);
     let Claim { version, stack_window_len, progress, bytes, link, .. } = claim;
     let link = Link::from(link);
     let shutdown = link.shutdown_handle();

@@ -20,6 +20,7 @@ use rustix::rand::GetRandomFlags;
 
 use super::callers::Callers;
 use super::{Frames, Terms};
+use crate::audit;
 use crate::backend::Backend;
 use crate::control::{Message, Return, Secret};
 use crate::outbox::Outbox;
@@ -95,6 +96,7 @@ impl Lease<'_> {
                 && let Some(frames) = take_up(comer, outbox, &welcome(terms))
             {
                 backend.pause_output(false);
+                audit::came_back();
                 return Some(frames);
             }
             let deadline = lost + if is_held { self.length.min(HOLD) } else { self.length };

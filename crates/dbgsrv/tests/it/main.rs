@@ -2,8 +2,10 @@
 //! debuggees.
 
 mod abandon; // targets that are left stopped, and taken over
+mod activation; // servers that a service manager starts
 mod alone; // threads that stop while others run
 mod attach; // every thread of a running process, and what may not be attached to
+mod audit; // what is written of who was let in and what was done
 mod breakpoints; // sites: hit, counted, hidden, moved, filtered
 mod bulk; // searching, filling, comparing, copying
 mod calls; // sites and steps on system calls
@@ -15,11 +17,13 @@ mod conditions; // sites that stop only when a condition holds
 mod crowds; // a thousand threads and more
 mod description; // what a process is, and what may be seen of one
 mod detach; // leaving a target as it was found, at any moment
+mod doors; // who guesses, who calls and is nobody, and what is kept of a password
 mod endings; // the table: what ends, and what becomes of targets
 mod ends; // exits, kills, threads and leaders that end
 mod events; // what stops a target because its client wants to know
 mod file_names; // what files are, where links lead, and names that are removed
 mod files; // files of the server's machine, and as a target sees them
+mod firewall; // a port is opened where it is filtered
 mod following; // processes that a target makes become targets
 mod functions; // functions that a thread is made to call
 mod guardian; // a session process that is killed
@@ -36,6 +40,7 @@ mod memory; // reading, writing, what is mapped
 mod namespaces; // targets in other namespaces than the server
 mod overview; // what one request tells of all threads
 mod own_files; // targets that see other files than the server does
+mod packaging; // units of systemd, and the rights that they leave
 mod peculiar; // programs that do what debuggers do, or may do next to nothing
 mod refusals; // what may not be attached to, by which rule, and the way out
 mod registers; // floating point, vectors, debug registers
@@ -47,6 +52,7 @@ mod signals; // told, passed, dropped, and never twice
 mod stepping; // one instruction at a time
 mod terminal; // a target's own pseudo-terminal, and what becomes of it
 mod threads; // sites and many threads
+mod vsock; // servers that virtual machines reach
 mod watchpoints; // what the CPU watches, in every thread
 mod windows; // what stops bring along by their client's wish
 

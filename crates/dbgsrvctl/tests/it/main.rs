@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+// Stores, and what is in them.
+mod certificates;
 // Servers, sessions and targets, as they come and go.
 mod list;
 // What is said of wrong command lines.

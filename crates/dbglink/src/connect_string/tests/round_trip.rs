@@ -51,6 +51,14 @@ fn tls() -> impl Strategy<Value = TlsParameters> {
     })
 }
 
+fn cid() -> impl Strategy<Value = ContextId> {
+    (0..u32::MAX).prop_map(|number| ContextId::parse(&number.to_string()).expect("a number"))
+}
+
+fn vsock_port() -> impl Strategy<Value = VsockPort> {
+    (1..u32::MAX).prop_map(|number| VsockPort::new(number).expect("a port"))
+}
+
 fn line() -> impl Strategy<Value = ComLine> {
     let device = "/dev/[a-zA-Z0-9/]{1,20}".prop_map(|text| ComPort::new(&text).expect("a device"));
     let port = prop_oneof![port().prop_map(ComPort::Number), device];
@@ -76,6 +84,11 @@ fn server_transport() -> impl Strategy<Value = ServerTransport> {
             ServerTransport::TcpReverse(tcp)
         }),
         Just(ServerTransport::Stdio),
+        (option::of(cid()), vsock_port(), any::<[bool; 2]>()).prop_map(
+            |(cid, port, [hidden, unprotected])| {
+                ServerTransport::Vsock(VsockServer { cid, port, hidden, unprotected })
+            }
+        ),
         (line(), any::<bool>()).prop_map(|(line, hidden)| ServerTransport::Com { line, hidden }),
         (tls(), template(), any::<bool>()).prop_map(|(tls, pipe, hidden)| ServerTransport::Spipe(
             SpipeServer { tls, pipe, hidden }
@@ -101,6 +114,8 @@ fn client_transport() -> impl Strategy<Value = ClientTransport> {
         "[ -~]{0,20}[!-~]".prop_map(|text| {
             ClientTransport::Exec(ShellCommand::new(&text).expect("a command"))
         }),
+        (cid(), vsock_port())
+            .prop_map(|(cid, port)| ClientTransport::Vsock(VsockClient { cid, port })),
         line().prop_map(ClientTransport::Com),
         (tls(), host(), pipe()).prop_map(|(tls, server, pipe)| {
             ClientTransport::Spipe(SpipeClient { tls, server, pipe })
@@ -131,7 +146,11 @@ fn nearly() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn servers(transport in server_transport(), password in password()) {
+    fn servers(mut transport in server_transport(), password in password()) {
+        if let ServerTransport::Vsock(vsock) = &mut transport {
+            // One of both is needed.
+            vsock.unprotected = password.is_none();
+        }
         let takes_password = match &transport {
             ServerTransport::Tcp(tcp) => !tcp.unprotected,
             ServerTransport::TcpReverse(tcp) => !tcp.unprotected,

@@ -1,0 +1,147 @@
+//! Those at the door: who guesses, who calls and is nobody, and what a server keeps of its
+//! password.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::FileExt;
+
+use dbgbase::Pid;
+use dbglink::tls::TlsError;
+use dbglink::{ClientEndpoint, LinkError, RunDir};
+use dbgwire::verbs::server::ServerInfo;
+use testkit::{Client, DEADLINE, Guard, Process, Server, procfs, until};
+
+use crate::PROGRAM;
+
+/// A password that stands nowhere by accident.
+const PASSWORD: &str = "Qx7Zk92LmW4v";
+
+fn server(guard: &Guard) -> (Server, u16) {
+    let transport = format!("tcp:port=0,password={PASSWORD}");
+    let client = "tcp:server=localhost";
+    let server = Server::at_port(guard, PROGRAM, &transport, client, |_| ());
+    let text = server.endpoint().to_connect_string();
+    let port = text.rsplit_once("port=").expect("a port").1.parse().expect("a port");
+    (server, port)
+}
+
+fn try_password(port: u16, password: &str) -> Result<Client, LinkError> {
+    let endpoint = format!("tcp:server=127.0.0.1,port={port},password={password}");
+    let endpoint: ClientEndpoint = endpoint.parse().expect("an endpoint");
+    let link = dbglink::connect(&endpoint, &RunDir::of_this_user(), DEADLINE)?;
+    Ok(Client::open(link))
+}
+
+fn logins(server: &Server) -> usize {
+    let is_login = |pid: &Pid| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).nth(1) == Some(b"@login")
+    };
+    server.sessions().iter().filter(|pid| is_login(pid)).count()
+}
+
+#[test]
+fn who_guesses_while_another_one_waits_is_told_how_long() {
+    let guard = Guard::new();
+    let (server, port) = server(&guard);
+    let tls_error = |result: Result<Client, LinkError>| match result {
+        Err(LinkError::Tls { reason, .. }) => reason,
+        other => panic!("{:?}", other.err()),
+    };
+    assert!(matches!(tls_error(try_password(port, "wrong1")), TlsError::Password));
+    until("the guess to be noted", || (logins(&server) == 0).then_some(()));
+    // It waits, and then says nothing for as long as it is let.
+    let silent = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens");
+    until("its login process", || (logins(&server) == 1).then_some(()));
+    for password in ["wrong2", PASSWORD] {
+        let reason = tls_error(try_password(port, password));
+        assert!(matches!(reason, TlsError::NotNow(1..=2)), "{reason:?}");
+        let said = reason.to_string();
+        assert!(said.contains("come again in") && said.contains("0x80004005"), "{said}");
+    }
+    drop(silent);
+    until("them to be gone", || (logins(&server) == 0).then_some(()));
+    let mut client = try_password(port, PASSWORD).expect("it is right");
+    client.call(&ServerInfo {}).expect("it answers");
+}
+
+#[test]
+fn a_caller_that_is_nobody_does_not_end_the_waiting() {
+    let guard = Guard::new();
+    let endpoint = format!("tcp:clicon=localhost,port={}:65535,password={PASSWORD}", free_port());
+    let endpoint: ClientEndpoint = endpoint.parse().expect("an endpoint");
+    let awaited = dbglink::await_server(&endpoint).expect("a port").expect("it is called");
+    let port = awaited.port();
+    let caller = std::thread::spawn(move || {
+        for words in [&b"GET / HTTP/1.0\r\n\r\n"[..], b""] {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens");
+            stream.write_all(words).expect("room");
+        }
+    });
+    let (told, tells) = std::sync::mpsc::channel();
+    let waiting = std::thread::spawn(move || {
+        awaited.accept(DEADLINE, |error| told.send(error.to_string()).expect("it is read"))
+    });
+    for _ in 0..2 {
+        let said = tells.recv_timeout(DEADLINE).expect("each caller is told of");
+        assert!(said.starts_with("localhost: "), "{said}");
+    }
+    caller.join().expect("it has called");
+    let transport = format!("tcp:clicon=localhost,port={port},password={PASSWORD}");
+    let mut command = guard.command(PROGRAM);
+    command.args(["-t", &transport]).env("DBGSRV_RUN_DIR", guard.directory().join("run"));
+    let mut process = Process::spawn(&mut command);
+    let link = waiting.join().expect("no panic").expect("its server has called");
+    let mut client = Client::open(link);
+    client.call(&ServerInfo {}).expect("it answers");
+    drop(client);
+    assert_eq!(process.wait(), dbgbase::ExitStatus::Exited(1));
+}
+
+/// A port that nobody uses at the moment.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("localhost:0").expect("there are ports");
+    listener.local_addr().expect("a port has an address").port()
+}
+
+/// Where a text stands in the memory of a process that can be written, by the name of the mapping.
+fn places_in_memory(pid: Pid, text: &[u8]) -> Vec<String> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("it lives");
+    let memory = std::fs::File::open(format!("/proc/{pid}/mem")).expect("it is ours");
+    let mut found = Vec::new();
+    for line in maps.lines() {
+        let mut columns = line.split_ascii_whitespace();
+        let (range, flags) = (columns.next().expect("a range"), columns.next().expect("flags"));
+        let (start, end) = range.split_once('-').expect("a range");
+        let number = |text| u64::from_str_radix(text, 16).expect("an address");
+        let (start, end) = (number(start), number(end));
+        if !flags.starts_with("rw") {
+            continue;
+        }
+        let mut bytes = vec![0; (end - start) as usize];
+        // A mapping may have no pages to read.
+        if memory.read_exact_at(&mut bytes, start).is_err() {
+            continue;
+        }
+        if bytes.windows(text.len()).any(|window| window == text) {
+            found.push(columns.nth(3).unwrap_or(range).to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn a_server_does_not_keep_its_password() {
+    let guard = Guard::new();
+    let (server, port) = server(&guard);
+    // What takes its place on the command line is found, so that looking works.
+    let mask = format!("password={}", "*".repeat(PASSWORD.len()));
+    assert_eq!(places_in_memory(server.pid(), mask.as_bytes()), ["[stack]"]);
+    assert_eq!(places_in_memory(server.pid(), PASSWORD.as_bytes()), [""; 0]);
+    let mut client = try_password(port, PASSWORD).expect("it is right");
+    let session = Pid::new(client.call(&ServerInfo {}).expect("it answers").pid);
+    for pid in [server.pid(), session] {
+        assert!(procfs::is_alive(pid));
+        assert_eq!(places_in_memory(pid, PASSWORD.as_bytes()), [""; 0]);
+    }
+}
