@@ -18,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+mod certificates;
 mod client;
 pub mod footprint;
 pub mod memory_file;
@@ -32,6 +33,7 @@ mod stop;
 mod testee;
 mod wait;
 
+pub use certificates::{Side, USER_CERTIFICATES};
 pub use client::{Client, LinkEnded, Target, site};
 pub use footprint::Footprint;
 pub use own_files::{DECOY, OwnFiles, Root};
