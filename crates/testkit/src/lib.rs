@@ -21,6 +21,7 @@
 mod certificates;
 mod client;
 pub mod footprint;
+mod hosts;
 pub mod memory_file;
 mod own_files;
 mod private_run;
@@ -36,6 +37,7 @@ mod wait;
 pub use certificates::{Side, USER_CERTIFICATES};
 pub use client::{Client, LinkEnded, Target, site};
 pub use footprint::Footprint;
+pub use hosts::Host;
 pub use own_files::{DECOY, OwnFiles, Root};
 pub use private_run::PrivateRun;
 pub use process_guard::{Guard, Process, send_signal};

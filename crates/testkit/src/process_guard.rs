@@ -194,6 +194,22 @@ impl Process {
         count > 0
     }
 
+    /// The next line that it prints on standard error, which is the test's.
+    ///
+    /// **Panics** if it prints none.
+    #[track_caller]
+    pub fn read_complaint(&mut self) -> String {
+        let complaints = self.child.stderr.as_mut().expect("its standard error is the test's");
+        let mut line = Vec::new();
+        for byte in complaints.bytes() {
+            match byte.expect("a pipe") {
+                b'\n' => return String::from_utf8_lossy(&line).into_owned(),
+                byte => line.push(byte),
+            }
+        }
+        panic!("it ended without a line: {}", String::from_utf8_lossy(&line))
+    }
+
     /// Writes to its input.
     pub fn write_line(&mut self, line: &str) {
         let input = self.child.stdin.as_mut().expect("its input is the test's");
