@@ -6,8 +6,7 @@ use std::process::Command;
 
 use dbgbase::Pid;
 use testkit::{
-    Guard, Process, Relay, Server, Side, Testee, USER_CERTIFICATES as STORE, procfs, programs,
-    until,
+    Guard, Process, Server, Side, Testee, USER_CERTIFICATES as STORE, procfs, programs, until,
 };
 
 use crate::console::Console;
@@ -302,31 +301,6 @@ fn a_passphrase_comes_from_a_file_or_a_variable() {
     let premote = format!("{string},password=file:/nonexistent");
     let said = complaint(cdb(&guard, &side.store, server.run_dir(), &premote, &words));
     assert!(said.contains("password=file:/nonexistent: No such file"), "{said}");
-}
-
-#[test]
-fn the_wire_shows_nothing_where_there_is_a_password() {
-    let guard = Guard::new();
-    let testee = Testee::build("depths", &[]);
-    let side = Side { store: guard.directory().join("none") };
-    for (rest, is_secret) in [("", false), (",password=sesame7", true)] {
-        let server = protected(&guard, &side, "tcp:", "tcp:server=localhost", rest);
-        let text = server.endpoint().to_connect_string();
-        let port = text.rsplit_once("port=").expect("a port").1.parse().expect("a port");
-        let relay = Relay::listening_in((std::net::Ipv4Addr::LOCALHOST, port).into());
-        let premote = format!("tcp:server=127.0.0.1,port={}{rest}", relay.address().port());
-        let words = [program(&testee)];
-        let run_dir = server.run_dir();
-        let mut console = Console::spawn(cdb(&guard, &side.store, run_dir, &premote, &words));
-        debug(&mut console);
-        console.finish("q");
-        let seen = relay.bytes_seen();
-        let has = |text: &[u8]| seen.windows(text.len()).any(|piece| piece == text);
-        assert!(seen.len() > 2000, "{} bytes", seen.len());
-        assert!(!has(b"sesame7"));
-        let path = program(&testee).as_bytes();
-        assert_eq!(has(path), !is_secret, "{rest}");
-    }
 }
 
 /// A connection from this address of this machine, as another machine would have it.
