@@ -199,15 +199,17 @@ impl Process {
     /// **Panics** if it prints none.
     #[track_caller]
     pub fn read_complaint(&mut self) -> String {
+        let deadline = Instant::now() + DEADLINE;
         let complaints = self.child.stderr.as_mut().expect("its standard error is the test's");
         let mut line = Vec::new();
-        for byte in complaints.bytes() {
-            match byte.expect("a pipe") {
-                b'\n' => return String::from_utf8_lossy(&line).into_owned(),
-                byte => line.push(byte),
-            }
+        while line.last() != Some(&b'\n') {
+            assert!(is_readable_before(&*complaints, deadline), "waited in vain for a complaint");
+            let mut byte = [0];
+            let count = complaints.read(&mut byte).expect("a pipe");
+            assert_eq!(count, 1, "it ended without a line: {}", String::from_utf8_lossy(&line));
+            line.extend(byte);
         }
-        panic!("it ended without a line: {}", String::from_utf8_lossy(&line))
+        String::from_utf8_lossy(line.trim_ascii_end()).into_owned()
     }
 
     /// Writes to its input.
