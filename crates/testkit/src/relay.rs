@@ -33,8 +33,8 @@ pub struct Relay {
     has_ended: Arc<AtomicBool>,
 }
 
-/// Where somebody listens. Connections to a pipe are held as `TcpStream`, too: what is asked of them
-/// any stream socket can do.
+/// Where somebody listens. Connections to a pipe are held as `TcpStream`, too: what is asked of
+/// them any stream socket can do.
 #[derive(Clone)]
 enum Place {
     Port(SocketAddr),

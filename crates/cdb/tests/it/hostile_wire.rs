@@ -1,6 +1,6 @@
-//! Somebody in the middle who changes what goes by, one record at a time: turns a bit, takes records
-//! away, sends them again, puts in those of another session, cuts. All that comes of it is a link
-//! that ends; nobody sees anything wrong, and the target is left as it was found.
+//! Somebody in the middle who changes what goes by, one record at a time: turns a bit, takes away,
+//! sends again, puts in what belongs to another session, cuts. All that comes of it is a link that
+//! ends; nobody sees anything wrong, and the target is left as it was found.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
