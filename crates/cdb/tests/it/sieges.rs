@@ -3,7 +3,7 @@
 //! same, and the server stays as small as docs/security.md says.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -18,8 +18,11 @@ use crate::transports::connect_from;
 const PASSWORD: &str = ",password=sesame7";
 /// How many clients may be on their way in at once, and one that is being ended.
 const LOGINS_MAX: usize = 33;
-/// How much memory the listener may take, and all login processes together, in KiB.
+/// How much memory the listener may take, in KiB.
 const LISTENER_KIB_MAX: u64 = 32 * 1024;
+/// How long a client may be on its way in, and how much longer until all have noticed.
+const LOGIN_WITHIN: Duration = Duration::from_secs(45);
+const SLACK: Duration = Duration::from_secs(30);
 /// How long a client with business may have to wait.
 const BUSINESS_WITHIN: Duration = Duration::from_secs(60);
 
@@ -130,9 +133,65 @@ fn who_speaks_slowly_is_not_waited_for() {
         assert_small(&server);
         speakers.into_iter().for_each(|speaker| speaker.join().expect("it is let go"));
     });
-    // 15 s is what a handshake may take; a login process lives 45 s at most.
-    assert!(begun.elapsed() < Duration::from_secs(45 + 30), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < LOGIN_WITHIN + SLACK, "{:?}", begun.elapsed());
     assert_served(&guard, port);
+    server.wait_until_idle();
+}
+
+/// A way to a server that lets a few records through and then a byte at a time.
+fn slow_way(from: [u8; 4], port: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
+    let at = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        let mut client = listener.accept().expect("it comes").0;
+        let mut server = connect_from(from, port);
+        let (mut back, mut answers) = (copy(&client), copy(&server));
+        std::thread::spawn(move || {
+            // Until the server has enough of it.
+            let _ = std::io::copy(&mut answers, &mut back);
+            let _ = back.shutdown(Shutdown::Both);
+        });
+        // Its Hello, a record that says nothing, and that it is done (RFC 8446, 2 and D.4).
+        for _ in 0..3 {
+            let mut record = vec![0; 5];
+            client.read_exact(&mut record).expect("a header");
+            record.resize(5 + usize::from(u16::from_be_bytes([record[3], record[4]])), 0);
+            client.read_exact(&mut record[5..]).expect("a record");
+            server.write_all(&record).expect("it listens");
+        }
+        let mut byte = [0];
+        while client.read_exact(&mut byte).is_ok() && server.write_all(&byte).is_ok() {
+            std::thread::park_timeout(Duration::from_millis(500));
+        }
+    });
+    at
+}
+
+fn copy(stream: &TcpStream) -> TcpStream {
+    stream.try_clone().expect("a descriptor")
+}
+
+#[test]
+fn who_proves_a_password_slowly_is_not_waited_for() {
+    let guard = Guard::new();
+    let (server, port) = besieged(&guard);
+    let run_dir = dbglink::RunDir::at(guard.directory());
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        let speakers = [1, 2, 3, 4].map(|number| {
+            let at = slow_way([127, 6, 0, number], port);
+            let endpoint = format!("tcp:server=127.0.0.1,port={at}{PASSWORD}");
+            let endpoint = endpoint.parse().expect("an endpoint");
+            let run_dir = &run_dir;
+            scope.spawn(move || dbglink::connect(&endpoint, run_dir, testkit::DEADLINE))
+        });
+        assert_served(&guard, port);
+        for speaker in speakers {
+            let connected = speaker.join().expect("no panic");
+            connected.expect_err("it had too much time");
+        }
+    });
+    assert!(begun.elapsed() < LOGIN_WITHIN + SLACK, "{:?}", begun.elapsed());
     server.wait_until_idle();
 }
 
@@ -184,7 +243,7 @@ fn nonsense_in_the_middle_of_a_login_ends_it() {
         let mut words = vec![22, 3, 1];
         words.extend(std::iter::repeat_with(|| random.u8(..)).take(len));
         let _ = stream.write_all(&words);
-        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let _ = stream.shutdown(Shutdown::Write);
         let _ = stream.read_to_end(&mut Vec::new());
     }
     assert_small(&server);
