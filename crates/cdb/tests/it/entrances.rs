@@ -172,6 +172,7 @@ fn a_server_that_calls_has_one_client_and_is_started_again_for_the_next() {
     let heard = guard.directory().join("heard");
     let mut command = dbgsrv(&guard, &format!("tcp:clicon=127.0.0.1,port={port}"));
     command.stderr(std::fs::File::create(&heard).expect("a file"));
+    command.args(["-lease", "0"]);
     let mut server = Process::spawn(&mut command);
     let mut banner = String::new();
     while !banner.contains("Initial breakpoint") {

@@ -368,6 +368,8 @@ fn server(guard: &Guard, transport: &str) -> Entrance {
     let server =
         Server::at_port(guard, programs::dbgsrv(), &string, "tcp:server=localhost", |command| {
             command.env(USER_CERTIFICATES, &box_.store).stderr(Stdio::null());
+            // Who is cut off stays so: nothing is taken up again.
+            command.args(["-lease", "0"]);
         });
     let endpoint: ServerEndpoint = string.replace("=box", "=me").parse().expect("an endpoint");
     let credentials = match &endpoint.transport {

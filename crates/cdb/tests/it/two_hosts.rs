@@ -60,7 +60,8 @@ impl Site {
 
     fn server(&self, guard: &Guard, transport: &str) -> Process {
         let mut command = self.far.command(guard, programs::dbgsrv());
-        command.args(["-t", transport]).env(USER_CERTIFICATES, &self.box_.store);
+        // What becomes of a target that nobody comes back for is seen at once.
+        command.args(["-t", transport, "-lease", "0"]).env(USER_CERTIFICATES, &self.box_.store);
         Process::spawn(command.stderr(Stdio::null()))
     }
 
