@@ -18,8 +18,10 @@
 
 #![forbid(unsafe_code)]
 
+mod certificates;
 mod client;
 pub mod footprint;
+mod hosts;
 pub mod memory_file;
 mod own_files;
 mod private_run;
@@ -32,8 +34,10 @@ mod stop;
 mod testee;
 mod wait;
 
+pub use certificates::{Side, USER_CERTIFICATES};
 pub use client::{Client, LinkEnded, Target, site};
 pub use footprint::Footprint;
+pub use hosts::Host;
 pub use own_files::{DECOY, OwnFiles, Root};
 pub use private_run::PrivateRun;
 pub use process_guard::{Guard, Process, send_signal};

@@ -194,6 +194,24 @@ impl Process {
         count > 0
     }
 
+    /// The next line that it prints on standard error, which is the test's.
+    ///
+    /// **Panics** if it prints none.
+    #[track_caller]
+    pub fn read_complaint(&mut self) -> String {
+        let deadline = Instant::now() + DEADLINE;
+        let complaints = self.child.stderr.as_mut().expect("its standard error is the test's");
+        let mut line = Vec::new();
+        while line.last() != Some(&b'\n') {
+            assert!(is_readable_before(&*complaints, deadline), "waited in vain for a complaint");
+            let mut byte = [0];
+            let count = complaints.read(&mut byte).expect("a pipe");
+            assert_eq!(count, 1, "it ended without a line: {}", String::from_utf8_lossy(&line));
+            line.extend(byte);
+        }
+        String::from_utf8_lossy(line.trim_ascii_end()).into_owned()
+    }
+
     /// Writes to its input.
     pub fn write_line(&mut self, line: &str) {
         let input = self.child.stdin.as_mut().expect("its input is the test's");

@@ -117,6 +117,23 @@ pub fn with_environment(start: &str) -> Vec<Pid> {
     pids().into_iter().filter(has_entry).collect()
 }
 
+/// The port at which a process listens, found by its sockets' inodes in the kernel's table;
+/// `None` if it listens at none.
+pub fn listening_port(pid: Pid) -> Option<u16> {
+    let sockets = sockets(pid);
+    let tables = ["/proc/net/tcp6", "/proc/net/tcp"];
+    let tables = tables.into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
+    let rows: Vec<String> =
+        tables.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    rows.iter().find_map(|row| {
+        let columns: Vec<&str> = row.split_ascii_whitespace().collect();
+        let is_listening = *columns.get(3)? == "0A";
+        let is_ours = sockets.iter().any(|inode| columns.get(9) == Some(&inode.as_str()));
+        let (_, port) = columns.get(1)?.rsplit_once(':')?;
+        (is_listening && is_ours).then(|| u16::from_str_radix(port, 16).ok())?
+    })
+}
+
 /// The inodes of a process's sockets.
 pub(crate) fn sockets(pid: Pid) -> Vec<String> {
     let inode = |descriptor: String| {

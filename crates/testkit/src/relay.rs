@@ -1,16 +1,19 @@
-//! A slow line between a client and a server: a relay of TCP connections that holds back every
-//! byte for a while, in both directions. It knows bytes and times, and no protocol.
+//! A slow line between a client and a server: a relay of connections to a port or a pipe that holds
+//! back every byte for a while, in both directions. It knows bytes and times, and no protocol.
 //!
 //! ```text
-//!   client ══ relay's port ══ [ delay ] ══ server
+//!   client ══ relay's place ══ [ delay ] ══ server
 //! ```
 //!
 //! The delay is that of a long wire: bytes follow each other as they came, and none waits for an
 //! answer to another.
 
 use std::collections::VecDeque;
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -24,10 +27,49 @@ const SERVER_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
 /// A relay. Connections end when it is dropped.
 pub struct Relay {
-    address: SocketAddr,
+    place: Place,
     traffic: Arc<Traffic>,
     streams: Arc<Mutex<Vec<TcpStream>>>,
     has_ended: Arc<AtomicBool>,
+}
+
+/// Where somebody listens. Connections to a pipe are held as `TcpStream`, too: what is asked of
+/// them any stream socket can do.
+#[derive(Clone)]
+enum Place {
+    Port(SocketAddr),
+    Pipe(PathBuf),
+}
+
+enum Listener {
+    Port(TcpListener),
+    Pipe(UnixListener),
+}
+
+impl Place {
+    fn connect(&self) -> io::Result<TcpStream> {
+        match self {
+            Place::Port(address) => {
+                let stream = TcpStream::connect(address)?;
+                stream.set_nodelay(true)?;
+                Ok(stream)
+            }
+            Place::Pipe(path) => Ok(OwnedFd::from(UnixStream::connect(path)?).into()),
+        }
+    }
+}
+
+impl Listener {
+    fn accept(&self) -> io::Result<TcpStream> {
+        match self {
+            Listener::Port(listener) => {
+                let (stream, _) = listener.accept()?;
+                stream.set_nodelay(true)?;
+                Ok(stream)
+            }
+            Listener::Pipe(listener) => Ok(OwnedFd::from(listener.accept()?.0).into()),
+        }
+    }
 }
 
 /// What has gone through.
@@ -87,12 +129,13 @@ struct UnderWay {
 }
 
 impl Relay {
-    /// A relay to a server, with half of `round_trip` each way.
+    /// A relay to a server, with half of `round_trip` each way. It is at this machine's own address
+    /// of the server's family.
     ///
     /// **Panics** if there can be none.
     #[track_caller]
     pub fn start(server: SocketAddr, round_trip: Duration) -> Relay {
-        Relay::carrying(server, round_trip, Traffic::default())
+        Relay::at_port(server, round_trip, Traffic::default())
     }
 
     /// One without delay that keeps what goes through, for [`bytes_seen`](Relay::bytes_seen).
@@ -101,7 +144,17 @@ impl Relay {
     #[track_caller]
     pub fn listening_in(server: SocketAddr) -> Relay {
         let traffic = Traffic { kept: Some(Mutex::default()), ..Traffic::default() };
-        Relay::carrying(server, Duration::ZERO, traffic)
+        Relay::at_port(server, Duration::ZERO, traffic)
+    }
+
+    /// One at a socket file of its own to that of a server at a pipe.
+    ///
+    /// **Panics** if there can be none.
+    #[track_caller]
+    pub fn at_pipe(place: &Path, server: &Path, round_trip: Duration) -> Relay {
+        let listener = UnixListener::bind(place).expect("a relay has a socket file");
+        let places = [place, server].map(|path| Place::Pipe(path.to_owned()));
+        Relay::carrying(Listener::Pipe(listener), places, round_trip, Traffic::default())
     }
 
     /// One without delay that cuts its connections after random numbers of bytes, up to `len_max`,
@@ -111,7 +164,7 @@ impl Relay {
     #[track_caller]
     pub fn cutting(server: SocketAddr, seed: u64, len_max: u64) -> Relay {
         let fuse = Some(Mutex::new(Fuse::new(seed, len_max)));
-        Relay::carrying(server, Duration::ZERO, Traffic { fuse, ..Traffic::default() })
+        Relay::at_port(server, Duration::ZERO, Traffic { fuse, ..Traffic::default() })
     }
 
     /// How often connections were cut after random numbers of bytes.
@@ -121,11 +174,25 @@ impl Relay {
     }
 
     #[track_caller]
-    fn carrying(server: SocketAddr, round_trip: Duration, traffic: Traffic) -> Relay {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a relay has a port");
+    fn at_port(server: SocketAddr, round_trip: Duration, traffic: Traffic) -> Relay {
+        let own: SocketAddr = match server {
+            SocketAddr::V4(_) => (Ipv4Addr::LOCALHOST, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::LOCALHOST, 0).into(),
+        };
+        let listener = TcpListener::bind(own).expect("a relay has a port");
         let address = listener.local_addr().expect("a port has an address");
+        let places = [address, server].map(Place::Port);
+        Relay::carrying(Listener::Port(listener), places, round_trip, traffic)
+    }
+
+    fn carrying(
+        listener: Listener,
+        [place, server]: [Place; 2],
+        round_trip: Duration,
+        traffic: Traffic,
+    ) -> Relay {
         let relay = Relay {
-            address,
+            place,
             traffic: Arc::new(traffic),
             streams: Arc::default(),
             has_ended: Arc::default(),
@@ -133,12 +200,13 @@ impl Relay {
         let (traffic, streams) = (Arc::clone(&relay.traffic), Arc::clone(&relay.streams));
         let has_ended = Arc::clone(&relay.has_ended);
         std::thread::spawn(move || {
-            for client in listener.incoming() {
+            loop {
+                let client = listener.accept();
                 if has_ended.load(Ordering::SeqCst) {
                     return;
                 }
                 let Ok(client) = client else { return };
-                let Some(server) = connect(server) else { continue };
+                let Some(server) = connect(&server) else { continue };
                 carry(client, server, round_trip / 2, &traffic, &streams);
             }
         });
@@ -146,8 +214,14 @@ impl Relay {
     }
 
     /// Where clients connect.
+    ///
+    /// **Panics** for one at a pipe.
+    #[track_caller]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        match &self.place {
+            Place::Port(address) => *address,
+            Place::Pipe(path) => panic!("{} is no port", path.display()),
+        }
     }
 
     /// How many bytes have gone to the server, and from it.
@@ -182,15 +256,15 @@ impl Drop for Relay {
         self.has_ended.store(true, Ordering::SeqCst);
         self.cut();
         // Wakes the listener.
-        let _ = TcpStream::connect(self.address);
+        let _ = self.place.connect();
     }
 }
 
 /// Connects to a server that may have to be started yet.
-fn connect(server: SocketAddr) -> Option<TcpStream> {
+fn connect(server: &Place) -> Option<TcpStream> {
     let deadline = Instant::now() + SERVER_PATIENCE;
     loop {
-        match TcpStream::connect(server) {
+        match server.connect() {
             Ok(stream) => return Some(stream),
             Err(_) if Instant::now() > deadline => return None,
             // Nobody tells when it begins to listen.
@@ -206,9 +280,6 @@ fn carry(
     traffic: &Arc<Traffic>,
     streams: &Arc<Mutex<Vec<TcpStream>>>,
 ) {
-    for stream in [&client, &server] {
-        stream.set_nodelay(true).expect("a socket's option");
-    }
     let copy = |stream: &TcpStream| stream.try_clone().expect("a socket is copied");
     streams.lock().expect("a relay's list").extend([copy(&client), copy(&server)]);
     carry_one_way(copy(&client), copy(&server), delay, Arc::clone(traffic), true);

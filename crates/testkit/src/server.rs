@@ -76,7 +76,7 @@ impl Server {
         command.args(["-t", transport]).env("DBGSRV_RUN_DIR", &run_dir);
         change(&mut command);
         let process = Process::spawn(&mut command);
-        let port = until("the server's port", || listening_port(process.pid()));
+        let port = until("the server's port", || procfs::listening_port(process.pid()));
         let endpoint = format!("{client},port={port}").parse().expect("a port's endpoint");
         Server { process, run_dir, endpoint }
     }
@@ -152,22 +152,6 @@ impl Server {
     pub fn socket_path(&self) -> PathBuf {
         self.run_dir.join(PIPE)
     }
-}
-
-/// The port at which a process listens, found by its sockets' inodes in the kernel's table.
-fn listening_port(pid: Pid) -> Option<u16> {
-    let sockets = procfs::sockets(pid);
-    let tables = ["/proc/net/tcp6", "/proc/net/tcp"];
-    let tables = tables.into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
-    let rows: Vec<String> =
-        tables.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
-    rows.iter().find_map(|row| {
-        let columns: Vec<&str> = row.split_ascii_whitespace().collect();
-        let is_listening = *columns.get(3)? == "0A";
-        let is_ours = sockets.iter().any(|inode| columns.get(9) == Some(&inode.as_str()));
-        let (_, port) = columns.get(1)?.rsplit_once(':')?;
-        (is_listening && is_ours).then(|| u16::from_str_radix(port, 16).ok())?
-    })
 }
 
 /// A session process without a listener, as a local debugger starts one, with its journal.

@@ -24,10 +24,12 @@ const PACKAGES: &[Package] = &[
     Package { name: "gdb", program: "gdb", reason: "a second opinion on live programs" },
     Package { name: "gdbserver", program: "gdbserver", reason: "another stub for gdb" },
     Package { name: "git", program: "git", reason: "tidy's list of files" },
+    Package { name: "iproute2", program: "ip", reason: "machines of a test's own" },
     Package { name: "libc6-dev", program: "gcc", reason: "debuggees' headers" },
     Package { name: "lldb", program: "lldb", reason: "another debugger for the bridge" },
     Package { name: "musl-tools", program: "musl-gcc", reason: "debuggees with another C library" },
     Package { name: "nftables", program: "nft", reason: "a firewall that is opened" },
+    Package { name: "openssl", program: "openssl", reason: "somebody else's TLS" },
     Package {
         name: "python3",
         program: "python3",

@@ -29,7 +29,15 @@ impl Console {
 
     /// The same for a command that has been prepared otherwise.
     #[track_caller]
-    pub(crate) fn spawn(mut command: std::process::Command) -> Console {
+    pub(crate) fn spawn(command: std::process::Command) -> Console {
+        let mut console = Console::begin(command);
+        console.banner = console.read_to_prompt();
+        console
+    }
+
+    /// Starts one and does not wait for its prompt: it has to be connected to first.
+    #[track_caller]
+    pub(crate) fn begin(mut command: std::process::Command) -> Console {
         command.env_remove("_NT_SYMBOL_PATH").env("XDG_STATE_HOME", "/nonexistent");
         // Nothing of the user's is kept or asked, but where a test says so itself.
         for (name, value) in [("DEBUGINFOD_URLS", ""), ("XDG_CACHE_HOME", "/dev/null")] {
@@ -40,16 +48,19 @@ impl Console {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().expect("cdb starts");
         let (input, output) = (child.stdin.take(), child.stdout.take().expect("a pipe"));
-        let mut console = Console {
+        Console {
             child,
             input,
             output,
             unread: Vec::new(),
             banner: String::new(),
             prompt: String::new(),
-        };
-        console.banner = console.read_to_prompt();
-        console
+        }
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> dbgbase::Pid {
+        dbgbase::Pid::new(self.child.id())
     }
 
     /// Gives a command and returns what is printed up to the next prompt.

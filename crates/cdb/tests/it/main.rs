@@ -14,6 +14,8 @@ mod comeback;
 mod console;
 // Which servers are listed.
 mod discovery;
+// What is wrong before a session begins, as it is told.
+mod entrances;
 // The worked examples of the documentation.
 mod examples;
 // Breakpoints that stop only where an expression holds.
@@ -24,6 +26,8 @@ mod description;
 mod forms;
 // Breakpoints that the CPU watches for, and passes.
 mod hardware;
+// Somebody in the middle.
+mod hostile_wire;
 // Threads that are suspended, frozen, or run alone.
 mod holds;
 // Processes that targets make.
@@ -40,12 +44,16 @@ mod frames;
 mod locals;
 // Other languages: C++, Rust, assembly.
 mod languages;
+// The same session over every transport, in both directions, near and far.
+mod matrix;
 // Names that symbol tables do not have, or have several times.
 mod names;
 // Steps by line that leave their line in unusual ways.
 mod leaps;
 // Libraries that come and go.
 mod loading;
+// Somebody else's TLS.
+mod openssl;
 // Programs of other people: a running python3.
 mod python;
 // Floating-point and vector registers.
@@ -54,6 +62,8 @@ mod registers;
 mod remote;
 // Starting, ending, Ctrl+C, and what is said when something is wrong.
 mod startup;
+// Crowds at a server's door.
+mod sieges;
 // Separate debug files, and servers of them.
 mod symbol_files;
 // Variables that each thread has for itself.
@@ -66,5 +76,7 @@ mod members;
 mod stepping;
 // The same session over every transport.
 mod transports;
+// A server and its client on two machines.
+mod two_hosts;
 // Stacks at every instruction.
 mod unwinding;

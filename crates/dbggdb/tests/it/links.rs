@@ -13,7 +13,7 @@ fn session(guard: &Guard, connection: &str) {
 }
 
 /// The same with the whole command of the bridge.
-fn session_by(guard: &Guard, command: &str) {
+pub(crate) fn session_by(guard: &Guard, command: &str) {
     let program = Testee::build("workers", &[]);
     let mut target = guard.start(program.path(), &["2"]);
     assert_eq!(target.read_line().trim(), "ready");
@@ -112,7 +112,7 @@ fn three_debuggers_do_not_disturb_each_other() {
     server.wait_until_idle();
 }
 
-fn lldb_session(guard: &Guard, connection: &str) {
+pub(crate) fn lldb_session(guard: &Guard, connection: &str) {
     let program = Testee::build("workers", &[]);
     let mut target = guard.start(program.path(), &["2"]);
     assert_eq!(target.read_line().trim(), "ready");

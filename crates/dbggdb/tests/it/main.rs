@@ -15,6 +15,8 @@ mod every_packet;
 mod forks;
 // How programs are started, taken and left.
 mod launching;
+// Servers that ask who is there, that call, that a command leads to.
+mod entrances;
 // System calls, signals, threads that begin and end, watched memory.
 mod events;
 // What people do with gdb.

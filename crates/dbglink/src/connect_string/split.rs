@@ -30,7 +30,9 @@ impl<'a> Split<'a> {
             return Err(nowhere(ParseErrorKind::ControlCharacter));
         }
         let Some((word, rest)) = text.split_once(':') else {
-            return Err(nowhere(others(text).unwrap_or(ParseErrorKind::NoTransport)));
+            // A word that needs no colon may have been given parameters, which it does not take.
+            let word = text.split(',').next().unwrap_or_default();
+            return Err(nowhere(others(word).unwrap_or(ParseErrorKind::NoTransport)));
         };
         let at_word = Span { start: 0, end: word.len() };
         let Some(forward) = Transport::from_word(word, false) else {

@@ -32,6 +32,7 @@ const SERVER_ERRORS: &[(&str, ParseErrorKind)] = &[
     (" tcp:port=1", ParseErrorKind::UnknownTransport),
     ("1394:channel=3", ParseErrorKind::UnknownTransport),
     ("stdio:", ParseErrorKind::StdioIsForServers),
+    ("stdio,password=abc", ParseErrorKind::StdioIsForServers),
     ("Exec:ssh box17 dbgsrv", ParseErrorKind::ExecIsForClients),
     ("vsock:cid=3,port=1025", ParseErrorKind::OpenVsock),
     ("vsock:cid=3,unprotected", ParseErrorKind::Missing),
