@@ -34,7 +34,7 @@ pub(crate) fn connect(endpoint: &ClientEndpoint) -> Result<Connection> {
         }
         None => CONNECT_TIMEOUT,
     };
-    let link = route.open(timeout).with_context(what)?;
+    let link = route.open_asking(timeout).with_context(what)?;
     let engine = Engine::connect(link, PROGRAM, comeback(route));
     let engine = engine.map_err(numbered).with_context(what)?;
     Ok(Connection { engine, server: Some(endpoint.to_string()) })

@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a program speaks to its user")]
 
+mod far_end;
+
 use std::ffi::OsString;
 use std::num::NonZeroU16;
 use std::process::ExitCode;
@@ -20,7 +22,7 @@ use dbgsrv::{ServerError, entrance, spawn};
 const CALL_PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
-    let started = dbgsrv::local::run_if_session();
+    let started = dbgsrv::local::run_if_session().or_else(far_end::run_if_far_end);
     if let Some(code) = started.or_else(|| dbgsrv::login::run_if_login(entrance::authenticate)) {
         return code;
     }

@@ -24,9 +24,12 @@ const PACKAGES: &[Package] = &[
     Package { name: "gdb", program: "gdb", reason: "a second opinion on live programs" },
     Package { name: "gdbserver", program: "gdbserver", reason: "another stub for gdb" },
     Package { name: "git", program: "git", reason: "tidy's list of files" },
+    Package { name: "iproute2", program: "ip", reason: "a cable between two machines" },
     Package { name: "libc6-dev", program: "gcc", reason: "debuggees' headers" },
     Package { name: "lldb", program: "lldb", reason: "another debugger for the bridge" },
     Package { name: "musl-tools", program: "musl-gcc", reason: "debuggees with another C library" },
+    Package { name: "openssh-client", program: "ssh", reason: "the way to another machine" },
+    Package { name: "openssh-server", program: "sshd", reason: "another machine's door" },
     Package {
         name: "python3",
         program: "python3",

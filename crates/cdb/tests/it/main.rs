@@ -22,6 +22,8 @@ mod conditions;
 mod description;
 // What is printed in which form, on a program with a known stack.
 mod forms;
+// A server at a pipe of another machine.
+mod far_away;
 // Breakpoints that the CPU watches for, and passes.
 mod hardware;
 // Threads that are suspended, frozen, or run alone.
@@ -46,6 +48,8 @@ mod names;
 mod leaps;
 // Libraries that come and go.
 mod loading;
+// A person at a terminal; used by others.
+mod person;
 // Programs of other people: a running python3.
 mod python;
 // Floating-point and vector registers.
