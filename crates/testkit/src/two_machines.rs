@@ -50,6 +50,8 @@ impl TwoMachines {
     pub const DENIED: &str = "denied";
     /// The same, for somebody who does not know it.
     pub const STRANGER: &str = "stranger";
+    /// The same, for somebody whose shell says something before it does what it is told.
+    pub const TALKATIVE: &str = "talkative";
     /// A port of it at which nobody listens.
     pub const CLOSED: &str = "closed";
 
@@ -162,7 +164,9 @@ fn configure(guard: &Guard, directory: &Path) {
         fs::read_to_string(file(&format!("{name}.pub"))).expect("a public key")
     };
     let host = new_key("host", "");
-    let known = new_key("known", "") + &new_key("locked", PASSPHRASE);
+    let talk = r#"command="echo Welcome to far; exec sh -c \"$SSH_ORIGINAL_COMMAND\"" "#;
+    let talkative = format!("{talk}{}", new_key("talkative", ""));
+    let known = [new_key("known", ""), new_key("locked", PASSPHRASE), talkative].concat();
     new_key("unknown", "");
     write("authorized", &known, 0o600);
     write("known_hosts", &format!("far {host}"), 0o600);
@@ -181,6 +185,7 @@ fn configure(guard: &Guard, directory: &Path) {
     for (alias, key, hosts, port) in [
         (TwoMachines::FAR, "known", "known_hosts", 22),
         (TwoMachines::LOCKED, "locked", "known_hosts", 22),
+        (TwoMachines::TALKATIVE, "talkative", "known_hosts", 22),
         (TwoMachines::DENIED, "unknown", "known_hosts", 22),
         (TwoMachines::STRANGER, "known", "no_hosts", 22),
         (TwoMachines::CLOSED, "known", "known_hosts", 1),

@@ -56,9 +56,11 @@ fn a_program_on_another_machine_is_debugged() {
     let Some(machines) = TwoMachines::new(&guard) else { return };
     let testee = Testee::build("depths", &[]);
     let program = testee.path().to_str().expect("a path in the target folder");
-    for (pipe, server, password) in
-        [("plain", TwoMachines::FAR, ""), ("secret", "root@far", ",password=sesame7")]
-    {
+    for (pipe, server, password) in [
+        ("plain", TwoMachines::FAR, ""),
+        ("secret", "root@far", ",password=sesame7"),
+        ("beside", TwoMachines::TALKATIVE, ""),
+    ] {
         let _server = serve(&guard, &machines, pipe, password);
         let premote = format!("npipe:server={server},pipe={pipe}{password}");
         let mut cdb = Console::spawn(cdb(&guard, &machines, &premote, &[program]));

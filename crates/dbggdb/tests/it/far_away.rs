@@ -42,7 +42,7 @@ fn gdb_debugs_on_another_machine() {
     );
     assert_says(
         &said,
-        &["sshd", "Breakpoint 1, work (number=2)", "#0  work (number=2)", "exited with code 01"],
+        &["sshd", "Breakpoint 1, work (number=2)", "#0  work (number=2)", "exited normally"],
     );
     let said = gdb_by(machines.near(&guard, "gdb"), &[WAIT, &pipe(&premote("wrong"))]);
     assert_says(&said, &["far: the password is wrong; error 0x80004005"]);
