@@ -35,7 +35,7 @@ pub(crate) fn connect(endpoint: &ClientEndpoint) -> Result<Connection> {
         None => CONNECT_TIMEOUT,
     };
     let report = |error: &LinkError| eprintln!("cdb: {error}; still waiting for the server");
-    let link = route.open(timeout, report).with_context(what)?;
+    let link = route.open_asking(timeout, report).with_context(what)?;
     let engine = Engine::connect(link, PROGRAM, comeback(route));
     let engine = engine.map_err(numbered).with_context(what)?;
     Ok(Connection { engine, server: Some(endpoint.to_string()) })

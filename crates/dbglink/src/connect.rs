@@ -1,10 +1,12 @@
 //! From a client's endpoint to a link: which transport opens it, and what is put around it.
 
-use crate::connect_string::{ClientTransport, HostName};
+use crate::connect_string::{ClientTransport, HostName, PipeName};
 use crate::reverse::await_server;
 use crate::secret::{Secret, read_password};
+use crate::ssh::{self, Asking};
 use crate::tls::{self, Credentials, Identity};
-use crate::{ClientEndpoint, Link, LinkError, RunDir, exec, relays, tcp, unix, vsock};
+use crate::unix::{self, is_this_machine};
+use crate::{ClientEndpoint, Link, LinkError, RunDir, exec, relays, tcp, vsock};
 use std::time::Duration;
 
 /// Connects to a process server, and proves to it what the endpoint says: a certificate, a
@@ -15,7 +17,8 @@ use std::time::Duration;
 ///
 /// **Units**: `timeout` bounds the waiting for the server; the resolver's time is not counted, and
 /// a TLS handshake may take as long again.
-/// `run_dir` is where pipes are looked for.
+/// `run_dir` is where pipes of this machine are looked for; those of others are reached by ssh(1),
+/// which may take longer, and asks nobody who sits at a terminal.
 ///
 /// **Errors**: [`LinkError`]; for transports that cannot be opened yet,
 /// [`LinkError::NotAvailable`].
@@ -24,27 +27,30 @@ pub fn connect(
     run_dir: &RunDir,
     timeout: Duration,
 ) -> Result<Link, LinkError> {
-    connect_by(&Way::new(endpoint, timeout)?, endpoint, run_dir, timeout)
+    connect_by(&Way::new(endpoint, timeout)?, endpoint, run_dir, timeout, Asking::Nobody)
 }
 
-/// As [`connect`], with what the way to the endpoint takes.
+/// As [`connect`], with what the way to the endpoint takes, and whom ssh may ask.
 pub(crate) fn connect_by(
     way: &Way,
     endpoint: &ClientEndpoint,
     run_dir: &RunDir,
     timeout: Duration,
+    asking: Asking,
 ) -> Result<Link, LinkError> {
+    let pipe_link = |server: &HostName, pipe: &PipeName| match is_this_machine(server.as_str()) {
+        true => unix::connect_to(pipe, run_dir, timeout),
+        false => ssh::connect_to(server, pipe, timeout, asking),
+    };
     match &endpoint.transport {
         ClientTransport::Npipe(npipe) => {
-            let link = unix::connect_to(&npipe.server, &npipe.pipe, run_dir, timeout)?;
-            way.encrypt(link, &npipe.server)
+            way.encrypt(pipe_link(&npipe.server, &npipe.pipe)?, &npipe.server)
         }
         ClientTransport::Tcp(tcp) => {
             way.encrypt(tcp::connect_to(&tcp.server, tcp.port, timeout)?, &tcp.server)
         }
         ClientTransport::Spipe(spipe) => {
-            let link = unix::connect_to(&spipe.server, &spipe.pipe, run_dir, timeout)?;
-            way.encrypt(link, &spipe.server)
+            way.encrypt(pipe_link(&spipe.server, &spipe.pipe)?, &spipe.server)
         }
         ClientTransport::Ssl(ssl) => {
             way.encrypt(tcp::connect_to(&ssl.server, ssl.port, timeout)?, &ssl.server)
@@ -95,7 +101,7 @@ impl Way {
     /// Speaks TLS on a link with the server on this machine, if it has to. What comes of it is the
     /// end of a socket pair then, at whose other end a thread encrypts.
     pub(crate) fn encrypt(&self, link: Link, server: &HostName) -> Result<Link, LinkError> {
-        self.encrypt_as(link, server.as_str())
+        self.encrypt_as(link, ssh::machine(server))
     }
 
     fn encrypt_as(&self, link: Link, server: &str) -> Result<Link, LinkError> {

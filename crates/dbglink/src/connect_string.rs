@@ -23,6 +23,7 @@
 //!   names, thumbprints and paths. Control characters are refused everywhere.
 //! * `clicon=` makes `tcp` and `ssl` a form of its own, in which the server connects to the client.
 //!   It takes other parameters, see [`Transport`].
+//! * `server=` may be `user@machine` where a pipe of another machine is meant: as whom ssh logs in.
 //! * A listening server may give `port=0` for any free port. Everybody else names a real one.
 //! * Names of pipes are file names, so upper and lower case differ in them. See [`PipeTemplate`].
 //! * `unprotected` (server, `tcp` and `vsock`) is ours: it lets peers of other machines in without

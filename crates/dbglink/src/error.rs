@@ -3,6 +3,7 @@
 
 use crate::connect_string::{ContextId, Transport, VsockPort};
 use crate::secret::SecretError;
+use crate::ssh::SshFault;
 use crate::tls::{StoreError, TlsError};
 use std::fmt;
 use std::io;
@@ -66,11 +67,13 @@ pub enum LinkError {
     /// The password cannot be had.
     #[error(transparent)]
     Password(#[from] SecretError),
-    /// A pipe of another machine was asked for. Use tcp, or tunnel the socket.
-    #[error("npipe to another machine ({server}) is not available yet; use tcp, or ssh to it")]
-    OtherMachine {
+    /// A pipe of another machine cannot be reached by ssh.
+    #[error("{server}, by ssh: {fault}")]
+    Ssh {
         /// The name in `server=`.
         server: String,
+        /// What has become of ssh.
+        fault: SshFault,
     },
     /// A live server has this name. Choose another one.
     #[error("pipe name {pipe} is already in use")]

@@ -77,7 +77,7 @@ pub fn adopt_stdio() -> Result<(Link, JoinHandle<()>), LinkError> {
 }
 
 /// A descriptor as a stream.
-struct Raw(OwnedFd);
+pub(crate) struct Raw(pub(crate) OwnedFd);
 
 impl Read for Raw {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -95,7 +95,8 @@ impl Write for Raw {
     }
 }
 
-fn pass_on(mut from: impl Read, mut to: impl Write) {
+/// Passes bytes on until there are no more, or nobody takes them.
+pub(crate) fn pass_on(mut from: impl Read, mut to: impl Write) {
     let mut chunk = vec![0; CHUNK_LEN];
     loop {
         let count = match from.read(&mut chunk) {

@@ -4,10 +4,11 @@
 //!
 //! Reading order: [`connect_string`] (the written form, pure), [`Link`] (a pipe and its two
 //! halves), [`connect`] and [`listen`] (from the written form to a pipe), [`LinkError`]. Then one
-//! file for each transport: `unix` for `npipe:`, `tcp` for `tcp:`, `reverse` for `clicon=`,
-//! `vsock`, `exec` for `exec:` and `stdio`, [`tls`] for what is put around them as `spipe:` and
-//! `ssl:`, `pair` for a pipe within one machine without a name, `handed` for sockets that somebody
-//! else has opened. [`registry`] is beside all that: which servers there are.
+//! file for each transport: `unix` for `npipe:` and `ssh` for that of other machines, `tcp` for
+//! `tcp:`, `reverse` for `clicon=`, `vsock`, `exec` for `exec:` and `stdio`, [`tls`] for what is put
+//! around them as `spipe:` and `ssl:`, `pair` for a pipe within one machine without a name,
+//! `handed` for sockets that somebody else has opened. [`registry`] is beside all that: which
+//! servers there are.
 //!
 //! ```no_run
 //! use dbglink::{ClientEndpoint, RunDir, ServerEndpoint};
@@ -49,6 +50,7 @@ mod route;
 mod run_dir;
 pub mod same_user;
 mod secret;
+mod ssh;
 mod tcp;
 pub mod tls;
 mod unix;
@@ -69,5 +71,6 @@ pub use reverse::{Awaited, await_server, call_client};
 pub use route::Route;
 pub use run_dir::RunDir;
 pub use secret::{Secret, SecretError, read_password};
+pub use ssh::{FAR_END_MARK, SshFault, serve_far_end};
 pub use unix::is_this_machine;
 pub use user_name::{UserNames, user_name};

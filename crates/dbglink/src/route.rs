@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::connect::{Way, connect_by};
 use crate::connect_string::{ClientTransport, HostName};
 use crate::reverse::Awaited;
+use crate::ssh::Asking;
 use crate::{ClientEndpoint, Link, LinkError, RunDir, await_server, unix};
 
 /// How long a server that has been reached may take to say who it is.
@@ -58,8 +59,30 @@ impl Route {
         timeout: Duration,
         report: impl FnMut(&LinkError),
     ) -> Result<Link, LinkError> {
+        self.open_by(timeout, report, Asking::Nobody)
+    }
+
+    /// The same for a program whose user sits at its terminal and is waiting for this: `ssh`, by
+    /// which pipes of other machines are reached, may ask there for passwords and the like. Until
+    /// it is done, nobody else in this process may read the terminal.
+    ///
+    /// **Errors**: [`LinkError`].
+    pub fn open_asking(
+        &self,
+        timeout: Duration,
+        report: impl FnMut(&LinkError),
+    ) -> Result<Link, LinkError> {
+        self.open_by(timeout, report, Asking::AtTerminal)
+    }
+
+    fn open_by(
+        &self,
+        timeout: Duration,
+        report: impl FnMut(&LinkError),
+        asking: Asking,
+    ) -> Result<Link, LinkError> {
         match &self.by {
-            By::Us(way) => connect_by(way, &self.endpoint, &self.run_dir, timeout),
+            By::Us(way) => connect_by(way, &self.endpoint, &self.run_dir, timeout, asking),
             By::Server(awaited) => awaited.accept(timeout, report),
         }
     }

@@ -25,7 +25,8 @@ const LOCK: &str = ".lock";
 /// | anyone with `DBGSRV_RUN_DIR` set | there, and nowhere else | 0700 if it has to be made |
 ///
 /// Clients also look in `/tmp/dbgsrv-UID`, as a server started outside a login session has no
-/// `XDG_RUNTIME_DIR`, and in `/run/dbgsrv`.
+/// `XDG_RUNTIME_DIR`; in `/run/user/UID/dbgsrv`, as they may be outside of one themselves; and in
+/// `/run/dbgsrv`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RunDir {
     own: PathBuf,
@@ -56,13 +57,17 @@ impl RunDir {
         }
         let temporary = PathBuf::from(format!("/tmp/dbgsrv-{uid}"));
         let mut others = vec![PathBuf::from(OF_ROOT)];
+        let of_login = PathBuf::from(format!("/run/user/{uid}/dbgsrv"));
         // A relative path is to be taken as invalid (XDG Base Directory Specification).
         let own = match session.map(Path::new).filter(|session| session.is_absolute()) {
             Some(session) => {
                 others.insert(0, temporary);
                 session.join("dbgsrv")
             }
-            None => temporary,
+            None => {
+                others.insert(0, of_login);
+                temporary
+            }
         };
         RunDir { own, own_mode: 0o700, others }
     }

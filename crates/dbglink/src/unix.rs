@@ -14,14 +14,14 @@
 //! removed: no server is on its way to listening there. The lock is one of the kernel's (flock(2)),
 //! and so does not survive its holder.
 
-use crate::connect_string::{HostName, PipeName};
+use crate::connect_string::PipeName;
 use crate::run_dir::{self, RunDir};
 use crate::{Link, LinkError};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen};
 use std::fs::{self, Permissions};
-use std::net::IpAddr;
+use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -97,14 +97,10 @@ pub(crate) fn listen_at(
 
 /// Connects to the server of this name on this machine.
 pub(crate) fn connect_to(
-    server: &HostName,
     pipe: &PipeName,
     run_dir: &RunDir,
     timeout: Duration,
 ) -> Result<Link, LinkError> {
-    if !is_this_machine(server.as_str()) {
-        return Err(LinkError::OtherMachine { server: server.to_string() });
-    }
     // The best explanation so far why no directory had a live server.
     let mut failure = None;
     for directory in run_dir.searched() {
@@ -158,11 +154,32 @@ fn is_alive(address: &SocketAddrUnix) -> rustix::io::Result<bool> {
     }
 }
 
-/// Whether a name, as in `server=`, means this machine: `.`, `localhost`, a loopback address, the
-/// host name, or its first part. Case does not matter.
+/// Whether a name, as in `server=`, means this machine: `.`, `localhost`, the host name or its
+/// first part, one of its addresses, or a longer name that begins with the host name and has such
+/// an address. Case does not matter.
+///
+/// **Cost**: asks the resolver about such a longer name only.
 pub fn is_this_machine(name: &str) -> bool {
     let uname = rustix::system::uname();
-    is_machine(name, uname.nodename().to_str().unwrap_or_default())
+    let nodename = uname.nodename().to_str().unwrap_or_default();
+    is_machine(name, nodename)
+        || name.parse().is_ok_and(is_own_address)
+        || is_longer(name, nodename) && has_own_address(name)
+}
+
+/// Whether a name is a host name with a domain behind it, such as the kernel need not know.
+fn is_longer(name: &str, nodename: &str) -> bool {
+    let first = |name: &str| name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    name.contains('.') && first(name) == first(nodename)
+}
+
+fn has_own_address(name: &str) -> bool {
+    (name, 0).to_socket_addrs().is_ok_and(|mut found| found.any(|found| is_own_address(found.ip())))
+}
+
+/// Whether an address is one of this machine's: only there can a socket have it (bind(2)).
+fn is_own_address(ip: IpAddr) -> bool {
+    !ip.is_unspecified() && !ip.is_multicast() && UdpSocket::bind((ip, 0)).is_ok()
 }
 
 /// The same for the machine whose host name is `nodename`.

@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a program speaks to its user")]
 
+mod far_end;
+
 use std::num::NonZeroU16;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -24,7 +26,7 @@ use dbgsrv::{ServerError, audit, entrance, firewall};
 const CALL_PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
-    let started = dbgsrv::local::run_if_session();
+    let started = dbgsrv::local::run_if_session().or_else(far_end::run_if_far_end);
     if let Some(code) = started.or_else(|| dbgsrv::login::run_if_login(entrance::authenticate)) {
         return code;
     }

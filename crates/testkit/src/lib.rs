@@ -32,6 +32,7 @@ mod relay;
 mod server;
 mod stop;
 mod testee;
+mod two_machines;
 mod wait;
 
 pub use certificates::{Side, USER_CERTIFICATES};
@@ -45,4 +46,5 @@ pub use relay::Relay;
 pub use server::{Embedded, Server};
 pub use stop::{Event, Stop};
 pub use testee::Testee;
+pub use two_machines::{PASSPHRASE, TwoMachines};
 pub use wait::{DEADLINE, until};

@@ -8,9 +8,10 @@ use anyhow::{Result, bail};
 use crate::programs;
 
 /// Name, crate, what it measures beside whom.
-const BENCHES: [(&str, &str, &str); 4] = [
+const BENCHES: [(&str, &str, &str); 5] = [
     ("control", "dbgsrv", "steps, breakpoints, watchpoints, attaching; beside gdbserver"),
     ("repair", "dbgsrv", "what becomes of targets whose session is killed"),
+    ("transports", "dbgsrv", "round trips and bulk; beside plain sockets, TLS and ssh"),
     ("names", "cdb", "the first breakpoint by name in a big program; beside gdb and lldb"),
     ("latency", "dbggdb", "gdb and lldb over slow links; beside gdbserver and lldb-server"),
 ];
@@ -29,7 +30,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
 /// Prints which there are.
 pub(crate) fn list() {
     for (name, krate, what) in BENCHES {
-        println!("{name:<9} {krate:<7} {what}");
+        println!("{name:<10} {krate:<7} {what}");
     }
 }
 

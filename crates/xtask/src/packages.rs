@@ -29,6 +29,8 @@ const PACKAGES: &[Package] = &[
     Package { name: "lldb", program: "lldb", reason: "another debugger for the bridge" },
     Package { name: "musl-tools", program: "musl-gcc", reason: "debuggees with another C library" },
     Package { name: "nftables", program: "nft", reason: "a firewall that is opened" },
+    Package { name: "openssh-client", program: "ssh", reason: "the way to another machine" },
+    Package { name: "openssh-server", program: "sshd", reason: "another machine's door" },
     Package { name: "openssl", program: "openssl", reason: "somebody else's TLS" },
     Package {
         name: "python3",

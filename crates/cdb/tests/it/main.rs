@@ -24,6 +24,8 @@ mod conditions;
 mod description;
 // What is printed in which form, on a program with a known stack.
 mod forms;
+// A server at a pipe of another machine.
+mod far_away;
 // Breakpoints that the CPU watches for, and passes.
 mod hardware;
 // Somebody in the middle.
@@ -54,6 +56,8 @@ mod leaps;
 mod loading;
 // Somebody else's TLS.
 mod openssl;
+// A person at a terminal; used by others.
+mod person;
 // Programs of other people: a running python3.
 mod python;
 // Floating-point and vector registers.

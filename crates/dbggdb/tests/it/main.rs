@@ -50,5 +50,7 @@ mod lldb_cores;
 mod lldb_packets;
 // LLDB that knows the machine as a platform.
 mod lldb_platform;
+// A server at a pipe of another machine.
+mod far_away;
 // The same over every kind of link, and several debuggers at once.
 mod links;

@@ -25,7 +25,8 @@ fn users_have_their_session_and_look_elsewhere_too() {
     assert_eq!(run_dir.own_mode, 0o700);
     for session in [None, Some(""), Some("run/user/1000")] {
         let run_dir = default_for(1000, None, session);
-        assert_eq!(searched(&run_dir), ["/tmp/dbgsrv-1000", "/run/dbgsrv"], "{session:?}");
+        let places = ["/tmp/dbgsrv-1000", "/run/user/1000/dbgsrv", "/run/dbgsrv"];
+        assert_eq!(searched(&run_dir), places, "{session:?}");
     }
 }
 

@@ -135,6 +135,25 @@ impl Judge {
     }
 }
 
+impl Credentials {
+    /// What a handshake would say of certificates in DER form that the other side shows, its own
+    /// first: a server's on this machine, or a client's if none is named.
+    ///
+    /// **Errors**: [`CertificateFault`]. Whether the other side has the key is not asked.
+    pub fn judge(
+        &self,
+        shown: &[&[u8]],
+        wanted: Option<&str>,
+        now: SystemTime,
+    ) -> Result<(), CertificateFault> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let shown: Vec<_> = shown.iter().map(|der| CertificateDer::from(*der)).collect();
+        let (first, others) = shown.split_first().ok_or(CertificateFault::Malformed)?;
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Judge::new(self, wanted, &provider).judge(first, others, UnixTime::since_unix_epoch(now))
+    }
+}
+
 /// The error by which rustls tells the other side (RFC 8446, 6.2); [`super::Refused`] reads it.
 fn alert_of(fault: &CertificateFault) -> CertificateError {
     match fault {

@@ -2,8 +2,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "adopting a socket takes a child process")]
 
+mod corpus; // the fuzz corpus, made and replayed
 mod links; // what every open link does
 mod npipe; // unix sockets with names
+mod replay; // what must hold for any bytes; the fuzz targets use the same file
 mod tcp; // ports and addresses
 
 use dbglink::{ClientEndpoint, Link, LinkError, Listener, RunDir, ServerEndpoint};

@@ -1,0 +1,12 @@
+//! What somebody gives as a connection string, to either role.
+//! What must hold is written once, in the tests of dbglink.
+
+#![no_main]
+
+#[path = "../../crates/dbglink/tests/it/replay.rs"]
+#[allow(dead_code, reason = "each target uses its part")]
+mod replay;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    replay::check_connect_string(bytes);
+});
