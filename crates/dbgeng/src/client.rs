@@ -38,6 +38,8 @@ pub use inbox::Arrival;
 use inbox::{Inbox, TakenInstead};
 use outbox::Outbox;
 
+/// How often it is tried to say farewell while somebody else sends.
+const LEAVE_TRIES: usize = 1000;
 /// After how many frames the server is told that they have arrived.
 const CONFIRMED_FRAMES: u64 = 64;
 /// After how many bytes it is.
@@ -235,11 +237,7 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         self.shared.comeback.give_up();
-        // Somebody may wait to write: then there is no more to say.
-        if let Ok(mut outbox) = self.shared.outbox.try_lock() {
-            outbox.leave();
-        }
-        self.shared.end_link();
+        self.shared.leave();
         // While it takes the session up again it may wait for the server.
         if let Some(reader) = self.reader.take().filter(|_| !self.shared.comeback.is_under_way()) {
             let _ = reader.join();
@@ -270,8 +268,12 @@ impl Nudger {
     /// Makes [`Client::next`] return [`Arrival::Nudged`], now or when it is called next.
     ///
     /// **Cost**: none.
+    ///
+    /// While the session is being taken up again, the second call gives it up: people who press
+    /// Ctrl+C again do not want to wait.
     pub fn nudge(&self) {
         if let Some(shared) = self.shared.upgrade() {
+            shared.comeback.nudged();
             shared.inbox.nudge();
         }
     }
@@ -336,6 +338,23 @@ impl Shared {
         self.to_confirm.store(if is_done { 0 } else { arrived }, Ordering::Release);
     }
 
+    /// Says farewell, if nobody waits to write for longer than a moment, and ends the link.
+    fn leave(&self) {
+        let said = (0..LEAVE_TRIES).any(|_| match self.outbox.try_lock() {
+            Ok(mut outbox) => {
+                outbox.leave();
+                true
+            }
+            Err(_) => {
+                std::thread::yield_now();
+                false
+            }
+        });
+        // A server that has not heard it waits until the lease is over.
+        let _ = said;
+        self.end_link();
+    }
+
     /// Ends the link: its reader sees the end, and nobody can write any more.
     fn end_link(&self) {
         let shutdown = self.shutdown.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -365,10 +384,13 @@ impl Shared {
             Err(error) => return self.inbox.fail(id, CallError::TooLong { verb: V::NAME, error }),
         };
         let receipt = Some(self.to_confirm.swap(0, Ordering::AcqRel)).filter(|count| *count > 0);
-        if let Err(error) = outbox.send(id, encoded, receipt, self.inbox.last_answered()) {
-            self.inbox.lose(format!("writing to the server: {error}"));
+        let sent = outbox.send(id, encoded, receipt, self.inbox.last_answered());
+        if outbox.take_broken() {
             // The reader has nothing to wait for any more.
             self.end_link();
+        }
+        if let Err(error) = sent {
+            self.inbox.lose(format!("writing to the server: {error}"));
         }
     }
 }
@@ -399,20 +421,22 @@ fn read_welcome(reader: &mut FrameReader) -> Result<Welcome, CallError> {
 
 /// The reader thread: until the session ends, everything that arrives goes into the inbox.
 fn read_frames(mut reader: FrameReader, shared: &Arc<Shared>, comeback: Option<Return>) {
-    let mut arrived = 0;
+    let (mut arrived, mut fruitless) = (0, 0);
     let reason = loop {
+        let before = arrived;
         let end = read_link(&mut reader, shared, &mut arrived, comeback.is_some());
         let comeback = comeback.as_ref().filter(|_| !shared.inbox.is_ending());
         let (reason, comeback) = match (end, comeback) {
             (LinkEnd::Broken(reason), _) | (LinkEnd::Lost(reason), None) => break reason,
             (LinkEnd::Lost(reason), Some(comeback)) => (reason, comeback),
         };
-        match comeback::take_up(shared, comeback, reason, arrived) {
+        fruitless = if arrived == before { fruitless + 1 } else { 0 };
+        match comeback::take_up(shared, comeback, reason, (arrived, fruitless)) {
             Ok(next) => reader = next,
             Err(reason) => break reason,
         }
     };
-    shared.end_link();
+    shared.leave();
     shared.outbox().forget();
     shared.inbox.lose(reason);
 }

@@ -5,10 +5,10 @@
 //! Reading order: [`connect_string`] (the written form, pure), [`Link`] (a pipe and its two
 //! halves), [`connect`] and [`listen`] (from the written form to a pipe), [`LinkError`]. Then one
 //! file for each transport: `unix` for `npipe:` and `ssh` for that of other machines, `tcp` for
-//! `tcp:`, `reverse` for `clicon=`, `vsock`, `exec` for `exec:` and `stdio`, [`tls`] for what is put
-//! around them as `spipe:` and `ssl:`, `pair` for a pipe within one machine without a name,
-//! `handed` for sockets that somebody else has opened. [`registry`] is beside all that: which
-//! servers there are.
+//! `tcp:`, `reverse` for `clicon=`, `vsock`, `exec` for `exec:` and `stdio`, [`tls`] for what is
+//! put around them as `spipe:` and `ssl:`, `pair` for a pipe within one machine without a name,
+//! `handed` for sockets that somebody else has opened. [`Route`] is for clients that need another
+//! link when one is lost. [`registry`] is beside all that: which servers there are.
 //!
 //! ```no_run
 //! use dbglink::{ClientEndpoint, RunDir, ServerEndpoint};

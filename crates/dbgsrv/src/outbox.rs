@@ -16,8 +16,8 @@ use crate::audit;
 
 /// How long a client that is told of the end may take to take it.
 const ENDING_PATIENCE: Duration = Duration::from_secs(1);
-/// The most that is kept for a client's next link: above it the session cannot be taken up again.
-/// While a link works its client confirms far more often.
+/// The most that is kept for a client's next link. While a link works its client confirms far more
+/// often; one that lacks what is kept no more cannot take its session up again.
 const RECORD_LEN_MAX: usize = 64 * 1024 * 1024;
 
 /// The sending side of a session's link. Clones share it.
@@ -79,6 +79,11 @@ impl Outbox {
         let mut inner = self.inner();
         inner.writer = None;
         inner.record.is_some()
+    }
+
+    /// Nothing is kept any more: the client cannot come again.
+    pub(crate) fn forget(&self) {
+        self.inner().record = None;
     }
 
     /// Whether the client can still come again.
@@ -195,6 +200,8 @@ impl Outbox {
             let _ = is_said.recv_timeout(ENDING_PATIENCE);
         }
         self.close();
+        // It is over for good.
+        self.forget();
     }
 
     /// Ends the link: the session's reader sees its end.
@@ -221,9 +228,7 @@ impl Outbox {
         }
         if let Some(record) = &mut inner.record {
             record.keep(encoded);
-            if record.byte_len() > RECORD_LEN_MAX {
-                inner.record = None;
-            }
+            record.trim(RECORD_LEN_MAX);
         }
     }
 }

@@ -123,8 +123,11 @@ pub fn serve<B: Backend>(
     };
     let service = Service { outbox: &outbox, settings: &settings, callers: callers.as_ref() };
     while service.serve_client(&mut frames, &mut backend, &mut terms, token.as_ref()) {
-        // Nothing more can be sent; what the backend still reports goes nowhere.
+        // Nothing more can be sent; what the backend still reports goes nowhere, and who had this
+        // session cannot take it up any more.
         outbox.close();
+        outbox.forget();
+        callers.iter().for_each(|callers| callers.expect(None));
         backend.leave();
         let Some(claim) = parking.wait(&mut backend) else { break };
         // What the last client had to show is worth nothing any more.
@@ -154,8 +157,10 @@ impl Service<'_> {
     ) -> bool {
         let settings = self.settings;
         let listener = self.callers.map(Callers::control);
-        let lease = self.callers.filter(|_| token.is_some()).map(|callers| {
+        if let Some(callers) = self.callers {
             callers.expect(token.map(|token| token.secret));
+        }
+        let lease = self.callers.filter(|_| token.is_some()).map(|callers| {
             let termination = settings.termination.as_ref();
             Lease { callers, termination, length: settings.lease }
         });

@@ -20,6 +20,9 @@ use crate::spawn::{self, ClientWords, Inheritance};
 /// end. Each one gives up after less; who does not answer at all is killed, and repaired.
 const END_PATIENCE: Duration = Duration::from_secs(20);
 
+/// How many may wait for clients whose links were lost.
+const WAITING_MAX: usize = 64;
+
 /// One session process.
 struct Session {
     child: Child,
@@ -165,10 +168,12 @@ impl Sessions {
                 if let Some(session) = self.sessions.get_mut(index) {
                     session.is_waiting = true;
                 }
+                self.end_some_waiting();
             }
             Message::Parked(pids) => {
                 if let Some(session) = self.sessions.get_mut(index) {
                     session.parked = pids;
+                    session.is_waiting = false;
                 }
             }
             Message::Claim(claim) => {
@@ -199,6 +204,16 @@ impl Sessions {
             // A listener says these, and a login process that.
             Message::Accepted | Message::Nobody => {}
             Message::Admitted(_) | Message::Turned(_) => {}
+        }
+    }
+
+    /// Ends the oldest of those that wait for a lost client, if there are too many.
+    fn end_some_waiting(&self) {
+        let waiting = self.sessions.iter().filter(|session| session.is_waiting);
+        let excess = waiting.clone().count().saturating_sub(WAITING_MAX);
+        for session in waiting.take(excess) {
+            // The only failure is ESRCH: it has ended already.
+            let _ = pidfd_send_signal(&session.pidfd, Signal::TERM);
         }
     }
 

@@ -12,6 +12,9 @@ use std::collections::VecDeque;
 
 use crate::message::Encoded;
 
+/// About what keeping a frame takes beside its bytes.
+const FRAME_COST: usize = 96;
+
 /// The frames of one direction of a session that may not have arrived. They are numbered from 1 in
 /// the order in which they are sent.
 #[derive(Default, Debug)]
@@ -19,7 +22,7 @@ pub struct Record {
     kept: VecDeque<Encoded>,
     /// How many were dropped.
     dropped: u64,
-    /// Bytes in those that are kept.
+    /// What those take that are kept, in bytes.
     byte_len: usize,
 }
 
@@ -45,9 +48,12 @@ impl Record {
         self.dropped
     }
 
-    /// How many bytes are kept.
-    pub fn byte_len(&self) -> usize {
-        self.byte_len
+    /// Drops the oldest frames until what is kept takes no more than so many bytes of memory. Who
+    /// lacks them gets them no more.
+    pub fn trim(&mut self, byte_len_max: usize) {
+        while self.byte_len > byte_len_max {
+            self.arrived(self.dropped + 1);
+        }
     }
 
     /// Drops the frames up to this number, as they have arrived. Does nothing for a number that
@@ -80,7 +86,7 @@ impl Record {
 }
 
 fn len(frame: &Encoded) -> usize {
-    frame.head.len() + frame.tail.len()
+    FRAME_COST + frame.head.len() + frame.tail.len()
 }
 
 #[cfg(test)]
@@ -101,9 +107,8 @@ mod tests {
     fn what_has_not_arrived_is_sent_again() {
         let mut record = Record::default();
         (1..=5).for_each(|byte| record.keep(frame(byte)));
-        assert_eq!((record.sent(), record.byte_len()), (5, 100));
         record.arrived(2);
-        assert_eq!((record.sent(), record.dropped(), record.byte_len()), (5, 2, 60));
+        assert_eq!((record.sent(), record.dropped()), (5, 2));
         assert_eq!(record.behind(2).map(firsts), Some(vec![3, 4, 5]));
         assert_eq!(record.behind(4).map(firsts), Some(vec![5]));
         assert_eq!(record.behind(5).map(firsts), Some(vec![]));
@@ -124,7 +129,19 @@ mod tests {
             assert_eq!(record.behind(7).map(firsts), Some(vec![8]), "{number}");
         }
         record.arrived_modulo(8);
-        assert_eq!((record.sent(), record.dropped(), record.byte_len()), (8, 8, 0));
+        assert_eq!((record.sent(), record.dropped(), record.byte_len), (8, 8, 0));
+    }
+
+    #[test]
+    fn the_oldest_give_way() {
+        let mut record = Record::default();
+        (1..=10).for_each(|byte| record.keep(frame(byte)));
+        record.trim(3 * len(&frame(0)));
+        assert_eq!((record.sent(), record.dropped()), (10, 7));
+        assert_eq!(record.behind(7).map(firsts), Some(vec![8, 9, 10]));
+        assert_eq!(record.behind(6).map(firsts), None);
+        record.trim(0);
+        assert_eq!((record.sent(), record.dropped(), record.byte_len), (10, 10, 0));
     }
 
     #[test]

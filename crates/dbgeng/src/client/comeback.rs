@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dbglink::Link;
+use dbgwire::ErrorCode;
 use dbgwire::handshake::{Hello, Welcome};
 
 use super::{CallError, FrameReader, Shared, read_welcome};
@@ -16,6 +17,12 @@ use super::{CallError, FrameReader, Shared, read_welcome};
 const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
 /// How long an attempt may take: the first one, and the later ones.
 const ATTEMPT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
+/// The longest that a server is believed to wait.
+const LEASE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How many links in a row may bring nothing before there are pauses between them.
+const FRUITLESS_MAX: u32 = 3;
+/// How often an impatient user has to say so.
+const NUDGES_MAX: u32 = 2;
 /// After how long it is told that the link is lost: most are back sooner.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
 
@@ -52,7 +59,7 @@ impl fmt::Display for LinkNews {
             LinkNews::Lost { reason, lease } => write!(
                 f,
                 "the connection to the process server is lost ({reason}); trying to take it up \
-                 again for {} seconds",
+                 again for {} seconds, or until Ctrl+C is pressed twice",
                 lease.as_secs()
             ),
             LinkNews::Resumed { after } => write!(
@@ -80,6 +87,8 @@ struct State {
     frame_len_max: u32,
     is_given_up: bool,
     is_under_way: bool,
+    /// How often the owner was nudged since.
+    nudges: u32,
 }
 
 impl Comeback {
@@ -92,7 +101,7 @@ impl Comeback {
     pub(super) fn welcomed(&self, welcome: &Welcome) {
         let mut state = self.state();
         state.token.clone_from(&welcome.resume_token);
-        state.lease = Duration::from_secs(welcome.lease_s.into());
+        state.lease = Duration::from_secs(welcome.lease_s.into()).min(LEASE_MAX);
         state.frame_len_max = welcome.frame_len_max();
     }
 
@@ -107,6 +116,19 @@ impl Comeback {
         self.changed.notify_all();
     }
 
+    /// The client's user is impatient.
+    pub(super) fn nudged(&self) {
+        let mut state = self.state();
+        if !state.is_under_way {
+            return;
+        }
+        state.nudges += 1;
+        if state.nudges >= NUDGES_MAX {
+            state.is_given_up = true;
+            self.changed.notify_all();
+        }
+    }
+
     /// Whether the session is being taken up again in this moment.
     pub(super) fn is_under_way(&self) -> bool {
         self.state().is_under_way
@@ -114,6 +136,12 @@ impl Comeback {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is no sense in trying: the client is given up, or has nothing to show.
+    fn is_hopeless(&self) -> bool {
+        let state = self.state();
+        state.is_given_up || state.token.is_empty()
     }
 
     /// Waits so long, or until the client is given up.
@@ -125,14 +153,15 @@ impl Comeback {
 }
 
 /// Takes the session up again, however often that has to be tried while the server waits. `reason`
-/// is why the old link is lost, and `arrived` how many frames have arrived.
+/// is why the old link is lost; `arrived` is how many frames have arrived, and how many links in a
+/// row have brought none.
 ///
 /// **Errors**: why the session cannot go on.
 pub(super) fn take_up(
     shared: &Arc<Shared>,
     comeback: &Return,
     reason: String,
-    arrived: u64,
+    (arrived, fruitless): (u64, u32),
 ) -> Result<FrameReader, String> {
     let lost = Instant::now();
     shared.end_link();
@@ -140,12 +169,17 @@ pub(super) fn take_up(
     let lease = {
         let mut state = shared.comeback.state();
         state.is_under_way = true;
+        state.nudges = 0;
         state.lease
     };
+    if fruitless > FRUITLESS_MAX {
+        // It is no use, but perhaps later.
+        shared.comeback.pause((PAUSE.0 * 2_u32.pow(fruitless.min(10))).min(PAUSE.1));
+    }
     let mut is_told = false;
     let (mut pause, mut attempt) = (PAUSE.0, ATTEMPT.0);
     let result = loop {
-        if shared.comeback.state().is_given_up {
+        if shared.comeback.is_hopeless() {
             break Err(reason.clone());
         }
         let left = lease.saturating_sub(lost.elapsed());
@@ -167,7 +201,14 @@ pub(super) fn take_up(
         shared.comeback.pause(pause);
         (pause, attempt) = ((pause * 2).min(PAUSE.1), ATTEMPT.1);
     };
-    shared.comeback.state().is_under_way = false;
+    let is_given_up = {
+        let mut state = shared.comeback.state();
+        state.is_under_way = false;
+        state.is_given_up
+    };
+    if is_given_up {
+        return Err(reason);
+    }
     if result.is_ok() {
         (comeback.told)(LinkNews::Resumed { after: lost.elapsed() });
     }
@@ -180,6 +221,11 @@ enum Failure {
     Passing(String),
     /// So will every other.
     Final(String),
+}
+
+/// Whether who is refused for this reason will be refused again.
+fn is_final(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::NoSuchSession | ErrorCode::VersionMismatch)
 }
 
 /// Tries once, for about so long. `progress` is the number of the new link and how many frames have
@@ -207,7 +253,7 @@ fn try_once(
     set.map_err(|error| passing(error.to_string()))?;
     let mut reader = FrameReader::new(reader);
     let welcome = read_welcome(&mut reader).map_err(|error| match error {
-        CallError::Refused(fault) => Failure::Final(fault.to_string()),
+        CallError::Refused(fault) if is_final(fault.code) => Failure::Final(fault.to_string()),
         error => passing(error.to_string()),
     })?;
     reader.link().set_patience(None).map_err(|error| passing(error.to_string()))?;

@@ -17,6 +17,8 @@ pub(super) struct Outbox {
     unsent: Vec<u8>,
     /// Which link this is, counted from 0.
     link: u32,
+    /// Whether writing has failed on this link, of which its reader may not know.
+    is_broken: bool,
     /// Whether the client has left: all that is left to say is farewell.
     has_left: bool,
     /// The id given last. Zero is never given.
@@ -53,6 +55,7 @@ impl Outbox {
             kept: keeps.then(Kept::default),
             unsent: Vec::new(),
             link: 0,
+            is_broken: false,
             has_left: false,
             last_id: 0,
             waited_to: 0,
@@ -100,7 +103,7 @@ impl Outbox {
         };
         self.unsent.clear();
         if written.is_err() {
-            self.writer = None;
+            self.is_broken = self.writer.take().is_some();
         }
         let Some(kept) = &mut self.kept else { return written };
         kept.answered(answered);
@@ -109,12 +112,22 @@ impl Outbox {
         Ok(())
     }
 
+    /// Whether writing has failed since this was asked last: the link is to be ended.
+    pub(super) fn take_broken(&mut self) -> bool {
+        std::mem::take(&mut self.is_broken)
+    }
+
     /// Tells the server that so many frames have arrived, if that can be done without waiting.
     /// Whether it was done.
     pub(super) fn confirm_now(&mut self, arrived: u64) -> bool {
-        let Some(writer) = self.writer.as_mut().filter(|_| self.unsent.is_empty()) else {
+        let Some(writer) = &mut self.writer else { return false };
+        if !self.unsent.is_empty() {
+            let Ok(written) = writer.write_now(&self.unsent) else { return false };
+            self.unsent.drain(..written.min(self.unsent.len()));
+        }
+        if !self.unsent.is_empty() {
             return false;
-        };
+        }
         let receipt = message::receipt(arrived);
         // What is wrong with the link its reader finds out.
         let Ok(written) = writer.write_now(&receipt) else { return false };

@@ -150,7 +150,9 @@ impl Tracer {
 
     /// Has all targets left that were attached to, and the client told why. Abandoned ones stay.
     pub(super) fn leave_attached(&mut self, why: &str) {
-        let goes = |target: &&Target| !target.is_created && !target.is_abandoned;
+        let goes = |target: &&Target| {
+            !target.is_created && !target.is_abandoned && target.unwanted.is_none()
+        };
         let ids: Vec<TargetId> =
             self.targets.values().filter(goes).map(|target| target.id).collect();
         for id in ids {

@@ -28,6 +28,8 @@ use crate::outbox::Outbox;
 /// How long processes that were running before anybody debugged them are kept as they are, and
 /// perhaps stopped, for a client that may not come again.
 const HOLD: Duration = Duration::from_secs(10);
+/// How often it is looked whether the session has ended of its own, of which nothing tells here.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Bytes of a token in front of its secret: the session's number.
 const NUMBER_LEN: usize = 4;
 
@@ -87,41 +89,60 @@ impl Lease<'_> {
             return None;
         }
         backend.pause_output(true);
+        let frames = self.wait_paused(backend, outbox, terms, welcome);
+        backend.pause_output(false);
+        frames
+    }
+
+    fn wait_paused(
+        &self,
+        backend: &mut dyn Backend,
+        outbox: &Outbox,
+        terms: &Terms,
+        welcome: impl Fn(&Terms) -> Welcome,
+    ) -> Option<Frames> {
         // A server that calls its client calls it again.
-        let _ = self.callers.control().send(&Message::Waiting);
+        let say_so = || self.callers.control().send(&Message::Waiting);
+        let _ = say_so();
         let lost = Instant::now();
+        let hold = self.length.min(HOLD);
         let mut is_held = true;
         loop {
-            if let Some(comer) = self.callers.take_comer()
-                && let Some(frames) = take_up(comer, outbox, &welcome(terms))
-            {
-                backend.pause_output(false);
-                audit::came_back();
-                return Some(frames);
-            }
-            let deadline = lost + if is_held { self.length.min(HOLD) } else { self.length };
+            let deadline = lost + if is_held { hold } else { self.length };
             let left = deadline.saturating_duration_since(Instant::now());
-            if self.callers.are_gone() || !outbox.keeps() || left.is_zero() && !is_held {
+            if self.sleep(left.min(LOOK_AGAIN)) || self.callers.are_gone() || !outbox.keeps() {
                 return None;
             }
-            if left.is_zero() {
-                is_held = false;
-                backend.leave_attached(&format!(
-                    "the connection was lost for more than {} seconds, so the process runs on \
-                     without being debugged",
-                    self.length.min(HOLD).as_secs()
-                ));
+            if let Some(comer) = self.callers.take_comer() {
+                if let Some(frames) = take_up(comer, outbox, &welcome(terms)) {
+                    audit::came_back();
+                    return Some(frames);
+                }
+                let _ = say_so();
+            }
+            if !left.is_zero() {
                 continue;
             }
-            let wanted = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
-            let mut fds = vec![wanted(self.callers.as_fd())];
-            fds.extend(self.termination.map(|fd| wanted(fd.as_fd())));
-            // A lease is far below what a Timespec holds.
-            let _ = rustix::event::poll(&mut fds, Timespec::try_from(left).ok().as_ref());
-            if fds.get(1).is_some_and(|fd| !fd.revents().is_empty()) {
+            if !is_held {
                 return None;
             }
+            is_held = false;
+            backend.leave_attached(&format!(
+                "the connection was lost for more than {} seconds, so the process runs on without \
+                 being debugged",
+                hold.as_secs()
+            ));
         }
+    }
+
+    /// Sleeps until somebody has come, for so long at most. Whether the process is asked to end.
+    fn sleep(&self, time: Duration) -> bool {
+        let wanted = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+        let mut fds = vec![wanted(self.callers.as_fd())];
+        fds.extend(self.termination.map(|fd| wanted(fd.as_fd())));
+        // The time is far below what a Timespec holds.
+        let _ = rustix::event::poll(&mut fds, Timespec::try_from(time).ok().as_ref());
+        fds.get(1).is_some_and(|fd| !fd.revents().is_empty())
     }
 }
 

@@ -36,7 +36,7 @@ impl Scene {
             number: 7,
             may_share_terminal: false,
             listener: Some(theirs_control),
-            lease: Duration::ZERO,
+            lease: Duration::from_secs(3600),
             implicit: Vec::new(),
             termination: Some(asked),
         };
@@ -193,6 +193,29 @@ fn a_backend_ends_the_session() {
     assert!(matches!(scene.client().wait_event(), Event::Ending(_)));
     scene.client().wait_end();
     scene.join();
+}
+
+#[test]
+fn a_session_that_ends_of_its_own_waits_for_nobody() {
+    let hello = Hello { capabilities: Capabilities::RESUME.0, ..Hello::new("test") };
+    let mut scene = Scene::begin(&hello);
+    assert!(!scene.client().welcome().resume_token.is_empty());
+    (scene.settings.terminate)();
+    assert!(matches!(scene.client().wait_event(), Event::Ending(_)));
+    scene.client().wait_end();
+    scene.join();
+    assert_eq!(scene.log(), ["leave", "end"]);
+}
+
+#[test]
+fn what_waits_is_let_go_on_when_nobody_has_come() {
+    let hello = Hello { capabilities: Capabilities::RESUME.0, ..Hello::new("test") };
+    let mut scene = Scene::begin(&hello);
+    scene.client = None;
+    assert!(matches!(scene.listener.receive(), Some(Message::Waiting)));
+    scene.termination = None;
+    scene.join();
+    assert_eq!(scene.log(), ["pause", "go on", "leave", "end"]);
 }
 
 #[test]

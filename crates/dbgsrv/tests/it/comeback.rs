@@ -251,15 +251,27 @@ fn a_client_that_was_handed_over_comes_back_to_its_new_session() {
     assert_eq!(reply.resume_token.len(), 20);
     let stop = second.wait_stop();
     let mut thief = connect(&relay);
-    thief.set_resume_token(stale);
+    thief.set_resume_token(stale.clone());
     let fault = thief.come_back(link(&relay)).expect_err("that client has gone");
     assert_eq!(fault.code, ErrorCode::NoSuchSession);
     second.set_resume_token(reply.resume_token);
     relay.cut();
     second.come_back(link(&relay)).expect("its session waits");
     assert_ne!(second.registers(target, stop.tid()).pc().value(), 0);
-    second.kill(target);
+    // Nor is one that does not come again disturbed by who had the session before.
+    second.call(&Abandon { target: target.id }).expect("it is stopped");
+    let stale = second.welcome().resume_token.clone();
     farewell(&mut second);
-    drop(thief);
+    drop(second);
+    let mut third = server.connect();
+    let reply =
+        until("the session to park again", || third.call(&Claim { pid: target.pid.value() }).ok());
+    assert!(reply.resume_token.is_empty());
+    third.wait_stop();
+    thief.set_resume_token(stale);
+    let fault = thief.come_back(link(&relay)).expect_err("that client has gone, too");
+    assert_eq!(fault.code, ErrorCode::NoSuchSession);
+    third.kill(target);
+    drop((thief, third));
     until("all but the thief", || (server.sessions().len() == 1).then_some(()));
 }
