@@ -135,6 +135,7 @@ impl Debugger {
             Item::Damaged if self.acknowledges => self.write(b"-")?,
             Item::Packet(payload) => {
                 self.packets += 1;
+                self.forget_repeats(&payload);
                 self.acknowledge()?;
                 return Ok(Some(Incoming::Packet(payload)));
             }
@@ -144,6 +145,15 @@ impl Debugger {
             }
         }
         Ok(None)
+    }
+
+    /// A debugger that has waited in vain for an acknowledgement, as while the server was being
+    /// reached, has sent its packet again: one answer is for all.
+    fn forget_repeats(&mut self, payload: &[u8]) {
+        let is_repeated = |item: &Item| matches!(item, Item::Packet(next) if next == payload);
+        while self.acknowledges && self.read.front().is_some_and(is_repeated) {
+            self.read.pop_front();
+        }
     }
 
     /// Sends a reply.

@@ -2,6 +2,8 @@
 //! user sees one line.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,7 +15,7 @@ use dbgeng::{
     StopCause,
 };
 use dbglink::{ClientEndpoint, Link, RunDir};
-use testkit::{Guard, Relay, Server, Testee, programs, until};
+use testkit::{Guard, Relay, Server, Side, Testee, USER_CERTIFICATES, programs, until};
 
 use crate::console::Console;
 
@@ -100,11 +102,22 @@ fn a_thousand_cuts_change_nothing() {
 }
 
 /// cdb with its standard error in a file.
-fn cdb(guard: &Guard, premote: &str, program: &str) -> (Console, std::path::PathBuf) {
+fn cdb(guard: &Guard, premote: &str, program: &str) -> (Console, PathBuf) {
+    cdb_of(guard, premote, program, |_| ())
+}
+
+/// The same with a command that is changed before it is started.
+fn cdb_of(
+    guard: &Guard,
+    premote: &str,
+    program: &str,
+    change: impl FnOnce(&mut Command),
+) -> (Console, PathBuf) {
     let said = guard.directory().join("said");
     let shell = "exec \"$0\" -premote \"$1\" \"$2\" 2>\"$3\"";
     let mut command = guard.command("/bin/sh");
     command.args(["-c", shell, env!("CARGO_BIN_EXE_cdb"), premote, program]).arg(&said);
+    change(&mut command);
     (Console::spawn(command), said)
 }
 
@@ -141,6 +154,33 @@ fn the_user_sees_one_line() {
         assert!(line.ends_with("the session goes on"), "{line}");
     }
     assert_eq!(cdb.finish("q").1, 0);
+    server.wait_until_idle();
+}
+
+#[test]
+fn a_session_behind_a_certificate_and_a_password_goes_on() {
+    let guard = Guard::new();
+    let (box_, me) = Side::friends(&guard);
+    let transport = "ssl:proto=tls1,certuser=box,port=0,password=sesame7";
+    let client = "ssl:proto=tls1,certuser=me,server=localhost";
+    let server = Server::at_port(&guard, programs::dbgsrv(), transport, client, |command| {
+        command.env(USER_CERTIFICATES, &box_.store);
+    });
+    let relay = Relay::start(server.address(), Duration::ZERO);
+    let testee = Testee::build("rounds", &[]);
+    let premote = format!("{client},port={},password=sesame7", relay.address().port());
+    let program = testee.path().to_str().expect("text");
+    let (mut cdb, _) = cdb_of(&guard, &premote, program, |command| {
+        command.env(USER_CERTIFICATES, &me.store);
+    });
+    cdb.command("bp once");
+    for number in 1..=3 {
+        round(&mut cdb, number);
+        relay.cut();
+    }
+    round(&mut cdb, 4);
+    assert_eq!(cdb.finish("q").1, 0);
+    // Its farewell has arrived: nobody is waited for.
     server.wait_until_idle();
 }
 

@@ -101,6 +101,21 @@ fn registers_are_read_and_written() {
 }
 
 #[test]
+fn a_packet_that_was_repeated_while_nobody_listened_is_answered_once() {
+    let guard = Guard::new();
+    let mut stub = Stub::start_silent(&guard, &[]);
+    // All are there before the bridge looks: it connects to its server first.
+    stub.write(b"+$?#3f$?#3f$?#3f");
+    assert_eq!(stub.read_acknowledgement(), b'+');
+    assert_eq!(stub.receive(), "W00");
+    stub.write(b"+");
+    stub.send("vMustReplyEmpty");
+    assert_eq!(stub.read_acknowledgement(), b'+');
+    assert_eq!(stub.receive(), "", "it is the other packet's");
+    stub.write(b"+");
+}
+
+#[test]
 fn what_is_damaged_is_asked_for_again_and_what_is_unknown_is_answered_with_nothing() {
     let guard = Guard::new();
     let mut stub = Stub::start_silent(&guard, &[]);
