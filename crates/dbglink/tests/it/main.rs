@@ -73,5 +73,8 @@ fn transports_without_code_say_so() {
         assert!(matches!(error, LinkError::NotAvailable { .. }), "{text}: {error}");
     }
     let error = home.connect("com:port=1,baud=9600,channel=0").expect_err("not available");
-    assert_eq!(error.to_string(), "com is not available yet; there are npipe, tcp, spipe and ssl");
+    assert_eq!(
+        error.to_string(),
+        "com is not available yet; there are npipe, tcp, spipe, ssl and vsock"
+    );
 }
