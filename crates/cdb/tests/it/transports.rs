@@ -89,9 +89,13 @@ fn calling(guard: &Guard, store: &Path, transport: &str) -> Process {
 }
 
 /// A port that nobody uses at the moment.
+///
+/// It is none of those that the system gives to whoever connects: one of these might be gone again.
 pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("localhost:0").expect("there are ports");
-    listener.local_addr().expect("a port has an address").port()
+    until("a port", || {
+        let port = fastrand::u16(10_000..32_768);
+        std::net::TcpListener::bind(("localhost", port)).is_ok().then_some(port)
+    })
 }
 
 #[test]
