@@ -36,19 +36,10 @@ pub(crate) fn connect(endpoint: &ClientEndpoint) -> Result<Connection> {
     };
     let report = |error: &LinkError| eprintln!("cdb: {error}; still waiting for the server");
     let link = route.open_asking(timeout, report).with_context(what)?;
-    let engine = Engine::connect(link, PROGRAM, comeback(route));
+    let comeback = Return::along(route, |news| eprintln!("cdb: {news}"));
+    let engine = Engine::connect(link, PROGRAM, comeback);
     let engine = engine.map_err(numbered).with_context(what)?;
     Ok(Connection { engine, server: Some(endpoint.to_string()) })
-}
-
-/// How the engine takes its session up again when the link is lost, if the route leads back.
-fn comeback(route: Route) -> Option<Return> {
-    route.leads_back().then(|| Return {
-        open: Box::new(move |timeout| {
-            route.open(timeout, |_| ()).map_err(|error| error.to_string())
-        }),
-        told: Box::new(|news| eprintln!("cdb: {news}")),
-    })
 }
 
 /// Starts an embedded server.

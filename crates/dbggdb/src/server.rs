@@ -43,11 +43,5 @@ pub(crate) fn connect(
     };
     let report = |error: &LinkError| eprintln!("dbggdb: {error}; still waiting for the server");
     let link = route.open(timeout, report).map_err(unreachable)?;
-    let comeback = route.leads_back().then(|| Return {
-        open: Box::new(move |timeout| {
-            route.open(timeout, |_| ()).map_err(|error| error.to_string())
-        }),
-        told: Box::new(|news| eprintln!("dbggdb: {news}")),
-    });
-    Ok((link, comeback))
+    Ok((link, Return::along(route, |news| eprintln!("dbggdb: {news}"))))
 }

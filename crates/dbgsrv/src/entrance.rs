@@ -2,7 +2,6 @@
 //! and `spipe`, by a password where there is one. What a login process is told for that, and what
 //! it does.
 
-use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,6 @@ use dbglink::connect_string::ServerTransport;
 use dbglink::tls::{self, Credentials, Identity, TlsError, Verifier};
 use dbglink::{Link, ServerEndpoint, read_password};
 use dbgwire::ErrorCode;
-use dbgwire::handshake::Refusal;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::RecvFlags;
 
@@ -18,6 +16,7 @@ use crate::error::ServerError;
 use crate::listener::TaskSource;
 use crate::login::{Passage, Turn, Turned};
 use crate::logins::LoginLimits;
+use crate::refuse::refuse;
 use crate::sandbox;
 
 /// What clients may cost that have not been let in. Where a password is asked for, who does not
@@ -113,7 +112,8 @@ pub fn authenticate(link: Link, task: &[u8], turn: Turn) -> Result<Passage, Turn
             Some(_) => "it wants a password (password=); error 0x80004005",
             None => "it speaks TLS (ssl or spipe)",
         };
-        refuse(socket, format!("this process server is not open to everybody: {wanted}"));
+        let detail = format!("this process server is not open to everybody: {wanted}");
+        refuse(Link::from(socket), ErrorCode::NotPermitted, &detail);
         return Err(Turned::because("it does not speak TLS".to_owned()));
     }
     let identity = match &told.credentials {
@@ -162,19 +162,6 @@ fn speaks_tls(socket: &OwnedFd) -> bool {
             _ => true,
         };
     }
-}
-
-/// Tells a client that speaks our protocol without TLS why it is not let in.
-fn refuse(socket: OwnedFd, detail: String) {
-    let refusal = Refusal {
-        code: ErrorCode::NotPermitted.number(),
-        detail,
-        version_min: dbgwire::version::PROTOCOL_VERSION_MIN,
-        version_max: dbgwire::version::PROTOCOL_VERSION,
-    };
-    let (_, mut writer) = Link::from(socket).split();
-    // A peer that is gone need not be told.
-    let _ = writer.write_all(&refusal.encode());
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ mod processes;
 #[expect(unsafe_code, reason = "ptrace(2), waitpid(2), fork and exec of debuggees")]
 pub mod ptrace;
 mod ranges;
+mod refuse;
 mod sandbox;
 pub mod session;
 mod sessions;

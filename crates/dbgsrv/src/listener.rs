@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use dbglink::{Link, Listener, PeerInfo};
 use dbgwire::ErrorCode;
-use dbgwire::handshake::Refusal;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::audit::{self, How};
@@ -14,6 +13,7 @@ use crate::calls::Calls;
 use crate::error::{ServerError, system};
 use crate::logins::{Entrant, LoginLimits, Logins};
 use crate::ptrace::Termination;
+use crate::refuse::refuse;
 pub use crate::sessions::SessionOptions;
 use crate::sessions::Sessions;
 use crate::spawn::ClientWords;
@@ -187,7 +187,7 @@ fn admit(link: Link, admission: &Admission, sessions: &mut Sessions) -> Result<(
     let words = client_words(uid, peer);
     if let Some(reason) = refusal(uid, admission) {
         audit::turned_away(words.user.as_deref(), words.peer.as_deref(), &reason);
-        refuse(link, reason);
+        refuse(link, ErrorCode::NotPermitted, &reason);
         return Ok(());
     }
     let how = match (admission, uid) {
@@ -294,19 +294,6 @@ fn client_words(uid: Option<u32>, peer: Option<PeerInfo>) -> ClientWords {
         PeerInfo::Machine { .. } | PeerInfo::Tcp { .. } => Some(peer.to_string()),
     });
     ClientWords { user: uid.map(dbglink::user_name), peer }
-}
-
-fn refuse(link: Link, detail: String) {
-    use std::io::Write;
-    let refusal = Refusal {
-        code: ErrorCode::NotPermitted.number(),
-        detail,
-        version_min: dbgwire::version::PROTOCOL_VERSION_MIN,
-        version_max: dbgwire::version::PROTOCOL_VERSION,
-    };
-    let (_, mut writer) = link.split();
-    // A peer that is gone need not be told.
-    let _ = writer.write_all(&refusal.encode());
 }
 
 #[cfg(test)]

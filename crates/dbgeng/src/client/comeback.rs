@@ -7,7 +7,7 @@ use std::io::IoSlice;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dbglink::Link;
+use dbglink::{Link, Route};
 use dbgwire::ErrorCode;
 use dbgwire::handshake::{Hello, Welcome};
 
@@ -34,6 +34,19 @@ pub struct Return {
     pub open: Box<dyn Fn(Duration) -> Result<Link, String> + Send>,
     /// Is told what happens. It is called from a thread of the client's, between two attempts.
     pub told: Box<dyn Fn(LinkNews) + Send>,
+}
+
+impl Return {
+    /// By the same route as before; `None` if that does not lead back.
+    pub fn along(route: Route, told: impl Fn(LinkNews) + Send + 'static) -> Option<Return> {
+        route.leads_back().then(|| Return {
+            open: Box::new(move |timeout| {
+                // Who calls meanwhile and is not the server is of no interest.
+                route.open(timeout, |_| ()).map_err(|error| error.to_string())
+            }),
+            told: Box::new(told),
+        })
+    }
 }
 
 /// What happens to a link.

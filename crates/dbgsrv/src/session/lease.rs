@@ -13,8 +13,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use dbglink::Link;
-use dbgwire::handshake::{Refusal, Welcome};
-use dbgwire::{ErrorCode, version};
+use dbgwire::ErrorCode;
+use dbgwire::handshake::Welcome;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::rand::GetRandomFlags;
 
@@ -24,6 +24,7 @@ use crate::audit;
 use crate::backend::Backend;
 use crate::control::{Message, Return, Secret};
 use crate::outbox::Outbox;
+use crate::refuse;
 
 /// How long processes that were running before anybody debugged them are kept as they are, and
 /// perhaps stopped, for a client that may not come again.
@@ -161,13 +162,6 @@ fn take_up(comer: Return, outbox: &Outbox, welcome: &Welcome) -> Option<Frames> 
 
 /// Tells a client that its session cannot be taken up again.
 pub(super) fn refuse(link: OwnedFd) {
-    let refusal = Refusal {
-        code: ErrorCode::NoSuchSession.number(),
-        detail: "the session has ended, or cannot be taken up again".to_owned(),
-        version_min: version::PROTOCOL_VERSION_MIN,
-        version_max: version::PROTOCOL_VERSION,
-    };
-    let (_, mut writer) = Link::from(link).split();
-    // One that is gone need not be told.
-    let _ = std::io::Write::write_all(&mut writer, &refusal.encode());
+    let detail = "the session has ended, or cannot be taken up again";
+    refuse::refuse(Link::from(link), ErrorCode::NoSuchSession, detail);
 }
