@@ -212,10 +212,14 @@ impl Process {
         String::from_utf8_lossy(line.trim_ascii_end()).into_owned()
     }
 
-    /// Writes to its input.
+    /// Writes to its input, at once: it may end by the line's first word.
+    ///
+    /// **Panics** if it does not read any more.
+    #[track_caller]
     pub fn write_line(&mut self, line: &str) {
         let input = self.child.stdin.as_mut().expect("its input is the test's");
-        writeln!(input, "{line}").expect("it lives and reads");
+        let line = format!("{line}\n");
+        input.write_all(line.as_bytes()).expect("it lives and reads");
     }
 
     /// Ends its input.

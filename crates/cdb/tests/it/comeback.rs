@@ -189,7 +189,7 @@ fn a_server_that_calls_calls_again() {
     let guard = Guard::new();
     let testee = Testee::build("rounds", &[]);
     // The relay stands where the client seems to be.
-    let client_port = crate::transports::free_port();
+    let client_port = testkit::free_port();
     let relay = Relay::start(([127, 0, 0, 1], client_port).into(), Duration::ZERO);
     let transport = format!("tcp:port={},clicon=127.0.0.1", relay.address().port());
     let mut server = guard.start(programs::dbgsrv(), &["-t", &transport]);

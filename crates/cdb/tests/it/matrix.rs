@@ -53,11 +53,11 @@ const TRANSPORTS: &[Transport] = &[
         "spipe:proto=tls1,certuser=me,server=localhost,pipe=test", Pipe, true),
     ("exec", "stdio", "exec:{}", Exec, false),
     ("tcp clicon", "tcp:clicon=127.0.0.1,port={}",
-        "tcp:clicon=localhost,port=10000:30000", Call, false),
+        "tcp:clicon=localhost,port=10000:19999", Call, false),
     ("tcp clicon IPv6", "tcp:clicon=::1,port={},ipversion=6",
-        "tcp:clicon=localhost,port=10000:30000,ipversion=6", Call6, false),
+        "tcp:clicon=localhost,port=10000:19999,ipversion=6", Call6, false),
     ("ssl clicon", "ssl:proto=tls1,certuser=box,clicon=127.0.0.1,port={}",
-        "ssl:proto=tls1,certuser=me,clicon=localhost,port=10000:30000", Call, true),
+        "ssl:proto=tls1,certuser=me,clicon=localhost,port=10000:19999", Call, true),
 ];
 
 /// What a password adds to either string.

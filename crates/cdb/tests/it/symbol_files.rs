@@ -142,9 +142,7 @@ fn a_file_of_the_same_name_without_build_id_is_of_another_build() {
 
 /// Debian's server of the files in one directory; its address.
 fn debuginfod(guard: &Guard, files: &Path) -> (Process, String) {
-    let free = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
-    let port = free.local_addr().expect("bound").port().to_string();
-    drop(free);
+    let port = testkit::free_port().to_string();
     let mut command = guard.command("debuginfod");
     command.args(["-d", ":memory:", "-p", &port, "-F"]).arg(files);
     command.stdout(Stdio::null()).stderr(Stdio::null());

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use dbgbase::Pid;
 use testkit::{
-    Guard, Process, Server, Side, Testee, USER_CERTIFICATES as STORE, procfs, programs, until,
+    Guard, Process, Server, Side, Testee, USER_CERTIFICATES as STORE, free_port, procfs, programs,
+    until,
 };
 
 use crate::console::Console;
@@ -86,16 +87,6 @@ fn calling(guard: &Guard, store: &Path, transport: &str) -> Process {
     let mut command = guard.command(programs::dbgsrv());
     command.args(["-t", transport]).env("DBGSRV_RUN_DIR", guard.directory().join("run"));
     Process::spawn(command.env(STORE, store))
-}
-
-/// A port that nobody uses at the moment.
-///
-/// It is none of those that the system gives to whoever connects: one of these might be gone again.
-pub(crate) fn free_port() -> u16 {
-    until("a port", || {
-        let port = fastrand::u16(10_000..32_768);
-        std::net::TcpListener::bind(("localhost", port)).is_ok().then_some(port)
-    })
 }
 
 #[test]
@@ -361,9 +352,7 @@ fn a_called_client_that_is_not_served_ends_the_server() {
         return; // Only root can play somebody else.
     }
     let guard = Guard::new();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there are ports");
-    let port = listener.local_addr().expect("an address").port();
-    drop(listener);
+    let port = free_port();
     let run_dir = guard.directory().join("run");
     let premote = format!("tcp:clicon=localhost,port={port}");
     let mut command = cdb(&guard, guard.directory(), &run_dir, &premote, &["/bin/true"]);

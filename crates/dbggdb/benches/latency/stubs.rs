@@ -1,11 +1,11 @@
 //! The stubs, each behind a link of a chosen delay.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::time::Duration;
 
 use dbgbase::Pid;
-use testkit::{Guard, Process, Relay, Server};
+use testkit::{Guard, Process, Relay, Server, free_port};
 
 use crate::debuggers::Debugger;
 
@@ -108,10 +108,4 @@ fn quiet(guard: &Guard, program: &str, arguments: &[&str]) -> Process {
     let mut command = guard.command(program);
     command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
     Process::spawn(&mut command)
-}
-
-/// A port that nobody uses at the moment.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
-    listener.local_addr().expect("a port has an address").port()
 }

@@ -2,7 +2,7 @@
 //! manual), with as few packets as that allows.
 
 use std::io::{BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::Stdio;
 
 use testkit::Process;
@@ -66,8 +66,7 @@ fn thread_of(stop: &str) -> String {
 
 impl Debugger for Theirs {
     fn attach(scene: &Scene) -> Theirs {
-        let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr());
-        let address = free.expect("a free port").to_string();
+        let address = format!("127.0.0.1:{}", testkit::free_port());
         let mut command = scene.guard.command("gdbserver");
         command.args(["--once", "--attach", &address, &scene.pid().to_string()]);
         command.stderr(Stdio::null());

@@ -2,14 +2,14 @@
 //! password.
 
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::FileExt;
 
 use dbgbase::Pid;
 use dbglink::tls::TlsError;
 use dbglink::{ClientEndpoint, LinkError, RunDir};
 use dbgwire::verbs::server::ServerInfo;
-use testkit::{Client, DEADLINE, Guard, Process, Server, procfs, until};
+use testkit::{Client, DEADLINE, Guard, Process, Server, free_port, procfs, until};
 
 use crate::PROGRAM;
 
@@ -96,12 +96,6 @@ fn a_caller_that_is_nobody_does_not_end_the_waiting() {
     client.call(&ServerInfo {}).expect("it answers");
     drop(client);
     assert_eq!(process.wait(), dbgbase::ExitStatus::Exited(1));
-}
-
-/// A port that nobody uses at the moment.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("localhost:0").expect("there are ports");
-    listener.local_addr().expect("a port has an address").port()
 }
 
 /// Where a text stands in the memory of a process that can be written, by the name of the mapping.
