@@ -1,17 +1,11 @@
 //! Getting an engine: connected to the process server that `-premote` names, or to an embedded one.
 //! It knows no command.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, anyhow};
-use dbgeng::client::Return;
+use dbgeng::client::{LinkNews, Return};
 use dbgeng::{Engine, hresult};
 use dbglink::{ClientEndpoint, LinkError, Route, RunDir};
 
-/// How long a process server may take to answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a server's call is awaited: somebody may have to start it on another machine.
-const CALL_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 /// What the server's log calls this program.
 const PROGRAM: &str = concat!("cdb ", env!("CARGO_PKG_VERSION"));
 
@@ -27,16 +21,15 @@ pub(crate) struct Connection {
 pub(crate) fn connect(endpoint: &ClientEndpoint) -> Result<Connection> {
     let what = || format!("cannot connect to {endpoint}");
     let route = Route::new(endpoint, RunDir::of_this_user()).with_context(what)?;
-    let timeout = match route.awaited() {
-        Some((server, port)) => {
-            eprintln!("Waiting for the process server on {server} to connect to port {port}...");
-            CALL_TIMEOUT
-        }
-        None => CONNECT_TIMEOUT,
-    };
+    if let Some((server, port)) = route.awaited() {
+        eprintln!("Waiting for the process server on {server} to connect to port {port}...");
+    }
     let report = |error: &LinkError| eprintln!("cdb: {error}; still waiting for the server");
-    let link = route.open_asking(timeout, report).with_context(what)?;
-    let comeback = Return::along(route, |news| eprintln!("cdb: {news}"));
+    let link = route.open_asking(route.patience(), report).with_context(what)?;
+    let comeback = Return::along(route, |news| match news {
+        LinkNews::Lost { .. } => eprintln!("cdb: {news}; Ctrl+C twice gives up"),
+        LinkNews::Resumed { .. } => eprintln!("cdb: {news}"),
+    });
     let engine = Engine::connect(link, PROGRAM, comeback);
     let engine = engine.map_err(numbered).with_context(what)?;
     Ok(Connection { engine, server: Some(endpoint.to_string()) })

@@ -58,11 +58,11 @@ pub(crate) fn run(options: &DebugOptions, connection: Connection) -> Result<bool
     }
     let flow = get_target(options, &mut interpreter, &mut console)?;
     let ends_with_target = options.ends_with_target;
-    let mut session = Session { interpreter, console, ends_with_target, has_lost_server: false };
+    let mut session = Session { interpreter, console, ends_with_target, has_failed: false };
     if session.goes_on(flow) {
         session.read_commands(options.commands.as_deref());
     }
-    Ok(!session.has_lost_server)
+    Ok(!session.has_failed)
 }
 
 /// The symbol path: `-y`, or else what the original's environment variables say.
@@ -129,8 +129,9 @@ struct Session {
     interpreter: Interpreter,
     console: Console,
     ends_with_target: bool,
-    /// Whether the server was gone before the session's end.
-    has_lost_server: bool,
+    /// Whether the server was gone before the session's end, or what was to be ended or left at
+    /// the end could not be.
+    has_failed: bool,
 }
 
 impl Session {
@@ -170,7 +171,7 @@ impl Session {
     /// Ends the session if that is what has come of a line; otherwise it goes on.
     fn goes_on(&mut self, flow: Flow) -> bool {
         // Asked before the end, which hangs up.
-        self.has_lost_server = self.interpreter.has_lost_server();
+        self.has_failed = self.interpreter.has_lost_server();
         let ending = match flow {
             Flow::Quit(ending) => ending,
             Flow::Done => return true,
@@ -183,7 +184,7 @@ impl Session {
         if ending == Ending::Kill && !self.confirms_end() {
             return true;
         }
-        self.interpreter.end(ending, &mut self.console);
+        self.has_failed |= !self.interpreter.end(ending, &mut self.console);
         false
     }
 

@@ -155,8 +155,10 @@ impl Interpreter {
         }
     }
 
-    /// Ends or leaves all targets. What cannot be done is written to `output`.
-    pub fn end(&mut self, ending: Ending, output: &mut dyn Output) {
+    /// Ends or leaves all targets, and says whether all of them could be. What cannot be done is
+    /// written to `output`.
+    pub fn end(&mut self, ending: Ending, output: &mut dyn Output) -> bool {
+        let mut is_done = true;
         let numbers: Vec<_> =
             self.engine.processes().iter().map(|process| process.number).collect();
         for number in numbers {
@@ -166,8 +168,10 @@ impl Interpreter {
             };
             if let Err(error) = result {
                 output.write(&CommandError::from(error).line("", 0));
+                is_done = false;
             }
         }
+        is_done
     }
 
     /// Executes commands on behalf of an event. The first one that lets targets run ends the list:

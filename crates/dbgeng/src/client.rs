@@ -101,15 +101,15 @@ impl Client {
     /// Opens the conversation: the greeting and a first request travel together, so that both cost
     /// one round trip.
     ///
-    /// **Errors**: [`CallError::Refused`] with the server's words if it does not let this client
-    /// in, [`CallError::Stranger`] if it does not speak this protocol, [`CallError::Lost`] if it
-    /// hangs up.
-    /// **Cost**: one round trip, in which the first request is under way as well.
-    ///
     /// With a `comeback` the client takes its session up again when the link is lost, if the server
     /// waits for it: requests, replies and events go on as if nothing had happened, each of them
     /// exactly once. Only when that fails is the link told to be lost. Dropping the client ends the
     /// session at once, as far as the server can still be told.
+    ///
+    /// **Errors**: [`CallError::Refused`] with the server's words if it does not let this client
+    /// in, [`CallError::Stranger`] if it does not speak this protocol, [`CallError::Lost`] if it
+    /// hangs up.
+    /// **Cost**: one round trip, in which the first request is under way as well.
     pub fn connect<V: Verb>(
         link: Link,
         hello: &Hello,
@@ -265,12 +265,11 @@ fn post<V: Verb>(shared: &Shared, verb: &V, tail: Bytes) -> u32 {
 }
 
 impl Nudger {
-    /// Makes [`Client::next`] return [`Arrival::Nudged`], now or when it is called next.
+    /// Makes [`Client::next`] return [`Arrival::Nudged`], now or when it is called next. While the
+    /// session is being taken up again, the second call gives it up: people who press Ctrl+C again
+    /// do not want to wait.
     ///
     /// **Cost**: none.
-    ///
-    /// While the session is being taken up again, the second call gives it up: people who press
-    /// Ctrl+C again do not want to wait.
     pub fn nudge(&self) {
         if let Some(shared) = self.shared.upgrade() {
             shared.comeback.nudged();

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use dbglink::same_user;
+use dbglink::tcp_owner;
 use rustix::io::Errno;
 
 use crate::place::Place;
@@ -112,7 +112,7 @@ impl Listener {
                 let (stream, peer) = socket.accept()?;
                 let is_unprotected = matches!(self.place, Place::Tcp { is_unprotected: true, .. });
                 let local = stream.local_addr().ok();
-                let uid = local.and_then(|local| same_user::local_peer_uid(peer, local));
+                let uid = local.and_then(|local| tcp_owner::local_peer_uid(peer, local));
                 if !is_unprotected && !uid.is_some_and(may_connect) {
                     return Ok(Err(format!("{peer} is no process of this user or root")));
                 }

@@ -1,14 +1,7 @@
 //! Getting a link: to the process server that `-premote` names, or to an embedded one.
 
-use std::time::Duration;
-
 use dbgeng::client::Return;
 use dbglink::{ClientEndpoint, Link, LinkError, Route, RunDir};
-
-/// How long a process server may take to answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a server's call is awaited: somebody may have to start it on another machine.
-const CALL_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
@@ -32,16 +25,10 @@ pub(crate) fn connect(
     };
     let unreachable = |error| ConnectError::Unreachable(Box::new(endpoint.clone()), error);
     let route = Route::new(endpoint, RunDir::of_this_user()).map_err(unreachable)?;
-    let timeout = match route.awaited() {
-        Some((server, port)) => {
-            eprintln!(
-                "dbggdb: waiting for the process server on {server} to connect to port {port}"
-            );
-            CALL_TIMEOUT
-        }
-        None => CONNECT_TIMEOUT,
-    };
+    if let Some((server, port)) = route.awaited() {
+        eprintln!("dbggdb: waiting for the process server on {server} to connect to port {port}");
+    }
     let report = |error: &LinkError| eprintln!("dbggdb: {error}; still waiting for the server");
-    let link = route.open(timeout, report).map_err(unreachable)?;
+    let link = route.open(route.patience(), report).map_err(unreachable)?;
     Ok((link, Return::along(route, |news| eprintln!("dbggdb: {news}"))))
 }

@@ -1,13 +1,18 @@
 //! From a client's endpoint to a link: which transport opens it, and what is put around it.
 
-use crate::connect_string::{ClientTransport, HostName, PipeName};
-use crate::reverse::await_server;
+use crate::connect_string::{
+    ClientTransport, HostName, PipeName, SslReverseClient, TcpReverseClient,
+};
+use crate::reverse::Awaited;
 use crate::secret::{Secret, read_password};
 use crate::ssh::{self, Asking};
+use crate::this_machine::is_this_machine;
 use crate::tls::{self, Credentials, Identity};
-use crate::unix::{self, is_this_machine};
-use crate::{ClientEndpoint, Link, LinkError, RunDir, exec, relays, tcp, vsock};
+use crate::{ClientEndpoint, Link, LinkError, RunDir, exec, relays, tcp, unix, vsock};
 use std::time::Duration;
+
+/// How long a server that has been reached, or has called, may take to say who it is.
+pub(crate) const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Connects to a process server, and proves to it what the endpoint says: a certificate, a
 /// password.
@@ -20,8 +25,7 @@ use std::time::Duration;
 /// `run_dir` is where pipes of this machine are looked for; those of others are reached by ssh(1),
 /// which may take longer, and asks nobody who sits at a terminal.
 ///
-/// **Errors**: [`LinkError`]; for transports that cannot be opened yet,
-/// [`LinkError::NotAvailable`].
+/// **Errors**: [`LinkError`]; for `com`, [`LinkError::NotAvailable`].
 pub fn connect(
     endpoint: &ClientEndpoint,
     run_dir: &RunDir,
@@ -55,11 +59,9 @@ pub(crate) fn connect_by(
         ClientTransport::Ssl(ssl) => {
             way.encrypt(tcp::connect_to(&ssl.server, ssl.port, timeout)?, &ssl.server)
         }
-        ClientTransport::TcpReverse(_) | ClientTransport::SslReverse(_) => {
-            match await_server(endpoint)? {
-                Some(awaited) => awaited.accept(timeout, |_| ()),
-                None => Err(LinkError::NotAvailable { transport: endpoint.transport() }),
-            }
+        ClientTransport::TcpReverse(TcpReverseClient { port, server, .. })
+        | ClientTransport::SslReverse(SslReverseClient { port, server, .. }) => {
+            Awaited::at(*port, server, endpoint)?.accept(timeout, |_| ())
         }
         ClientTransport::Vsock(vsock) => {
             let link = vsock::connect_to(vsock.cid, vsock.port, timeout)?;
@@ -82,24 +84,13 @@ impl Way {
     ///
     /// **Errors**: [`LinkError::Certificate`], [`LinkError::Password`].
     pub(crate) fn new(endpoint: &ClientEndpoint, timeout: Duration) -> Result<Way, LinkError> {
-        let tls = match &endpoint.transport {
-            ClientTransport::Spipe(spipe) => Some(&spipe.tls),
-            ClientTransport::Ssl(ssl) => Some(&ssl.tls),
-            ClientTransport::SslReverse(ssl) => Some(&ssl.tls),
-            ClientTransport::Npipe(_)
-            | ClientTransport::Tcp(_)
-            | ClientTransport::TcpReverse(_)
-            | ClientTransport::Com(_)
-            | ClientTransport::Vsock(_)
-            | ClientTransport::Exec(_) => None,
-        };
-        let credentials = tls.map(Credentials::load).transpose()?;
+        let credentials = endpoint.transport.tls().map(Credentials::load).transpose()?;
         let password = endpoint.password.as_ref().map(read_password).transpose()?;
         Ok(Way { credentials, password, timeout })
     }
 
-    /// Speaks TLS on a link with the server on this machine, if it has to. What comes of it is the
-    /// end of a socket pair then, at whose other end a thread encrypts.
+    /// Speaks TLS on a link with the server on a machine, if the endpoint asks for it. What comes
+    /// of it is the end of a socket pair then, at whose other end a thread encrypts.
     pub(crate) fn encrypt(&self, link: Link, server: &HostName) -> Result<Link, LinkError> {
         self.encrypt_as(link, ssh::machine(server))
     }

@@ -51,6 +51,7 @@ pub use endpoint::{
     SpipeClient, SpipeServer, SslClient, SslReverseClient, SslReverseServer, SslServer, TcpClient,
     TcpReverseClient, TcpReverseServer, TcpServer, TlsParameters, VsockClient, VsockServer,
 };
+pub(crate) use error::TRANSPORTS;
 pub use error::{ParseError, ParseErrorKind, RefusedProto, Span};
 pub use host::HostName;
 pub use parameter::{ParameterName, Role, Transport};

@@ -1,7 +1,7 @@
 //! What can go wrong between an endpoint and an open link, worded for the person who gave the
 //! endpoint. Reading and writing an open link fails with `std::io::Error`, as any stream does.
 
-use crate::connect_string::{ContextId, Transport, VsockPort};
+use crate::connect_string::{ContextId, TRANSPORTS, Transport, VsockPort};
 use crate::secret::SecretError;
 use crate::ssh::SshFault;
 use crate::tls::{StoreError, TlsError};
@@ -17,12 +17,88 @@ use thiserror::Error;
 /// Messages contain the system's reason, so `source()` is always empty.
 #[derive(Debug, Error)]
 pub enum LinkError {
-    /// The transport is understood but cannot be opened yet. Use another one.
-    #[error("{transport} is not available yet; there are npipe, tcp, spipe, ssl and vsock")]
+    /// The transport is understood, but not opened by this version, or not in this way. Use another
+    /// one.
+    #[error("{transport} cannot be opened here; there are {TRANSPORTS}")]
     NotAvailable {
         /// Which.
         transport: Transport,
     },
+    /// A server and its client do not meet at the client's port.
+    #[error(transparent)]
+    Call(#[from] CallFault),
+    /// The two sides do not come to speak TLS with each other.
+    #[error("{with}: {reason}")]
+    Tls {
+        /// The other side.
+        with: String,
+        /// Why.
+        reason: TlsError,
+    },
+    /// The certificate of this side cannot be had.
+    #[error(transparent)]
+    Certificate(#[from] StoreError),
+    /// The password cannot be had.
+    #[error(transparent)]
+    Password(#[from] SecretError),
+    /// A pipe of another machine cannot be reached by ssh.
+    #[error("{server}, by ssh: {fault}")]
+    Ssh {
+        /// The name in `server=`.
+        server: String,
+        /// What has become of ssh.
+        fault: SshFault,
+    },
+    /// A pipe cannot be had or found.
+    #[error(transparent)]
+    Pipe(#[from] PipeFault),
+    /// The directory of the sockets cannot be trusted or used.
+    #[error("run directory {}: {fault}", path.display())]
+    RunDir {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: RunDirFault,
+    },
+    /// A vsock port or machine cannot be had or found.
+    #[error(transparent)]
+    Vsock(#[from] VsockFault),
+    /// No TCP port can be had.
+    #[error(transparent)]
+    Port(#[from] PortFault),
+    /// The server cannot be reached.
+    #[error(transparent)]
+    Connect(#[from] ConnectFault),
+    /// Listening failed otherwise.
+    #[error("cannot listen at {at}: {reason}")]
+    Listen {
+        /// The place.
+        at: String,
+        /// The system's answer.
+        reason: io::Error,
+    },
+    /// A socket that was opened by somebody else is not what the connection string says.
+    #[error("the socket that was handed over {fault}; the connection string is {wanted}")]
+    Handed {
+        /// What is wrong with it.
+        fault: HandedFault,
+        /// The connection string.
+        wanted: String,
+    },
+    /// A system call that has nothing to do with an address failed: on an open socket, or to start
+    /// a thread or a command.
+    #[error("cannot {what}: {reason}")]
+    Socket {
+        /// What was to be done.
+        what: &'static str,
+        /// The system's answer.
+        reason: io::Error,
+    },
+}
+
+/// Why a server and its client do not meet at the client's port: `clicon=`.
+#[derive(Debug, Error)]
+pub enum CallFault {
     /// The server has not called its client in time.
     #[error(
         "{server} has not called at port {port} within {} s{}; is its process server started with \
@@ -53,37 +129,20 @@ pub enum LinkError {
         /// What came of the last call.
         reason: Box<LinkError>,
     },
-    /// The two sides do not come to speak TLS with each other.
-    #[error("{with}: {reason}")]
-    Tls {
-        /// The other side.
-        with: String,
-        /// Why.
-        reason: TlsError,
-    },
-    /// The certificate of this side cannot be had.
-    #[error(transparent)]
-    Certificate(#[from] StoreError),
-    /// The password cannot be had.
-    #[error(transparent)]
-    Password(#[from] SecretError),
-    /// A pipe of another machine cannot be reached by ssh.
-    #[error("{server}, by ssh: {fault}")]
-    Ssh {
-        /// The name in `server=`.
-        server: String,
-        /// What has become of ssh.
-        fault: SshFault,
-    },
+}
+
+/// What is wrong with a pipe.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum PipeFault {
     /// A live server has this name. Choose another one.
     #[error("pipe name {pipe} is already in use")]
-    PipeInUse {
+    InUse {
         /// The final name.
         pipe: String,
     },
     /// No server has this name, as far as this user can see.
     #[error("no server has pipe name {pipe}; looked in {}", list(.searched))]
-    PipeNotFound {
+    NotFound {
         /// The name.
         pipe: String,
         /// The directories that were searched, in order.
@@ -91,17 +150,9 @@ pub enum LinkError {
     },
     /// The server of this socket file is gone; it was killed. Start it again.
     #[error("nobody listens at {} any more; its server has ended", path.display())]
-    PipeDead {
+    Dead {
         /// The socket file.
         path: PathBuf,
-    },
-    /// The directory of the sockets cannot be trusted or used.
-    #[error("run directory {}: {fault}", path.display())]
-    RunDir {
-        /// The directory.
-        path: PathBuf,
-        /// What is wrong with it.
-        fault: RunDirFault,
     },
     /// The path of the socket file does not fit a socket address. Choose a shorter name.
     #[error("{} is too long for a socket; at most {len_max_bytes} bytes fit", path.display())]
@@ -111,9 +162,14 @@ pub enum LinkError {
         /// The longest path possible.
         len_max_bytes: usize,
     },
+}
+
+/// What is wrong with a place of vsock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum VsockFault {
     /// The kernel was built without it, or its module cannot be loaded. Use another transport.
     #[error("this kernel has no vsock; tcp and exec:COMMAND need none")]
-    NoVsock,
+    Missing,
     /// A machine is asked for that this one is not.
     #[error(
         "cid {cid} is none of this machine's; without cid= the server listens at all it has (cid=1 \
@@ -134,24 +190,34 @@ pub enum LinkError {
     },
     /// The port is taken. Choose another one.
     #[error("vsock port {port} is already in use; give another one, or 0 for any")]
-    VsockPortInUse {
+    PortInUse {
         /// Which.
         port: VsockPort,
     },
+}
+
+/// Why there is no TCP port to listen at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum PortFault {
     /// The port is taken. Choose another one, or a range.
     #[error("tcp port {port} is already in use; give another one, or a range as in port=51:60")]
-    PortInUse {
+    InUse {
         /// Which.
         port: u16,
     },
     /// Every port of the range is taken.
     #[error("no tcp port from {low} to {high} is free")]
-    NoFreePort {
+    NoneFree {
         /// The first port tried.
         low: u16,
         /// The last port tried.
         high: u16,
     },
+}
+
+/// Why a server cannot be reached.
+#[derive(Debug, Error)]
+pub enum ConnectFault {
     /// The machine's name has no address.
     #[error("cannot find the address of {host}: {reason}")]
     Resolve {
@@ -178,33 +244,9 @@ pub enum LinkError {
     },
     /// Connecting failed otherwise.
     #[error("cannot connect to {to}: {reason}")]
-    Connect {
+    Other {
         /// The server that was called.
         to: String,
-        /// The system's answer.
-        reason: io::Error,
-    },
-    /// Listening failed otherwise.
-    #[error("cannot listen at {at}: {reason}")]
-    Listen {
-        /// The place.
-        at: String,
-        /// The system's answer.
-        reason: io::Error,
-    },
-    /// A socket that was opened by somebody else is not what the connection string says.
-    #[error("the socket that was handed over {fault}; the connection string is {wanted}")]
-    Handed {
-        /// What is wrong with it.
-        fault: HandedFault,
-        /// The connection string.
-        wanted: String,
-    },
-    /// A system call on a socket that was open already failed.
-    #[error("cannot {what}: {reason}")]
-    Socket {
-        /// What was to be done.
-        what: &'static str,
         /// The system's answer.
         reason: io::Error,
     },

@@ -17,7 +17,7 @@ const CHUNK_LEN: usize = 64 * 1024;
 /// Starts a command by the shell, and speaks to it. It ends when the link does, as its input ends
 /// then. What it has to say besides, it says on standard error.
 ///
-/// **Errors**: [`LinkError::Socket`] if it cannot be started. One that does not do what it should
+/// **Errors**: [`LinkError::Socket`] if it cannot be started. A command that fails
 /// is a link that ends.
 /// **Threads**: starts one that reaps it.
 pub(crate) fn start(command: &ShellCommand) -> Result<Link, LinkError> {

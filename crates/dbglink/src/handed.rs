@@ -29,8 +29,7 @@ pub fn listen_on(
 ) -> Result<Listener, LinkError> {
     let fail = |fault| LinkError::Handed { fault, wanted: endpoint.to_string() };
     let place = Place::of(socket.as_fd()).ok_or_else(|| fail(HandedFault::NotListening))?;
-    let port = |range: PortRange| place.port(range).ok_or_else(|| fail(place.elsewhere()));
-    let pipe = |template: &PipeTemplate| {
+    let name = |template: &PipeTemplate| {
         let pipe = expand(template);
         let path = run_dir.path().join(pipe.as_str());
         match place.is_path(&path) {
@@ -38,31 +37,21 @@ pub fn listen_on(
             false => Err(fail(HandedFault::NotThere { found: place.to_string(), path })),
         }
     };
-    let (accepts, transport) = match &endpoint.transport {
-        ServerTransport::Npipe(npipe) => {
-            let pipe = pipe(&npipe.pipe)?.into();
-            let transport = ServerTransport::Npipe(NpipeServer { pipe, ..npipe.clone() });
-            (Accepts::Unix(None), transport)
+    let mut used = endpoint.clone();
+    let accepts = match &mut used.transport {
+        ServerTransport::Npipe(NpipeServer { pipe, .. })
+        | ServerTransport::Spipe(SpipeServer { pipe, .. }) => {
+            *pipe = name(pipe)?.into();
+            Accepts::Unix(None)
         }
-        ServerTransport::Spipe(spipe) => {
-            let pipe = pipe(&spipe.pipe)?.into();
-            let transport = ServerTransport::Spipe(SpipeServer { pipe, ..spipe.clone() });
-            (Accepts::Unix(None), transport)
+        ServerTransport::Tcp(TcpServer { port, .. })
+        | ServerTransport::Ssl(SslServer { port, .. }) => {
+            *port = place.port(*port).ok_or_else(|| fail(place.elsewhere()))?;
+            Accepts::Tcp
         }
-        ServerTransport::Tcp(tcp) => {
-            let port = port(tcp.port)?;
-            (Accepts::Tcp, ServerTransport::Tcp(TcpServer { port, ..tcp.clone() }))
-        }
-        ServerTransport::Ssl(ssl) => {
-            let port = port(ssl.port)?;
-            (Accepts::Tcp, ServerTransport::Ssl(SslServer { port, ..ssl.clone() }))
-        }
-        ServerTransport::Vsock(vsock) => {
-            let Place::Vsock(port) = place else { return Err(fail(place.elsewhere())) };
-            if vsock.port != VsockPort::ANY && vsock.port != port {
-                return Err(fail(place.elsewhere()));
-            }
-            (Accepts::Vsock, ServerTransport::Vsock(VsockServer { port, ..vsock.clone() }))
+        ServerTransport::Vsock(VsockServer { port, .. }) => {
+            *port = place.vsock_port(*port).ok_or_else(|| fail(place.elsewhere()))?;
+            Accepts::Vsock
         }
         ServerTransport::TcpReverse(_)
         | ServerTransport::SslReverse(_)
@@ -70,8 +59,7 @@ pub fn listen_on(
         | ServerTransport::Stdio => return Err(fail(HandedFault::Unwanted)),
     };
     rustix::io::ioctl_fionbio(&socket, true).map_err(socket_error("take over a socket"))?;
-    let endpoint = ServerEndpoint { transport, password: endpoint.password.clone() };
-    Ok(Listener::new(accepts, socket, endpoint))
+    Ok(Listener::new(accepts, socket, used))
 }
 
 /// Where a socket listens.
@@ -103,6 +91,12 @@ impl Place {
         let Place::Port(port) = *self else { return None };
         let is_in = range == PortRange::ANY || (range.low()..=range.high()).contains(&port.get());
         is_in.then(|| range.at(port))
+    }
+
+    /// The port, if it is the wanted one.
+    fn vsock_port(&self, wanted: VsockPort) -> Option<VsockPort> {
+        let Place::Vsock(port) = *self else { return None };
+        (wanted == VsockPort::ANY || wanted == port).then_some(port)
     }
 
     fn is_path(&self, wanted: &Path) -> bool {

@@ -13,6 +13,9 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+/// How many connections may wait to be accepted, at any transport.
+pub(crate) const BACKLOG: i32 = 128;
+
 /// Listens where a process server shall be reached.
 ///
 /// A pipe gets its final name, with the codes replaced by this process and thread. Its socket file
@@ -24,55 +27,40 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Of `spipe` and `ssl` it gives the sockets, on which TLS is for the caller to speak
 /// ([`tls::accept`](crate::tls::accept)).
 ///
-/// **Errors**: [`LinkError`]; for transports that cannot be opened yet, with `clicon=`, where
-/// the server calls ([`call_client`](crate::call_client)), and for `stdio`
-/// ([`adopt_stdio`](crate::adopt_stdio)), [`LinkError::NotAvailable`].
+/// **Errors**: [`LinkError`]; for `com`, with `clicon=`, where the server calls
+/// ([`call_client`](crate::call_client)), and for `stdio` ([`adopt_stdio`](crate::adopt_stdio)),
+/// [`LinkError::NotAvailable`].
 pub fn listen(endpoint: &ServerEndpoint, run_dir: &RunDir) -> Result<Listener, LinkError> {
-    let password = endpoint.password.clone();
-    match &endpoint.transport {
-        ServerTransport::Npipe(npipe) => {
-            let pipe = expand(&npipe.pipe);
-            let access = if password.is_some() { Access::Everybody } else { Access::Owner };
-            let (socket, file) = unix::listen_at(&pipe, access, run_dir)?;
-            let transport =
-                ServerTransport::Npipe(NpipeServer { pipe: pipe.into(), ..npipe.clone() });
-            let endpoint = ServerEndpoint { transport, password };
-            Ok(Listener::new(Accepts::Unix(Some(file)), socket, endpoint))
+    let mut endpoint = endpoint.clone();
+    let named = endpoint.transport();
+    // Everybody may knock where a password or a certificate decides.
+    let is_proved = endpoint.password.is_some() || endpoint.transport.tls().is_some();
+    let access = if is_proved { Access::Everybody } else { Access::Owner };
+    let (accepts, socket) = match &mut endpoint.transport {
+        ServerTransport::Npipe(NpipeServer { pipe, .. })
+        | ServerTransport::Spipe(SpipeServer { pipe, .. }) => {
+            let name = expand(pipe);
+            let (socket, file) = unix::listen_at(&name, access, run_dir)?;
+            *pipe = name.into();
+            (Accepts::Unix(Some(file)), socket)
         }
-        ServerTransport::Tcp(tcp) => {
-            let (socket, port) = tcp::listen_at(tcp.port)?;
-            let transport = ServerTransport::Tcp(TcpServer { port, ..tcp.clone() });
-            let endpoint = ServerEndpoint { transport, password };
-            Ok(Listener::new(Accepts::Tcp, socket, endpoint))
+        ServerTransport::Tcp(TcpServer { port, .. })
+        | ServerTransport::Ssl(SslServer { port, .. }) => {
+            let (socket, used) = tcp::listen_at(*port)?;
+            *port = used;
+            (Accepts::Tcp, socket)
         }
-        ServerTransport::Spipe(spipe) => {
-            let pipe = expand(&spipe.pipe);
-            // The certificate decides.
-            let (socket, file) = unix::listen_at(&pipe, Access::Everybody, run_dir)?;
-            let transport =
-                ServerTransport::Spipe(SpipeServer { pipe: pipe.into(), ..spipe.clone() });
-            let endpoint = ServerEndpoint { transport, password };
-            Ok(Listener::new(Accepts::Unix(Some(file)), socket, endpoint))
-        }
-        ServerTransport::Ssl(ssl) => {
-            let (socket, port) = tcp::listen_at(ssl.port)?;
-            let transport = ServerTransport::Ssl(SslServer { port, ..ssl.clone() });
-            let endpoint = ServerEndpoint { transport, password };
-            Ok(Listener::new(Accepts::Tcp, socket, endpoint))
-        }
-        ServerTransport::Vsock(vsock) => {
-            let (socket, port) = vsock::listen_at(vsock.cid, vsock.port)?;
-            let transport = ServerTransport::Vsock(VsockServer { port, ..vsock.clone() });
-            let endpoint = ServerEndpoint { transport, password };
-            Ok(Listener::new(Accepts::Vsock, socket, endpoint))
+        ServerTransport::Vsock(VsockServer { cid, port, .. }) => {
+            let (socket, used) = vsock::listen_at(*cid, *port)?;
+            *port = used;
+            (Accepts::Vsock, socket)
         }
         ServerTransport::TcpReverse(_)
         | ServerTransport::Com { .. }
         | ServerTransport::SslReverse(_)
-        | ServerTransport::Stdio => {
-            Err(LinkError::NotAvailable { transport: endpoint.transport() })
-        }
-    }
+        | ServerTransport::Stdio => return Err(LinkError::NotAvailable { transport: named }),
+    };
+    Ok(Listener::new(accepts, socket, endpoint))
 }
 
 /// A pipe's name with its codes replaced by this process and thread.

@@ -2,7 +2,7 @@
 //! elsewhere.
 
 use crate::error::socket_error;
-use crate::{LinkError, same_user, vsock};
+use crate::{LinkError, tcp_owner, vsock};
 use dbgbase::Pid;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::net::{AddressFamily, SocketAddrAny, getpeername, getsockname};
@@ -42,14 +42,14 @@ pub enum PeerInfo {
 
 impl PeerInfo {
     /// The user of a peer that is a process of this machine. For a TCP peer this searches the
-    /// system's table of connections, see [`same_user`]; `None` if it is not there, and so for
+    /// system's table of connections, see [`tcp_owner`]; `None` if it is not there, and so for
     /// every other machine and container.
     pub fn local_uid(&self) -> Option<u32> {
         match *self {
             PeerInfo::Process { uid, .. } => Some(uid),
             // The kernel does not say.
             PeerInfo::Machine { .. } => None,
-            PeerInfo::Tcp { peer, local } => same_user::local_peer_uid(peer, local),
+            PeerInfo::Tcp { peer, local } => tcp_owner::local_peer_uid(peer, local),
         }
     }
 

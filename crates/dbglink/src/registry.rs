@@ -21,7 +21,7 @@ pub use entry::{ServerEntry, ServerKind};
 pub use session::{NOTHING, SESSION_MARK, SessionLine};
 
 use crate::run_dir::{self, RunDir};
-use crate::{LinkError, RunDirFault, ServerEndpoint};
+use crate::{LinkError, RunDirFault, ServerEndpoint, unix};
 use dbgbase::Pid;
 use entry::ENTRY_LEN_MAX_BYTES;
 use rustix::fs::OFlags;
@@ -34,9 +34,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The registry's place in a run directory. Where it exists, no pipe can be called so; where a pipe
 /// is called so, servers are not listed.
 const DIRECTORY: &str = "registry";
-/// What the name of an entry ends with.
+/// The suffix of an entry.
 const ENTRY_SUFFIX: &str = ".server";
-/// What the name of an entry ends with that is being written.
+/// The suffix of an entry that is still being written.
 const NEW_SUFFIX: &str = ".new";
 /// How many servers may have one process id: servers of several pid namespaces that share a
 /// registry.
@@ -123,7 +123,7 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        if identity(&self.path) == Some(self.identity) {
+        if unix::identity(&self.path) == Some(self.identity) {
             // Nobody could do more about a failure than the next server does with a dead entry.
             let _ = fs::remove_file(&self.path);
         }
@@ -248,10 +248,6 @@ fn open_entry(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
-}
-
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 fn inaccessible(path: &Path, reason: &io::Error) -> LinkError {

@@ -10,16 +10,17 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
-use crate::connect::Way;
-use crate::connect_string::{ClientTransport, HostName, PortRange};
-use crate::error::socket_error;
-use crate::{ClientEndpoint, Link, LinkError, PeerInfo, tcp, unix};
+use crate::connect::{HANDSHAKE_PATIENCE, Way};
+use crate::connect_string::{
+    ClientTransport, HostName, PortRange, SslReverseClient, TcpReverseClient,
+};
+use crate::error::{CallFault, ConnectFault, socket_error};
+use crate::this_machine::is_this_machine;
+use crate::{ClientEndpoint, Link, LinkError, PeerInfo, tcp};
 
 /// How long a server waits before it calls again: at first, and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(4));
 
-/// How long a server that has called may take to say who it is.
-const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a client that listens may take to accept a call.
 const ACCEPT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait before looking again whether it has.
@@ -34,21 +35,31 @@ pub struct Awaited {
 }
 
 /// Listens for the server of an endpoint with `clicon=`. `None` for one without: there the client
-/// connects.
+/// connects. The port is taken from now on.
 ///
-/// **Errors**: [`LinkError`], of ports and certificates.
+/// **Errors**: [`LinkError`], of ports, certificates and passwords.
 pub fn await_server(endpoint: &ClientEndpoint) -> Result<Option<Awaited>, LinkError> {
-    let (port, server) = match &endpoint.transport {
-        ClientTransport::TcpReverse(tcp) => (tcp.port, &tcp.server),
-        ClientTransport::SslReverse(ssl) => (ssl.port, &ssl.server),
-        _ => return Ok(None),
-    };
-    let way = Way::new(endpoint, HANDSHAKE_PATIENCE)?;
-    let (socket, port) = tcp::listen_at(port)?;
-    Ok(Some(Awaited { socket, port, server: server.clone(), way }))
+    match &endpoint.transport {
+        ClientTransport::TcpReverse(TcpReverseClient { port, server, .. })
+        | ClientTransport::SslReverse(SslReverseClient { port, server, .. }) => {
+            Awaited::at(*port, server, endpoint).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 impl Awaited {
+    /// Listens at a port of this range for the server on a machine.
+    pub(crate) fn at(
+        port: PortRange,
+        server: &HostName,
+        endpoint: &ClientEndpoint,
+    ) -> Result<Awaited, LinkError> {
+        let way = Way::new(endpoint, HANDSHAKE_PATIENCE)?;
+        let (socket, port) = tcp::listen_at(port)?;
+        Ok(Awaited { socket, port, server: server.clone(), way })
+    }
+
     /// The port in use: what the server's `port=` has to say.
     pub fn port(&self) -> u16 {
         self.port.low()
@@ -63,7 +74,7 @@ impl Awaited {
     /// its machine and is not it, or does not want us, is reported, and the waiting goes on:
     /// whoever can call from there must not be able to end it.
     ///
-    /// **Errors**: [`LinkError`]; [`LinkError::NotCalled`] if it has not called in time.
+    /// **Errors**: [`LinkError`]; [`CallFault::NotCalled`] if it has not called in time.
     pub fn accept(
         &self,
         timeout: Duration,
@@ -73,19 +84,19 @@ impl Awaited {
         let mut stranger = None;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let not_called = || LinkError::NotCalled {
+            let not_called = || CallFault::NotCalled {
                 server: self.server.to_string(),
                 port: self.port(),
                 stranger,
                 timeout,
             };
             if left.is_zero() {
-                return Err(not_called());
+                return Err(not_called().into());
             }
             let left = Timespec::try_from(left).map_err(|_| not_called())?;
             let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
             match rustix::event::poll(&mut fds, Some(&left)) {
-                Ok(0) => return Err(not_called()),
+                Ok(0) => return Err(not_called().into()),
                 Ok(_) => {}
                 Err(Errno::INTR) => continue,
                 Err(errno) => return Err(socket_error("wait for the server")(errno)),
@@ -111,7 +122,7 @@ impl Awaited {
 
     /// Whether a caller has an address of the machine that was named.
     fn is_expected(&self, peer: SocketAddr, local: SocketAddr) -> bool {
-        if unix::is_this_machine(self.server.as_str()) {
+        if is_this_machine(self.server.as_str()) {
             return peer.ip().is_loopback() || peer.ip() == local.ip();
         }
         let found = (self.server.as_str(), peer.port()).to_socket_addrs();
@@ -122,7 +133,7 @@ impl Awaited {
 }
 
 /// Waits a moment until a client of this machine has accepted the call: before that it is nobody's
-/// (`same_user`). Of another machine nothing can be known.
+/// (`tcp_owner`). Of another machine nothing can be known.
 fn wait_until_accepted(link: &Link) {
     let Ok(peer) = link.peer() else { return };
     let is_here = matches!(peer, PeerInfo::Tcp { peer, local } if peer.ip() == local.ip());
@@ -149,17 +160,13 @@ pub fn call_client(
                 wait_until_accepted(&link);
                 return Ok(link);
             }
-            Err(error @ LinkError::Resolve { .. }) => return Err(error),
+            Err(error @ LinkError::Connect(ConnectFault::Resolve { .. })) => return Err(error),
             Err(error) => error,
         };
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(LinkError::NoClient {
-                client: client.to_string(),
-                port: port.get(),
-                patience,
-                reason: Box::new(error),
-            });
+            let (client, reason) = (client.to_string(), Box::new(error));
+            return Err(CallFault::NoClient { client, port: port.get(), patience, reason }.into());
         }
         // Nobody tells when it begins to listen.
         let wait = Timespec::try_from(pause.min(left)).ok();

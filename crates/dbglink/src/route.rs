@@ -4,14 +4,17 @@
 
 use std::time::Duration;
 
-use crate::connect::{Way, connect_by};
+use crate::connect::{HANDSHAKE_PATIENCE, Way, connect_by};
 use crate::connect_string::{ClientTransport, HostName};
 use crate::reverse::Awaited;
 use crate::ssh::Asking;
-use crate::{ClientEndpoint, Link, LinkError, RunDir, await_server, unix};
+use crate::this_machine::is_this_machine;
+use crate::{ClientEndpoint, Link, LinkError, RunDir, await_server};
 
-/// How long a server that has been reached may take to say who it is.
-const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a process server may take to answer at first.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a server's first call is awaited: somebody may have to start it on another machine.
+const CALL_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The route to one process server.
 pub struct Route {
@@ -33,6 +36,7 @@ impl Route {
     /// `clicon=` the client listens from now on.
     ///
     /// **Errors**: [`LinkError`], of ports, certificates and passwords.
+    /// **Cost**: no connection; the files of certificates and passwords are read.
     pub fn new(endpoint: &ClientEndpoint, run_dir: RunDir) -> Result<Route, LinkError> {
         let by = match await_server(endpoint)? {
             Some(awaited) => By::Server(awaited),
@@ -47,6 +51,14 @@ impl Route {
         match &self.by {
             By::Us(_) => None,
             By::Server(awaited) => Some((awaited.server(), awaited.port())),
+        }
+    }
+
+    /// How long it is worth waiting for the first link.
+    pub fn patience(&self) -> Duration {
+        match self.by {
+            By::Us(_) => CONNECT_TIMEOUT,
+            By::Server(_) => CALL_TIMEOUT,
         }
     }
 
@@ -94,7 +106,7 @@ impl Route {
         match &self.endpoint.transport {
             ClientTransport::Exec(_) => false,
             ClientTransport::Npipe(npipe) => {
-                self.endpoint.password.is_some() || !unix::is_this_machine(npipe.server.as_str())
+                self.endpoint.password.is_some() || !is_this_machine(npipe.server.as_str())
             }
             _ => true,
         }

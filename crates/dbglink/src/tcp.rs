@@ -1,7 +1,8 @@
 //! `tcp`: ports, host names and the options of TCP sockets. It knows no policy about peers.
 
 use crate::connect_string::{HostName, PortRange};
-use crate::error::socket_error;
+use crate::error::{ConnectFault, PortFault, socket_error};
+use crate::listen::BACKLOG;
 use crate::{Link, LinkError};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
@@ -11,8 +12,6 @@ use std::num::NonZeroU16;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// How many connections may wait to be accepted.
-const BACKLOG: i32 = 128;
 /// How long a connection may be silent before the peer is asked whether it still lives.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 /// How long to wait between such questions.
@@ -43,9 +42,9 @@ pub(crate) fn listen_at(range: PortRange) -> Result<(OwnedFd, PortRange), LinkEr
         }
     }
     if range.is_single() {
-        return Err(LinkError::PortInUse { port: range.low() });
+        return Err(PortFault::InUse { port: range.low() }.into());
     }
-    Err(LinkError::NoFreePort { low: range.low(), high: range.high() })
+    Err(PortFault::NoneFree { low: range.low(), high: range.high() }.into())
 }
 
 fn listen_at_port(port: u16) -> rustix::io::Result<OwnedFd> {
@@ -86,7 +85,7 @@ pub(crate) fn connect_to(
     port: NonZeroU16,
     timeout: Duration,
 ) -> Result<Link, LinkError> {
-    let unresolved = |reason| LinkError::Resolve { host: host.to_string(), reason };
+    let unresolved = |reason| ConnectFault::Resolve { host: host.to_string(), reason };
     let found = (host.as_str(), port.get()).to_socket_addrs().map_err(unresolved)?;
     let mut addresses: Vec<SocketAddr> = found.collect();
     addresses.sort_by_key(SocketAddr::is_ipv4);
@@ -96,6 +95,9 @@ pub(crate) fn connect_to(
         let others = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
         let share = timeout.saturating_sub(start.elapsed()) / others;
         match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
+            Ok(stream) if leads_to_itself(&stream) => {
+                failure = io::ErrorKind::ConnectionRefused.into();
+            }
             Ok(stream) => {
                 tune(stream.as_fd()).map_err(socket_error("set the options of a tcp socket"))?;
                 return Ok(Link::from(stream));
@@ -104,13 +106,24 @@ pub(crate) fn connect_to(
         }
     }
     let to = format!("{host} port {port}");
-    Err(match failure.kind() {
+    let fault = match failure.kind() {
         io::ErrorKind::ConnectionRefused => {
-            LinkError::Refused { host: host.to_string(), port: port.get().into() }
+            ConnectFault::Refused { host: host.to_string(), port: port.get().into() }
         }
-        io::ErrorKind::TimedOut => LinkError::TimedOut { to, timeout },
-        _ => LinkError::Connect { to, reason: failure },
-    })
+        io::ErrorKind::TimedOut => ConnectFault::TimedOut { to, timeout },
+        _ => ConnectFault::Other { to, reason: failure },
+    };
+    Err(fault.into())
+}
+
+/// Whether a connection is one of a socket with itself. On one machine that comes about by chance
+/// where nobody listens at a port of those that the kernel gives to whoever connects: it may give
+/// that port, and then both sides open at once (RFC 9293, 3.5).
+fn leads_to_itself(stream: &TcpStream) -> bool {
+    match (stream.local_addr(), stream.peer_addr()) {
+        (Ok(local), Ok(peer)) => local == peer,
+        _ => false,
+    }
 }
 
 /// Sets the options of a connected socket: no delay of small messages, and a peer that is gone
@@ -121,4 +134,22 @@ pub(crate) fn tune(socket: BorrowedFd<'_>) -> rustix::io::Result<()> {
     sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
     sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
     sockopt::set_tcp_user_timeout(socket, UNANSWERED_MAX_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_is_connected_with_itself_is_told_from_others() {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("room");
+        net::bind(&socket, &loopback).expect("a port is free");
+        let own = SocketAddr::try_from(net::getsockname(&socket).expect("bound")).expect("TCP");
+        net::connect(&socket, &own).expect("both sides open at once");
+        assert!(leads_to_itself(&TcpStream::from(socket)));
+        let listener = std::net::TcpListener::bind(loopback).expect("a port is free");
+        let at = listener.local_addr().expect("bound");
+        assert!(!leads_to_itself(&TcpStream::connect(at).expect("it listens")));
+    }
 }

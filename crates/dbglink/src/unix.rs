@@ -15,13 +15,14 @@
 //! and so does not survive its holder.
 
 use crate::connect_string::PipeName;
+use crate::error::{ConnectFault, PipeFault};
+use crate::listen::BACKLOG;
 use crate::run_dir::{self, RunDir};
 use crate::{Link, LinkError};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen};
 use std::fs::{self, Permissions};
-use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -29,8 +30,6 @@ use std::time::Duration;
 
 /// `sun_path` without its final NUL (unix(7)).
 const PATH_LEN_MAX_BYTES: usize = 107;
-/// How many connections may wait to be accepted.
-const BACKLOG: i32 = 128;
 
 /// Who may open a socket file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,7 +72,7 @@ pub(crate) fn listen_at(
     let address = address(&path)?;
     let _lock = run_dir.lock()?;
     if is_alive(&address).map_err(|errno| failed(errno.into()))? {
-        return Err(LinkError::PipeInUse { pipe: pipe.to_string() });
+        return Err(PipeFault::InUse { pipe: pipe.to_string() }.into());
     }
     // Of what is not a socket, bind says below that it is in the way.
     if fs::symlink_metadata(&path).is_ok_and(|file| file.file_type().is_socket()) {
@@ -113,16 +112,16 @@ pub(crate) fn connect_to(
             Err(error) => failure = failure.or(Some(error)),
         }
     }
-    Err(failure.unwrap_or_else(|| LinkError::PipeNotFound {
-        pipe: pipe.to_string(),
-        searched: run_dir.searched().map(Path::to_owned).collect(),
+    Err(failure.unwrap_or_else(|| {
+        let searched = run_dir.searched().map(Path::to_owned).collect();
+        PipeFault::NotFound { pipe: pipe.to_string(), searched }.into()
     }))
 }
 
 fn connect_at(path: &Path, timeout: Duration) -> Result<Link, LinkError> {
     let address = address(path)?;
-    let failed =
-        |errno: Errno| LinkError::Connect { to: path.display().to_string(), reason: errno.into() };
+    let to = || path.display().to_string();
+    let failed = |errno: Errno| ConnectFault::Other { to: to(), reason: errno.into() };
     let socket = new_socket(SocketFlags::empty()).map_err(failed)?;
     // The send timeout bounds the wait for a place in the server's backlog (socket(7)). Zero would
     // mean for ever.
@@ -131,12 +130,12 @@ fn connect_at(path: &Path, timeout: Duration) -> Result<Link, LinkError> {
     match connect(&socket, &address) {
         Ok(()) => {}
         Err(Errno::CONNREFUSED) => {
-            return Err(LinkError::PipeDead { path: path.to_owned() });
+            return Err(PipeFault::Dead { path: path.to_owned() }.into());
         }
         Err(Errno::AGAIN) => {
-            return Err(LinkError::TimedOut { to: path.display().to_string(), timeout });
+            return Err(ConnectFault::TimedOut { to: to(), timeout }.into());
         }
-        Err(errno) => return Err(failed(errno)),
+        Err(errno) => return Err(failed(errno).into()),
     }
     set_socket_timeout(&socket, Timeout::Send, None).map_err(failed)?;
     Ok(Link::from(socket))
@@ -154,45 +153,9 @@ fn is_alive(address: &SocketAddrUnix) -> rustix::io::Result<bool> {
     }
 }
 
-/// Whether a name, as in `server=`, means this machine: `.`, `localhost`, the host name or its
-/// first part, one of its addresses, or a longer name that begins with the host name and has such
-/// an address. Case does not matter.
-///
-/// **Cost**: asks the resolver about such a longer name only.
-pub fn is_this_machine(name: &str) -> bool {
-    let uname = rustix::system::uname();
-    let nodename = uname.nodename().to_str().unwrap_or_default();
-    is_machine(name, nodename)
-        || name.parse().is_ok_and(is_own_address)
-        || is_longer(name, nodename) && has_own_address(name)
-}
-
-/// Whether a name is a host name with a domain behind it, such as the kernel need not know.
-fn is_longer(name: &str, nodename: &str) -> bool {
-    let first = |name: &str| name.split('.').next().unwrap_or_default().to_ascii_lowercase();
-    name.contains('.') && first(name) == first(nodename)
-}
-
-fn has_own_address(name: &str) -> bool {
-    (name, 0).to_socket_addrs().is_ok_and(|mut found| found.any(|found| is_own_address(found.ip())))
-}
-
-/// Whether an address is one of this machine's: only there can a socket have it (bind(2)).
-fn is_own_address(ip: IpAddr) -> bool {
-    !ip.is_unspecified() && !ip.is_multicast() && UdpSocket::bind((ip, 0)).is_ok()
-}
-
-/// The same for the machine whose host name is `nodename`.
-fn is_machine(name: &str, nodename: &str) -> bool {
-    let short = nodename.split('.').next().unwrap_or(nodename);
-    let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
-    [".", "localhost", nodename, short].iter().any(|own| name.eq_ignore_ascii_case(own))
-        || name.parse().is_ok_and(is_loopback)
-}
-
-fn address(path: &Path) -> Result<SocketAddrUnix, LinkError> {
+fn address(path: &Path) -> Result<SocketAddrUnix, PipeFault> {
     let too_long =
-        |_| LinkError::PathTooLong { path: path.to_owned(), len_max_bytes: PATH_LEN_MAX_BYTES };
+        |_| PipeFault::PathTooLong { path: path.to_owned(), len_max_bytes: PATH_LEN_MAX_BYTES };
     SocketAddrUnix::new(path).map_err(too_long)
 }
 
@@ -205,6 +168,3 @@ fn new_socket(flags: SocketFlags) -> rustix::io::Result<OwnedFd> {
 pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
-
-#[cfg(test)]
-mod tests;

@@ -12,13 +12,12 @@ use rustix::net::sockopt::socket_error as pending_error;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, listen, socket_with};
 
 use crate::connect_string::{ContextId, VsockPort};
-use crate::error::socket_error;
+use crate::error::{ConnectFault, VsockFault, socket_error};
+use crate::listen::BACKLOG;
 use crate::{Link, LinkError};
 
 /// What binds to any machine or port (`VMADDR_CID_ANY`, `VMADDR_PORT_ANY`).
 const ANY: u32 = u32::MAX;
-/// How many connections may wait to be accepted.
-const BACKLOG: i32 = 128;
 
 /// Listens at a port of this machine: at all its numbers, or at this one. The socket does not
 /// block. Also returns the port in use.
@@ -95,9 +94,9 @@ fn plain(errno: nix::Error) -> Errno {
 /// What a failure to listen means.
 fn listen_error(cid: Option<ContextId>, port: VsockPort, errno: Errno) -> LinkError {
     match (errno, cid) {
-        (Errno::AFNOSUPPORT, _) => LinkError::NoVsock,
-        (Errno::ADDRNOTAVAIL, Some(cid)) => LinkError::ForeignContextId { cid },
-        (Errno::ADDRINUSE, _) => LinkError::VsockPortInUse { port },
+        (Errno::AFNOSUPPORT, _) => VsockFault::Missing.into(),
+        (Errno::ADDRNOTAVAIL, Some(cid)) => VsockFault::ForeignContextId { cid }.into(),
+        (Errno::ADDRINUSE, _) => VsockFault::PortInUse { port }.into(),
         _ => LinkError::Listen { at: format!("vsock port {port}"), reason: errno.into() },
     }
 }
@@ -106,15 +105,15 @@ fn listen_error(cid: Option<ContextId>, port: VsockPort, errno: Errno) -> LinkEr
 fn connect_error(cid: ContextId, port: VsockPort, timeout: Duration, errno: Errno) -> LinkError {
     let to = format!("vsock cid {cid} port {port}");
     match errno {
-        Errno::AFNOSUPPORT => LinkError::NoVsock,
+        Errno::AFNOSUPPORT => VsockFault::Missing.into(),
         // No transport leads there: of virtio and VMware to the host, of vhost to guests, the
         // loopback one to this machine itself.
-        Errno::NODEV => LinkError::NoSuchContextId { cid },
+        Errno::NODEV => VsockFault::NoSuchContextId { cid }.into(),
         Errno::CONNRESET | Errno::CONNREFUSED => {
-            LinkError::Refused { host: format!("vsock cid {cid}"), port: port.number() }
+            ConnectFault::Refused { host: format!("vsock cid {cid}"), port: port.number() }.into()
         }
-        Errno::TIMEDOUT => LinkError::TimedOut { to, timeout },
-        _ => LinkError::Connect { to, reason: errno.into() },
+        Errno::TIMEDOUT => ConnectFault::TimedOut { to, timeout }.into(),
+        _ => ConnectFault::Other { to, reason: errno.into() }.into(),
     }
 }
 

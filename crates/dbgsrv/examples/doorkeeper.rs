@@ -38,7 +38,7 @@ fn main() -> ExitCode {
                 Source::Listener(listener),
                 &termination,
                 admission,
-                SessionOptions::default(),
+                SessionOptions { implicit: Vec::new(), lease: Duration::from_secs(60) },
                 Supervisor::default(),
             )
         });

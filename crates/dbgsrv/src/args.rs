@@ -22,6 +22,9 @@ pub enum Invocation {
     Help,
 }
 
+/// How long sessions wait for clients whose links were lost, if nothing else is said.
+const LEASE: Duration = Duration::from_secs(60);
+
 /// How to serve.
 #[derive(Debug)]
 pub struct Service {
@@ -106,7 +109,7 @@ pub fn parse(arguments: &[OsString]) -> Result<Invocation, String> {
     let mut transport = None;
     let mut image = None;
     let mut program = None;
-    let mut sessions = SessionOptions::default();
+    let mut sessions = SessionOptions { implicit: Vec::new(), lease: LEASE };
     let mut has_lease = false;
     let mut audit = None;
     let mut rest = arguments;

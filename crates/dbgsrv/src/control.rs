@@ -51,7 +51,7 @@ pub(crate) enum Message {
     Claim(Claim),
     /// The client has been taken over.
     Accepted,
-    /// Nobody keeps the process.
+    /// Nobody keeps the process, or waits under that token.
     Nobody,
     /// A client was let in.
     Admitted(Admitted),
@@ -116,7 +116,7 @@ pub(crate) struct Claim {
     pub(crate) link: OwnedFd,
 }
 
-/// One end of the way between a session process and its listener.
+/// One end of the way between a session or login process and its listener.
 #[derive(Debug)]
 pub struct Control {
     socket: OwnedFd,

@@ -5,7 +5,6 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use dbglink::connect_string::ServerTransport;
 use dbglink::tls::{self, Credentials, Identity, TlsError, Verifier};
 use dbglink::{Link, ServerEndpoint, read_password};
 use dbgwire::ErrorCode;
@@ -40,17 +39,7 @@ const BY_PASSWORD: &str = "password";
 /// **Errors**: [`ServerError::Link`] if the certificate or the password cannot be had now.
 /// **Cost**: for a password, some hundredths of a second.
 pub fn task(endpoint: &ServerEndpoint) -> Result<Option<TaskSource>, ServerError> {
-    let tls = match &endpoint.transport {
-        ServerTransport::Spipe(spipe) => Some(spipe.tls.clone()),
-        ServerTransport::Ssl(ssl) => Some(ssl.tls.clone()),
-        ServerTransport::SslReverse(ssl) => Some(ssl.tls.clone()),
-        ServerTransport::Npipe(_)
-        | ServerTransport::Tcp(_)
-        | ServerTransport::TcpReverse(_)
-        | ServerTransport::Com { .. }
-        | ServerTransport::Vsock(_)
-        | ServerTransport::Stdio => None,
-    };
+    let tls = endpoint.transport.tls().cloned();
     if tls.is_none() && endpoint.password.is_none() {
         return Ok(None);
     }

@@ -1,7 +1,8 @@
 //! The process server: it runs where the processes are, moves bytes and controls processes for its
 //! clients, and knows nothing of symbols.
 //!
-//! A server is several processes. The listener ([`listener`]) lets clients in and gives each one a
+//! A server is several processes. The listener ([`listener`]) lets clients in, where they have to
+//! prove something by a login process for each ([`login`], [`entrance`]), and gives each one a
 //! session process of its own ([`spawn`], [`session`]). In that, one thread reads requests and
 //! answers them ([`dispatch`]) from a [`Backend`]; the real one ([`ptrace`]) owns a tracer thread.
 //! An embedded server ([`local`]) is a session process without a listener.
@@ -19,6 +20,7 @@ pub mod audit;
 pub mod backend;
 mod calls;
 pub mod command_line;
+mod complain;
 mod control;
 mod description;
 pub mod dispatch;

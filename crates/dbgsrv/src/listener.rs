@@ -1,5 +1,5 @@
 //! The listener: lets clients in and gives each one a session process. It never reads a byte of a
-//! peer; whether a peer is let in is decided by what the system says of it.
+//! peer: whether one is let in is decided by what the system says of it, or by a login process.
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use crate::audit::{self, How};
 pub use crate::calls::Call;
 use crate::calls::Calls;
+use crate::complain::complain;
 use crate::error::{ServerError, system};
 use crate::logins::{Entrant, LoginLimits, Logins};
 use crate::ptrace::Termination;
@@ -74,7 +75,7 @@ pub fn run(
     options: SessionOptions,
     mut supervisor: Supervisor,
 ) -> Result<(), ServerError> {
-    let mut sessions = Sessions::new(|report| warn(&report.to_string()), options);
+    let mut sessions = Sessions::new(|report| complain(&report.to_string()), options);
     let (admission, mut logins) = match admission {
         Admission::Login { limits, task } => (Admission::SameUser, Some(Logins::new(limits, task))),
         other => (other, None),
@@ -88,9 +89,9 @@ pub fn run(
     };
     let mut is_accepting = true;
     let place = listener.as_ref().map_or_else(|| "calling".to_owned(), place_in_words);
-    supervisor.ready(&status(&place, &sessions)).unwrap_or_else(|why| warn(&why));
+    supervisor.ready(&status(&place, &sessions)).unwrap_or_else(|why| complain(&why));
     loop {
-        supervisor.status(&status(&place, &sessions)).unwrap_or_else(|why| warn(&why));
+        supervisor.status(&status(&place, &sessions)).unwrap_or_else(|why| complain(&why));
         let is_idle = sessions.is_empty() && logins.as_ref().is_none_or(Logins::is_empty);
         if listener.is_none() && is_idle {
             audit::end("its client has gone");
@@ -106,7 +107,7 @@ pub fn run(
         sessions.attend();
         if woken.is_terminated || sessions.want_end() {
             audit::end(if woken.is_terminated { "signal" } else { "asked for" });
-            supervisor.stopping("leaving all targets").unwrap_or_else(|why| warn(&why));
+            supervisor.stopping("leaving all targets").unwrap_or_else(|why| complain(&why));
             logins.into_iter().for_each(Logins::end);
             sessions.end();
             return Ok(());
@@ -114,21 +115,21 @@ pub fn run(
         for Entrant { link, words, how } in logins.as_mut().map(Logins::attend).unwrap_or_default()
         {
             let started = start(link, &words, &How::Login(how), &mut sessions);
-            started.unwrap_or_else(|error| complain(&error));
+            started.unwrap_or_else(|error| complain(&turned_away(&error)));
         }
         if let Some(link) = calls.as_mut().and_then(Calls::attend) {
             let begun = begin(link, &admission, &mut logins, &mut sessions);
-            begun.unwrap_or_else(|error| complain(&error));
+            begun.unwrap_or_else(|error| complain(&turned_away(&error)));
         }
         let Some(listener) = listener.as_ref().filter(|_| woken.has_client) else { continue };
         match listener.try_accept() {
             Ok(Some(link)) => {
                 let begun = begin(link, &admission, &mut logins, &mut sessions);
-                begun.unwrap_or_else(|error| complain(&error));
+                begun.unwrap_or_else(|error| complain(&turned_away(&error)));
             }
             Ok(None) => {}
             Err(error) => {
-                complain(&error.into());
+                complain(&turned_away(&error.into()));
                 // The client still waits; it is looked at again when something has changed, or
                 // after a while.
                 is_accepting = false;
@@ -217,17 +218,9 @@ fn start(
     }
 }
 
-/// Says on standard error what a client could not be given.
-fn complain(error: &ServerError) {
-    warn(&format!("a client was turned away: {error}"));
-}
-
-/// Says something on standard error.
-fn warn(text: &str) {
-    #[expect(clippy::print_stderr, reason = "a listener has nobody else to tell")]
-    {
-        eprintln!("dbgsrv: {text}");
-    }
+/// What is said of a client that could not be served.
+fn turned_away(error: &ServerError) -> String {
+    format!("a client was turned away: {error}")
 }
 
 /// What there is to do.

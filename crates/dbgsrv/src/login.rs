@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use dbglink::{Arguments, Link, LinkReader, LinkWriter};
 
+use crate::complain::complain;
 use crate::control::{Admitted, Control, Message};
 use crate::error::{ServerError, system};
 use crate::{spawn, task};
@@ -98,13 +99,6 @@ pub fn run_if_login(authenticate: Authenticate) -> Option<ExitCode> {
             Some(ExitCode::FAILURE)
         }
     }
-}
-
-/// Says something on standard error, in one piece: others may be saying something, too.
-fn complain(text: &str) {
-    let line = format!("dbgsrv: {text}\n");
-    // Nobody may be there to hear it.
-    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// Why the client was not let in, if it was not, and the exit status for that.

@@ -1,5 +1,6 @@
-//! dbgsrv, the process server: reads the command line, listens, and is silent while all is well. In
-//! a session process, serves one client instead.
+//! dbgsrv, the process server: reads the command line, listens, and is silent while all is well.
+//! The same program, started by itself, is a session process, a login process, or the far end of
+//! somebody's ssh, and does only that then.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a program speaks to its user")]
@@ -22,7 +23,7 @@ use dbgsrv::spawn::{self, Handed, Inherited};
 use dbgsrv::supervisor::Supervisor;
 use dbgsrv::{ServerError, audit, entrance, firewall};
 
-/// How long a client with `clicon=` is called that is not there yet.
+/// How long to keep calling a client with `clicon=` that is not there yet.
 const CALL_PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
@@ -65,14 +66,10 @@ fn serve(service: Service, inherited: Inherited) -> Result<(), ServerError> {
         spawn::keep_from_children(name);
     }
     let task = entrance::task(&endpoint)?;
-    let admission = match (&endpoint.transport, task) {
-        (_, Some(task)) => Admission::Login { limits: entrance::limits(&endpoint), task },
-        (ServerTransport::Tcp(tcp), _) if tcp.unprotected => Admission::Unprotected,
-        (ServerTransport::TcpReverse(tcp), _) if tcp.unprotected => Admission::Unprotected,
-        (ServerTransport::Vsock(vsock), _) if vsock.unprotected => Admission::Unprotected,
-        // Who has started it has its ends, and whoever that gave them to.
-        (ServerTransport::Stdio, _) => Admission::Unprotected,
-        _ => Admission::SameUser,
+    let admission = match task {
+        Some(task) => Admission::Login { limits: entrance::limits(&endpoint), task },
+        None if endpoint.transport.is_unprotected() => Admission::Unprotected,
+        None => Admission::SameUser,
     };
     // What recognises it is enough from here on.
     if let Some(password) = &mut endpoint.password {

@@ -48,13 +48,6 @@ pub struct SessionOptions {
     pub lease: Duration,
 }
 
-impl Default for SessionOptions {
-    /// No implicit command line, and a lease of a minute.
-    fn default() -> SessionOptions {
-        SessionOptions { implicit: Vec::new(), lease: Duration::from_secs(60) }
-    }
-}
-
 /// The session processes of one server.
 pub(crate) struct Sessions {
     sessions: Vec<Session>,
@@ -92,9 +85,7 @@ impl Sessions {
         !self.is_empty() && self.sessions.iter().all(|session| session.is_waiting)
     }
 
-    /// Starts one for a client.
-    ///
-    /// Its number.
+    /// Starts one for a client, and returns its number.
     ///
     /// **Errors**: [`ServerError`]; there is no session process then.
     pub(crate) fn start(&mut self, link: Link, client: &ClientWords) -> Result<u32, ServerError> {
@@ -201,7 +192,7 @@ impl Sessions {
                 });
                 self.answer(index, is_taken);
             }
-            // A listener says these, and a login process that.
+            // The first two are the listener's to say, the others a login process's.
             Message::Accepted | Message::Nobody => {}
             Message::Admitted(_) | Message::Turned(_) => {}
         }

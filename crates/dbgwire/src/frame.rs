@@ -11,9 +11,9 @@
 //!
 //! All numbers are little-endian. `length` counts what follows the 16 bytes of the header: the
 //! message (protobuf) and the tail (raw bytes, never copied on the way). `id` is the request's
-//! number in requests, replies and faults, and the event's in events. Frames of an unknown kind are
-//! skipped whole, and unknown flags make a frame be skipped likewise, so that later versions can
-//! add both.
+//! number in requests, replies and faults, the event's in events, and in receipts how many frames
+//! have arrived. Frames of an unknown kind are skipped whole, and unknown flags make a frame be
+//! skipped likewise, so that later versions can add both.
 
 use bytes::Bytes;
 
@@ -78,7 +78,7 @@ pub struct Frame {
     pub kind: FrameKind,
     /// Which verb or event the message belongs to.
     pub opcode: u16,
-    /// The request's or event's number.
+    /// The request's or event's number; in a receipt, how many frames have arrived.
     pub id: u32,
     /// The encoded message.
     pub message: Bytes,

@@ -1,7 +1,7 @@
 //! Sessions whose link is lost and taken up again: nothing is done twice, nothing is lost, and the
 //! user sees one line.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -14,7 +14,12 @@ use dbgeng::{
     BreakpointLocation, BreakpointSpec, Engine, EventKind, Execution, LaunchOptions, SignalAction,
     StopCause,
 };
+use dbglink::connect_string::ClientTransport;
+use dbglink::tls::{self, Credentials, Identity, Store};
 use dbglink::{ClientEndpoint, Link, RunDir};
+use dbgwire::ErrorCode;
+use dbgwire::handshake::Hello;
+use dbgwire::version::Capabilities;
 use testkit::{Guard, Relay, Server, Side, Testee, USER_CERTIFICATES, programs, until};
 
 use crate::console::Console;
@@ -184,6 +189,51 @@ fn a_session_behind_a_certificate_and_a_password_goes_on() {
     server.wait_until_idle();
 }
 
+/// A link of `ssl` by whoever has the certificate `name`.
+fn link_as(side: &Side, name: &str, address: SocketAddr) -> Link {
+    let text = format!("ssl:proto=tls1,certuser={name},server=localhost,port=1");
+    let endpoint: ClientEndpoint = text.parse().expect("an endpoint");
+    let ClientTransport::Ssl(ssl) = endpoint.transport else { panic!("{text}") };
+    let own = Credentials::load_from(&Store::at(&side.store), &ssl.tls).expect("a certificate");
+    let socket = TcpStream::connect(address).expect("it listens").into();
+    let identity = Identity::Certificate(&own);
+    let encrypted = tls::connect(socket, identity, "localhost", None, testkit::DEADLINE);
+    let encrypted = encrypted.expect("both are trusted");
+    let (link, inner) = Link::pair().expect("descriptors");
+    let inner = inner.into_fd().expect("a descriptor");
+    std::thread::spawn(move || encrypted.relay(inner));
+    link
+}
+
+#[test]
+fn a_stolen_token_opens_nothing_to_another_user() {
+    let guard = Guard::new();
+    let (box_, me) = Side::friends(&guard);
+    let other = Side::new(&guard, "other");
+    box_.trust(&guard, &other, "other");
+    other.trust(&guard, &box_, "box");
+    let transport = "ssl:proto=tls1,certuser=box,port=0";
+    let client = "tcp:server=localhost";
+    let server = Server::at_port(&guard, programs::dbgsrv(), transport, client, |command| {
+        command.env(USER_CERTIFICATES, &box_.store);
+    });
+    let hello = Hello { capabilities: Capabilities::RESUME.0, ..Hello::new("testkit") };
+    let mine = || link_as(&me, "me", server.address());
+    let mut client = testkit::Client::try_open(mine(), &hello).expect("welcome");
+    let (target, stop) = client.start(&Testee::build("spin", &[]), &[]);
+    let resume_token = client.welcome().resume_token.clone();
+    let stolen = Hello { resume_token, ..hello.clone() };
+    let others = link_as(&other, "other", server.address());
+    let fault = testkit::Client::try_open(others, &stolen).err().expect("not its session");
+    assert_eq!(fault.code, ErrorCode::NoSuchSession);
+    // Nothing has come of that, and whose it is comes back.
+    assert_ne!(client.registers(target, stop.tid()).pc().value(), 0);
+    client.come_back(mine()).expect("its session");
+    client.kill(target);
+    client.send_raw(&dbgwire::message::farewell());
+    server.wait_until_idle();
+}
+
 #[test]
 fn a_server_that_calls_calls_again() {
     let guard = Guard::new();
@@ -222,6 +272,27 @@ fn a_session_that_cannot_go_on_is_told() {
     let said = cdb.command("g");
     assert!(said.contains("the session has ended"), "{said}");
     assert_eq!(cdb.finish("q").1, 1);
+    end_programs(&guard, &testee);
+}
+
+#[test]
+fn what_can_be_neither_left_nor_ended_is_told() {
+    let guard = Guard::new();
+    let testee = Testee::build("rounds", &[]);
+    for quit in ["qd", "q"] {
+        let server = Server::tcp(&guard, programs::dbgsrv());
+        let premote = endpoint(server.address()).to_connect_string();
+        let (cdb, _) = cdb(&guard, &premote, testee.path().to_str().expect("text"));
+        testkit::send_signal(server.sessions()[0], dbgbase::Signal::SIGKILL);
+        let (said, status) = cdb.finish(quit);
+        assert!(said.contains("the session has ended"), "{said}");
+        assert_eq!(status, 1, "{quit}");
+        end_programs(&guard, &testee);
+    }
+}
+
+/// Ends what nobody debugs any more.
+fn end_programs(guard: &Guard, testee: &Testee) {
     let is_program = |pid: &Pid| {
         std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|file| file == testee.path())
     };

@@ -405,8 +405,8 @@ const NOT_TO_BE: &[(&str, &str, i32, &str)] = &[
     ("dbgsrv", "tcp:port=51:60,clicon=localhost", 2, "beside clicon= a server names the one port"),
     ("cdb", "tcp:server=localhost,clicon=localhost,port=1025", 2, "does not belong here"),
     // Not yet.
-    ("cdb", "com:port=1,baud=9600,channel=0", 1, "com is not available yet"),
-    ("dbgsrv", "com:port=1,baud=9600,channel=0", 1, "com is not available yet"),
+    ("cdb", "com:port=1,baud=9600,channel=0", 1, "com cannot be opened here"),
+    ("dbgsrv", "com:port=1,baud=9600,channel=0", 1, "com cannot be opened here"),
 ];
 
 #[test]

@@ -72,7 +72,7 @@ impl fmt::Display for LinkNews {
             LinkNews::Lost { reason, lease } => write!(
                 f,
                 "the connection to the process server is lost ({reason}); trying to take it up \
-                 again for {} seconds, or until Ctrl+C is pressed twice",
+                 again for {} seconds",
                 lease.as_secs()
             ),
             LinkNews::Resumed { after } => write!(

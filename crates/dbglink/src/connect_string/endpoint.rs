@@ -48,6 +48,39 @@ pub enum ServerTransport {
     Stdio,
 }
 
+impl ServerTransport {
+    /// What TLS takes, if the transport says that it is spoken. A password has it spoken as well.
+    pub fn tls(&self) -> Option<&TlsParameters> {
+        match self {
+            ServerTransport::Spipe(SpipeServer { tls, .. })
+            | ServerTransport::Ssl(SslServer { tls, .. })
+            | ServerTransport::SslReverse(SslReverseServer { tls, .. }) => Some(tls),
+            ServerTransport::Npipe(_)
+            | ServerTransport::Tcp(_)
+            | ServerTransport::TcpReverse(_)
+            | ServerTransport::Com { .. }
+            | ServerTransport::Vsock(_)
+            | ServerTransport::Stdio => None,
+        }
+    }
+
+    /// Whether whoever connects is let in without a proof. At `stdio` that is who has started the
+    /// server, or whomever that gave its ends to.
+    pub fn is_unprotected(&self) -> bool {
+        match self {
+            ServerTransport::Tcp(TcpServer { unprotected, .. })
+            | ServerTransport::TcpReverse(TcpReverseServer { unprotected, .. })
+            | ServerTransport::Vsock(VsockServer { unprotected, .. }) => *unprotected,
+            ServerTransport::Stdio => true,
+            ServerTransport::Npipe(_)
+            | ServerTransport::Com { .. }
+            | ServerTransport::Spipe(_)
+            | ServerTransport::Ssl(_)
+            | ServerTransport::SslReverse(_) => false,
+        }
+    }
+}
+
 /// A server at a unix socket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NpipeServer {
@@ -176,6 +209,23 @@ pub enum ClientTransport {
     Vsock(VsockClient),
     /// `exec:`: the standard input and output of a command. Ours.
     Exec(ShellCommand),
+}
+
+impl ClientTransport {
+    /// What TLS takes, if the transport says that it is spoken. A password has it spoken as well.
+    pub fn tls(&self) -> Option<&TlsParameters> {
+        match self {
+            ClientTransport::Spipe(SpipeClient { tls, .. })
+            | ClientTransport::Ssl(SslClient { tls, .. })
+            | ClientTransport::SslReverse(SslReverseClient { tls, .. }) => Some(tls),
+            ClientTransport::Npipe(_)
+            | ClientTransport::Tcp(_)
+            | ClientTransport::TcpReverse(_)
+            | ClientTransport::Com(_)
+            | ClientTransport::Vsock(_)
+            | ClientTransport::Exec(_) => None,
+        }
+    }
 }
 
 /// A client of a server at a unix socket.

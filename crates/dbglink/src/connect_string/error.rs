@@ -136,6 +136,10 @@ impl fmt::Display for RefusedProto {
 
 impl std::error::Error for ParseError {}
 
+/// The transports that can be opened, for people.
+pub(crate) const TRANSPORTS: &str =
+    "npipe, tcp, spipe, ssl and vsock, exec:COMMAND for clients, and stdio for servers";
+
 /// The most characters of the text that a message repeats.
 const SHOWN_LEN_MAX: usize = 60;
 
@@ -176,10 +180,9 @@ impl fmt::Display for Message<'_> {
         }
         match self.error.kind.wording() {
             Wording::Alone(text) => f.write_str(text),
-            Wording::Subject(text) if subject.is_empty() => write!(f, "a part {text}"),
-            Wording::Subject(text) => write!(f, "`{subject}` {text}"),
+            Wording::Subject(text) => write!(f, "{} {text}", quoted(subject)),
             Wording::Accepted(text) => {
-                write!(f, "`{subject}` {text}; ")?;
+                write!(f, "{} {text}; ", quoted(subject))?;
                 write_accepted(f, &self.error)
             }
             Wording::PipeName(fault) => write!(f, "`{subject}` is not a pipe name; {fault}"),
@@ -190,10 +193,14 @@ impl fmt::Display for Message<'_> {
     }
 }
 
-/// Writes "a server of tcp takes port=, hidden, password=".
+fn quoted(subject: &str) -> String {
+    if subject.is_empty() { "a part".to_owned() } else { format!("`{subject}`") }
+}
+
+/// Writes "a server of tcp takes port=, hidden, password=", or which transports there are.
 fn write_accepted(f: &mut fmt::Formatter<'_>, error: &ParseError) -> fmt::Result {
     let Some(transport) = error.transport else {
-        return Ok(());
+        return write!(f, "there are {TRANSPORTS}");
     };
     write!(f, "a {} of {transport} takes ", error.role)?;
     for (index, accepted) in transport.parameters(error.role).iter().enumerate() {
@@ -209,7 +216,7 @@ enum Wording {
     Alone(&'static str),
     /// What was written, then the text.
     Subject(&'static str),
-    /// What was written, the text, and which parameters there are.
+    /// What was written, the text, and what there is instead.
     Accepted(&'static str),
     PipeName(PipeNameFault),
     Proto(RefusedProto),
@@ -254,6 +261,7 @@ impl ParseErrorKind {
             ParseErrorKind::TwoCertificates => {
                 "certuser= and machuser= exclude each other; give one of them"
             }
+            ParseErrorKind::UnknownTransport => return Wording::Accepted("is not a transport"),
             ParseErrorKind::UnknownParameter => return Wording::Accepted("is not a parameter"),
             ParseErrorKind::ForeignParameter => {
                 return Wording::Accepted("does not belong here");
@@ -268,9 +276,6 @@ impl ParseErrorKind {
     /// What is said of the words at fault.
     fn predicate(self) -> &'static str {
         match self {
-            ParseErrorKind::UnknownTransport => {
-                "is not a transport; there are npipe, tcp, com, spipe, ssl and vsock"
-            }
             ParseErrorKind::Blank => "has a blank too many; blanks may only stand within values",
             ParseErrorKind::Quote => {
                 "has a quotation mark out of place; two may enclose a whole value, nothing else"
@@ -318,6 +323,7 @@ impl ParseErrorKind {
                 "is not 6; IPv6 is always tried first and IPv4 after it, so leave it out"
             }
             ParseErrorKind::NoTransport
+            | ParseErrorKind::UnknownTransport
             | ParseErrorKind::OpenVsock
             | ParseErrorKind::ExecIsForClients
             | ParseErrorKind::StdioIsForServers

@@ -193,7 +193,8 @@ fn messages_show_what_was_written_and_the_way_out() {
     );
     assert_eq!(
         explained("udp:port=1"),
-        "`udp` is not a transport; there are npipe, tcp, com, spipe, ssl and vsock"
+        "`udp` is not a transport; there are npipe, tcp, spipe, ssl and vsock, exec:COMMAND for \
+         clients, and stdio for servers"
     );
     assert_eq!(
         explained("npipe:pipe=a,Port=5"),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::greeting;
 use crate::connect_string::PipeName;
+use crate::error::PipeFault;
 use crate::exec::{Raw, pass_on};
 use crate::{LinkError, RunDir, unix};
 
@@ -21,12 +22,15 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// **Threads**: takes the calling one, and leaves another behind, which ends with its input.
 pub fn serve_far_end(pipe: &OsStr, run_dir: &RunDir) -> Result<(), LinkError> {
     let name = pipe.to_str().and_then(|name| PipeName::new(name).ok());
-    let not_found = || LinkError::PipeNotFound {
+    let not_found = || PipeFault::NotFound {
         pipe: pipe.to_string_lossy().into_owned(),
         searched: run_dir.searched().map(std::path::Path::to_owned).collect(),
     };
-    let name = name.ok_or_else(not_found);
-    let link = match name.and_then(|name| unix::connect_to(&name, run_dir, TIMEOUT)) {
+    let link = match name {
+        Some(name) => unix::connect_to(&name, run_dir, TIMEOUT),
+        None => Err(not_found().into()),
+    };
+    let link = match link {
         Ok(link) => link,
         Err(error) => {
             // Whoever has gone meanwhile need not hear it.

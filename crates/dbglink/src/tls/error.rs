@@ -54,9 +54,9 @@ pub enum CertificateFault {
         /// Its name.
         title: String,
     },
-    /// It is neither for servers nor for clients.
+    /// It is not for authenticating clients (RFC 5280, 4.2.1.12).
     #[error("the other side's certificate {title} is not for client authentication")]
-    NotForTls {
+    NotForClients {
         /// Its name.
         title: String,
     },
@@ -150,8 +150,8 @@ pub enum TlsError {
     Password,
     /// It looks at one try after another, and has others to look at first.
     #[error(
-        "wrong passwords have come from here, and another try is kept waiting for them; come again \
-         in {0} s; error 0x80004005"
+        "wrong passwords have come from here, so that others from here have to wait; come again in \
+         {0} s; error 0x80004005"
     )]
     NotNow(u16),
     /// It has gone in the middle of the handshake.

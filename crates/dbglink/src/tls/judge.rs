@@ -91,7 +91,7 @@ impl Judge {
         }
         // Both sides may be given the same certificate, which is a server's then.
         if !facts.is_for_servers && !facts.is_for_clients {
-            return Err(CertificateFault::NotForTls { title });
+            return Err(CertificateFault::NotForClients { title });
         }
         if is_known {
             return Ok(());
@@ -115,7 +115,7 @@ impl Judge {
         if let Err(error) = chain {
             return Err(match error {
                 webpki::Error::RequiredEkuNotFoundContext(_) => {
-                    CertificateFault::NotForTls { title }
+                    CertificateFault::NotForClients { title }
                 }
                 webpki::Error::UnknownIssuer => CertificateFault::Untrusted {
                     title,
@@ -162,7 +162,7 @@ fn alert_of(fault: &CertificateFault) -> CertificateError {
         }
         CertificateFault::Untrusted { .. } => CertificateError::UnknownIssuer,
         CertificateFault::WrongName { .. } => CertificateError::NotValidForName,
-        CertificateFault::NotForServers { .. } | CertificateFault::NotForTls { .. } => {
+        CertificateFault::NotForServers { .. } | CertificateFault::NotForClients { .. } => {
             CertificateError::InvalidPurpose
         }
         CertificateFault::Malformed | CertificateFault::Unsound { .. } => {

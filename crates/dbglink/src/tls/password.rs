@@ -1,10 +1,12 @@
 //! Proving a password without showing it: OPAQUE (RFC 9807) inside TLS, bound to the connection by
-//! its exporter (RFC 9266), so that nobody in the middle learns anything that can be tried, or can
-//! pass the proof on. The server registers its password with itself when it starts, and keeps what
-//! is in [`Verifier`]; the password itself it can forget.
+//! its exporter (RFC 8446, 7.5; in the manner of RFC 9266), so that nobody in the middle learns
+//! anything that can be tried, or can pass the proof on. The server registers its password with
+//! itself when it starts, and keeps what is in [`Verifier`]; the password itself it can forget.
 //!
 //! ```text
-//!   server ──► 1                    it wants a password (0: it does not, and that is all)
+//!   server ──► 1                    it wants a password
+//!              0                    it does not, and that is all
+//!              2, u16 seconds       nor does it listen now; come again then
 //!   client ──► KE1   96 bytes
 //!   server ──► KE2  320 bytes
 //!   client ──► KE3   64 bytes       that it has found out by KE2 that the password is right

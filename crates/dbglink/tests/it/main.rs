@@ -75,6 +75,7 @@ fn transports_without_code_say_so() {
     let error = home.connect("com:port=1,baud=9600,channel=0").expect_err("not available");
     assert_eq!(
         error.to_string(),
-        "com is not available yet; there are npipe, tcp, spipe, ssl and vsock"
+        "com cannot be opened here; there are npipe, tcp, spipe, ssl and vsock, exec:COMMAND for \
+         clients, and stdio for servers"
     );
 }

@@ -1,7 +1,7 @@
 //! Taking, finding and giving back the names of pipes.
 
 use super::{Home, assert_connected};
-use dbglink::{LinkError, RunDir};
+use dbglink::{ConnectFault, LinkError, PipeFault, RunDir};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -71,7 +71,10 @@ fn the_file_of_a_killed_server_is_replaced() {
     let path = path_of(&home, "MainPipe");
     drop(UnixListener::bind(&path).expect("free")); // Leaves its file behind.
     let error = home.connect("npipe:server=.,pipe=MainPipe").expect_err("dead");
-    assert!(matches!(&error, LinkError::PipeDead { path: dead } if *dead == path), "{error}");
+    assert!(
+        matches!(&error, LinkError::Pipe(PipeFault::Dead { path: dead }) if *dead == path),
+        "{error}"
+    );
     let listener = home.listen("npipe:pipe=MainPipe").expect("dead");
     let client = home.connect("npipe:server=.,pipe=MainPipe").expect("listening");
     assert_connected(client, listener.accept().expect("a client"));
@@ -98,7 +101,7 @@ fn of_servers_starting_at_once_one_gets_the_name() {
                     drop(client);
                     1
                 }
-                Err(LinkError::PipeInUse { .. }) => 0,
+                Err(LinkError::Pipe(PipeFault::InUse { .. })) => 0,
                 Err(other) => panic!("{other}"),
             }
         };
@@ -159,7 +162,10 @@ fn a_path_that_no_socket_can_have_is_refused() {
     let deep = home.directory.path().join("d".repeat(100));
     let home = Home { run_dir: RunDir::at(deep), ..home };
     let error = home.listen("npipe:pipe=MainPipe").expect_err("too long");
-    assert!(matches!(error, LinkError::PathTooLong { len_max_bytes: 107, .. }), "{error}");
+    assert!(
+        matches!(error, LinkError::Pipe(PipeFault::PathTooLong { len_max_bytes: 107, .. })),
+        "{error}"
+    );
 }
 
 #[test]
@@ -174,7 +180,7 @@ fn a_server_that_accepts_nobody_times_out() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(error, LinkError::TimedOut { .. }), "{error}");
+    assert!(matches!(error, LinkError::Connect(ConnectFault::TimedOut { .. })), "{error}");
     assert!(waiting.len() >= 100, "{}", waiting.len());
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Home, assert_connected, own_uid};
 use dbglink::connect_string::{PortRange, ServerTransport};
-use dbglink::{LinkError, Listener, PeerInfo};
+use dbglink::{ConnectFault, LinkError, Listener, PeerInfo, PortFault};
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
@@ -54,7 +54,7 @@ fn a_port_in_use_is_refused() {
     let taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a port is free");
     let port = taken.local_addr().expect("bound").port();
     let error = home.listen(&format!("tcp:port={port}")).expect_err("in use");
-    assert!(matches!(error, LinkError::PortInUse { port: p } if p == port), "{error}");
+    assert!(matches!(error, LinkError::Port(PortFault::InUse { port: p }) if p == port), "{error}");
 }
 
 #[test]
@@ -160,5 +160,8 @@ fn a_name_without_an_address_is_named() {
     let host = "h".repeat(64);
     let error =
         Home::new().connect(&format!("tcp:server={host},port=1025")).expect_err("no such name");
-    assert!(matches!(&error, LinkError::Resolve { host: h, .. } if *h == host), "{error}");
+    assert!(
+        matches!(&error, LinkError::Connect(ConnectFault::Resolve { host: h, .. }) if *h == host),
+        "{error}"
+    );
 }

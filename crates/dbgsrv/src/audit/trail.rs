@@ -18,6 +18,7 @@ use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketT
 
 use super::place::{JOURNAL, Place};
 use super::record::Record;
+use crate::complain::complain;
 use crate::error::ServerError;
 
 /// How many entries about clients that were turned away there may be in [`CROWD_TIME`]: a crowd at
@@ -114,9 +115,7 @@ impl Trail {
         state.lost += 1;
         if !std::mem::replace(&mut state.has_complained, true) {
             let place = self.in_words();
-            let text = format!("dbgsrv: cannot write {place}: {reason}; the server goes on\n");
-            // Nobody may be there to hear it.
-            let _ = io::stderr().write_all(text.as_bytes());
+            complain(&format!("cannot write {place}: {reason}; the server goes on"));
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dbgbase::{Pid, Signal};
 use dbgwire::handshake::Hello;
+use dbgwire::verbs::memory::{Range, ReadMemory};
 use dbgwire::verbs::process::{Abandon, Claim};
 use dbgwire::verbs::resume::{Resume, RunKind, ThreadAction};
 use dbgwire::version::Capabilities;
@@ -114,6 +115,32 @@ fn only_who_knows_the_secret_comes_back() {
     farewell(&mut client);
     drop(stranger);
     until("the stranger's lease", || (server.sessions().len() == 1).then_some(()));
+}
+
+#[test]
+fn what_is_kept_no_more_is_not_asked_for_twice() {
+    let guard = Guard::new();
+    let (server, relay) = begin(&guard, 60);
+    let mut client = connect(&relay);
+    let (target, stop) = client.start(&Testee::build("spin", &[]), &[]);
+    // More than the 64 MiB that are kept is told, and nothing of it acknowledged.
+    let code = client.registers(target, stop.tid()).pc().value() & !0xfff;
+    let ranges = vec![Range { address: code, len: 4096 }; 256];
+    let read = ReadMemory { target: target.id, ranges };
+    for _ in 0..65 {
+        assert_eq!(client.call(&read).expect("it is mapped").lengths, [4096; 256]);
+    }
+    relay.cut();
+    let resume_token = client.welcome().resume_token.clone();
+    let capabilities = Capabilities::RESUME.0;
+    let forgetful = Hello { capabilities, resume_token, ..Hello::new("testkit") };
+    let fault = Client::try_open(link(&relay), &forgetful).err().expect("that is gone");
+    assert_eq!(fault.code, ErrorCode::NoSuchSession);
+    // Who has it all lacks nothing.
+    client.come_back(link(&relay)).expect("its session waits");
+    client.kill(target);
+    farewell(&mut client);
+    server.wait_until_idle();
 }
 
 #[test]

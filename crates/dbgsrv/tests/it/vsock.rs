@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use dbgbase::{ExitStatus, Signal};
-use dbglink::{ClientEndpoint, LinkError, RunDir, ServerEndpoint};
+use dbglink::{ClientEndpoint, LinkError, RunDir, ServerEndpoint, VsockFault};
 use testkit::{Client, DEADLINE, Guard, Process, Testee, until};
 
 use crate::activation::handing;
@@ -55,7 +55,7 @@ fn virtual_machines_are_served() {
     let guard = Guard::new();
     let (mut server, trail) = start(&guard, "trail", "vsock:port=0,password=sesame7");
     let way_back = no_way_back();
-    if let Some(LinkError::NoVsock) = way_back {
+    if let Some(LinkError::Vsock(VsockFault::Missing)) = way_back {
         println!("this kernel has no vsock: only that this is said is tested");
         assert_eq!(server.wait(), ExitStatus::Exited(1));
         return;
@@ -72,7 +72,10 @@ fn virtual_machines_are_served() {
         }
         Some(error) => {
             println!("no session over vsock is tested: {error}");
-            assert!(matches!(error, LinkError::ForeignContextId { .. }), "{error}");
+            assert!(
+                matches!(error, LinkError::Vsock(VsockFault::ForeignContextId { .. })),
+                "{error}"
+            );
             if let Some(cid) = own_number(&guard) {
                 let string = format!("vsock:cid={cid},port={port},password=sesame7");
                 let error = connect(&string).err().expect("there is no way").to_string();
@@ -106,7 +109,7 @@ fn a_port_of_vsock_that_is_taken_or_handed_over_is_told_from_a_free_one() {
         Ok(listener) => listener,
         Err(error) => {
             println!("no port of vsock can be tested: {error}");
-            assert!(matches!(error, LinkError::NoVsock), "{error}");
+            assert!(matches!(error, LinkError::Vsock(VsockFault::Missing)), "{error}");
             return;
         }
     };

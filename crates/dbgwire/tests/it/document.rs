@@ -231,7 +231,7 @@ fn tables_of_fields_say_what_is_encoded() {
 
 fn greetings() -> (Hello, Welcome, Refusal) {
     let hello = Hello {
-        capabilities: Capabilities::SHARED_TERMINAL.0,
+        capabilities: Capabilities::RESUME.0,
         stack_window_len: 4096,
         resume_token: vec![0xaa, 0xbb],
         frames_arrived: 12,

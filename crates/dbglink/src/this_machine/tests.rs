@@ -1,4 +1,4 @@
-//! Which names mean this machine. Sockets are tested from outside, in `tests/it`.
+//! Which names mean this machine.
 
 use super::*;
 

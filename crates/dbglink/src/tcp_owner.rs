@@ -37,7 +37,7 @@ pub fn local_peer_uid(peer: SocketAddr, local: SocketAddr) -> Option<u32> {
 
 /// Searches one table, of either family, for the peer's socket. `None` if it is not there; lines of
 /// another form are passed over.
-pub fn find_uid(table: &str, peer: SocketAddr, local: SocketAddr) -> Option<u32> {
+fn find_uid(table: &str, peer: SocketAddr, local: SocketAddr) -> Option<u32> {
     // The addresses are written as the kernel would and compared as text. An IPv4 connection may be
     // that of an IPv6 socket, and then stands in the other table in another form.
     let plain = (column(peer), column(local));
