@@ -171,7 +171,7 @@ impl InputSource for Console {
 
 /// Text whose control characters are escaped: names of threads, files and symbols are whatever a
 /// program likes, and the terminal would obey them.
-fn visible(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     let is_obeyed = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);

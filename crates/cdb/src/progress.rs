@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::console::visible;
 use dbgeng::{TransferOrigin, TransferProgress};
 
 /// How often a transfer is spoken of, and how long it is quiet at first.
@@ -40,6 +41,7 @@ impl Progress {
         self.has_spoken = true;
         self.since = Some(now);
         let path = String::from_utf8_lossy(progress.path);
+        let path = visible(&path);
         let what = match progress.origin {
             TransferOrigin::Server => format!("reading {path} from the server"),
             TransferOrigin::Url => format!("fetching {path}"),

@@ -35,7 +35,7 @@ fn has_own_address(name: &str) -> bool {
 }
 
 /// Whether an address is one of this machine's: only there can a socket have it (bind(2)).
-fn is_own_address(ip: IpAddr) -> bool {
+pub(crate) fn is_own_address(ip: IpAddr) -> bool {
     !ip.is_unspecified() && !ip.is_multicast() && UdpSocket::bind((ip, 0)).is_ok()
 }
 

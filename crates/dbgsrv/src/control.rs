@@ -59,6 +59,8 @@ pub(crate) enum Message {
     Turned(String),
     /// The session's client has lost its link, and may come again.
     Waiting,
+    /// It has come again.
+    TakenUp,
     /// A client takes its session up again.
     Return(Return),
 }
@@ -220,6 +222,7 @@ fn encode(message: &Message) -> Vec<u8> {
         Message::Accepted => b"A".to_vec(),
         Message::Nobody => b"N".to_vec(),
         Message::Waiting => b"W".to_vec(),
+        Message::TakenUp => b"U".to_vec(),
         Message::Admitted(Admitted { user, how, .. }) => {
             [b"L", user.as_bytes(), &[0], how.as_bytes()].concat()
         }
@@ -250,6 +253,7 @@ fn decode(bytes: &[u8], link: Option<OwnedFd>) -> Option<Message> {
         (b'A', None) => Some(Message::Accepted),
         (b'N', None) => Some(Message::Nobody),
         (b'W', None) => Some(Message::Waiting),
+        (b'U', None) => Some(Message::TakenUp),
         (b'T', None) => Some(Message::Turned(String::from_utf8_lossy(rest).into_owned())),
         (b'P', None) => {
             let (pids, []) = rest.as_chunks::<4>() else { return None };

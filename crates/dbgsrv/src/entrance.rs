@@ -18,8 +18,8 @@ use crate::logins::LoginLimits;
 use crate::refuse::refuse;
 use crate::sandbox;
 
-/// What clients may cost that have not been let in. Where a password is asked for, who does not
-/// finish has had a guess.
+/// What clients may cost that have not been let in. Where a password is asked for, who has to be
+/// ended may have had a guess.
 pub fn limits(endpoint: &ServerEndpoint) -> LoginLimits {
     let counts_unfinished = endpoint.password.is_some();
     LoginLimits { at_once: 32, patience: Duration::from_secs(45), counts_unfinished }
@@ -112,7 +112,8 @@ pub fn authenticate(link: Link, task: &[u8], turn: Turn) -> Result<Passage, Turn
     if let Turn::NotBefore(wait) = turn {
         // One that is gone need not be told.
         let _ = tls::turn_away(socket, identity, wait, HANDSHAKE_PATIENCE);
-        let why = "another one from there is kept waiting for its wrong passwords".to_owned();
+        let why =
+            "wrong passwords have come from there, and others from there wait already".to_owned();
         return Err(Turned::because(why));
     }
     let accepted = tls::accept(socket, identity, told.verifier.as_ref(), HANDSHAKE_PATIENCE);

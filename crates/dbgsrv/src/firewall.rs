@@ -5,6 +5,8 @@
 
 use std::process::{Command, Output};
 
+use crate::spawn;
+
 /// By what our rules are known.
 const COMMENT: &str = "dbgsrv IcfEnable";
 /// Lists the tables of the firewall before nftables, where there are any.
@@ -97,7 +99,9 @@ fn input_chains(text: &str) -> Vec<Chain> {
 
 fn run(program: &str, arguments: &[&str]) -> std::io::Result<Output> {
     #[expect(clippy::disallowed_methods, reason = "this is where the firewall's programs are run")]
-    Command::new(program).args(arguments).stdin(std::process::Stdio::null()).output()
+    let mut command = Command::new(program);
+    spawn::forget_password(&mut command);
+    command.args(arguments).stdin(std::process::Stdio::null()).output()
 }
 
 /// What a program prints that does what it is told.

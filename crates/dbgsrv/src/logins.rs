@@ -30,8 +30,12 @@ pub struct LoginLimits {
     pub counts_unfinished: bool,
 }
 
-/// How many clients of one guesser, whose try another one is waiting for, are told so at once.
-/// More go without a word: a crowd is not worth a process each.
+/// How many clients of one guesser may wait for their turns at once, one behind the other. They do
+/// not wait for each other's ends, so that one who says nothing keeps nobody out for longer than
+/// one turn.
+const TURNS_MAX: u32 = 3;
+/// How many more are told at once to come again later. The others go without a word: a crowd is not
+/// worth a process each.
 const TOLD_AT_ONCE: usize = 4;
 
 /// One login process.
@@ -120,11 +124,11 @@ impl Logins {
         let pid = rustix::process::Pid::from_child(&child);
         match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => {
-                let deadline = now + self.limits.patience;
                 let turn_at = match turn {
                     Turn::After(wait) => Some(now + wait),
                     Turn::NotBefore(_) => None,
                 };
+                let deadline = turn_at.unwrap_or(now) + self.limits.patience;
                 self.logins.push_back(Login {
                     child,
                     pidfd,
@@ -201,20 +205,20 @@ impl Logins {
         entrants
     }
 
-    /// When a client has its turn. Who guesses does so one by one; `None` if so many of them are
-    /// being told so that one more is not.
+    /// When a client has its turn. Who guesses has one after the other, so far apart that nothing
+    /// is won by guessing with many; `None` if so many of them are being told to come again that
+    /// one more is not.
     fn turn_of(&self, guesser: Guesser, now: Instant) -> Option<Turn> {
         let wait = self.guesses.wait(guesser, now);
         let same = || self.waiting().filter(|login| login.guesser == Some(guesser));
-        let before = same().filter_map(|login| login.turn_at).max();
-        match before.filter(|_| !wait.is_zero()) {
-            None => Some(Turn::After(wait)),
-            Some(at) => {
-                let told = same().filter(|login| login.turn_at.is_none()).count();
-                let later = Turn::NotBefore(at.saturating_duration_since(now));
-                (told < TOLD_AT_ONCE).then_some(later)
-            }
+        let last = same().filter_map(|login| login.turn_at).max();
+        let before = last.map_or(Duration::ZERO, |last| last.saturating_duration_since(now));
+        let turn = if wait.is_zero() { wait } else { before + wait };
+        if turn <= wait * TURNS_MAX {
+            return Some(Turn::After(turn));
         }
+        let told = same().filter(|login| login.turn_at.is_none()).count();
+        (told < TOLD_AT_ONCE).then_some(Turn::NotBefore(before))
     }
 
     fn waiting(&self) -> impl Iterator<Item = &Login> {

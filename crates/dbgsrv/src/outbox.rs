@@ -2,6 +2,7 @@
 //! order in which they leave. What a client that may come again has not confirmed is kept for its
 //! next link. It does not know what is in the frames.
 
+use std::collections::BTreeSet;
 use std::io::IoSlice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
@@ -33,12 +34,20 @@ struct Inner {
     last_event: u32,
     /// What was sent and may not have arrived; `None` if this client does not come again.
     record: Option<Record>,
+    /// The requests that are not answered yet, by number.
+    unanswered: BTreeSet<u32>,
+}
+
+impl Inner {
+    fn new(writer: LinkWriter, record: Option<Record>) -> Inner {
+        Inner { writer: Some(writer), last_event: 0, record, unanswered: BTreeSet::new() }
+    }
 }
 
 impl Outbox {
     /// Sends through `writer`; `shutdown` ends the link.
     pub(crate) fn new(writer: LinkWriter, shutdown: LinkShutdown) -> Outbox {
-        let inner = Inner { writer: Some(writer), last_event: 0, record: None };
+        let inner = Inner::new(writer, None);
         Outbox { inner: Arc::new(Mutex::new(inner)), shutdown: Arc::new(Mutex::new(shutdown)) }
     }
 
@@ -50,7 +59,7 @@ impl Outbox {
         shutdown: LinkShutdown,
         record: Option<Record>,
     ) {
-        *self.inner() = Inner { writer: Some(writer), last_event: 0, record };
+        *self.inner() = Inner::new(writer, record);
         *self.shutdown() = shutdown;
     }
 
@@ -119,6 +128,12 @@ impl Outbox {
         true
     }
 
+    /// Takes note of a request that is to be answered. `false` if another one of this number is
+    /// not answered yet: nobody could tell then which of them is.
+    pub(crate) fn owe(&self, id: u32) -> bool {
+        self.inner().unanswered.insert(id)
+    }
+
     /// Whether the client has been sent any event.
     pub(crate) fn has_sent_events(&self) -> bool {
         self.inner().last_event != 0
@@ -140,7 +155,7 @@ impl Outbox {
         audit::answered(id, outcome.as_ref().map(|(reply, _)| reply as &dyn std::any::Any));
         let fault = match outcome {
             Ok((reply, tail)) => match message::reply::<V>(id, &reply, tail) {
-                Ok(encoded) => return self.send(&mut self.inner(), encoded),
+                Ok(encoded) => return self.pay(id, encoded),
                 Err(FrameError::TooLong { length, length_max }) => {
                     let detail = format!("the reply has {length} bytes; the limit is {length_max}");
                     Fault::new(ErrorCode::TooLarge, detail)
@@ -155,7 +170,14 @@ impl Outbox {
     /// Sends why a request was not carried out.
     pub(crate) fn send_fault(&self, id: u32, opcode: u16, fault: &Fault) {
         audit::answered(id, Err(fault));
-        self.send(&mut self.inner(), message::fault(id, opcode, fault));
+        self.pay(id, message::fault(id, opcode, fault));
+    }
+
+    /// Sends the answer to a request.
+    fn pay(&self, id: u32, encoded: Encoded) {
+        let mut inner = self.inner();
+        inner.unanswered.remove(&id);
+        self.send(&mut inner, encoded);
     }
 
     /// The duty to answer request `id`, for a backend.

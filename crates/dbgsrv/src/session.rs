@@ -202,6 +202,10 @@ impl Service<'_> {
             if frame.kind != FrameKind::Request {
                 continue;
             }
+            if !outbox.owe(frame.id) {
+                outbox.end(&format!("request {} is sent again before it is answered", frame.id));
+                return Stay::Gone;
+            }
             let request = Request::decode(&frame);
             if let (Ok(Request::Claim(claim)), Some(callers)) = (&request, self.callers)
                 && !dispatch.keeps(Pid::new(claim.pid))

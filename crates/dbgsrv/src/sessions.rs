@@ -161,6 +161,11 @@ impl Sessions {
                 }
                 self.end_some_waiting();
             }
+            Message::TakenUp => {
+                if let Some(session) = self.sessions.get_mut(index) {
+                    session.is_waiting = false;
+                }
+            }
             Message::Parked(pids) => {
                 if let Some(session) = self.sessions.get_mut(index) {
                     session.parked = pids;
@@ -169,12 +174,17 @@ impl Sessions {
             }
             Message::Claim(claim) => {
                 let pid = claim.pid;
+                let user = self.sessions.get(index).and_then(|session| session.user.clone());
                 let keeps = |session: &&mut Session| session.parked.contains(&pid);
                 let keeper = self.sessions.iter_mut().find(keeps);
                 let is_taken = keeper.is_some_and(|keeper| {
                     let is_sent = keeper.control.send(&Message::Claim(claim)).is_ok();
-                    // It has a client from now on; what it still keeps then, it says when it parks.
-                    keeper.parked.retain(|_| !is_sent);
+                    if is_sent {
+                        // It has a client from now on, who is another one perhaps; what it still
+                        // keeps then, it says when it parks.
+                        keeper.parked.clear();
+                        keeper.user = user;
+                    }
                     is_sent
                 });
                 self.answer(index, is_taken);
@@ -187,6 +197,7 @@ impl Sessions {
                 };
                 let session = self.sessions.iter_mut().find(|session| is_its(session));
                 let is_taken = session.is_some_and(|session| {
+                    // It is not to be called meanwhile.
                     session.is_waiting = false;
                     session.control.send(&Message::Return(comer)).is_ok()
                 });

@@ -126,7 +126,8 @@ pub(crate) fn kept_variable() -> Option<&'static str> {
     PASSWORD_VARIABLE.get().map(String::as_str)
 }
 
-fn forget_password(command: &mut Command) {
+/// Takes the variable of a password out of what a command inherits.
+pub(crate) fn forget_password(command: &mut Command) {
     if let Some(variable) = kept_variable() {
         command.env_remove(variable);
     }

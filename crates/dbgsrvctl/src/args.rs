@@ -45,6 +45,8 @@ pub(crate) enum Action {
     Trust {
         /// The file; `-` for standard input.
         file: String,
+        /// Whether authorities are meant, which speak for others.
+        may_be_authority: bool,
     },
     /// Remove one, an own or a trusted one.
     Remove {
@@ -68,7 +70,8 @@ usage: dbgsrvctl <command>
           cert new NAME [-host HOST]... [-days DAYS]
           cert list
           cert show NAME       the certificate for others, without its key
-          cert trust FILE      trust the certificates in a file; - is the input
+          cert trust FILE      trust the certificates in a file; - is the input;
+                               -authority: also one that signs others
           cert remove NAME
         NAME is a name or a thumbprint; -machine takes the machine's store
         (machuser=) instead of the user's (certuser=)
@@ -95,12 +98,14 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Invocation, String> {
 
 fn parse_cert(words: &[OsString]) -> Result<CertCommand, String> {
     let mut is_machine = false;
+    let mut may_be_authority = false;
     let (mut hosts, mut days) = (Vec::new(), None);
     let mut plain = Vec::new();
     let mut words = words.iter().map(|word| word.to_string_lossy().into_owned());
     while let Some(word) = words.next() {
         match word.as_str() {
             "-machine" => is_machine = true,
+            "-authority" => may_be_authority = true,
             "-host" => hosts.push(words.next().ok_or("-host needs a machine's name behind it")?),
             "-days" => {
                 let count = words.next().ok_or("-days needs a number behind it")?;
@@ -125,7 +130,10 @@ fn parse_cert(words: &[OsString]) -> Result<CertCommand, String> {
             Action::New { name, hosts, days: days.take().unwrap_or(DAYS) }
         }
         "show" => Action::Show { name: operand("a name or a thumbprint")? },
-        "trust" => Action::Trust { file: operand("a file")? },
+        "trust" => {
+            let may_be_authority = std::mem::take(&mut may_be_authority);
+            Action::Trust { file: operand("a file")?, may_be_authority }
+        }
         "remove" => Action::Remove { name: operand("a name or a thumbprint")? },
         other => return Err(format!("cert does not know {other}: new, list, show, trust, remove")),
     };
@@ -134,6 +142,9 @@ fn parse_cert(words: &[OsString]) -> Result<CertCommand, String> {
     }
     if !hosts.is_empty() || days.is_some() {
         return Err("-host and -days are for cert new".to_owned());
+    }
+    if may_be_authority {
+        return Err("-authority is for cert trust".to_owned());
     }
     Ok(CertCommand { is_machine, action })
 }
@@ -174,7 +185,11 @@ mod tests {
         assert_eq!(read(&words), cert(true, new(vec!["a".to_owned(), "b".to_owned()], 7)));
         assert_eq!(
             read(&["cert", "trust", "-"]),
-            cert(false, Action::Trust { file: "-".to_owned() })
+            cert(false, Action::Trust { file: "-".to_owned(), may_be_authority: false })
+        );
+        assert_eq!(
+            read(&["cert", "trust", "-authority", "ca.pem"]),
+            cert(false, Action::Trust { file: "ca.pem".to_owned(), may_be_authority: true })
         );
         for (words, named) in [
             (&["cert"][..], "needs a word"),
@@ -185,6 +200,7 @@ mod tests {
             (&["cert", "new", "a", "-host"], "-host"),
             (&["cert", "list", "-days", "3"], "for cert new"),
             (&["cert", "list", "-all"], "-all"),
+            (&["cert", "show", "a", "-authority"], "for cert trust"),
         ] {
             let error = read(words).expect_err("it is wrong");
             assert!(error.contains(named), "{words:?}: {error}");

@@ -8,7 +8,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use dbglink::connect_string::{Certificate, CertificateStore};
-use dbglink::tls::{PEM_LEN_MAX, Store, StoredCertificate, read_certificates, read_pem_file};
+use dbglink::tls::{
+    CertificateFacts, PEM_LEN_MAX, Store, StoredCertificate, read_certificates, read_pem_file,
+};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, SanType};
 
 use crate::args::{Action, CertCommand};
@@ -27,7 +29,9 @@ pub(crate) fn run(command: &CertCommand) -> Result<String, String> {
         Action::New { name, hosts, days } => make(&store, command, name, hosts, *days),
         Action::List => list(&store),
         Action::Show { name } => show(&store, name),
-        Action::Trust { file } => trust(&store, Path::new(file)),
+        Action::Trust { file, may_be_authority } => {
+            trust(&store, Path::new(file), *may_be_authority)
+        }
         Action::Remove { name } => remove(&store, name),
     }
 }
@@ -45,11 +49,13 @@ fn make(
     let hosts = if hosts.is_empty() { own_hosts() } else { hosts.to_vec() };
     let pem = certificate(name, &hosts, days).map_err(|error| format!("{name}: {error}"))?;
     prepare(store.path())?;
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-    let written = file.and_then(|mut file| {
-        // Half a certificate would make the whole store unreadable.
-        file.write_all(pem.as_bytes()).inspect_err(|_| drop(fs::remove_file(&path)))
-    });
+    // Servers that look at the store meanwhile find it whole or not at all.
+    let begun = path.with_extension("new");
+    let _ = fs::remove_file(&begun);
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&begun);
+    let written = file.and_then(|mut file| file.write_all(pem.as_bytes()));
+    let written = written.and_then(|()| fs::hard_link(&begun, &path));
+    let _ = fs::remove_file(&begun);
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => format!(
             "{} exists; choose another name, or remove it first (dbgsrvctl cert remove)",
@@ -72,7 +78,7 @@ fn make(
     ))
 }
 
-fn parse(pem: &str) -> Option<(dbglink::tls::CertificateFacts, String)> {
+fn parse(pem: &str) -> Option<(CertificateFacts, String)> {
     read_certificates(pem.as_bytes())?.into_iter().next()
 }
 
@@ -111,25 +117,25 @@ fn own_hosts() -> Vec<String> {
 fn list(store: &Store) -> Result<String, String> {
     let own = store.own().map_err(|error| error.to_string())?;
     let trusted = store.trusted().map_err(|error| error.to_string())?;
-    let row = |stored: &StoredCertificate| {
-        let facts = &stored.facts;
+    let row = |facts: &CertificateFacts| {
         let until = u64::try_from(facts.valid_until_s).map_or_else(|_| "-".to_owned(), utc::date);
         let machines = facts.machines.join(",");
         let machines = if machines.is_empty() { "-".to_owned() } else { machines };
-        [facts.title(), until, machines, facts.thumbprint()]
+        let kind = if facts.is_authority { "authority" } else { "-" };
+        [facts.title(), until, machines, kind.to_owned(), facts.thumbprint()]
     };
-    let heading = ["NAME", "UNTIL", "MACHINES", "THUMBPRINT"];
-    let section = |title: String, rows: Vec<[String; 4]>| match rows.as_slice() {
+    let heading = ["NAME", "UNTIL", "MACHINES", "SIGNS AS", "THUMBPRINT"];
+    let section = |title: String, rows: Vec<[String; 5]>| match rows.as_slice() {
         [] => format!("{title}: none\n"),
         rows => format!("{title}:\n{}", table::text(heading, rows)),
     };
     let own = section(
         format!("certificates in {}", store.path().display()),
-        own.iter().map(row).collect(),
+        own.iter().map(|stored| row(&stored.facts)).collect(),
     );
     let trusted = section(
         format!("trusted in {}", store.trusted_path().display()),
-        trusted.iter().map(row).collect(),
+        trusted.iter().flat_map(StoredCertificate::all).map(|facts| row(&facts)).collect(),
     );
     Ok(format!("{own}\n{trusted}"))
 }
@@ -137,11 +143,13 @@ fn list(store: &Store) -> Result<String, String> {
 fn show(store: &Store, name: &str) -> Result<String, String> {
     let found = store.find_own(&wanted(name)?).map_err(|error| error.to_string())?;
     let text = read_pem_file(&found.path).map_err(|error| error.to_string())?;
-    let certificates = read_certificates(&text).unwrap_or_default();
-    Ok(certificates.into_iter().map(|(_, pem)| pem).collect())
+    // Behind it may be those that have signed it. Who trusts one of these trusts whomever it signs.
+    let own = read_certificates(&text).unwrap_or_default().into_iter().next();
+    Ok(own.map(|(_, pem)| pem).unwrap_or_default())
 }
 
-fn trust(store: &Store, file: &Path) -> Result<String, String> {
+/// Trusts the certificates of a file; authorities only if that is wanted, as they speak for others.
+fn trust(store: &Store, file: &Path, may_be_authority: bool) -> Result<String, String> {
     let text = match file == Path::new("-") {
         true => {
             let mut text = Vec::new();
@@ -155,6 +163,16 @@ fn trust(store: &Store, file: &Path) -> Result<String, String> {
     let certificates = certificates.ok_or_else(|| {
         format!("{} holds no certificate in PEM form; nothing is trusted", file.display())
     })?;
+    let authority = certificates.iter().find(|(facts, _)| facts.is_authority && !may_be_authority);
+    if let Some((facts, _)) = authority {
+        return Err(format!(
+            "{} in {} is an authority: whomever it has signed for would be let in; nothing is \
+             trusted. Give -authority if that is meant, or a file with nothing but the other \
+             side's own certificate, as dbgsrvctl cert show prints it",
+            facts.title(),
+            file.display()
+        ));
+    }
     prepare(store.path())?;
     prepare(&store.trusted_path())?;
     let mut said = String::new();
@@ -171,7 +189,8 @@ fn trust(store: &Store, file: &Path) -> Result<String, String> {
         let written = file.and_then(|mut file| file.write_all(pem.as_bytes()));
         let written = written.and_then(|()| fs::rename(&begun, &path));
         written.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-        said += &format!("{title} is trusted now, thumbprint {thumbprint}\n");
+        let whom = if facts.is_authority { ", and so is whomever it has signed for" } else { "" };
+        said += &format!("{title} is trusted now, thumbprint {thumbprint}{whom}\n");
     }
     Ok(said)
 }

@@ -177,7 +177,7 @@ impl From<FaultMessage> for Fault {
         Fault {
             code: ErrorCode::from_number(message.code),
             errno: message.errno,
-            detail: message.detail,
+            detail: crate::message::sentence(&message.detail),
         }
     }
 }

@@ -157,7 +157,10 @@ impl Welcome {
             }
             (FrameKind::Handshake, REFUSAL) => {
                 let refusal: Refusal = codec::decode(frame.message.clone()).map_err(malformed)?;
-                Err(Fault::new(ErrorCode::from_number(refusal.code), refusal.detail))
+                Err(Fault::new(
+                    ErrorCode::from_number(refusal.code),
+                    message::sentence(&refusal.detail),
+                ))
             }
             _ => Err(malformed(DecodeError::Unexpected)),
         }

@@ -84,6 +84,19 @@ pub fn reply<V: Verb>(id: u32, reply: &V::Reply, tail: Bytes) -> Result<Encoded,
 /// The most bytes of a fault's or a refusal's detail that are sent; the rest is cut.
 pub const DETAIL_LEN_MAX: usize = 1024;
 
+/// What the other side says for people, on one line and without what a terminal would obey or show
+/// as something else.
+pub fn sentence(text: &str) -> String {
+    let mut said = String::new();
+    for letter in text.chars() {
+        match letter {
+            '"' | '\'' | '\\' => said.push(letter),
+            _ => said.extend(letter.escape_debug()),
+        }
+    }
+    said
+}
+
 /// Cuts a detail at the last whole character that the limit leaves room for.
 pub(crate) fn cut_detail(detail: &mut String) {
     let mut end = detail.len().min(DETAIL_LEN_MAX);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use dbgbase::{Address, Pid, StopNumber, StopReason, TargetId, Tid};
 use dbgwire::event::{Exited, Signalled, Stopped};
+use dbgwire::message::sentence;
 use dbgwire::verbs::module::ModuleDescription;
 use dbgwire::verbs::resume::Interrupt;
 use dbgwire::{AnyEvent, ErrorCode, Fault, convert};
@@ -153,7 +154,9 @@ impl Engine {
             AnyEvent::Exited(exited) => self.exited(exited),
             AnyEvent::Ending(ending) => {
                 self.has_ended = true;
-                return Ok(Some(self.disconnected(EventKind::ServerEnding(ending.reason))));
+                return Ok(Some(
+                    self.disconnected(EventKind::ServerEnding(sentence(&ending.reason))),
+                ));
             }
             AnyEvent::Output(output) => {
                 let number = self.number_of(TargetId::new(output.target));

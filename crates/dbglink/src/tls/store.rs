@@ -208,6 +208,13 @@ impl Store {
     }
 }
 
+impl StoredCertificate {
+    /// What is known of each certificate in its file: where that is trusted, all of them are.
+    pub fn all(&self) -> impl Iterator<Item = CertificateFacts> {
+        self.chain.iter().filter_map(|der| CertificateFacts::of(der))
+    }
+}
+
 /// The certificates in a text in PEM form, each with its own part of the text; private keys are
 /// passed over. `None` if it is no such text.
 pub fn read_certificates(text: &[u8]) -> Option<Vec<(CertificateFacts, String)>> {

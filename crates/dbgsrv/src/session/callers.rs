@@ -142,7 +142,8 @@ impl Shared {
             | Message::Parked(_)
             | Message::Admitted(_)
             | Message::Turned(_)
-            | Message::Waiting => {}
+            | Message::Waiting
+            | Message::TakenUp => {}
         }
         self.tell();
     }

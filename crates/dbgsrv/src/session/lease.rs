@@ -102,24 +102,29 @@ impl Lease<'_> {
         terms: &Terms,
         welcome: impl Fn(&Terms) -> Welcome,
     ) -> Option<Frames> {
-        // A server that calls its client calls it again.
-        let say_so = || self.callers.control().send(&Message::Waiting);
-        let _ = say_so();
+        let say = |message: Message| {
+            // A listener that is gone is noticed below.
+            let _ = self.callers.control().send(&message);
+        };
         let lost = Instant::now();
         let hold = self.length.min(HOLD);
         let mut is_held = true;
         loop {
             let deadline = lost + if is_held { hold } else { self.length };
             let left = deadline.saturating_duration_since(Instant::now());
+            // It may have come before its loss was noticed.
+            if let Some(comer) = self.callers.take_comer()
+                && let Some(frames) = take_up(comer, outbox, &welcome(terms))
+            {
+                say(Message::TakenUp);
+                audit::came_back();
+                return Some(frames);
+            }
+            // A server that calls its client calls it again. Whoever comes with something wrong
+            // makes the listener believe that nobody waits any more, so that is said again.
+            say(Message::Waiting);
             if self.sleep(left.min(LOOK_AGAIN)) || self.callers.are_gone() || !outbox.keeps() {
                 return None;
-            }
-            if let Some(comer) = self.callers.take_comer() {
-                if let Some(frames) = take_up(comer, outbox, &welcome(terms)) {
-                    audit::came_back();
-                    return Some(frames);
-                }
-                let _ = say_so();
             }
             if !left.is_zero() {
                 continue;

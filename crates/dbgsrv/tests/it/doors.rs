@@ -40,27 +40,51 @@ fn logins(server: &Server) -> usize {
     server.sessions().iter().filter(|pid| is_login(pid)).count()
 }
 
-#[test]
-fn who_guesses_while_another_one_waits_is_told_how_long() {
-    let guard = Guard::new();
-    let (server, port) = server(&guard);
-    let tls_error = |result: Result<Client, LinkError>| match result {
+fn tls_error(result: Result<Client, LinkError>) -> TlsError {
+    match result {
         Err(LinkError::Tls { reason, .. }) => reason,
         other => panic!("{:?}", other.err()),
-    };
-    assert!(matches!(tls_error(try_password(port, "wrong1")), TlsError::Password));
-    until("the guess to be noted", || (logins(&server) == 0).then_some(()));
-    // It waits, and then says nothing for as long as it is let.
-    let silent = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens");
-    until("its login process", || (logins(&server) == 1).then_some(()));
-    for password in ["wrong2", PASSWORD] {
-        let reason = tls_error(try_password(port, password));
-        assert!(matches!(reason, TlsError::NotNow(1..=2)), "{reason:?}");
-        let said = reason.to_string();
-        assert!(said.contains("come again in") && said.contains("0x80004005"), "{said}");
     }
-    drop(silent);
-    until("them to be gone", || (logins(&server) == 0).then_some(()));
+}
+
+/// Shows so many wrong passwords, one after the other, as each has to.
+fn guess(server: &Server, port: u16, count: usize) {
+    for _ in 0..count {
+        let reason = tls_error(try_password(port, "wrong1"));
+        assert!(matches!(reason, TlsError::Password), "{reason:?}");
+        until("the guess to be noted", || (logins(server) == 0).then_some(()));
+    }
+}
+
+/// Comes, and then says nothing for as long as it is let.
+fn silent(port: u16) -> TcpStream {
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens")
+}
+
+#[test]
+fn who_says_nothing_behind_a_wrong_password_keeps_nobody_out() {
+    let guard = Guard::new();
+    let (server, port) = server(&guard);
+    guess(&server, port, 1);
+    let _silent = silent(port);
+    until("its login process", || (logins(&server) == 1).then_some(()));
+    let mut client = try_password(port, PASSWORD).expect("it has its turn behind the silent one");
+    client.call(&ServerInfo {}).expect("it answers");
+}
+
+#[test]
+fn who_guesses_while_others_wait_is_told_how_long() {
+    let guard = Guard::new();
+    let (server, port) = server(&guard);
+    // The next has to wait for four seconds, and each one behind it for as long again.
+    guess(&server, port, 5);
+    let crowd: Vec<TcpStream> = (0..3).map(|_| silent(port)).collect();
+    until("their login processes", || (logins(&server) == 3).then_some(()));
+    let reason = tls_error(try_password(port, PASSWORD));
+    assert!(matches!(reason, TlsError::NotNow(8..=13)), "{reason:?}");
+    let said = reason.to_string();
+    assert!(said.contains("come again in") && said.contains("0x80004005"), "{said}");
+    drop(crowd);
     let mut client = until("its turn", || try_password(port, PASSWORD).ok());
     client.call(&ServerInfo {}).expect("it answers");
 }

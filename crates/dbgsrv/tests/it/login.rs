@@ -130,6 +130,8 @@ fn a_login_process_that_dies_is_a_lost_link() {
     let guard = Guard::new();
     let door = Doorkeeper::start(&guard);
     let mut client = door.client();
+    let logins = door.children("@login");
+    assert_eq!(logins.len(), 1);
     let mut other = door.client();
     let testee = Testee::build("spin", &[]);
     let mut process = guard.start(testee.path(), &[]);
@@ -137,8 +139,6 @@ fn a_login_process_that_dies_is_a_lost_link() {
     let (target, stop) = client.attach(process.pid());
     let turns = address_of(&testee, &stop, "turns");
     client.insert(target, 1, address_of(&testee, &stop, "turn"));
-    let logins = door.children("@login");
-    assert_eq!(logins.len(), 2);
     send_signal(logins[0], Signal::SIGKILL);
     client.wait_end();
     let pid = process.pid();

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use dbgbase::{ExitStatus, Pid, Signal, Tid};
 use dbgwire::ErrorCode;
+use dbgwire::verbs::inject::InjectSyscall;
 use dbgwire::verbs::process::ListProcesses;
-use dbgwire::verbs::server::{EndServer, ServerInfo};
+use dbgwire::verbs::server::{EndServer, Ping, ServerInfo};
 use dbgwire::verbs::site::Site;
 use dbgwire::version::Capabilities;
 use testkit::footprint::changed_code;
@@ -173,6 +175,22 @@ fn sessions_do_not_see_each_others_targets() {
     drop(client);
     other.go(second);
     assert_eq!(other.wait_exit(), ExitStatus::Exited(0));
+}
+
+#[test]
+fn a_number_is_not_given_again_before_it_is_answered() {
+    let (_guard, server, mut client) = begin();
+    let (target, _) = client.start(&Testee::build("spin", &[]), &[]);
+    // It blocks in the target for as long as it may.
+    let poll = InjectSyscall { target: target.id, number: 7, ..InjectSyscall::default() };
+    let poll = InjectSyscall { arguments: vec![0, 0, 60_000], patience_ms: 60_000, ..poll };
+    let id = client.send(&poll, Vec::new());
+    let again = dbgwire::message::request(id, &Ping {}, Bytes::new()).expect("it is small");
+    client.send_raw(&again.head);
+    let Event::Ending(reason) = client.wait_event() else { panic!("another event") };
+    assert_eq!(reason, format!("request {id} is sent again before it is answered"));
+    client.wait_end();
+    server.wait_until_idle();
 }
 
 #[test]

@@ -74,3 +74,63 @@ fn what_is_no_file_of_certificates_is_named() {
         assert!(!is_done && said.contains(file), "{file}: {said}");
     }
 }
+
+/// What openssl makes of these words.
+fn openssl(guard: &Guard, words: &str) {
+    let mut command = guard.command("openssl");
+    let words =
+        words.split(' ').map(|word| word.replace("DIR", guard.directory().to_str().expect("text")));
+    let output = command.args(words).output().expect("it starts");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn who_trusts_a_certificate_does_not_trust_who_has_signed_it() {
+    let guard = Guard::new();
+    let (ours, theirs) = (guard.directory().join("ours"), guard.directory().join("theirs"));
+    openssl(
+        &guard,
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout DIR/ca.key \
+         -out DIR/ca.pem -subj /CN=everybody -days 2",
+    );
+    openssl(
+        &guard,
+        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout DIR/me.key \
+         -out DIR/me.csr -subj /CN=me",
+    );
+    openssl(
+        &guard,
+        "x509 -req -in DIR/me.csr -CA DIR/ca.pem -CAkey DIR/ca.key -CAcreateserial \
+         -out DIR/me.crt -days 2",
+    );
+    let read = |name: &str| std::fs::read_to_string(guard.directory().join(name)).expect("a file");
+    let chain = [read("me.crt"), read("ca.pem"), read("me.key")].concat();
+    std::fs::create_dir(&theirs).expect("a new one");
+    std::fs::write(theirs.join("me.pem"), &chain).expect("a file");
+    // What is shown is one's own.
+    let (is_done, shown) = cert(&guard, &theirs, &["show", "me"]);
+    assert!(is_done && shown.matches("BEGIN CERTIFICATE").count() == 1, "{shown}");
+    let path = |name: &str, text: &str| {
+        let path = guard.directory().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.to_str().expect("text").to_owned()
+    };
+    let (is_done, said) = cert(&guard, &ours, &["trust", &path("shown.pem", &shown)]);
+    assert!(is_done && said.starts_with("me is trusted now, thumbprint "), "{said}");
+    // Nor does a file with both do more than is meant.
+    let both = path("both.pem", &chain);
+    let (is_done, said) = cert(&guard, &ours, &["trust", &both]);
+    assert!(!is_done && said.contains("everybody in ") && said.contains("-authority"), "{said}");
+    let (_, listed) = cert(&guard, &ours, &["list"]);
+    assert!(!listed.contains("everybody"), "{listed}");
+    let (is_done, said) = cert(&guard, &ours, &["trust", &both, "-authority"]);
+    assert!(is_done && said.contains("and so is whomever it has signed for"), "{said}");
+    let (_, listed) = cert(&guard, &ours, &["list"]);
+    let row = listed.lines().find(|line| line.starts_with("everybody")).expect("a row");
+    assert!(row.contains(" authority "), "{listed}");
+    // All that a file in the place of the trusted makes trusted is shown.
+    std::fs::write(ours.join("trusted/bundle.pem"), read("ca.pem") + &read("me.crt"))
+        .expect("a file");
+    let (_, listed) = cert(&guard, &ours, &["list"]);
+    assert_eq!(listed.lines().filter(|line| line.starts_with("everybody")).count(), 2, "{listed}");
+}

@@ -143,3 +143,17 @@ fn an_answer_that_does_not_decode_is_malformed() {
         assert_eq!(read_answer::<ReadMemory>(frame), Err(DecodeError::Malformed));
     }
 }
+
+#[test]
+fn what_the_other_side_says_is_obeyed_by_no_terminal() {
+    for (said, shown) in [
+        (
+            "attach to 4711: not \"permitted\"; it's C:\\x – ü",
+            "attach to 4711: not \"permitted\"; it's C:\\x – ü",
+        ),
+        ("\u{1b}]52;c;eA==\u{7}\n", "\\u{1b}]52;c;eA==\\u{7}\\n"),
+        ("\u{202e}txt\u{85}", "\\u{202e}txt\\u{85}"),
+    ] {
+        assert_eq!(sentence(said), shown);
+    }
+}
