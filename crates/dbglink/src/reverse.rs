@@ -4,11 +4,13 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU16;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
+use rustix::pipe::PipeFlags;
 
 use crate::connect::{HANDSHAKE_PATIENCE, Way};
 use crate::connect_string::{
@@ -21,6 +23,8 @@ use crate::{ClientEndpoint, Link, LinkError, PeerInfo, tcp};
 /// How long a server waits before it calls again: at first, and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(4));
 
+/// How many callers are asked at once who they are.
+const CALLERS_MAX: usize = 8;
 /// How long a client that listens may take to accept a call.
 const ACCEPT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait before looking again whether it has.
@@ -31,7 +35,53 @@ pub struct Awaited {
     socket: OwnedFd,
     port: PortRange,
     server: HostName,
-    way: Way,
+    way: Arc<Way>,
+}
+
+/// What has come of a caller.
+type Outcome = Result<Link, LinkError>;
+
+/// The callers that are being asked who they are, each by a thread of its own: one that says
+/// nothing keeps no other one waiting.
+struct Callers {
+    /// How many there are.
+    count: usize,
+    /// Readable when something has come of one.
+    wake: OwnedFd,
+    end: Arc<OwnedFd>,
+    outcomes: mpsc::Receiver<Outcome>,
+    sender: mpsc::Sender<Outcome>,
+}
+
+impl Callers {
+    fn new() -> Result<Callers, LinkError> {
+        let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
+        let pipe = rustix::pipe::pipe_with(flags);
+        let (wake, end) = pipe.map_err(socket_error("prepare for callers"))?;
+        let (sender, outcomes) = mpsc::channel();
+        Ok(Callers { count: 0, wake, end: Arc::new(end), outcomes, sender })
+    }
+
+    /// Asks one. Its thread ends with it, also when nobody wants to know any more.
+    fn ask(&mut self, link: Link, way: &Arc<Way>, server: &HostName) {
+        let (way, server) = (Arc::clone(way), server.clone());
+        let (sender, end) = (self.sender.clone(), Arc::clone(&self.end));
+        let asking = move || {
+            let _ = sender.send(way.encrypt(link, &server));
+            // There is room for as many bytes as there are callers.
+            let _ = rustix::io::write(&*end, &[0]);
+        };
+        if std::thread::Builder::new().name("asking".to_owned()).spawn(asking).is_ok() {
+            self.count += 1;
+        }
+    }
+
+    fn take(&mut self) -> Option<Outcome> {
+        let outcome = self.outcomes.try_recv().ok()?;
+        self.count -= 1;
+        let _ = rustix::io::read(&self.wake, &mut [0]);
+        Some(outcome)
+    }
 }
 
 /// Listens for the server of an endpoint with `clicon=`. `None` for one without: there the client
@@ -57,7 +107,7 @@ impl Awaited {
     ) -> Result<Awaited, LinkError> {
         let way = Way::new(endpoint, HANDSHAKE_PATIENCE)?;
         let (socket, port) = tcp::listen_at(port)?;
-        Ok(Awaited { socket, port, server: server.clone(), way })
+        Ok(Awaited { socket, port, server: server.clone(), way: Arc::new(way) })
     }
 
     /// The port in use: what the server's `port=` has to say.
@@ -72,7 +122,7 @@ impl Awaited {
 
     /// Waits for the server. Whoever else calls is turned away without a word. One that calls from
     /// its machine and is not it, or does not want us, is reported, and the waiting goes on:
-    /// whoever can call from there must not be able to end it.
+    /// whoever can call from there must not be able to end it, nor to prolong it by saying nothing.
     ///
     /// **Errors**: [`LinkError`]; [`CallFault::NotCalled`] if it has not called in time.
     pub fn accept(
@@ -82,7 +132,14 @@ impl Awaited {
     ) -> Result<Link, LinkError> {
         let deadline = Instant::now() + timeout;
         let mut stranger = None;
+        let mut callers = Callers::new()?;
         loop {
+            while let Some(outcome) = callers.take() {
+                match outcome {
+                    Ok(link) => return Ok(link),
+                    Err(error) => report(&error),
+                }
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             let not_called = || CallFault::NotCalled {
                 server: self.server.to_string(),
@@ -94,12 +151,18 @@ impl Awaited {
                 return Err(not_called().into());
             }
             let left = Timespec::try_from(left).map_err(|_| not_called())?;
-            let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
+            let has_room = callers.count < CALLERS_MAX;
+            let wanted = if has_room { PollFlags::IN } else { PollFlags::empty() };
+            let mut fds =
+                [PollFd::new(&callers.wake, PollFlags::IN), PollFd::new(&self.socket, wanted)];
             match rustix::event::poll(&mut fds, Some(&left)) {
                 Ok(0) => return Err(not_called().into()),
                 Ok(_) => {}
                 Err(Errno::INTR) => continue,
                 Err(errno) => return Err(socket_error("wait for the server")(errno)),
+            }
+            if !has_room {
+                continue;
             }
             let socket = match accept_with(&self.socket, SocketFlags::CLOEXEC) {
                 Ok(socket) if tcp::tune(socket.as_fd()).is_ok() => socket,
@@ -113,10 +176,7 @@ impl Awaited {
                 stranger = Some(peer.ip());
                 continue;
             }
-            match self.way.encrypt(link, &self.server) {
-                Ok(link) => return Ok(link),
-                Err(error) => report(&error),
-            }
+            callers.ask(link, &self.way, &self.server);
         }
     }
 

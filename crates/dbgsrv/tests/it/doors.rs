@@ -111,6 +111,8 @@ fn a_caller_that_is_nobody_does_not_end_the_waiting() {
         assert!(said.starts_with("localhost: "), "{said}");
     }
     caller.join().expect("it has called");
+    // Nor does one that says nothing keep others waiting.
+    let _silent = silent(port);
     let transport = format!("tcp:clicon=localhost,port={port},password={PASSWORD}");
     let mut command = guard.command(PROGRAM);
     command.args(["-t", &transport]).env("DBGSRV_RUN_DIR", guard.directory().join("run"));
