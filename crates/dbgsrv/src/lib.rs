@@ -22,6 +22,7 @@ mod calls;
 pub mod command_line;
 mod complain;
 mod control;
+mod crowd;
 mod description;
 pub mod dispatch;
 pub mod entrance;

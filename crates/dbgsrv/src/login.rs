@@ -88,37 +88,29 @@ pub fn run_if_login(authenticate: Authenticate) -> Option<ExitCode> {
     if !spawn::is_login(&arguments) {
         return None;
     }
-    match run(&arguments, authenticate) {
-        Ok(None) => Some(ExitCode::SUCCESS),
-        Ok(Some((complaint, code))) => {
-            complain(&complaint);
-            Some(code)
-        }
-        Err(error) => {
-            complain(&error.to_string());
-            Some(ExitCode::FAILURE)
-        }
-    }
+    let status = run(&arguments, authenticate).unwrap_or_else(|error| {
+        complain(&error.to_string());
+        ExitCode::FAILURE
+    });
+    Some(status)
 }
 
-/// Why the client was not let in, if it was not, and the exit status for that.
+/// Lets the client in and serves it, or tells the listener why not. The exit status.
 fn run(
     arguments: &[std::ffi::OsString],
     authenticate: Authenticate,
-) -> Result<Option<(String, ExitCode)>, ServerError> {
+) -> Result<ExitCode, ServerError> {
     let inheritance = spawn::adopt_login(arguments)?;
     let listener = Control::adopt(inheritance.control);
     let told = task::read(&inheritance.task).map_err(system("read the task of a login process"))?;
     drop(inheritance.task);
     let link = Link::from(inheritance.link);
-    let peer = link.peer().map_or_else(|_| "a client".to_owned(), |peer| peer.to_string());
     let passage = match authenticate(link, &told, inheritance.turn) {
         Ok(passage) => passage,
         Err(Turned { why, is_guess }) => {
             // A listener that is gone does not keep count of it.
-            let _ = listener.send(&Message::Turned(why.clone()));
-            let code = if is_guess { ExitCode::from(GUESSED) } else { ExitCode::SUCCESS };
-            return Ok(Some((format!("{peer} was not let in: {why}"), code)));
+            let _ = listener.send(&Message::Turned(why));
+            return Ok(if is_guess { ExitCode::from(GUESSED) } else { ExitCode::SUCCESS });
         }
     };
     drop(told);
@@ -129,7 +121,7 @@ fn run(
         .map_err(system("tell the listener of a client that was let in"))?;
     drop(listener);
     (passage.carry)(inner.into_fd()?);
-    Ok(None)
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Passes bytes on in both directions, until either side ends.

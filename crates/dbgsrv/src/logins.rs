@@ -11,7 +11,9 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::audit;
+use crate::complain::complain;
 use crate::control::{Control, Message};
+use crate::crowd::Crowd;
 use crate::error::{ServerError, system};
 use crate::guesses::{Guesser, Guesses};
 use crate::listener::TaskSource;
@@ -60,8 +62,9 @@ impl Login {
         self.guesser.filter(|_| counts)
     }
 
-    /// Tells the audit trail of a client that was not let in, if it was not.
-    fn tell_end(&mut self) {
+    /// Tells the audit trail of a client that was not let in, if it was not, and people, if not of
+    /// too many.
+    fn tell_end(&mut self, crowd: &mut Crowd) {
         let Some(control) = &self.control else { return };
         // What it said last may not have been looked at.
         if let Some(Message::Turned(why)) = control.try_receive() {
@@ -69,6 +72,11 @@ impl Login {
         }
         let why = self.why.as_deref().unwrap_or("its login process died");
         audit::turned_away(None, self.peer.as_deref(), why);
+        let Some(untold) = crowd.tells(Instant::now()) else { return };
+        if untold > 0 {
+            complain(&format!("{untold} others were not let in"));
+        }
+        complain(&format!("{} was not let in: {why}", self.peer.as_deref().unwrap_or("a client")));
     }
 }
 
@@ -88,12 +96,15 @@ pub(crate) struct Logins {
     task: TaskSource,
     guesses: Guesses,
     logins: VecDeque<Login>,
+    /// Those who were not let in.
+    crowd: Crowd,
 }
 
 impl Logins {
     /// None yet. Each will be told what `task` says.
     pub(crate) fn new(limits: LoginLimits, task: TaskSource) -> Logins {
-        Logins { limits, task, guesses: Guesses::default(), logins: VecDeque::new() }
+        let (guesses, logins, crowd) = (Guesses::default(), VecDeque::new(), Crowd::default());
+        Logins { limits, task, guesses, logins, crowd }
     }
 
     /// Whether there is no login process.
@@ -190,7 +201,7 @@ impl Logins {
                 }
             }
         }
-        let guesses = &mut self.guesses;
+        let (guesses, crowd) = (&mut self.guesses, &mut self.crowd);
         self.logins.retain_mut(|login| {
             let Ok(ended) = login.child.try_wait() else { return false };
             let has_guessed = ended.and_then(|status| status.code()) == Some(GUESSED.into());
@@ -198,7 +209,7 @@ impl Logins {
                 guesses.note(guesser, now);
             }
             if ended.is_some() {
-                login.tell_end();
+                login.tell_end(crowd);
             }
             ended.is_none()
         });
@@ -237,7 +248,7 @@ impl Logins {
         {
             end(&mut login.child);
             login.why = Some("too many were on their way in".to_owned());
-            login.tell_end();
+            login.tell_end(&mut self.crowd);
             if let Some(guesser) = login.unfinished_guess(&self.limits) {
                 self.guesses.note(guesser, Instant::now());
             }

@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use rustix::fs::OFlags;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
@@ -19,13 +19,8 @@ use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketT
 use super::place::{JOURNAL, Place};
 use super::record::Record;
 use crate::complain::complain;
+use crate::crowd::Crowd;
 use crate::error::ServerError;
-
-/// How many entries about clients that were turned away there may be in [`CROWD_TIME`]: a crowd at
-/// the door is not to fill the disk.
-const CROWD_MAX: u32 = 20;
-/// See [`CROWD_MAX`].
-const CROWD_TIME: Duration = Duration::from_secs(1);
 
 /// An audit trail.
 pub(super) struct Trail {
@@ -41,10 +36,8 @@ struct State {
     /// How many entries could not be written since one could.
     lost: u64,
     has_complained: bool,
-    /// When the present crowd began, and how many of it were told of.
-    crowd: Option<(Instant, u32)>,
-    /// How many of a crowd were not.
-    untold: u64,
+    /// Those who were turned away.
+    crowd: Crowd,
 }
 
 impl Trail {
@@ -87,18 +80,7 @@ impl Trail {
     /// Writes an entry about somebody who was turned away now, unless there are too many of them.
     pub(super) fn write_some(&self, now: Instant, record: impl FnOnce() -> Record) {
         let state = &mut *self.state();
-        let (began, count) = match state.crowd {
-            Some((began, count)) if now.saturating_duration_since(began) < CROWD_TIME => {
-                (began, count)
-            }
-            _ => (now, 0),
-        };
-        if count >= CROWD_MAX {
-            state.untold += 1;
-            return;
-        }
-        state.crowd = Some((began, count + 1));
-        let untold = std::mem::take(&mut state.untold);
+        let Some(untold) = state.crowd.tells(now) else { return };
         if untold > 0 {
             let record = Record::new("logins-left-out").number("count", untold).refused();
             self.write_in(state, &record);
