@@ -35,6 +35,8 @@ const READ_AHEAD: usize = 64 * 1024;
 /// say.
 const STACK_WINDOW: std::ops::RangeInclusive<u32> = 512..=16 * 1024;
 const STACK_WINDOW_DEFAULT: u32 = 4096;
+/// Why a session ends with its server.
+const ENDING: &str = "the process server is ending";
 
 /// What a session is told when it is made.
 pub struct SessionSettings {
@@ -191,6 +193,7 @@ impl Service<'_> {
         terms: &mut Terms,
     ) -> Stay {
         let outbox = self.outbox;
+        let mut is_ending = false;
         while let Some(frame) = frames.next() {
             match frame.kind {
                 FrameKind::Request => terms.requests += 1,
@@ -207,6 +210,14 @@ impl Service<'_> {
                 return Stay::Gone;
             }
             let request = Request::decode(&frame);
+            let is_end = matches!(request, Ok(Request::EndServer(_)));
+            if is_ending && !is_end {
+                // What comes behind, as the end of a client's script, is not to race with the
+                // listener for what becomes of targets.
+                let fault = Fault::new(ErrorCode::Ending, ENDING);
+                outbox.send_fault(frame.id, frame.opcode, &fault);
+                continue;
+            }
             if let (Ok(Request::Claim(claim)), Some(callers)) = (&request, self.callers)
                 && !dispatch.keeps(Pid::new(claim.pid))
             {
@@ -219,6 +230,7 @@ impl Service<'_> {
                     }
                 }
             }
+            is_ending |= self.callers.is_some() && is_end;
             take_request(dispatch, outbox, &frame, request);
         }
         Stay::Lost
@@ -253,7 +265,7 @@ impl Watch {
             let mut fds = [wanted(&termination), wanted(&is_over)];
             while rustix::event::poll(&mut fds, None) == Err(rustix::io::Errno::INTR) {}
             if fds.first().is_some_and(|fd| !fd.revents().is_empty()) {
-                outbox.end("the process server is ending");
+                outbox.end(ENDING);
             }
         };
         let thread = std::thread::Builder::new().name("watch".to_owned()).spawn(watch).ok()?;

@@ -246,3 +246,16 @@ fn the_server_is_ended_through_the_session() {
     assert!(scene.client().call(&EndServer {}).is_ok());
     assert!(matches!(scene.listener.receive(), Some(Message::EndServer)));
 }
+
+#[test]
+fn what_comes_behind_the_end_of_the_server_is_not_done() {
+    let mut scene = Scene::begin(&Hello::new("test"));
+    let client = scene.client();
+    let asked = client.send(&EndServer {}, Bytes::new());
+    let behind = client.send(&Kill { target: TARGET }, Bytes::new());
+    assert!(client.answer::<EndServer>(asked).is_ok());
+    let fault = client.answer::<Kill>(behind).expect_err("it is too late");
+    assert_eq!((fault.code, fault.detail.as_str()), (ErrorCode::Ending, ENDING));
+    assert!(client.call(&EndServer {}).is_ok(), "it is idempotent");
+    assert!(scene.log().is_empty(), "{:?}", scene.log());
+}
