@@ -67,6 +67,9 @@ fn the_units_fit_the_server_and_each_other() {
         assert_eq!(settings(file, "Type"), ["notify"]);
         // Targets are the server's to leave.
         assert_eq!(settings(file, "KillMode"), ["process"]);
+        // What it ends with if it cannot start, dbgsrv(1). A client at its socket would wait for as
+        // long as systemd tries.
+        assert_eq!(settings(file, "RestartPreventExitStatus"), ["1 2"]);
     }
     assert_eq!(settings("dbgsrv.socket", "ListenStream"), ["/run/dbgsrv/dbgsrv"]);
     assert_eq!(settings("dbgsrv.socket", "Accept"), ["no"]);
@@ -75,6 +78,25 @@ fn the_units_fit_the_server_and_each_other() {
     assert!(tmpfiles.lines().any(|line| line == "d /run/dbgsrv 0755 root root -"));
     let writable = settings("dbgsrv.service.d/attach-only.conf", "ReadWritePaths");
     assert_eq!(writable, ["/run/dbgsrv"]);
+}
+
+#[test]
+fn it_is_told_where_each_file_belongs() {
+    fn check(folder: &Path, prefix: &str, text: &str) -> usize {
+        let entries = std::fs::read_dir(folder).expect("a folder").flatten();
+        let check = |entry: std::fs::DirEntry| {
+            let name = format!("{prefix}{}", entry.file_name().to_str().expect("text"));
+            if entry.path().is_dir() {
+                return check(&entry.path(), &format!("{name}/"), text);
+            }
+            assert!(name == "README.md" || text.contains(&format!("`{name}`")), "{name}");
+            1
+        };
+        entries.map(check).sum()
+    }
+    let packaging = folder().join("..");
+    let text = std::fs::read_to_string(packaging.join("README.md")).expect("it is there");
+    assert!(check(&packaging, "", &text) > 1);
 }
 
 #[test]
