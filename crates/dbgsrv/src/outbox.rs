@@ -215,6 +215,8 @@ impl Outbox {
         let (outbox, reason) = (self.clone(), reason.to_owned());
         let (said, is_said) = mpsc::channel();
         let say = move || {
+            // Before the link ends, which the session would wait for anew otherwise.
+            outbox.forget();
             outbox.send_event(&AnyEvent::Ending(Ending { reason }), Bytes::new());
             let _ = said.send(());
         };
@@ -222,7 +224,7 @@ impl Outbox {
             let _ = is_said.recv_timeout(ENDING_PATIENCE);
         }
         self.close();
-        // It is over for good.
+        // Of a client that takes nothing the other thread can do so only now.
         self.forget();
     }
 
