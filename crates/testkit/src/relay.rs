@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ const SERVER_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
 /// A relay. Connections end when it is dropped.
 pub struct Relay {
-    place: Place,
+    place: Spot,
     traffic: Arc<Traffic>,
     streams: Arc<Mutex<Vec<TcpStream>>>,
     has_ended: Arc<AtomicBool>,
@@ -36,31 +36,64 @@ pub struct Relay {
 /// Where somebody listens. Connections to a pipe are held as `TcpStream`, too: what is asked of
 /// them any stream socket can do.
 #[derive(Clone)]
-enum Place {
+pub(crate) enum Spot {
     Port(SocketAddr),
     Pipe(PathBuf),
 }
 
-enum Listener {
+pub(crate) enum Listener {
     Port(TcpListener),
     Pipe(UnixListener),
 }
 
-impl Place {
-    fn connect(&self) -> io::Result<TcpStream> {
+impl Spot {
+    pub(crate) fn connect(&self) -> io::Result<TcpStream> {
         match self {
-            Place::Port(address) => {
+            Spot::Port(address) => {
                 let stream = TcpStream::connect(address)?;
                 stream.set_nodelay(true)?;
                 Ok(stream)
             }
-            Place::Pipe(path) => Ok(OwnedFd::from(UnixStream::connect(path)?).into()),
+            Spot::Pipe(path) => Ok(OwnedFd::from(UnixStream::connect(path)?).into()),
+        }
+    }
+
+    /// **Panics** for a pipe.
+    #[track_caller]
+    pub(crate) fn address(&self) -> SocketAddr {
+        match self {
+            Spot::Port(address) => *address,
+            Spot::Pipe(path) => panic!("{} is no port", path.display()),
+        }
+    }
+
+    /// **Panics** for a port.
+    #[track_caller]
+    pub(crate) fn path(&self) -> PathBuf {
+        match self {
+            Spot::Port(address) => panic!("{address} is no pipe"),
+            Spot::Pipe(path) => path.clone(),
         }
     }
 }
 
 impl Listener {
-    fn accept(&self) -> io::Result<TcpStream> {
+    /// At a port of this address that the system chooses.
+    #[track_caller]
+    pub(crate) fn at_any_port(own: IpAddr) -> (Listener, Spot) {
+        let listener = TcpListener::bind((own, 0)).expect("there are ports");
+        let address = listener.local_addr().expect("a port has an address");
+        (Listener::Port(listener), Spot::Port(address))
+    }
+
+    /// At a socket file, which is made.
+    #[track_caller]
+    pub(crate) fn at_pipe(path: &Path) -> (Listener, Spot) {
+        let listener = UnixListener::bind(path).expect("a socket file can be made");
+        (Listener::Pipe(listener), Spot::Pipe(path.to_owned()))
+    }
+
+    pub(crate) fn accept(&self) -> io::Result<TcpStream> {
         match self {
             Listener::Port(listener) => {
                 let (stream, _) = listener.accept()?;
@@ -152,9 +185,9 @@ impl Relay {
     /// **Panics** if there can be none.
     #[track_caller]
     pub fn at_pipe(place: &Path, server: &Path, round_trip: Duration) -> Relay {
-        let listener = UnixListener::bind(place).expect("a relay has a socket file");
-        let places = [place, server].map(|path| Place::Pipe(path.to_owned()));
-        Relay::carrying(Listener::Pipe(listener), places, round_trip, Traffic::default())
+        let (listener, place) = Listener::at_pipe(place);
+        let places = [place, Spot::Pipe(server.to_owned())];
+        Relay::carrying(listener, places, round_trip, Traffic::default())
     }
 
     /// One without delay that cuts its connections after random numbers of bytes, up to `len_max`,
@@ -175,19 +208,17 @@ impl Relay {
 
     #[track_caller]
     fn at_port(server: SocketAddr, round_trip: Duration, traffic: Traffic) -> Relay {
-        let own: SocketAddr = match server {
-            SocketAddr::V4(_) => (Ipv4Addr::LOCALHOST, 0).into(),
-            SocketAddr::V6(_) => (Ipv6Addr::LOCALHOST, 0).into(),
+        let own: IpAddr = match server {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         };
-        let listener = TcpListener::bind(own).expect("a relay has a port");
-        let address = listener.local_addr().expect("a port has an address");
-        let places = [address, server].map(Place::Port);
-        Relay::carrying(Listener::Port(listener), places, round_trip, traffic)
+        let (listener, place) = Listener::at_any_port(own);
+        Relay::carrying(listener, [place, Spot::Port(server)], round_trip, traffic)
     }
 
     fn carrying(
         listener: Listener,
-        [place, server]: [Place; 2],
+        [place, server]: [Spot; 2],
         round_trip: Duration,
         traffic: Traffic,
     ) -> Relay {
@@ -218,10 +249,7 @@ impl Relay {
     /// **Panics** for one at a pipe.
     #[track_caller]
     pub fn address(&self) -> SocketAddr {
-        match &self.place {
-            Place::Port(address) => *address,
-            Place::Pipe(path) => panic!("{} is no port", path.display()),
-        }
+        self.place.address()
     }
 
     /// How many bytes have gone to the server, and from it.
@@ -261,7 +289,7 @@ impl Drop for Relay {
 }
 
 /// Connects to a server that may have to be started yet.
-fn connect(server: &Place) -> Option<TcpStream> {
+fn connect(server: &Spot) -> Option<TcpStream> {
     let deadline = Instant::now() + SERVER_PATIENCE;
     loop {
         match server.connect() {
