@@ -192,14 +192,17 @@ impl Awaited {
     }
 }
 
-/// Waits a moment until a client of this machine has accepted the call: before that it is nobody's
-/// (`tcp_owner`). Of another machine nothing can be known.
+/// Waits a moment until a client of this machine has accepted the call, or hung up: before that it
+/// is nobody's (`tcp_owner`). Of another machine nothing can be known.
 fn wait_until_accepted(link: &Link) {
     let Ok(peer) = link.peer() else { return };
     let is_here = matches!(peer, PeerInfo::Tcp { peer, local } if peer.ip() == local.ip());
     let deadline = Instant::now() + ACCEPT_PATIENCE;
     while is_here && peer.local_uid().is_none() && Instant::now() < deadline {
-        let _ = rustix::event::poll(&mut [], Some(&ACCEPT_INTERVAL));
+        let mut fds = [PollFd::new(link, PollFlags::RDHUP)];
+        if matches!(rustix::event::poll(&mut fds, Some(&ACCEPT_INTERVAL)), Ok(1..)) {
+            return;
+        }
     }
 }
 
