@@ -71,7 +71,7 @@ fn break_at(engine: &mut Engine, name: &str) {
 
 #[test]
 fn a_thousand_cuts_change_nothing() {
-    let guard = Guard::new();
+    let guard = Guard::with_patience(Duration::from_secs(600));
     let server = Server::tcp(&guard, programs::dbgsrv());
     let relay = Relay::cutting(server.address(), 7, FUSE_LEN_MAX);
     let testee = Testee::build("rounds", &[]);
