@@ -39,6 +39,12 @@ impl Record {
         Record::new(self.event)
     }
 
+    /// What happened.
+    #[cfg(test)]
+    pub(super) fn event(&self) -> &'static str {
+        self.event
+    }
+
     /// With these bytes.
     pub(super) fn bytes(mut self, name: &'static str, value: &[u8]) -> Record {
         if self.values.len() < VALUES_MAX {
