@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use dbgbase::ExitStatus;
 
 use crate::process_guard::{Guard, Process};
-use crate::until;
+use crate::{is_root_for, until};
 
 /// The end of the cable, on either machine.
 const DEVICE: &str = "cable";
@@ -25,12 +25,13 @@ pub struct Host {
 }
 
 impl Host {
-    /// The machines `box` and `me`. `None` if this test may not make any: only root may.
+    /// The machines `box` and `me`. `None` if there are none as this is not root, and what
+    /// needs it is left out ([`is_root_for`]).
     ///
     /// **Panics** if they cannot be made or joined.
     #[track_caller]
     pub fn pair(guard: &Guard) -> Option<(Host, Host)> {
-        if !rustix::process::geteuid().is_root() {
+        if !is_root_for("machines with networks of their own") {
             return None;
         }
         let names = guard.directory().join("hosts");

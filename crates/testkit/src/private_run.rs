@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use crate::is_root_for;
 use crate::process_guard::{Guard, Process};
 
 /// A user who owns nothing.
@@ -44,13 +45,14 @@ impl PrivateRun {
     }
 
     /// The same as a user without privileges, with the run directory of that user: a new one in
-    /// the test's folder. `None` if this test may not become another user: only root may.
+    /// the test's folder. `None` if there is none as this is not root, and what needs it is left
+    /// out ([`is_root_for`]).
     pub fn command_as_nobody(
         &self,
         guard: &Guard,
         program: impl AsRef<OsStr>,
     ) -> Option<(Command, PathBuf)> {
-        if !is_root() {
+        if !is_root_for("a user without privileges") {
             return None;
         }
         let session = guard.directory().join("nobody");

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use dbgbase::Pid;
 
 use crate::process_guard::{Guard, Process};
-use crate::{procfs, until};
+use crate::{is_root_for, procfs, until};
 
 /// The far machine's address, of a network for examples (RFC 5737), and the near one's.
 const FAR: &str = "192.0.2.2";
@@ -55,10 +55,11 @@ impl TwoMachines {
     /// A port of it at which nobody listens.
     pub const CLOSED: &str = "closed";
 
-    /// Two new ones. `None` if this test may not make them: only root may.
+    /// Two new ones. `None` if there are none as this is not root, and what needs it is left out
+    /// ([`is_root_for`]).
     #[track_caller]
     pub fn new(guard: &Guard) -> Option<TwoMachines> {
-        if !rustix::process::geteuid().is_root() {
+        if !is_root_for("a machine with a network and processes of its own") {
             return None;
         }
         let directory = guard.directory().join("ssh");

@@ -231,10 +231,9 @@ fn a_dormant_debugger_says_that_nothing_is_debugged() {
     assert_eq!(status, 0);
 }
 
-/// Only root may give files away.
 #[test]
 fn a_program_without_its_owners_rights_is_told_of() {
-    if !rustix::process::geteuid().is_root() {
+    if !testkit::is_root_for("files that are given away") {
         return;
     }
     let guard = Guard::new();

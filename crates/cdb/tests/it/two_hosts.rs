@@ -49,7 +49,7 @@ struct Site {
 }
 
 impl Site {
-    /// `None` if there can be none.
+    /// `None` if there are none as this is not root.
     fn new(guard: &Guard) -> Option<Site> {
         let (far, near) = Host::pair(guard)?;
         let (box_, me) = (Side::on(guard, "box", "box"), Side::on(guard, "me", "me"));

@@ -65,8 +65,8 @@ fn is_open(guard: &Guard, pid: Pid, port: u16) -> bool {
 
 #[test]
 fn a_port_is_opened_where_it_is_filtered() {
-    if !rustix::process::geteuid().is_root() {
-        return; // Only root has firewalls.
+    if !testkit::is_root_for("a firewall") {
+        return;
     }
     let guard = Guard::new();
     for (parameter, is_opened) in [("", false), (",IcfEnable", true)] {
@@ -99,8 +99,8 @@ fn a_port_is_opened_where_it_is_filtered() {
 
 #[test]
 fn who_may_not_open_it_is_told_and_does_not_begin() {
-    if !rustix::process::geteuid().is_root() {
-        return; // Somebody else has to be played.
+    if !testkit::is_root_for("a user without privileges") {
+        return;
     }
     let guard = Guard::new();
     let mut command = filtered(&guard, RULES, "setpriv");

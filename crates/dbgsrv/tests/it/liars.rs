@@ -8,10 +8,10 @@ use dbgwire::ErrorCode;
 use dbgwire::verbs::description::{DescribeProcess, ENVIRONMENT_LEN_MAX, ProcessPart};
 use dbgwire::verbs::process::{ARGUMENTS_LEN_MAX, ListProcesses};
 use dbgwire::verbs::server::ServerInfo;
-use testkit::{Client, Guard, Process, Testee, procfs};
+use testkit::{Client, Guard, Process, Testee, is_root_for, procfs};
 
 use crate::begin;
-use crate::refusals::{OURS, assert_refused, is_root, run_as, serve, start_by};
+use crate::refusals::{OURS, assert_refused, run_as, serve, start_by};
 
 /// A liar that is ready.
 fn start(guard: &Guard, arguments: &[&str]) -> Process {
@@ -49,8 +49,8 @@ fn a_process_whose_name_is_no_text_is_one_like_any() {
 
 #[test]
 fn the_rule_is_named_for_a_process_whose_name_is_no_text() {
-    if !is_root() {
-        return; // Nobody else may start processes of two users.
+    if !is_root_for("processes of two users") {
+        return;
     }
     let guard = Guard::new();
     let (_session, mut client) = serve(&guard, &[]);

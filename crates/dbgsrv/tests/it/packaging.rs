@@ -101,8 +101,8 @@ fn it_is_told_where_each_file_belongs() {
 
 #[test]
 fn the_rights_that_are_left_are_enough_to_attach() {
-    if !rustix::process::geteuid().is_root() {
-        return; // There are no rights to take away.
+    if !testkit::is_root_for("rights that are taken away") {
+        return;
     }
     let guard = Guard::new();
     let [rights] = settings("dbgsrv.service.d/attach-only.conf", "CapabilityBoundingSet")

@@ -13,7 +13,7 @@ use dbgsrv::journal::Journal;
 use dbgwire::verbs::server::ServerInfo;
 use dbgwire::{ErrorCode, Fault};
 use rustix::process::{Resource, Rlimit, prlimit};
-use testkit::{Client, Embedded, Event, Guard, Process, Testee, procfs, until};
+use testkit::{Client, Embedded, Event, Guard, Process, Testee, is_root_for, procfs, until};
 
 use crate::{PROGRAM, begin};
 
@@ -21,7 +21,7 @@ use crate::{PROGRAM, begin};
 pub(crate) const OURS: &str = "12345";
 const THEIRS: &str = "54321";
 
-pub(crate) fn is_root() -> bool {
+fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
@@ -122,7 +122,7 @@ fn another_users_process_is_refused() {
     let words =
         ["its user id is 0 and this server's ", "setcap cap_sys_ptrace,cap_dac_override=ep /"];
     assert_refused(&mut client, Pid::new(1), ErrorCode::NotPermitted, &words);
-    if !is_root() {
+    if !is_root_for("processes of two users") {
         return;
     }
     let waits = Testee::build("waits", &[]);
@@ -151,8 +151,8 @@ fn another_users_process_is_refused() {
 
 #[test]
 fn the_capability_opens_what_it_is_said_to_open() {
-    if !is_root() {
-        return; // Nobody else may give it.
+    if !is_root_for("capabilities of a program's file") {
+        return;
     }
     let guard = Guard::new();
     let program = for_everybody(&guard, Path::new(PROGRAM));
@@ -192,7 +192,7 @@ fn a_remedy_is_one_that_works_for_this_server() {
     let (_session, mut client) = serve(&guard, &["setpriv", "--no-new-privs"]);
     let words = ["it is not dumpable", "start the server without no_new_privs", "setcap"];
     assert_refused(&mut client, process.pid(), ErrorCode::NotPermitted, &words);
-    if is_root() {
+    if is_root_for("a server with fewer capabilities") {
         let lesser = ["setpriv", "--bounding-set=-sys_ptrace", "--reuid=12345", "--regid=12345"];
         let (_session, mut client) = serve_by(&guard, &[&lesser[..], &["--clear-groups"]].concat());
         let words = ["it is not dumpable", "--cap-add=SYS_PTRACE"];
@@ -203,8 +203,8 @@ fn a_remedy_is_one_that_works_for_this_server() {
 
 #[test]
 fn a_process_with_more_capabilities_is_refused() {
-    if !is_root() {
-        return; // Nobody else may give them.
+    if !is_root_for("capabilities of a process") {
+        return;
     }
     let guard = Guard::new();
     let waits = Testee::build("waits", &[]);
@@ -267,8 +267,8 @@ fn a_filter_over_the_server_is_named() {
 
 #[test]
 fn a_process_that_proc_hides_is_told_from_none() {
-    if !is_root() {
-        return; // Nobody else may mount.
+    if !is_root_for("/proc mounted in another way") {
+        return;
     }
     let guard = Guard::new();
     let process = start_by(&guard, &[], Testee::build("waits", &[]).path(), &[]);

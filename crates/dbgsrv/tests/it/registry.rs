@@ -191,3 +191,23 @@ fn elevated_servers_are_in_the_registry_of_the_machine() {
     server.signal(Signal::SIGTERM);
     assert_eq!(server.wait(), ExitStatus::Exited(0));
 }
+
+/// Whoever owns the directory could put another server in the place of this one.
+#[test]
+fn a_run_directory_of_another_user_is_not_trusted() {
+    // One of root's would be fine for everybody else.
+    if !testkit::is_root_for("a directory that is given away") {
+        return;
+    }
+    let guard = Guard::new();
+    let run_dir = guard.directory().join("run");
+    std::fs::create_dir(&run_dir).expect("own directory");
+    std::os::unix::fs::chown(&run_dir, Some(65_534), None).expect("root may");
+    let mut command = guard.command(PROGRAM);
+    command.args(["-t", "npipe:pipe=test"]).env("DBGSRV_RUN_DIR", &run_dir);
+    let output = command.output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let fault = format!("run directory {}: belongs to uid 65534", run_dir.display());
+    assert!(said.contains(&fault), "{said}");
+}

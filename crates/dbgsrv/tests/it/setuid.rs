@@ -10,9 +10,9 @@ use dbgbase::{ExitStatus, Pid, StopReason};
 use dbgwire::ErrorCode;
 use dbgwire::verbs::description::{DescribeProcess, DescribeProcessReply, ProcessPart};
 use dbgwire::verbs::site::InsertSites;
-use testkit::{Client, Guard, Process, Stop, Target, Testee, site};
+use testkit::{Client, Guard, Process, Stop, Target, Testee, is_root_for, site};
 
-use crate::refusals::{OURS, assert_refused, for_everybody, is_root, run_as, serve};
+use crate::refusals::{OURS, assert_refused, for_everybody, run_as, serve};
 use crate::{address_of, begin};
 
 /// `AT_SECURE` of `<elf.h>`.
@@ -86,7 +86,7 @@ fn debug(client: &mut Client, process: &mut Process, testee: &Testee, target: Ta
 /// told, and the program stays what it became when it is no longer traced.
 #[test]
 fn a_setuid_program_gets_nothing_from_an_ordinary_users_server() {
-    if !is_root() {
+    if !is_root_for("a setuid program of root under another user") {
         return;
     }
     let guard = Guard::new();
@@ -119,7 +119,7 @@ fn a_setuid_program_gets_nothing_from_an_ordinary_users_server() {
 /// With the capability, the tracer could be root anyway: the program gets what it is given.
 #[test]
 fn a_setuid_program_is_debugged_as_root_by_a_server_that_may() {
-    if !is_root() {
+    if !is_root_for("a setuid program of root under another user") {
         return;
     }
     let (guard, _server, mut client) = begin();
@@ -137,7 +137,7 @@ fn a_setuid_program_is_debugged_as_root_by_a_server_that_may() {
 /// One that executed the program untraced is root's, and closed to the ordinary user's server.
 #[test]
 fn a_setuid_program_that_runs_already_is_refused() {
-    if !is_root() {
+    if !is_root_for("a setuid program of root under another user") {
         return;
     }
     let guard = Guard::new();
@@ -157,7 +157,7 @@ fn a_setuid_program_that_runs_already_is_refused() {
 /// program runs as it would; whoever debugs it is told that it cannot be looked into.
 #[test]
 fn a_program_that_may_not_be_read_runs_under_an_ordinary_users_server() {
-    if !is_root() {
+    if !is_root_for("a program that others may execute and not read") {
         return;
     }
     let guard = Guard::new();
