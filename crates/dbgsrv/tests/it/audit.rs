@@ -14,7 +14,7 @@ use testkit::{Client, DEADLINE, Guard, PrivateRun, Process, Server, Testee, unti
 use crate::{PROGRAM, address_of};
 
 /// A server that writes to a file in the test's folder.
-fn server(guard: &Guard) -> (Server, PathBuf) {
+pub(crate) fn server(guard: &Guard) -> (Server, PathBuf) {
     let trail = guard.directory().join("trail");
     let place = trail.clone();
     let server = Server::npipe_with(guard, PROGRAM, |command| {
@@ -24,7 +24,7 @@ fn server(guard: &Guard) -> (Server, PathBuf) {
 }
 
 /// What happened, without time and process.
-fn events(trail: &Path) -> Vec<String> {
+pub(crate) fn events(trail: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(trail).unwrap_or_default();
     assert!(text.is_empty() || text.ends_with('\n'));
     let event = |line: &str| {
@@ -39,7 +39,7 @@ fn events(trail: &Path) -> Vec<String> {
 
 /// The events of this name, once there are so many.
 #[track_caller]
-fn wait_for(trail: &Path, name: &str, count: usize) -> Vec<String> {
+pub(crate) fn wait_for(trail: &Path, name: &str, count: usize) -> Vec<String> {
     until(name, || {
         let all = events(trail);
         let is_it = |event: &&String| event.split(' ').next() == Some(name);
@@ -48,7 +48,7 @@ fn wait_for(trail: &Path, name: &str, count: usize) -> Vec<String> {
     })
 }
 
-fn value<'a>(event: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn value<'a>(event: &'a str, name: &str) -> Option<&'a str> {
     let (_, behind) = event.split_once(&format!(" {name}="))?;
     match behind.strip_prefix('"') {
         Some(quoted) => quoted.split('"').next(),

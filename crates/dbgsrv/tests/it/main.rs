@@ -15,6 +15,7 @@ mod comeback; // sessions that wait for a client whose link is lost
 mod command_line; // what dbgsrv is told, and the programs that it starts
 mod conditions; // sites that stop only when a condition holds
 mod crowds; // a thousand threads and more
+mod deeds; // each request that is told of, as it is told
 mod description; // what a process is, and what may be seen of one
 mod detach; // leaving a target as it was found, at any moment
 mod doors; // who guesses, who calls and is nobody, and what is kept of a password
