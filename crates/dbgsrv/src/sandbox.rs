@@ -15,6 +15,9 @@ use seccompiler::{
 const NOBODY: u32 = 65_534;
 /// How many descriptors it may have: what it was started with, a socket pair, and some to spare.
 const DESCRIPTORS_MAX: u64 = 32;
+/// How much it may map, in bytes, with its program and libraries: four times what it has been seen
+/// to. Passwords take memory on the client's side only.
+const MEMORY_MAX: u64 = 64 * 1024 * 1024;
 
 /// The system calls that it may make, whatever their arguments.
 const ALLOWED: &[libc::c_long] = &[
@@ -62,8 +65,20 @@ const ALLOWED: &[libc::c_long] = &[
 /// **Source**: seccomp(2), `PR_SET_NO_NEW_PRIVS` of prctl(2), setrlimit(2).
 pub(crate) fn enter() -> Result<(), String> {
     let failed = |what: &str, reason: &dyn std::fmt::Display| format!("cannot {what}: {reason}");
-    let limits = [(Resource::Nofile, DESCRIPTORS_MAX), (Resource::Nproc, 0), (Resource::Core, 0)];
+    // Its time is not limited: it encrypts for as long as a session lasts. Before that the listener
+    // ends it when its patience does.
+    let limits = [
+        (Resource::Nofile, DESCRIPTORS_MAX),
+        (Resource::Nproc, 0),
+        (Resource::Core, 0),
+        (Resource::As, MEMORY_MAX),
+    ];
     for (resource, limit) in limits {
+        // A service manager may have set a lower one, which nobody but root may raise.
+        let limit = match rustix::process::getrlimit(resource).maximum {
+            Some(maximum) => limit.min(maximum),
+            None => limit,
+        };
         let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
         rustix::process::setrlimit(resource, limit)
             .map_err(|errno| failed("set the limits of a login process", &errno))?;

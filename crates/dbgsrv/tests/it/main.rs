@@ -47,6 +47,7 @@ mod refusals; // what may not be attached to, by which rule, and the way out
 mod registers; // floating point, vectors, debug registers
 mod registry; // which servers others find, and whose a session is
 mod running; // resume, interrupt, and what is refused
+mod sandbox; // what login processes try in vain
 mod sessions; // what becomes of targets when the client, the session or the server ends
 mod setuid; // programs that run as their owner, and those that may not be read
 mod signals; // told, passed, dropped, and never twice
