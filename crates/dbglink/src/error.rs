@@ -116,8 +116,8 @@ pub enum CallFault {
     },
     /// Nobody waits for the server's call.
     #[error(
-        "no client has waited at {client} port {port} for {} s ({reason}); start it with clicon= \
-         and this port, then this server again", .patience.as_secs_f32()
+        "no client has waited at {client} port {port} for {} s ({}); start it with clicon= and \
+         this port, then this server again", .patience.as_secs_f32(), of_a_call(.reason)
     )]
     NoClient {
         /// The client's machine.
@@ -327,6 +327,16 @@ impl fmt::Display for RunDirFault {
 fn turned_away(stranger: &Option<IpAddr>) -> String {
     let told = |stranger| format!(" ({stranger} has, which is not that machine)");
     stranger.map(told).unwrap_or_default()
+}
+
+/// What came of a call, in the words of who calls, and not of who connects to a server.
+fn of_a_call(reason: &LinkError) -> String {
+    match reason {
+        LinkError::Connect(ConnectFault::Refused { .. }) => "it refuses connections".to_owned(),
+        LinkError::Connect(ConnectFault::TimedOut { .. }) => "it does not answer".to_owned(),
+        LinkError::Connect(ConnectFault::Other { reason, .. }) => reason.to_string(),
+        other => other.to_string(),
+    }
 }
 
 fn list(paths: &[PathBuf]) -> String {

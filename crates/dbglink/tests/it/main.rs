@@ -6,6 +6,7 @@ mod corpus; // the fuzz corpus, made and replayed
 mod links; // what every open link does
 mod npipe; // unix sockets with names
 mod replay; // what must hold for any bytes; the fuzz targets use the same file
+mod reverse; // servers that call, and clients that wait
 mod tcp; // ports and addresses
 
 use dbglink::{ClientEndpoint, Link, LinkError, Listener, RunDir, ServerEndpoint};
