@@ -5,6 +5,7 @@
 mod callers;
 mod hand_over;
 mod lease;
+mod silence;
 
 use std::io::{BufReader, Chain, Cursor, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -83,11 +84,17 @@ pub fn serve<B: Backend>(
     mut settings: SessionSettings,
     make: impl FnOnce(BackendSettings) -> Result<B, Fault>,
 ) {
-    let shutdown = link.shutdown_handle();
+    let (shutdown, peer) = (link.shutdown_handle(), link.peer().ok());
     let (reader, writer) = link.split();
     let outbox = Outbox::new(writer, shutdown);
     let mut frames = Frames::new(Vec::new(), reader);
     let _watch = settings.termination.as_ref().and_then(|fd| Watch::start(fd, &outbox));
+    if settings.listener.is_some()
+        && let Err(length) = silence::wait(frames.link(), silence::PATIENCE)
+    {
+        silence::complain(peer, length);
+        return;
+    }
     let Some((mut terms, mut token)) = greet(&mut frames, &outbox, &settings) else {
         return;
     };
