@@ -5,14 +5,17 @@
 //!   box 10.77.0.1, fd77::1 ══ cable ══ me 10.77.0.2, fd77::2
 //! ```
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use dbgbase::ExitStatus;
+use dbgbase::{ExitStatus, Pid};
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use crate::process_guard::{Guard, Process};
-use crate::{is_root_for, until};
+use crate::{is_root_for, procfs, until};
 
 /// The end of the cable, on either machine.
 const DEVICE: &str = "cable";
@@ -101,21 +104,54 @@ impl Host {
         self.count(port, "01")
     }
 
-    /// The sockets with this port in this state (proc_pid_net(5)).
+    /// The sockets of these connections, which a program of the test holds as well.
+    ///
+    /// **Panics** if they cannot be had.
+    #[track_caller]
+    pub fn sockets(&self, guard: &Guard, port: u16) -> Vec<OwnedFd> {
+        let inodes = self.inodes(port, "01");
+        let names: Vec<String> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
+        let mut sockets = BTreeMap::new();
+        for pid in guard.processes() {
+            for descriptor in procfs::descriptors(pid) {
+                let Some((number, name)) = descriptor.split_once(" -> ") else { continue };
+                if names.iter().any(|wanted| wanted == name) && !sockets.contains_key(name) {
+                    let number = number.parse().expect("a descriptor");
+                    sockets.insert(name.to_owned(), duplicate(pid, number));
+                }
+            }
+        }
+        sockets.into_values().collect()
+    }
+
     fn count(&self, port: u16, state: &str) -> usize {
+        self.inodes(port, state).len()
+    }
+
+    /// The inodes of the sockets with this port in this state (proc_pid_net(5)).
+    fn inodes(&self, port: u16, state: &str) -> Vec<String> {
         let place = format!(":{port:04X}");
-        let is_it = |line: &&str| {
+        let inode = |line: &str| {
             let columns: Vec<&str> = line.split_ascii_whitespace().collect();
-            let ends = columns.get(1..3).unwrap_or_default();
-            ends.iter().any(|end| end.ends_with(&place)) && columns.get(3) == Some(&state)
+            let is_there = columns.get(1..3)?.iter().any(|end| end.ends_with(&place));
+            let is_it = is_there && *columns.get(3)? == state;
+            is_it.then_some((*columns.get(9)?).to_owned())
         };
         let of = |table: &str| {
             let path = format!("/proc/{}/net/{table}", self.holder.pid());
             let text = std::fs::read_to_string(path).unwrap_or_default();
-            text.lines().filter(is_it).count()
+            text.lines().filter_map(inode).collect::<Vec<String>>()
         };
-        of("tcp") + of("tcp6")
+        [of("tcp"), of("tcp6")].concat()
     }
+}
+
+/// A descriptor of another process (pidfd_getfd(2)).
+#[track_caller]
+fn duplicate(pid: Pid, number: i32) -> OwnedFd {
+    let pid = rustix::process::Pid::from_raw(pid.value().cast_signed()).expect("a process id");
+    let process = pidfd_open(pid, PidfdFlags::empty()).expect("it lives");
+    pidfd_getfd(process, number, PidfdGetfdFlags::empty()).expect("root may")
 }
 
 #[track_caller]

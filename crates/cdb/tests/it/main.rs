@@ -68,6 +68,8 @@ mod remote;
 mod startup;
 // Crowds at a server's door.
 mod sieges;
+// Servers that call in vain.
+mod in_vain;
 // Separate debug files, and servers of them.
 mod symbol_files;
 // Variables that each thread has for itself.
