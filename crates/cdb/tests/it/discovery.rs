@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use dbgbase::Signal;
-use testkit::{Guard, PrivateRun, Process, programs, until};
+use testkit::{Guard, PrivateRun, Process, free_port, programs, until};
 
 use crate::console::Console;
 
@@ -75,7 +75,7 @@ fn a_server_is_found_and_connected_to_by_what_is_listed() {
 }
 
 #[test]
-fn hidden_and_unelevated_servers_are_not_listed() {
+fn hidden_calling_and_unelevated_servers_are_not_listed() {
     let guard = Guard::new();
     let room = PrivateRun::new(&guard);
     let start =
@@ -90,6 +90,13 @@ fn hidden_and_unelevated_servers_are_not_listed() {
         run(&mut cdb).status.success().then_some(())
     };
     until("the hidden server to work", || connect("secret"));
+    // It has called its client, and nobody else can connect to it.
+    let call = format!("tcp:clicon=localhost,port={}", free_port());
+    let calling = start(room.command(&guard, &dbgsrv), &call);
+    let mut cdb = room.command(&guard, CDB);
+    cdb.args(["-premote", &call, "/bin/true"]);
+    let called = Console::spawn(cdb);
+    assert_eq!(called.prompt, "0:000", "{}", called.banner);
     if let Some((server, run_dir)) = &nobodys {
         let entry = run_dir.join(format!("registry/{}.server", server.pid()));
         until("the other server's entry", || entry.exists().then_some(()));
@@ -98,6 +105,8 @@ fn hidden_and_unelevated_servers_are_not_listed() {
     until("the shown server to work", || connect("shown"));
     let listed = list(room.command(&guard, CDB), "localhost");
     assert_eq!(listed, "Servers on localhost:\nRemote Process Server - npipe:Pipe=shown\n");
+    assert!(!calling.has_ended(), "it serves");
+    called.finish("q");
 }
 
 #[test]

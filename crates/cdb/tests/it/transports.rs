@@ -99,39 +99,32 @@ fn a_server_calls_its_client_whoever_is_started_first() {
         [("tcp:", "tcp:"), ("ssl:proto=tls1,certuser=box,", "ssl:proto=tls1,certuser=me,")]
     {
         for is_server_first in [true, false] {
-            let port = free_port();
-            let transport = format!("{server}clicon=localhost,port={port}");
-            let premote = format!("{client}clicon=localhost,port={port}:65535");
-            let words = [program(&testee)];
-            let command = cdb(&guard, &me.store, &run_dir, &premote, &words);
-            let (mut cdb, mut process) = std::thread::scope(|scope| {
-                let start = || calling(&guard, &box_.store, &transport);
-                let process = match is_server_first {
-                    true => Ok(start()),
-                    false => Err(scope.spawn(move || {
-                        until("the client to listen", || is_listening(port).then_some(()));
-                        start()
-                    })),
-                };
-                let cdb = Console::spawn(command);
-                (cdb, process.unwrap_or_else(|thread| thread.join().expect("it starts")))
-            });
+            let begin = |ports: &str| {
+                let premote = format!("{client}clicon=localhost,port={ports}");
+                let words = [program(&testee)];
+                Console::begin(cdb(&guard, &me.store, &run_dir, &premote, &words))
+            };
+            let call = |port: u16| {
+                let transport = format!("{server}clicon=localhost,port={port}");
+                calling(&guard, &box_.store, &transport)
+            };
+            let (mut cdb, mut process) = if is_server_first {
+                let port = free_port();
+                let process = call(port);
+                (begin(&port.to_string()), process)
+            } else {
+                let cdb = begin("10000:30000");
+                let listens = || procfs::listening_port(cdb.pid());
+                let port = until("the client to listen", listens);
+                (cdb, call(port))
+            };
+            cdb.banner = cdb.read_to_prompt();
             debug(&mut cdb);
             cdb.finish("q");
             // It has no other client.
             assert_eq!(process.wait(), dbgbase::ExitStatus::Exited(1));
         }
     }
-}
-
-/// Whether somebody listens at a port of this machine.
-fn is_listening(port: u16) -> bool {
-    let text = std::fs::read_to_string("/proc/net/tcp6").expect("a table");
-    let place = format!(":{port:04X}");
-    text.lines().any(|line| {
-        let columns: Vec<&str> = line.split_ascii_whitespace().collect();
-        columns.get(1).is_some_and(|local| local.ends_with(&place)) && columns.get(3) == Some(&"0A")
-    })
 }
 
 /// What a command says on standard error, and that it fails.
@@ -393,9 +386,6 @@ fn a_server_is_reached_by_a_command() {
         assert!(heard.contains(said), "{heard}");
         assert!(heard.contains("cdb: cannot connect"), "{heard}");
     }
-    let is_server = |pid: &Pid| {
-        std::fs::read(format!("/proc/{pid}/cmdline"))
-            .is_ok_and(|line| line.windows(8).any(|word| word == b"-t\0stdio"))
-    };
-    until("all servers to end", || (!procfs::pids().iter().any(is_server)).then_some(()));
+    // Those of other tests have nothing to do with it.
+    until("all its servers to end", || guard.processes().is_empty().then_some(()));
 }
