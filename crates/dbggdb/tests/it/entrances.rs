@@ -1,32 +1,70 @@
 //! gdb and lldb through the bridge at servers that ask who is there, that call, and that a command
 //! leads to.
 
-use std::net::TcpListener;
 use std::process::Stdio;
 
 use dbgbase::ExitStatus;
-use testkit::{Guard, Process, Server, Side, USER_CERTIFICATES, programs};
+use testkit::{Guard, Process, Server, Side, USER_CERTIFICATES, free_port, programs, until};
 
-use crate::links::{lldb_session, session_by};
+use crate::links::{brief_session_by, lldb_session, session_by};
 
 const PASSWORD: &str = ",password=sesame7";
 
-/// gdb's session by a bridge with this string, whose certificates are these.
-fn gdb_session(guard: &Guard, side: Option<&Side>, premote: &str) {
+/// What gdb starts: a bridge with this string, whose certificates are these.
+fn bridge(guard: &Guard, side: Option<&Side>, premote: &str) -> String {
     let program = env!("CARGO_BIN_EXE_dbggdb");
-    let store = side.map_or_else(String::new, |side| {
-        format!("env {USER_CERTIFICATES}={} ", side.store.display())
-    });
-    // gdb starts the bridge by a shell.
-    session_by(guard, &format!("{store}{program} -premote '{premote}'"));
+    let run_dir = guard.directory().join("run");
+    let store = side
+        .map_or_else(String::new, |side| format!(" {USER_CERTIFICATES}={}", side.store.display()));
+    // gdb starts it by a shell.
+    format!("env DBGSRV_RUN_DIR={}{store} {program} -premote '{premote}'", run_dir.display())
 }
 
 #[test]
 fn gdb_knows_a_password() {
     let guard = Guard::new();
     let server = Server::tcp_with(&guard, programs::dbgsrv(), PASSWORD);
-    gdb_session(&guard, None, &format!("{}{PASSWORD}", server.endpoint()));
+    session_by(&guard, &bridge(&guard, None, &format!("{}{PASSWORD}", server.endpoint())));
     server.wait_until_idle();
+}
+
+/// The same with TLS below it, by IPv6, and at a pipe; certificates at a pipe are the last one.
+#[test]
+fn gdb_comes_in_by_every_other_entrance() {
+    let guard = Guard::new();
+    let (box_, me) = Side::friends(&guard);
+    let ssl = (
+        format!("ssl:proto=tls1,certuser=box,port=0{PASSWORD}"),
+        "ssl:proto=tls1,certuser=me,server=localhost",
+    );
+    let ipv6 = (format!("tcp:port=0{PASSWORD}"), "tcp:server=::1");
+    for (transport, client) in [ssl, ipv6] {
+        let server = Server::at_port(&guard, programs::dbgsrv(), &transport, client, |command| {
+            command.env(USER_CERTIFICATES, &box_.store);
+        });
+        let premote = format!("{}{PASSWORD}", server.endpoint().to_connect_string());
+        brief_session_by(&guard, &bridge(&guard, Some(&me), &premote));
+        server.wait_until_idle();
+    }
+    for (transport, premote) in [
+        (
+            format!("npipe:pipe=test{PASSWORD}"),
+            format!("npipe:server=localhost,pipe=test{PASSWORD}"),
+        ),
+        (
+            "spipe:proto=tls1,certuser=box,pipe=test".to_owned(),
+            "spipe:proto=tls1,certuser=me,server=localhost,pipe=test".to_owned(),
+        ),
+    ] {
+        let server = Server::npipe_with(&guard, programs::dbgsrv(), |command| {
+            *command = guard.command(programs::dbgsrv());
+            command.args(["-t", &transport]).env(USER_CERTIFICATES, &box_.store);
+            command.env("DBGSRV_RUN_DIR", guard.directory().join("run"));
+        });
+        until("the socket", || server.socket_path().exists().then_some(()));
+        brief_session_by(&guard, &bridge(&guard, Some(&me), &premote));
+        server.wait_until_idle();
+    }
 }
 
 fn certified(guard: &Guard) -> (Server, Side) {
@@ -43,7 +81,7 @@ fn certified(guard: &Guard) -> (Server, Side) {
 fn gdb_shows_a_certificate() {
     let guard = Guard::new();
     let (server, me) = certified(&guard);
-    gdb_session(&guard, Some(&me), &server.endpoint().to_connect_string());
+    session_by(&guard, &bridge(&guard, Some(&me), &server.endpoint().to_connect_string()));
     server.wait_until_idle();
 }
 
@@ -64,14 +102,13 @@ fn gdb_is_called() {
         ("tcp:", "tcp:", None),
         ("ssl:proto=tls1,certuser=box,", "ssl:proto=tls1,certuser=me,", Some(&me)),
     ] {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("there are ports");
-        let port = listener.local_addr().expect("an address").port();
-        drop(listener);
+        let port = free_port();
         let mut command = guard.command(programs::dbgsrv());
         command.args(["-t", &format!("{server}clicon=127.0.0.1,port={port}")]);
         command.env(USER_CERTIFICATES, &box_.store).stderr(Stdio::null());
         let mut process = Process::spawn(&mut command);
-        gdb_session(&guard, side, &format!("{client}clicon=localhost,port={port}"));
+        let premote = format!("{client}clicon=localhost,port={port}");
+        brief_session_by(&guard, &bridge(&guard, side, &premote));
         assert_eq!(process.wait(), ExitStatus::Exited(1), "it has no other client");
     }
 }
@@ -79,5 +116,6 @@ fn gdb_is_called() {
 #[test]
 fn gdb_reaches_a_server_by_a_command() {
     let guard = Guard::new();
-    gdb_session(&guard, None, &format!("exec:{} -t stdio", programs::dbgsrv().display()));
+    let premote = format!("exec:{} -t stdio", programs::dbgsrv().display());
+    session_by(&guard, &bridge(&guard, None, &premote));
 }

@@ -6,6 +6,9 @@ use testkit::{Guard, Process};
 
 use crate::listening::listen;
 
+/// lldb gives up on whom does not answer within five seconds, and this machine may have much to do.
+const WAIT: &str = "settings set plugin.process.gdb-remote.packet-timeout 60";
+
 /// What lldb says to these commands, connected to a bridge that was started with these arguments.
 /// In batch mode it ends behind the last one, or behind the first that fails.
 pub(crate) fn lldb(guard: &Guard, arguments: &[&str], commands: &[&str]) -> String {
@@ -18,6 +21,7 @@ pub(crate) fn lldb(guard: &Guard, arguments: &[&str], commands: &[&str]) -> Stri
 pub(crate) fn run(guard: &Guard, commands: &[&str]) -> String {
     let mut command = guard.command("lldb");
     command.args(["--batch", "--no-lldbinit", "--no-use-colors"]);
+    command.args(["--one-line-before-file", WAIT]);
     for line in commands {
         command.args(["--one-line", line]);
     }
