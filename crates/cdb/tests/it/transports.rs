@@ -261,6 +261,33 @@ fn a_password_is_asked_for_and_proved() {
     assert!(said.contains("asks for no password"), "{said}");
 }
 
+#[test]
+fn who_has_shown_a_certificate_is_written_down_with_its_thumbprint() {
+    let guard = Guard::new();
+    let (box_, me) = Side::friends(&guard);
+    let listed = me.control(&guard, &["list"]);
+    let row = listed.lines().find(|line| line.starts_with("me ")).expect("its certificate");
+    let thumbprint = row.rsplit(' ').next().expect("the last column");
+    for (password, besides) in [("", ""), (",password=sesame7", " and password")] {
+        let trail = guard.directory().join(format!("trail{}", password.len()));
+        let transport = format!("ssl:proto=tls1,certuser=box,port=0{password}");
+        let server =
+            Server::at_port(&guard, programs::dbgsrv(), &transport, SSL_CLIENT, |command| {
+                command.env(STORE, &box_.store).arg("-audit").arg(&trail);
+            });
+        let premote = format!("{}{password}", server.endpoint().to_connect_string());
+        let words = ["-c", "q", "/bin/true"];
+        let output = cdb(&guard, &me.store, server.run_dir(), &premote, &words).output();
+        assert!(output.expect("it starts").status.success());
+        let how = format!(" how=\"certificate me, thumbprint {thumbprint}{besides}\" ");
+        let text = std::fs::read_to_string(&trail).expect("it is there");
+        let logins: Vec<&str> = text.lines().filter(|line| line.contains(": login ")).collect();
+        let [login] = logins.as_slice() else { panic!("{text}") };
+        assert!(login.contains(" user=me ") && login.contains(&how), "{login}");
+        server.wait_until_idle();
+    }
+}
+
 /// Clients of `localhost` with the certificate `me`.
 const SSL_CLIENT: &str = "ssl:proto=tls1,certuser=me,server=localhost";
 
