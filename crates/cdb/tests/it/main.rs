@@ -10,6 +10,8 @@ mod agreement;
 mod calls;
 // Sessions that go on after a lost link.
 mod comeback;
+// Certificates that will not do.
+mod certificates;
 // A dialogue with the program; used by all others.
 mod console;
 // Which servers are listed.
@@ -70,6 +72,8 @@ mod startup;
 mod sieges;
 // Separate debug files, and servers of them.
 mod symbol_files;
+// Where certificates are kept, and how they are called.
+mod stores;
 // Variables that each thread has for itself.
 mod storage;
 // Terminals of programs on another machine.

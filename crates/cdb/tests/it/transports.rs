@@ -135,10 +135,12 @@ fn is_listening(port: u16) -> bool {
 }
 
 /// What a command says on standard error, and that it fails.
+#[track_caller]
 fn complaint(mut command: Command) -> String {
     let output = command.output().expect("it starts");
-    assert!(!output.status.success());
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    said
 }
 
 #[test]
