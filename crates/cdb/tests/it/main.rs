@@ -58,6 +58,10 @@ mod leaps;
 mod loading;
 // Somebody else's TLS.
 mod openssl;
+// This machine by all that it is called.
+mod own_names;
+// Where passwords are, besides in who knows them.
+mod passwords;
 // A person at a terminal; used by others.
 mod person;
 // Programs of other people: a running python3.

@@ -226,7 +226,7 @@ fn a_login_process_has_no_rights() {
 fn protected(guard: &Guard, side: &Side, transport: &str, client: &str, rest: &str) -> Server {
     let transport = format!("{transport}port=0{rest}");
     Server::at_port(guard, programs::dbgsrv(), &transport, client, |command| {
-        command.env(STORE, &side.store).env("PHRASE", "open sesame, please");
+        command.env(STORE, &side.store);
     })
 }
 
@@ -272,33 +272,6 @@ fn a_password_is_asked_for_and_proved() {
 
 /// Clients of `localhost` with the certificate `me`.
 const SSL_CLIENT: &str = "ssl:proto=tls1,certuser=me,server=localhost";
-
-#[test]
-fn a_passphrase_comes_from_a_file_or_a_variable() {
-    let guard = Guard::new();
-    let testee = Testee::build("depths", &[]);
-    let side = Side { store: guard.directory().join("none") };
-    let client = "tcp:server=localhost";
-    let server = protected(&guard, &side, "tcp:", client, ",password=env:PHRASE");
-    let file = guard.directory().join("phrase");
-    std::fs::write(&file, "open sesame, please\n").expect("a file");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(&file, mode).expect("its mode");
-    let string = server.endpoint().to_connect_string();
-    let premote = format!("{string},password=file:{}", file.display());
-    let words = [program(&testee)];
-    let mut console = Console::spawn(cdb(&guard, &side.store, server.run_dir(), &premote, &words));
-    // What is debugged does not get it, nor does anything between.
-    for pid in server.sessions() {
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        assert!(!environment.windows(6).any(|word| word == b"PHRASE"), "{pid}");
-    }
-    debug(&mut console);
-    console.finish("q");
-    let premote = format!("{string},password=file:/nonexistent");
-    let said = complaint(cdb(&guard, &side.store, server.run_dir(), &premote, &words));
-    assert!(said.contains("password=file:/nonexistent: No such file"), "{said}");
-}
 
 /// A connection from this address of this machine, as another machine would have it.
 pub(crate) fn connect_from(address: [u8; 4], port: u16) -> std::net::TcpStream {
