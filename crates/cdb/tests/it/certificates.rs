@@ -1,5 +1,5 @@
-//! Certificates that will not do, as the users of both sides are told of them: one sentence for each
-//! thing that is wrong, on both sides and in the audit trail, in both versions of TLS.
+//! Certificates that will not do, as the users of both sides are told of them: one sentence for
+//! each thing that is wrong, on both sides and in the audit trail, in both versions of TLS.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
