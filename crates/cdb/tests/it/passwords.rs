@@ -132,9 +132,10 @@ fn a_passphrase_that_is_none_keeps_both_sides_from_starting() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("own file");
         format!("file:{}", path.display())
     };
+    let missing = format!("file:{}", guard.directory().join("missing").display());
     let none = "a passphrase has 1 to 128 printable ASCII characters in one line";
     for (place, said) in [
-        ("file:/nonexistent".to_owned(), "No such file or directory"),
+        (missing, "No such file or directory"),
         ("env:NO_SUCH_VARIABLE".to_owned(), "the variable is not set"),
         (file("public", b"sesame", 0o644), "everybody can read it (mode 644); chmod 600 it"),
         (file("empty", b"\n", 0o600), none),

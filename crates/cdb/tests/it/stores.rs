@@ -77,7 +77,9 @@ fn the_machines_store_is_in_etc() {
     assert!(mount.expect("it starts").success());
     let start = |program: &OsStr| {
         let mut command = private.command(&guard, program);
-        command.env_remove(MACHINE_CERTIFICATES).env(USER_CERTIFICATES, "/nonexistent");
+        command
+            .env_remove(MACHINE_CERTIFICATES)
+            .env(USER_CERTIFICATES, guard.directory().join("user"));
         command
     };
     meet(&guard, "machuser", &["-machine"], &start, &start);
@@ -99,7 +101,7 @@ fn the_users_store_is_below_the_home() {
     };
     let config = |program: &OsStr| {
         let mut command = guard.command(program);
-        command.env_remove(USER_CERTIFICATES).env("HOME", "/nonexistent");
+        command.env_remove(USER_CERTIFICATES).env("HOME", guard.directory().join("home"));
         command.env("XDG_CONFIG_HOME", &client);
         command
     };
