@@ -81,7 +81,7 @@ pub(crate) const OPTIONS: &[OptionRow] = &[
     works(
         "premote",
         Some("TRANSPORT"),
-        "connect to the process server, as in tcp:server=HOST,port=5005",
+        "connect to the process server: one of the forms below",
         Meaning::Server,
     ),
     works("p", Some("PID"), "debug the running process with this id (decimal)", Meaning::Pid),
@@ -214,6 +214,31 @@ pub(crate) const OPTIONS: &[OptionRow] = &[
     refused_with("b", "MODE", NO_SUCH_THING),
 ];
 
+/// The forms of `-premote`, each with what it reaches.
+pub(crate) const TRANSPORTS: &[(&str, &str)] = &[
+    (
+        "npipe:server=HOST,pipe=NAME",
+        "a pipe of this machine, which may be called by any of its names; of another one,\n\
+         also as USER@HOST, by ssh",
+    ),
+    ("tcp:server=HOST,port=PORT", "a port"),
+    (
+        "tcp:clicon=HOST,port=PORT[:LAST]",
+        "the server on HOST calls: it is awaited here, at the first free port of a range",
+    ),
+    (
+        "ssl:proto=tls1,certuser=CERT,server=HOST,port=PORT",
+        "a port with TLS and certificates on both sides, which dbgsrvctl cert makes and\n\
+         trusts; machuser= takes the machine's store, and clicon= is as above",
+    ),
+    ("spipe:proto=tls1,certuser=CERT,server=HOST,pipe=NAME", "the same at a pipe"),
+    ("vsock:cid=NUMBER,port=PORT", "a virtual machine; 2 is the host of this one"),
+    (
+        "exec:COMMAND",
+        "a server that a command leads to: 'exec:ssh HOST dbgsrv -t stdio'; takes nothing more",
+    ),
+];
+
 /// Options whose names are told apart by case.
 const CASE_SENSITIVE: [&str; 4] = ["g", "G", "server", "remote"];
 
@@ -244,6 +269,15 @@ pub(crate) fn help() -> String {
         };
         text.push_str(&format!("  {head:<20} {}\n", row.summary));
     }
+    text.push_str("\nTRANSPORT is one of\n");
+    for (form, what) in TRANSPORTS {
+        text.push_str(&format!("  {form}\n        {}\n", what.replace('\n', "\n        ")));
+    }
+    text.push_str(
+        "and, but for exec, with ,password=PASSWORD where the server has one; file:PATH and \
+         env:NAME\nsay where a longer one is kept. ,ipversion=6 is taken by tcp, and changes \
+         nothing.\n",
+    );
     text.push_str(
         "\nOptions without a value can be written together, as in -gG. A slash may stand for the \
          dash.\nThe program is the first word that is no option; everything behind it is its own. \

@@ -63,8 +63,10 @@ usage: dbggdb [-premote CONNECTION] [-listen WHERE] [-p PID | -- PROGRAM [ARGUME
 Serves gdb, lldb and whoever speaks the GDB remote protocol, with the processes
 of a process server.
 
-  -premote CONNECTION  the process server, as cdb takes it; without it, one of
-                       its own on this machine
+  -premote CONNECTION  the process server, as cdb takes it (cdb -? shows the
+                       forms): npipe, tcp, ssl, spipe, vsock, exec; clicon=
+                       waits for a server that calls. Without it, one of its
+                       own on this machine
   -listen WHERE        where debuggers connect, any number of them, each with
                        processes of its own:
                          127.0.0.1:1234, [::1]:1234, :1234, 1234

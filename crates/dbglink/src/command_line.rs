@@ -85,9 +85,13 @@ fn passwords(line: &[u8]) -> Vec<std::ops::Range<usize>> {
         })
     };
     for at in (0..line.len()).filter(is_here) {
-        let start = at + NAME.len();
+        let is_quoted = line.get(at + NAME.len()) == Some(&b'"');
+        let start = at + NAME.len() + usize::from(is_quoted);
         let value = line.get(start..).unwrap_or_default();
-        let is_end = |byte: &u8| matches!(byte, 0 | b',' | b'"' | b' ');
+        let is_end = |byte: &u8| match is_quoted {
+            true => matches!(byte, 0 | b'"'),
+            false => matches!(byte, 0 | b',' | b'"' | b' '),
+        };
         let len = value.iter().position(is_end).unwrap_or(value.len());
         let is_place = value.starts_with(b"file:") || value.starts_with(b"env:");
         if len > 0 && !is_place {
@@ -115,6 +119,12 @@ mod tests {
             ("tcp:Password=abc,port=5\0x", "tcp:Password=***,port=5\0x"),
             ("password=abc", "password=***"),
             ("password=\0", "password=\0"),
+            ("password=\"abc\",port=5\0", "password=\"***\",port=5\0"),
+            // It is none, and still nobody's business.
+            ("password=\"a, b\",port=5\0", "password=\"****\",port=5\0"),
+            ("password=\"abc\0x", "password=\"***\0x"),
+            ("password=\"file:/a b\"\0", "password=\"file:/a b\"\0"),
+            ("password=\"\"\0", "password=\"\"\0"),
             ("password=file:/a,b\0", "password=file:/a,b\0"),
             ("password=env:A password=b", "password=env:A password=*"),
             (".attach -premote tcp:password=abc -p 1", ".attach -premote tcp:password=*** -p 1"),

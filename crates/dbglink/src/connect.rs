@@ -1,7 +1,8 @@
 //! From a client's endpoint to a link: which transport opens it, and what is put around it.
 
 use crate::connect_string::{
-    ClientTransport, HostName, PipeName, SslReverseClient, TcpReverseClient,
+    ClientTransport, HostName, Password, PasswordSource, PipeName, SslReverseClient,
+    TcpReverseClient,
 };
 use crate::reverse::Awaited;
 use crate::secret::{Secret, read_password};
@@ -44,7 +45,7 @@ pub(crate) fn connect_by(
 ) -> Result<Link, LinkError> {
     let pipe_link = |server: &HostName, pipe: &PipeName| match is_this_machine(server.as_str()) {
         true => unix::connect_to(pipe, run_dir, timeout),
-        false => ssh::connect_to(server, pipe, timeout, asking),
+        false => ssh::connect_to(server, pipe, timeout, asking, variable_of(endpoint)),
     };
     match &endpoint.transport {
         ClientTransport::Npipe(npipe) => {
@@ -69,6 +70,14 @@ pub(crate) fn connect_by(
         }
         ClientTransport::Exec(command) => exec::start(command),
         ClientTransport::Com(_) => Err(LinkError::NotAvailable { transport: endpoint.transport() }),
+    }
+}
+
+/// The variable of the environment that holds the password, if one does.
+fn variable_of(endpoint: &ClientEndpoint) -> Option<&str> {
+    match endpoint.password.as_ref().map(Password::source) {
+        Some(PasswordSource::Environment(name)) => Some(name),
+        _ => None,
     }
 }
 

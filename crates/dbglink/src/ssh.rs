@@ -52,7 +52,8 @@ const END_PATIENCE: Duration = Duration::from_secs(2);
 /// How much of what it says is kept.
 const SAID_LEN_MAX: usize = 8 * 1024;
 
-/// Connects to a pipe of another machine.
+/// Connects to a pipe of another machine. `withheld` is a variable of the environment that is not
+/// for ssh, which might send it there.
 ///
 /// **Errors**: [`LinkError::Ssh`].
 /// **Threads**: starts one that reaps ssh.
@@ -61,6 +62,7 @@ pub(crate) fn connect_to(
     pipe: &PipeName,
     timeout: Duration,
     asking: Asking,
+    withheld: Option<&str>,
 ) -> Result<Link, LinkError> {
     let failed = |fault| LinkError::Ssh { server: server.to_string(), fault };
     let destination = Destination::new(server).ok_or_else(|| failed(SshFault::Name))?;
@@ -75,7 +77,7 @@ pub(crate) fn connect_to(
     let program = std::env::var(words::PROGRAM_VARIABLE).ok().filter(|path| !path.is_empty());
     let arguments = words::arguments(destination, pipe, program.as_deref(), manner);
     let (link, theirs) = Link::pair()?;
-    let mut call = Call::start(theirs, &arguments)?.map_err(failed)?;
+    let mut call = Call::start(theirs, &arguments, withheld)?.map_err(failed)?;
     let (loan, patience) = match terminal {
         Whose::Ours(terminal) => (Some(terminal.lend(call.group)), PATIENCE_WITH_PEOPLE),
         _ => (None, PATIENCE),
@@ -116,7 +118,11 @@ struct Call {
 }
 
 impl Call {
-    fn start(theirs: Link, arguments: &[String]) -> Result<Result<Call, SshFault>, LinkError> {
+    fn start(
+        theirs: Link,
+        arguments: &[String],
+        withheld: Option<&str>,
+    ) -> Result<Result<Call, SshFault>, LinkError> {
         let failed =
             |reason| LinkError::Socket { what: "duplicate the descriptor of a link", reason };
         let input = theirs.into_fd()?;
@@ -124,6 +130,9 @@ impl Call {
         #[expect(clippy::disallowed_methods, reason = "this is where ssh is started")]
         let mut ssh = Command::new("ssh");
         ssh.args(arguments).process_group(0);
+        if let Some(variable) = withheld {
+            ssh.env_remove(variable);
+        }
         ssh.stdin(Stdio::from(input)).stdout(Stdio::from(output));
         // At a terminal it says by itself what it waits for, as the touch of a key.
         let is_shown = rustix::termios::isatty(rustix::stdio::stderr());

@@ -60,7 +60,8 @@ usage: dbgsrv -t <transport> [-lease <seconds>] [-audit <place>]
   -t tcp:port=<port>[:<last port>][,hidden][,unprotected][,IcfEnable]
         serve at a TCP port, the first free one of a range; without
         'unprotected' only to this machine's own user and root; IcfEnable opens
-        the firewall for the port
+        the firewall for the port. IPv6 and IPv4 are served, with ,ipversion=6
+        or without
   -t tcp:port=<port>,clicon=<client>[,unprotected]
         connect to a client that waits at this port, and serve only that one
   -t spipe:proto=tls1,certuser=<certificate>,pipe=<name>[,hidden]
@@ -73,8 +74,9 @@ usage: dbgsrv -t <transport> [-lease <seconds>] [-audit <place>]
   -t stdio
         serve whoever has its standard input and output, and end with them
   ,password=<password>
-        with any of these but the last: to whoever knows it, encrypted; file:<path> and
-        env:<name> say where a longer one is kept
+        with any of these but the last: to whoever knows it, encrypted; others hear
+        error 0x80004005, and wait longer with each try. file:<path> and env:<name>
+        say where a longer one is kept
   -lease <seconds>
         how long a session waits for a client of another machine whose link was
         lost: 60 unless said, 0 for not at all. What was launched stays as it is

@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use dbglink::connect_string::{Certificate, CertificateStore};
 use dbglink::tls::{
@@ -118,7 +119,13 @@ fn list(store: &Store) -> Result<String, String> {
     let own = store.own().map_err(|error| error.to_string())?;
     let trusted = store.trusted().map_err(|error| error.to_string())?;
     let row = |facts: &CertificateFacts| {
-        let until = u64::try_from(facts.valid_until_s).map_or_else(|_| "-".to_owned(), utc::date);
+        let day = |seconds| u64::try_from(seconds).map_or_else(|_| "-".to_owned(), utc::date);
+        let until = day(facts.valid_until_s);
+        let until = match facts.is_early_or_late(SystemTime::now()) {
+            (_, true) => format!("{until} (expired)"),
+            (true, _) => format!("{until} (from {})", day(facts.valid_from_s)),
+            (false, false) => until,
+        };
         let machines = facts.machines.join(",");
         let machines = if machines.is_empty() { "-".to_owned() } else { machines };
         let kind = if facts.is_authority { "authority" } else { "-" };

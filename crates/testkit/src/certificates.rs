@@ -1,9 +1,10 @@
 //! Certificates for a server and its client, made, shown and trusted as people do it: by
 //! dbgsrvctl. It knows that program's words, and nothing of TLS.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use crate::{Guard, programs};
+use crate::{Authority, Guard, Made, programs};
 
 /// The variable that says where certificates of the user are.
 pub const USER_CERTIFICATES: &str = "DBGSRV_USER_CERTIFICATES";
@@ -33,6 +34,28 @@ impl Side {
         side
     }
 
+    /// One with a certificate that dbgsrvctl did not make, in `NAME.pem`.
+    ///
+    /// **Panics** if it cannot be written.
+    #[track_caller]
+    pub fn having(guard: &Guard, name: &str, made: &Made) -> Side {
+        let side = Side { store: guard.directory().join(name) };
+        side.keep(name, &format!("{}{}", made.certificate, made.key));
+        side
+    }
+
+    /// Writes this into the store's `NAME.pem`, as its owner's alone.
+    ///
+    /// **Panics** if it cannot.
+    #[track_caller]
+    pub fn keep(&self, name: &str, pem: &str) {
+        std::fs::create_dir_all(&self.store).expect("own directory");
+        let path = self.store.join(format!("{name}.pem"));
+        std::fs::write(&path, pem).expect("own directory");
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(path, mode).expect("own file");
+    }
+
     /// What dbgsrvctl says of its certificates.
     ///
     /// **Panics** if it fails.
@@ -50,9 +73,31 @@ impl Side {
     /// **Panics** if it cannot.
     #[track_caller]
     pub fn trust(&self, guard: &Guard, other: &Side, name: &str) {
-        let file = guard.directory().join(format!("{name}.shown"));
-        std::fs::write(&file, other.control(guard, &["show", name])).expect("a file");
-        self.control(guard, &["trust", file.to_str().expect("a path of text")]);
+        self.trust_pem(guard, &other.control(guard, &["show", name]));
+    }
+
+    /// Trusts a certificate in PEM form.
+    ///
+    /// **Panics** if it cannot.
+    #[track_caller]
+    pub fn trust_pem(&self, guard: &Guard, pem: &str) {
+        self.trust_with(guard, pem, &[]);
+    }
+
+    /// Trusts whomever an authority has signed for.
+    ///
+    /// **Panics** if it cannot.
+    #[track_caller]
+    pub fn trust_authority(&self, guard: &Guard, authority: &Authority) {
+        self.trust_with(guard, authority.certificate(), &["-authority"]);
+    }
+
+    #[track_caller]
+    fn trust_with(&self, guard: &Guard, pem: &str, options: &[&str]) {
+        let file = guard.directory().join("shown");
+        std::fs::write(&file, pem).expect("a file");
+        let file = file.to_str().expect("a path of text");
+        self.control(guard, &[&["trust", file], options].concat());
     }
 
     /// Two sides that trust each other: a server's with the certificate `box`, and a client's with

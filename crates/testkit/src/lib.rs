@@ -20,6 +20,7 @@
 
 mod certificates;
 mod client;
+mod flaws;
 pub mod footprint;
 mod hosts;
 pub mod meddler;
@@ -40,6 +41,7 @@ mod wait;
 
 pub use certificates::{Side, USER_CERTIFICATES};
 pub use client::{Client, LinkEnded, Target, site};
+pub use flaws::{Authority, Flaw, Made};
 pub use footprint::Footprint;
 pub use hosts::Host;
 pub use meddler::Meddler;

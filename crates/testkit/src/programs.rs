@@ -1,6 +1,7 @@
 //! Where the programs of the workspace are, for tests of a crate that does not build them itself.
 //! It has Cargo build them first, so that no test runs yesterday's.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -44,6 +45,15 @@ fn build(package: &str, target: [&str; 2]) -> PathBuf {
     command.args(["build", "--quiet", "--locked", "--package", package]).args(target);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     command.env("CARGO_TARGET_DIR", folder.parent().expect("a target folder"));
+    // What Cargo has told this test of its package is not for other packages' build scripts: some
+    // would be run again for it, and all that depends on them be built anew.
+    let of_package = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    };
+    for name in std::env::vars_os().map(|(name, _)| name).filter(of_package) {
+        command.env_remove(name);
+    }
     if folder.ends_with("release") {
         command.arg("--release");
     }

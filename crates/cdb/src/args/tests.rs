@@ -162,6 +162,42 @@ fn options_that_work_are_in_the_help() {
     assert!(help.lines().all(|line| line.len() <= 100));
 }
 
+/// What the help and the manual page say of transports is what is understood.
+#[test]
+fn transports_of_the_help_are_understood_and_in_the_manual_page() {
+    let (help, page) = (options::help(), include_str!("../../man/cdb.1"));
+    // .Li tcp:server= Ns Ar host Ns Li ,port= Ns Ar port
+    let plain = page.replace(" Ns Ar ", "").replace(" Ns Li ", "").to_lowercase();
+    for (form, _) in options::TRANSPORTS {
+        assert!(help.contains(&format!("  {form}\n")), "{form}");
+        let item = form.split('[').next().unwrap_or_default().replace("tls1", "PROTO");
+        let item = format!(".it li {}", item.to_lowercase());
+        assert!(plain.lines().any(|line| line.starts_with(&item)), "{item}");
+        let mut text = form.replace("[:LAST]", ":1030").replace("COMMAND", "ssh box17 dbgsrv");
+        for (name, value) in [
+            ("HOST", "box17"),
+            ("PORT", "1025"),
+            ("NAME", "build"),
+            ("CERT", "me"),
+            ("NUMBER", "3"),
+        ] {
+            text = text.replace(name, value);
+        }
+        let mut forms = vec![text.clone()];
+        if !text.starts_with("exec:") {
+            forms.extend(
+                ["sesame7", "file:/etc/dbgsrv/password", "env:PHRASE"]
+                    .map(|password| format!("{text},password={password}")),
+            );
+        }
+        forms.extend(text.starts_with("tcp:").then(|| format!("{text},ipversion=6")));
+        forms.push(text.replace("certuser", "machuser"));
+        for form in forms {
+            assert!(options(&["-premote", &form, "prog"]).server.is_some(), "{form}");
+        }
+    }
+}
+
 #[test]
 fn options_that_work_are_in_the_manual_page() {
     let page = include_str!("../../man/cdb.1");

@@ -158,8 +158,10 @@ fn a_server_that_is_not_on_the_path_can_be_named() {
 fn a_dead_ssh_is_followed_by_another() {
     let guard = Guard::new();
     let Some(machines) = TwoMachines::new(&guard) else { return };
-    let _server = serve(&guard, &machines, "box", "");
-    let command = cdb(&guard, &machines, "npipe:server=far,pipe=box", &["/bin/sleep", "1000"]);
+    let _server = serve(&guard, &machines, "box", ",password=sesame7");
+    let premote = "npipe:server=far,pipe=box,password=env:PHRASE";
+    let mut command = cdb(&guard, &machines, premote, &["/bin/sleep", "1000"]);
+    command.env("PHRASE", "sesame7");
     let mut console = Console::spawn(command);
     let sleeps = || machines.far_processes(&guard, &["/bin/sleep", "1000"]);
     assert_eq!(sleeps().len(), 1);
@@ -169,6 +171,10 @@ fn a_dead_ssh_is_followed_by_another() {
     };
     let ssh: Vec<_> = guard.processes().into_iter().filter(is_ssh).collect();
     let [ssh] = ssh.as_slice() else { panic!("{}", guard.describe_processes()) };
+    // It might send a variable there.
+    let environment = std::fs::read(format!("/proc/{ssh}/environ")).expect("it lives");
+    let environment = String::from_utf8_lossy(&environment);
+    assert!(environment.contains(guard.entry()) && !environment.contains("PHRASE"));
     send_signal(*ssh, Signal::SIGKILL);
     let said = console.command(".tlist");
     assert!(said.contains("sleep"), "{said}");

@@ -10,6 +10,8 @@ mod agreement;
 mod calls;
 // Sessions that go on after a lost link.
 mod comeback;
+// Certificates that will not do.
+mod certificates;
 // A dialogue with the program; used by all others.
 mod console;
 // Which servers are listed.
@@ -56,6 +58,10 @@ mod leaps;
 mod loading;
 // Somebody else's TLS.
 mod openssl;
+// This machine by all that it is called.
+mod own_names;
+// Where passwords are, besides in who knows them.
+mod passwords;
 // A person at a terminal; used by others.
 mod person;
 // Programs of other people: a running python3.
@@ -72,6 +78,8 @@ mod sieges;
 mod in_vain;
 // Separate debug files, and servers of them.
 mod symbol_files;
+// Where certificates are kept, and how they are called.
+mod stores;
 // Variables that each thread has for itself.
 mod storage;
 // Terminals of programs on another machine.

@@ -67,6 +67,31 @@ fn gdb_comes_in_by_every_other_entrance() {
     }
 }
 
+/// With a program, so that it has connected before it says where it listens.
+#[test]
+fn nobody_reads_a_password_on_the_bridges_command_line() {
+    let guard = Guard::new();
+    let (transport, client) = (format!("tcp:port=0{PASSWORD}"), "tcp:server=localhost");
+    let server = Server::at_port(&guard, programs::dbgsrv(), &transport, client, |command| {
+        command.args(["-lease", "0"]);
+    });
+    for written in ["password=sesame7", "password=\"sesame7\""] {
+        let premote = format!("{},{written}", server.endpoint());
+        let words = ["-premote", &premote, "-listen", "127.0.0.1:0", "--", "/bin/true"];
+        let mut bridge = guard.start(env!("CARGO_BIN_EXE_dbggdb"), &words);
+        assert!(bridge.read_line().starts_with("dbggdb: listening at "));
+        let line = |pid| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let own = String::from_utf8_lossy(&line(bridge.pid())).into_owned();
+        assert!(own.contains(&written.replace("sesame7", "*******")), "{own}");
+        for pid in guard.processes() {
+            let line = String::from_utf8_lossy(&line(pid)).into_owned();
+            assert!(!line.contains("sesame7"), "{line}");
+        }
+        drop(bridge);
+        server.wait_until_idle();
+    }
+}
+
 fn certified(guard: &Guard) -> (Server, Side) {
     let (box_, me) = Side::friends(guard);
     let transport = "ssl:proto=tls1,certuser=box,port=0";

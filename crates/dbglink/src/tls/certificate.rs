@@ -91,7 +91,7 @@ impl CertificateFacts {
     }
 
     /// Whether its time has not come, or has passed.
-    pub(super) fn is_early_or_late(&self, now: SystemTime) -> (bool, bool) {
+    pub fn is_early_or_late(&self, now: SystemTime) -> (bool, bool) {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let now = i64::try_from(now).unwrap_or(i64::MAX);
         (now < self.valid_from_s, now > self.valid_until_s)

@@ -1,8 +1,10 @@
 //! What one side needs to speak TLS: its certificate and key, whom it trusts, and the versions that
 //! it speaks; and their form in the memory that a login process inherits.
 
+use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{SupportedProtocolVersion, version};
+use rustls::sign::CertifiedKey;
+use rustls::{InconsistentKeys, SupportedProtocolVersion, version};
 
 use super::store::{Store, StoreError};
 use crate::connect_string::{Proto, TlsParameters};
@@ -36,7 +38,19 @@ impl Credentials {
     pub fn load_from(store: &Store, parameters: &TlsParameters) -> Result<Credentials, StoreError> {
         let found = store.find(&parameters.certificate.certificate)?;
         let path = found.path;
-        let key = found.key.ok_or(StoreError::NoKey { path })?;
+        let Some(key) = found.key else { return Err(StoreError::NoKey { path }) };
+        let provider = ring::default_provider();
+        match CertifiedKey::from_der(found.chain.clone(), key.clone_key(), &provider) {
+            Ok(_) => {}
+            Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+                return Err(StoreError::KeyOfAnother { path });
+            }
+            Err(_) => {
+                let detail = "its private key is of a kind that is not known here; ECDSA, Ed25519 \
+                              and RSA are";
+                return Err(StoreError::Malformed { path, detail });
+            }
+        }
         let trusted = store.trusted()?.into_iter().flat_map(|stored| stored.chain).collect();
         let trusted_place = store.trusted_path().display().to_string();
         Ok(Credentials { proto: parameters.proto, chain: found.chain, key, trusted, trusted_place })

@@ -6,6 +6,7 @@
 //!   STORE/trusted/NAME.pem  certificates of others that are trusted, or of who signs for them
 //! ```
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -85,10 +86,21 @@ pub enum StoreError {
     },
     /// Its private key is not in the file.
     #[error(
-        "{} has no private key; a side can show only a certificate whose key it has",
+        "{} has no private key, or an encrypted one; a side can show only a certificate whose key \
+         it has, and can read",
         path.display()
     )]
     NoKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The private key is another certificate's.
+    #[error(
+        "{} has a private key that is not its certificate's; the certificate of that key belongs \
+         there, and before all others",
+        path.display()
+    )]
+    KeyOfAnother {
         /// The file.
         path: PathBuf,
     },
@@ -127,9 +139,19 @@ impl Store {
     ///
     /// The user's is `$DBGSRV_USER_CERTIFICATES`, or `dbgsrv/certificates` in `$XDG_CONFIG_HOME` or
     /// in `~/.config`; the machine's is `$DBGSRV_MACHINE_CERTIFICATES`, or
-    /// `/etc/dbgsrv/certificates`.
+    /// `/etc/dbgsrv/certificates`. Where `$HOME` is not set, as in a service of root, it is what
+    /// the system says.
     pub fn of(which: CertificateStore) -> Store {
-        let set = |name| std::env::var_os(name).filter(|set| !set.is_empty()).map(PathBuf::from);
+        Store::by(which, |name| std::env::var_os(name), std::env::home_dir)
+    }
+
+    /// The same by these variables, and by this home where they do not say.
+    fn by(
+        which: CertificateStore,
+        variable: impl Fn(&str) -> Option<OsString>,
+        home: impl Fn() -> Option<PathBuf>,
+    ) -> Store {
+        let set = |name| variable(name).filter(|set| !set.is_empty()).map(PathBuf::from);
         let path = match which {
             CertificateStore::Machine => {
                 set(MACHINE_OVERRIDE).unwrap_or_else(|| PathBuf::from(OF_MACHINE))
@@ -137,8 +159,8 @@ impl Store {
             CertificateStore::User => set(USER_OVERRIDE).unwrap_or_else(|| {
                 // A relative path is to be taken as invalid (XDG Base Directory Specification).
                 let config = set("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
-                let home = || set("HOME").unwrap_or_else(|| PathBuf::from("/")).join(".config");
-                config.unwrap_or_else(home).join("dbgsrv/certificates")
+                let home = || set("HOME").or_else(&home).unwrap_or_else(|| PathBuf::from("/"));
+                config.unwrap_or_else(|| home().join(".config")).join("dbgsrv/certificates")
             }),
         };
         Store { path }
@@ -298,4 +320,54 @@ fn read_file(path: &Path) -> Result<StoredCertificate, StoreError> {
     let facts = facts.ok_or_else(|| malformed("holds a certificate that cannot be read"))?;
     let key = PrivateKeyDer::from_pem_slice(&bytes).ok();
     Ok(StoredCertificate { path: path.to_owned(), facts, chain, key })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where a store is, by these variables and this home.
+    fn place(which: CertificateStore, variables: &[(&str, &str)], home: Option<&str>) -> String {
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        let store = Store::by(which, variable, || home.map(PathBuf::from));
+        store.path().display().to_string()
+    }
+
+    #[test]
+    fn the_user_has_a_store_and_the_machine_another() {
+        let both = [(USER_OVERRIDE, "/u"), (MACHINE_OVERRIDE, "/m"), ("HOME", "/home/me")];
+        let (user, machine) = (CertificateStore::User, CertificateStore::Machine);
+        assert_eq!(place(user, &both, None), "/u");
+        assert_eq!(place(machine, &both, None), "/m");
+        for (which, variables, home, expected) in [
+            (machine, &[][..], None, "/etc/dbgsrv/certificates"),
+            (machine, &[(MACHINE_OVERRIDE, "")], None, "/etc/dbgsrv/certificates"),
+            (machine, &[(USER_OVERRIDE, "/u")], None, "/etc/dbgsrv/certificates"),
+            (user, &[(MACHINE_OVERRIDE, "/m")], Some("/h"), "/h/.config/dbgsrv/certificates"),
+            (user, &[("HOME", "/home/me")], None, "/home/me/.config/dbgsrv/certificates"),
+            (user, &[("HOME", "/home/me")], Some("/h"), "/home/me/.config/dbgsrv/certificates"),
+            (user, &[("HOME", ""), (USER_OVERRIDE, "")], None, "/.config/dbgsrv/certificates"),
+            (
+                user,
+                &[("HOME", "/home/me"), ("XDG_CONFIG_HOME", "/config")],
+                None,
+                "/config/dbgsrv/certificates",
+            ),
+            // It has to be a whole path.
+            (
+                user,
+                &[("HOME", "/home/me"), ("XDG_CONFIG_HOME", "config")],
+                None,
+                "/home/me/.config/dbgsrv/certificates",
+            ),
+        ] {
+            assert_eq!(place(which, variables, home), expected, "{which:?} {variables:?}");
+        }
+        let own = Store::by(user, |_| None, std::env::home_dir);
+        assert_ne!(own.path(), Path::new("/.config/dbgsrv/certificates"));
+        assert_eq!(Store::of(machine).trusted_path().file_name(), Some(TRUSTED.as_ref()));
+    }
 }

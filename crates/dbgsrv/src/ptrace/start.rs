@@ -12,7 +12,7 @@ use super::wait::{self, Stop, WaitStatus};
 use super::{spawn, sys};
 use crate::args::StartedProgram;
 use crate::error::{ServerError, system};
-use crate::spawn::kept_variable;
+use crate::spawn::forget_password;
 
 /// Starts the program. Its input is /dev/null, its output the server's; signals that the terminal
 /// sends to the server do not reach it. Suspended, it is left before its first instruction as
@@ -27,9 +27,7 @@ pub fn start(program: &StartedProgram) -> Result<(), ServerError> {
     let mut command = Command::new(OsStr::from_bytes(name));
     command.args(program.words.iter().skip(1).map(|word| OsStr::from_bytes(word)));
     command.stdin(Stdio::null()).process_group(0);
-    if let Some(variable) = kept_variable() {
-        command.env_remove(variable);
-    }
+    forget_password(&mut command);
     let is_suspended = program.is_suspended;
     // SAFETY: the child calls only system calls in there, which are async-signal-safe.
     unsafe { command.pre_exec(move || prepare(is_suspended)) };

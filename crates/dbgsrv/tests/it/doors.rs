@@ -2,13 +2,15 @@
 //! password.
 
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
 use dbgbase::Pid;
-use dbglink::tls::TlsError;
-use dbglink::{ClientEndpoint, LinkError, RunDir};
+use dbglink::tls::{self, Identity, TlsError};
+use dbglink::{ClientEndpoint, Link, LinkError, RunDir};
 use dbgwire::verbs::server::ServerInfo;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 use testkit::{Client, DEADLINE, Guard, Process, Server, free_port, procfs, until};
 
 use crate::PROGRAM;
@@ -87,6 +89,73 @@ fn who_guesses_while_others_wait_is_told_how_long() {
     drop(crowd);
     let mut client = until("its turn", || try_password(port, PASSWORD).ok());
     client.call(&ServerInfo {}).expect("it answers");
+}
+
+/// What the login processes have been told: whether their clients wait, and for how long, in ms.
+fn turns(server: &Server) -> Vec<(String, u64)> {
+    let turn = |pid: &Pid| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let words: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+        match words.as_slice() {
+            [_, mark, _, _, _, turn, wait, _] if mark == "@login" => {
+                Some((turn.to_string(), wait.parse().ok()?))
+            }
+            _ => None,
+        }
+    };
+    server.sessions().iter().filter_map(turn).collect()
+}
+
+/// A client at another address, that has the right password.
+fn come_from(address: Ipv4Addr, port: u16) -> Client {
+    let flags = SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None);
+    let socket = socket.expect("a socket");
+    bind(&socket, &SocketAddr::from((address, 0))).expect("it is ours");
+    connect(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, port))).expect("it accepts");
+    let password = Some(PASSWORD.as_bytes());
+    let connected = tls::connect(socket, Identity::Ephemeral, "localhost", password, DEADLINE);
+    let encrypted = connected.expect("it is right");
+    let (link, inner) = Link::pair().expect("a socket pair");
+    let inner = inner.into_fd().expect("a descriptor");
+    std::thread::spawn(move || encrypted.relay(inner));
+    Client::open(link)
+}
+
+#[test]
+fn who_guesses_waits_longer_each_time_and_others_do_not() {
+    let guard = Guard::new();
+    let (server, port) = server(&guard);
+    let mut least = Duration::ZERO;
+    let start = Instant::now();
+    for wait_ms in [0, 250, 500, 1000] {
+        let begun = Instant::now();
+        let reason = match try_password(port, "wrong") {
+            Err(LinkError::Tls { reason, .. }) => reason,
+            other => panic!("{:?}", other.err()),
+        };
+        assert!(matches!(reason, TlsError::Password), "{reason:?}");
+        let wait = Duration::from_millis(wait_ms);
+        assert!(begun.elapsed() >= wait, "{wait_ms} ms: {:?}", begun.elapsed());
+        least += wait;
+        until("the guess to be noted", || (logins(&server) == 0).then_some(()));
+    }
+    assert!(start.elapsed() >= least);
+    // Who knows it, too, as long as it comes from there.
+    let begun = Instant::now();
+    let guesser = std::thread::spawn(move || try_password(port, PASSWORD).map(drop));
+    let waits = ("after".to_owned(), 2000);
+    until("the guesser to wait", || turns(&server).contains(&waits).then_some(()));
+    let mut other = come_from(Ipv4Addr::new(127, 0, 0, 2), port);
+    other.call(&ServerInfo {}).expect("it answers");
+    assert!(turns(&server).contains(&("after".to_owned(), 0)), "{:?}", turns(&server));
+    guesser.join().expect("no panic").expect("it is right");
+    assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
+    // It is forgiven.
+    until("it to be gone", || (logins(&server) == 1).then_some(()));
+    let mut client = try_password(port, PASSWORD).expect("it is right");
+    client.call(&ServerInfo {}).expect("it answers");
+    assert!(turns(&server).iter().all(|(turn, wait)| turn == "after" && *wait == 0));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use testkit::Guard;
+use testkit::{Flaw, Guard, Made, Side};
 
 use crate::PROGRAM;
 
@@ -133,4 +133,79 @@ fn who_trusts_a_certificate_does_not_trust_who_has_signed_it() {
         .expect("a file");
     let (_, listed) = cert(&guard, &ours, &["list"]);
     assert_eq!(listed.lines().filter(|line| line.starts_with("everybody")).count(), 2, "{listed}");
+}
+
+/// The rows of a section of a list, without its heading.
+#[track_caller]
+fn section(list: &str, title: &str) -> Vec<Vec<String>> {
+    let (_, behind) = list.split_once(&format!("{title}:\n")).unwrap_or_else(|| panic!("{list}"));
+    let mut lines = behind.lines().take_while(|line| !line.is_empty());
+    let cells = |line: &str| -> Vec<String> {
+        let cells = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty());
+        cells.map(str::to_owned).collect()
+    };
+    assert_eq!(
+        lines.next().map(cells),
+        Some(cells("NAME  UNTIL  MACHINES  SIGNS AS  THUMBPRINT")),
+        "{list}"
+    );
+    lines.map(cells).collect()
+}
+
+/// A certificate's SHA-256 thumbprint, as OpenSSL has it.
+fn thumbprint(guard: &Guard, certificate: &str) -> String {
+    let file = guard.directory().join("to-be-printed");
+    std::fs::write(&file, certificate).expect("own directory");
+    let file = file.to_str().expect("text");
+    let said = guard.output("openssl", &["x509", "-noout", "-fingerprint", "-sha256", "-in", file]);
+    said.trim().rsplit_once('=').expect("a value").1.replace(':', "").to_lowercase()
+}
+
+#[test]
+fn the_list_has_own_and_trusted_ones_and_says_whose_time_is_not_now() {
+    let guard = Guard::new();
+    let side = Side { store: guard.directory().join("store") };
+    let store = side.store.display();
+    let (is_done, said) = cert(&guard, &side.store, &["list"]);
+    assert!(is_done, "{said}");
+    assert_eq!(
+        said,
+        format!("certificates in {store}: none\n\ntrusted in {store}/trusted: none\n")
+    );
+    let in_a_week = || {
+        let day = time::OffsetDateTime::now_utc() + time::Duration::days(7);
+        day.date().to_string()
+    };
+    let before = in_a_week();
+    let words = ["new", "fresh", "-host", "box17", "-host", "192.0.2.7", "-days", "7"];
+    let (is_done, said) = cert(&guard, &side.store, &words);
+    assert!(is_done && said.contains("for box17, 192.0.2.7, valid for 7 days"), "{said}");
+    let after = in_a_week();
+    let (_, fresh) = cert(&guard, &side.store, &["show", "fresh"]);
+    let [old, early, other] =
+        [("old", Flaw::Expired), ("early", Flaw::NotYetValid), ("a b", Flaw::None)]
+            .map(|(name, flaw)| Made::new(name, "desk", flaw));
+    for (name, made) in [("old", &old), ("early", &early)] {
+        side.keep(name, &format!("{}{}", made.certificate, made.key));
+    }
+    for made in [&old, &other] {
+        side.trust_pem(&guard, &made.certificate);
+    }
+    let (is_done, list) = cert(&guard, &side.store, &["list"]);
+    assert!(is_done, "{list}");
+    let print = |made: &Made| thumbprint(&guard, &made.certificate);
+    let row = |name: &str, until: &str, machines: &str, thumbprint: String| {
+        let signs_as = "-".to_owned();
+        vec![name.to_owned(), until.to_owned(), machines.to_owned(), signs_as, thumbprint]
+    };
+    let own = section(&list, &format!("certificates in {store}"));
+    let [first, second, third] = own.as_slice() else { panic!("{list}") };
+    assert_eq!(*first, row("early", "4096-01-01 (from 4000-01-01)", "desk", print(&early)));
+    let day = if second[1] == before { &before } else { &after };
+    assert_eq!(*second, row("fresh", day, "box17,192.0.2.7", thumbprint(&guard, &fresh)));
+    let expired = row("old", "2020-01-01 (expired)", "desk", print(&old));
+    assert_eq!(*third, expired);
+    let mut trusted = section(&list, &format!("trusted in {store}/trusted"));
+    trusted.sort();
+    assert_eq!(trusted, [row("a b", "4096-01-01", "desk", print(&other)), expired]);
 }
