@@ -28,7 +28,6 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_writev,
     libc::SYS_recvfrom,
     libc::SYS_recvmsg,
-    libc::SYS_sendto,
     libc::SYS_sendmsg,
     libc::SYS_ppoll,
     #[cfg(target_arch = "x86_64")]
@@ -37,7 +36,6 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_close,
     libc::SYS_dup,
     libc::SYS_shutdown,
-    libc::SYS_socketpair,
     // Its own memory, time, random numbers, signals.
     libc::SYS_brk,
     libc::SYS_munmap,
@@ -102,36 +100,51 @@ pub(crate) fn enter() -> Result<(), String> {
         .map_err(|error| failed("filter the system calls of a login process", &error))
 }
 
-/// A call, the number of an argument, and what that may be.
-type Restricted = (libc::c_long, u8, Vec<(SeccompCmpOp, u64)>);
+/// A call, and what one of its arguments may be, or each of several.
+type Restricted = (libc::c_long, Vec<Vec<Wanted>>);
 
-/// The calls that it may make with some arguments. A terminal could be typed into by ioctl(2), and
-/// code made by mmap(2).
-fn restricted() -> [Restricted; 4] {
-    let is = |values: &[libc::c_int]| {
-        values.iter().map(|value| (SeccompCmpOp::Eq, u64::from(value.unsigned_abs()))).collect()
+/// The number of an argument, how many of its bits count, and what they may be.
+type Wanted = (u8, SeccompCmpArgLen, SeccompCmpOp, u64);
+
+/// The calls that it may make with some arguments: any of the lists, all that is in it. A terminal
+/// could be typed into by ioctl(2), and code made by mmap(2). A socket that is no stream, or
+/// sendto(2) with an address, would reach whoever has one in the file system; on the stream sockets
+/// that are left, sendmsg(2) goes to the peer.
+fn restricted() -> [Restricted; 6] {
+    use SeccompCmpArgLen::{Dword, Qword};
+    use SeccompCmpOp::{Eq, MaskedEq};
+    let is = |argument, values: &[libc::c_int]| {
+        let only =
+            |value: &libc::c_int| vec![(argument, Dword, Eq, u64::from(value.unsigned_abs()))];
+        values.iter().map(only).collect()
     };
-    let no_code = || vec![(SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0)];
+    let no_code = || vec![vec![(2, Dword, MaskedEq(libc::PROT_EXEC as u64), 0)]];
     let flags = [libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL];
     // C libraries differ in the type of this constant, and agree on its 32 bits.
     let fionbio = u64::from(libc::FIONBIO as u32);
+    let stream = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC).unsigned_abs().into();
+    let pair = vec![(0, Dword, Eq, libc::AF_UNIX.unsigned_abs().into()), (1, Dword, Eq, stream)];
     [
-        (libc::SYS_ioctl, 1, vec![(SeccompCmpOp::Eq, fionbio)]),
-        (libc::SYS_fcntl, 1, is(&flags)),
-        (libc::SYS_mmap, 2, no_code()),
-        (libc::SYS_mprotect, 2, no_code()),
+        (libc::SYS_ioctl, vec![vec![(1, Dword, Eq, fionbio)]]),
+        (libc::SYS_fcntl, is(1, &flags)),
+        (libc::SYS_mmap, no_code()),
+        (libc::SYS_mprotect, no_code()),
+        (libc::SYS_socketpair, vec![pair]),
+        (libc::SYS_sendto, vec![vec![(4, Qword, Eq, 0)]]),
     ]
 }
 
 fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
     let mut rules: BTreeMap<i64, Vec<_>> = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
-    for (call, argument, values) in restricted() {
-        let rule = |(operator, value)| {
-            let width = SeccompCmpArgLen::Dword;
-            SeccompRule::new(vec![SeccompCondition::new(argument, width, operator, value)?])
+    for (call, ways) in restricted() {
+        let condition = |(argument, width, operator, value)| {
+            SeccompCondition::new(argument, width, operator, value)
         };
-        rules.insert(call, values.into_iter().map(rule).collect::<Result<_, _>>()?);
+        let rule = |way: Vec<Wanted>| {
+            SeccompRule::new(way.into_iter().map(condition).collect::<Result<_, _>>()?)
+        };
+        rules.insert(call, ways.into_iter().map(rule).collect::<Result<_, _>>()?);
     }
     SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, arch)?.try_into()
 }

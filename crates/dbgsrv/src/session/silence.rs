@@ -1,7 +1,6 @@
 //! Peers that say nothing, such as another server: a client speaks first, and at once. It does not
 //! know what a client says.
 
-use std::io::Write;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -44,17 +43,15 @@ pub(super) fn complain(peer: Option<PeerInfo>, length: Duration) {
         return;
     }
     let peer = peer.map_or_else(|| "a client".to_owned(), |peer| peer.to_string());
-    let line = format!(
-        "dbgsrv: {peer} has said nothing for {} s, and a client speaks at once; is it a server, \
-         too?\n",
+    crate::complain::complain(&format!(
+        "{peer} has said nothing for {} s, and a client speaks at once; is it a server, too?",
         length.as_secs()
-    );
-    // Nobody may be there to hear it.
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    ));
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
 
