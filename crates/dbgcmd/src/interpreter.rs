@@ -156,8 +156,11 @@ impl Interpreter {
     }
 
     /// Ends or leaves all targets, and says whether all of them could be. What cannot be done is
-    /// written to `output`.
+    /// written to `output`. When the server was told to end, what becomes of them is its business.
     pub fn end(&mut self, ending: Ending, output: &mut dyn Output) -> bool {
+        if self.state.has_ended_server {
+            return true;
+        }
         let mut is_done = true;
         let numbers: Vec<_> =
             self.engine.processes().iter().map(|process| process.number).collect();

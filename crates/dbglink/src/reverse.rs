@@ -7,10 +7,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
-use rustix::pipe::PipeFlags;
 
 use crate::connect::{HANDSHAKE_PATIENCE, Way};
 use crate::connect_string::{
@@ -41,46 +40,46 @@ pub struct Awaited {
 /// What has come of a caller.
 type Outcome = Result<Link, LinkError>;
 
-/// The callers that are being asked who they are, each by a thread of its own: one that says
-/// nothing keeps no other one waiting.
+/// The callers that are being asked who they are, each by a thread of its own: a few that say
+/// nothing keep no other one waiting.
 struct Callers {
     /// How many there are.
     count: usize,
     /// Readable when something has come of one.
-    wake: OwnedFd,
-    end: Arc<OwnedFd>,
+    wake: Arc<OwnedFd>,
     outcomes: mpsc::Receiver<Outcome>,
     sender: mpsc::Sender<Outcome>,
 }
 
 impl Callers {
     fn new() -> Result<Callers, LinkError> {
-        let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
-        let pipe = rustix::pipe::pipe_with(flags);
-        let (wake, end) = pipe.map_err(socket_error("prepare for callers"))?;
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        let wake = rustix::event::eventfd(0, flags);
+        let wake = Arc::new(wake.map_err(socket_error("prepare for callers"))?);
         let (sender, outcomes) = mpsc::channel();
-        Ok(Callers { count: 0, wake, end: Arc::new(end), outcomes, sender })
+        Ok(Callers { count: 0, wake, outcomes, sender })
     }
 
     /// Asks one. Its thread ends with it, also when nobody wants to know any more.
     fn ask(&mut self, link: Link, way: &Arc<Way>, server: &HostName) {
         let (way, server) = (Arc::clone(way), server.clone());
-        let (sender, end) = (self.sender.clone(), Arc::clone(&self.end));
+        let (sender, wake) = (self.sender.clone(), Arc::clone(&self.wake));
         let asking = move || {
             let _ = sender.send(way.encrypt(link, &server));
-            // There is room for as many bytes as there are callers.
-            let _ = rustix::io::write(&*end, &[0]);
+            // The counter is far from its limit.
+            let _ = rustix::io::write(&*wake, &1u64.to_ne_bytes());
         };
         if std::thread::Builder::new().name("asking".to_owned()).spawn(asking).is_ok() {
             self.count += 1;
         }
     }
 
-    fn take(&mut self) -> Option<Outcome> {
-        let outcome = self.outcomes.try_recv().ok()?;
-        self.count -= 1;
-        let _ = rustix::io::read(&self.wake, &mut [0]);
-        Some(outcome)
+    /// What has come of those that are done. Each says so first, and wakes then.
+    fn take(&mut self) -> Vec<Outcome> {
+        let _ = rustix::io::read(&*self.wake, &mut [0; 8]);
+        let outcomes: Vec<Outcome> = self.outcomes.try_iter().collect();
+        self.count -= outcomes.len();
+        outcomes
     }
 }
 
@@ -122,7 +121,8 @@ impl Awaited {
 
     /// Waits for the server. Whoever else calls is turned away without a word. One that calls from
     /// its machine and is not it, or does not want us, is reported, and the waiting goes on:
-    /// whoever can call from there must not be able to end it, nor to prolong it by saying nothing.
+    /// whoever can call from there must not be able to end it, nor, with fewer than eight calls at
+    /// once, to prolong it by saying nothing.
     ///
     /// **Errors**: [`LinkError`]; [`CallFault::NotCalled`] if it has not called in time.
     pub fn accept(
@@ -134,7 +134,7 @@ impl Awaited {
         let mut stranger = None;
         let mut callers = Callers::new()?;
         loop {
-            while let Some(outcome) = callers.take() {
+            for outcome in callers.take() {
                 match outcome {
                     Ok(link) => return Ok(link),
                     Err(error) => report(&error),
@@ -154,7 +154,7 @@ impl Awaited {
             let has_room = callers.count < CALLERS_MAX;
             let wanted = if has_room { PollFlags::IN } else { PollFlags::empty() };
             let mut fds =
-                [PollFd::new(&callers.wake, PollFlags::IN), PollFd::new(&self.socket, wanted)];
+                [PollFd::new(&*callers.wake, PollFlags::IN), PollFd::new(&self.socket, wanted)];
             match rustix::event::poll(&mut fds, Some(&left)) {
                 Ok(0) => return Err(not_called().into()),
                 Ok(_) => {}

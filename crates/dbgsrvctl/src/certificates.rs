@@ -13,6 +13,8 @@ use dbglink::tls::{
     CertificateFacts, PEM_LEN_MAX, Store, StoredCertificate, read_certificates, read_pem_file,
 };
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, SanType};
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
 
 use crate::args::{Action, CertCommand};
 use crate::{table, utc};
@@ -51,11 +53,10 @@ fn make(
     let pem = certificate(name, &hosts, days).map_err(|error| format!("{name}: {error}"))?;
     prepare(store.path())?;
     // Servers that look at the store meanwhile find it whole or not at all.
-    let begun = path.with_extension("new");
-    let _ = fs::remove_file(&begun);
+    let begun = path.with_extension(format!("{}.new", std::process::id()));
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&begun);
     let written = file.and_then(|mut file| file.write_all(pem.as_bytes()));
-    let written = written.and_then(|()| fs::hard_link(&begun, &path));
+    let written = written.and_then(|()| name_new(&begun, &path));
     let _ = fs::remove_file(&begun);
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => format!(
@@ -77,6 +78,16 @@ fn make(
         hosts.join(", "),
         made.thumbprint(),
     ))
+}
+
+/// Gives a file its name, which no other one has.
+fn name_new(begun: &Path, path: &Path) -> io::Result<()> {
+    match rustix::fs::renameat_with(CWD, begun, CWD, path, RenameFlags::NOREPLACE) {
+        // Not every kind of file system can do that (rename(2)).
+        Err(Errno::INVAL) if !path.exists() => fs::rename(begun, path),
+        Err(Errno::INVAL) => Err(io::ErrorKind::AlreadyExists.into()),
+        result => result.map_err(io::Error::from),
+    }
 }
 
 fn parse(pem: &str) -> Option<(CertificateFacts, String)> {

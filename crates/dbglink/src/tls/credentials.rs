@@ -45,9 +45,16 @@ impl Credentials {
             Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
                 return Err(StoreError::KeyOfAnother { path });
             }
-            Err(_) => {
-                let detail = "its private key is of a kind that is not known here; ECDSA, Ed25519 \
-                              and RSA are";
+            Err(error) => {
+                let detail = match error {
+                    rustls::Error::InvalidCertificate(_) => {
+                        "holds a certificate that TLS cannot use; it has to be of version 3"
+                    }
+                    _ => {
+                        "its private key is of a kind that is not known here; ECDSA (P-256 and \
+                         P-384), Ed25519 and RSA (2048 to 4096 bits) are"
+                    }
+                };
                 return Err(StoreError::Malformed { path, detail });
             }
         }

@@ -132,10 +132,11 @@ impl Shared {
                     super::refuse(comer.link);
                     return;
                 }
+                // Its old link is of no use, whether that is known here or not; the new one is in
+                // its place as soon as this one is taken.
+                self.outbox.close();
                 state.comer = Some(comer);
                 drop(state);
-                // Its old link is of no use, whether that is known here or not.
-                self.outbox.close();
             }
             // A session says these, or a login process.
             Message::EndServer
